@@ -1,0 +1,198 @@
+//! What a lab and a Raft agree on.
+//!
+//! A test suite sees a Raft only through [`Raft`], and the Raft sees the lab only through its peers'
+//! [`ClientEnd`]s, its [`Persister`] and the channel on which it hands over what is committed.
+
+use crate::channel::Sender;
+use crate::{ClientEnd, Persister, Service};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
+
+/// A Raft server, as the service above it and the tests see it.
+///
+/// The names are the Go lab's: `Start`, `GetState`, `Snapshot`, `Kill`.
+pub trait Raft: Send + Sync + 'static {
+    /// Begins agreement on `command` and returns at once; the command comes out of the apply channel if and when
+    /// it is committed, on every server.
+    fn start(&self, command: Command) -> Result<Started, Refused>;
+
+    /// The current term, and whether this server believes that it is the leader.
+    fn get_state(&self) -> (u64, bool);
+
+    /// The service has made `snapshot` of everything up to and including `index`: the log before it may go.
+    fn snapshot(&self, index: u64, snapshot: Snapshot);
+
+    /// Stops the server: wakes every thread of its own, drops the apply sender, and returns when no thread is left.
+    fn kill(&self);
+
+    /// What this server thinks, for sharper checks. Optional: `None` means "not offered".
+    fn inspect(&self) -> Option<Inspection> {
+        None
+    }
+}
+
+/// How the lab makes one server: `make(peers, me, persister, apply_ch)`, as in the Go lab, gives the Raft and the
+/// RPC services to register for it. `peers[me]` is the server's own end, never used.
+pub type Make =
+    Arc<dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Made + Send + Sync>;
+
+/// What [`Make`] returns.
+pub type Made = (Arc<dyn Raft>, Vec<Service>);
+
+/// Where [`Raft::start`] put the command, should it ever be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The log index of the command. The first command of all has index 1.
+    pub index: u64,
+    /// The leader's term.
+    pub term: u64,
+}
+
+/// Why [`Raft::start`] did not take the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// This server is not the leader; `leader` is who it thinks is.
+    NotLeader {
+        /// A hint, which may be out of date.
+        leader: Option<usize>,
+    },
+    /// The leader has too much uncommitted work; try again later.
+    Busy,
+    /// The server has been killed.
+    Stopped,
+}
+
+/// What a Raft hands to its service, in the order of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApplyMsg {
+    /// The command at `index` is committed.
+    Command {
+        /// Its log index.
+        index: u64,
+        /// The term of its entry.
+        term: u64,
+        /// What was given to [`Raft::start`].
+        command: Command,
+    },
+    /// The service is to replace its state by `snapshot`, which covers everything up to and including `index`.
+    Snapshot {
+        /// The last index that the snapshot covers.
+        index: u64,
+        /// The term of the entry at `index`.
+        term: u64,
+        /// What some server's service gave to [`Raft::snapshot`].
+        snapshot: Snapshot,
+    },
+    /// An entry of Raft's own (a no-op, a configuration) is committed; it concerns the service only as an index.
+    Internal {
+        /// Its log index.
+        index: u64,
+        /// The term of its entry.
+        term: u64,
+    },
+}
+
+/// What [`Raft::inspect`] may tell. Fields that an implementation doesn't have stay `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// Whom the server voted for in its current term.
+    pub voted_for: Option<usize>,
+    /// The highest index known to be committed.
+    pub commit_index: Option<u64>,
+    /// The highest index handed to the service.
+    pub last_applied: Option<u64>,
+    /// The index of the last entry of the log.
+    pub last_log_index: Option<u64>,
+}
+
+/// A newtype over bytes that is cheap to clone and goes through serde as bytes, not as a list of numbers
+/// (for 5 kB: 0.07 us against 2.6 us).
+macro_rules! bytes_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<[u8]>);
+
+        impl From<Vec<u8>> for $name {
+            fn from(bytes: Vec<u8>) -> Self {
+                $name(bytes.into())
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = [u8];
+            fn deref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name(Vec::new().into())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({})", stringify!($name), crate::describe::Value::Bytes(self.to_vec()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_byte_buf(BytesVisitor).map($name::from)
+            }
+        }
+    };
+}
+
+bytes_newtype! {
+    /// A command of the service: bytes that Raft copies and orders, and never looks into.
+    Command
+}
+
+bytes_newtype! {
+    /// A service's state up to some index: bytes that Raft keeps and ships, and never looks into.
+    Snapshot
+}
+
+struct BytesVisitor;
+
+impl serde::de::Visitor<'_> for BytesVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    #[test]
+    fn commands_cross_the_wire_as_bytes() {
+        let command = Command::from(vec![7; 300]);
+        let bytes = codec::encode(&command);
+        assert_eq!(bytes.len(), 303, "a length and the bytes, nothing for each of them");
+        assert_eq!(codec::decode::<Command>(&bytes), Ok(command));
+    }
+}

@@ -1,0 +1,327 @@
+//! A channel of the simulation.
+
+use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::realm::Realm;
+use crate::run::{self, Here, World};
+use crate::sim::sched::{Key, Wait};
+use crate::time::Instant;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+pub(super) struct Queue<T> {
+    realm: Realm,
+    id: u64,
+    world: Option<Weak<World>>,
+    /// `None`: unbounded. `Some(0)`: a message in the queue is one that a waiting sender holds out.
+    capacity: Option<usize>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    messages: VecDeque<(u64, T)>,
+    /// The number of the next message.
+    next: u64,
+    senders: usize,
+    receivers: usize,
+    /// Receivers parked, of which each can take a message that is held out.
+    receivers_waiting: usize,
+}
+
+impl<T> Queue<T> {
+    /// With one sender and one receiver.
+    pub fn new(capacity: Option<usize>) -> Queue<T> {
+        let here = run::simulated();
+        let sched = here.as_ref().and_then(|here| here.world.sched.as_ref());
+        Queue {
+            realm: Realm::current(),
+            id: sched.map_or(0, |sched| sched.fresh_id()),
+            world: here.as_ref().map(|here| Arc::downgrade(&here.world)),
+            capacity,
+            state: Mutex::new(State {
+                messages: VecDeque::new(),
+                next: 0,
+                senders: 1,
+                receivers: 1,
+                receivers_waiting: 0,
+            }),
+        }
+    }
+
+    pub fn key(&self) -> Key {
+        Key::Channel(self.id)
+    }
+
+    /// What a sender waits for that only sends to a receiver that waits.
+    pub fn receiver_key(&self) -> Key {
+        Key::Receiver(self.id)
+    }
+
+    pub fn len(&self) -> usize {
+        self.state.lock().messages.len()
+    }
+
+    #[track_caller]
+    pub fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+        let Some(here) = self.enter() else { return Err(SendTimeoutError::Disconnected(message)) };
+        let wait = Wait::new("send");
+        let mut message = message;
+        loop {
+            match self.push(message, true) {
+                Ok(number) if self.capacity == Some(0) => {
+                    return self.hold_out(&here, number, deadline, wait);
+                }
+                Ok(_) => return Ok(()),
+                Err(TrySendError::Disconnected(m)) => {
+                    return Err(SendTimeoutError::Disconnected(m));
+                }
+                Err(TrySendError::Full(m)) => message = m,
+            }
+            if self.park(&here, deadline, wait) {
+                return Err(SendTimeoutError::Timeout(message));
+            }
+        }
+    }
+
+    /// Waits until message `number` is taken, and takes it back if it isn't, also when unwound.
+    #[track_caller]
+    fn hold_out(
+        &self,
+        here: &Here,
+        number: u64,
+        deadline: Option<Instant>,
+        wait: Wait,
+    ) -> Result<(), SendTimeoutError<T>> {
+        struct TakeBack<'a, T>(&'a Queue<T>, u64);
+        impl<T> Drop for TakeBack<'_, T> {
+            fn drop(&mut self) {
+                drop(self.0.take_back(self.1));
+            }
+        }
+        let held = TakeBack(self, number);
+        loop {
+            let disconnected = self.state.lock().receivers == 0;
+            if disconnected && let Some(message) = self.take_back(number) {
+                return Err(SendTimeoutError::Disconnected(message));
+            }
+            if !self.state.lock().messages.iter().any(|(n, _)| *n == number) {
+                std::mem::forget(held);
+                return Ok(());
+            }
+            if self.park(here, deadline, wait)
+                && let Some(message) = self.take_back(number)
+            {
+                return Err(SendTimeoutError::Timeout(message));
+            }
+        }
+    }
+
+    fn take_back(&self, number: u64) -> Option<T> {
+        let mut state = self.state.lock();
+        let position = state.messages.iter().position(|(n, _)| *n == number)?;
+        state.messages.remove(position).map(|(_, message)| message)
+    }
+
+    #[track_caller]
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        match self.enter() {
+            Some(_) => self.push(message, false).map(drop),
+            None => Err(TrySendError::Disconnected(message)),
+        }
+    }
+
+    pub fn deliver(&self, message: T) -> Result<(), TrySendError<T>> {
+        self.push(message, false).map(drop)
+    }
+
+    /// Whether a send would not wait.
+    pub fn can_send(&self) -> bool {
+        let state = self.state.lock();
+        state.receivers == 0 || self.has_room(&state, false)
+    }
+
+    fn has_room(&self, state: &State<T>, will_wait: bool) -> bool {
+        match self.capacity {
+            None => true,
+            Some(0) if will_wait => state.messages.is_empty(),
+            Some(0) => state.receivers_waiting > state.messages.len(),
+            Some(capacity) => state.messages.len() < capacity,
+        }
+    }
+
+    fn push(&self, message: T, will_wait: bool) -> Result<u64, TrySendError<T>> {
+        let mut state = self.state.lock();
+        if state.receivers == 0 {
+            return Err(TrySendError::Disconnected(message));
+        }
+        if !self.has_room(&state, will_wait) {
+            return Err(TrySendError::Full(message));
+        }
+        let number = state.next;
+        state.next += 1;
+        state.messages.push_back((number, message));
+        drop(state);
+        self.wake_all();
+        Ok(number)
+    }
+
+    #[track_caller]
+    pub fn recv(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        let Some(here) = self.enter() else { return Err(RecvTimeoutError::Disconnected) };
+        let wait = Wait::new("receive");
+        loop {
+            match self.pop() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => {}
+            }
+            let _waiting = Waiting::new(self);
+            if self.park(&here, deadline, wait) {
+                return self.pop().map_err(|_| RecvTimeoutError::Timeout);
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.enter() {
+            Some(_) => self.pop(),
+            None => Err(TryRecvError::Disconnected),
+        }
+    }
+
+    /// Whether a receive would not wait.
+    pub fn can_receive(&self) -> bool {
+        let state = self.state.lock();
+        state.senders == 0 || !state.messages.is_empty()
+    }
+
+    pub fn pop(&self) -> Result<T, TryRecvError> {
+        let mut state = self.state.lock();
+        let Some((_, message)) = state.messages.pop_front() else {
+            let gone = state.senders == 0;
+            return Err(if gone { TryRecvError::Disconnected } else { TryRecvError::Empty });
+        };
+        drop(state);
+        if self.capacity.is_some() {
+            self.wake_all();
+        }
+        Ok(message)
+    }
+
+    /// The caller is about to wait for a message: a `select!` that wants to send may now.
+    pub fn begin_wait(&self) {
+        self.state.lock().receivers_waiting += 1;
+        if self.capacity == Some(0) {
+            self.wake(self.receiver_key());
+        }
+    }
+
+    pub fn end_wait(&self) {
+        self.state.lock().receivers_waiting -= 1;
+    }
+
+    /// A point where others may take over, and the check that the caller belongs here.
+    #[track_caller]
+    fn enter(&self) -> Option<Arc<Here>> {
+        let here = self.realm.enter("channel")?;
+        here.point();
+        Some(here)
+    }
+
+    /// True if the time is up, or if the run is over and this is a destructor that waits.
+    fn park(&self, here: &Here, deadline: Option<Instant>, wait: Wait) -> bool {
+        here.park(&[self.key()], deadline.map(Instant::since_start), wait)
+    }
+
+    /// Any change may concern any waiter: one that is woken may take another arm of its `select!`.
+    fn wake_all(&self) {
+        self.wake(self.key());
+    }
+
+    fn wake(&self, key: Key) {
+        let world = self.world.as_ref().and_then(Weak::upgrade);
+        if let Some(sched) = world.as_ref().and_then(|world| world.sched.as_ref()) {
+            sched.unpark_all(key);
+        }
+    }
+
+    pub fn add_sender(&self) {
+        self.state.lock().senders += 1;
+    }
+
+    pub fn add_receiver(&self) {
+        self.state.lock().receivers += 1;
+    }
+
+    pub fn drop_sender(&self) {
+        let mut state = self.state.lock();
+        state.senders -= 1;
+        let last = state.senders == 0;
+        drop(state);
+        if last {
+            self.wake_all();
+        }
+    }
+
+    pub fn drop_receiver(&self) {
+        let mut state = self.state.lock();
+        state.receivers -= 1;
+        let last = state.receivers == 0;
+        // Nobody will read them; but a sender that still holds its message out takes it back itself.
+        let unread = if last && self.capacity != Some(0) {
+            std::mem::take(&mut state.messages)
+        } else {
+            VecDeque::new()
+        };
+        drop(state);
+        drop(unread);
+        if last {
+            self.wake_all();
+        }
+    }
+}
+
+/// A receiver that waits.
+struct Waiting<'a, T>(&'a Queue<T>);
+
+impl<T> Waiting<'_, T> {
+    fn new(queue: &Queue<T>) -> Waiting<'_, T> {
+        queue.begin_wait();
+        Waiting(queue)
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        self.0.end_wait();
+    }
+}
+
+impl Queue<Instant> {
+    /// A channel that the clock sends on, first after `delay`, then every `period`.
+    pub fn clock(delay: Duration, period: Option<Duration>) -> Arc<Queue<Instant>> {
+        let queue = Arc::new(Queue::new(Some(1)));
+        if let Some(here) = run::simulated() {
+            let at = here.world.now() + delay;
+            arm(&here.world, &queue, at, period);
+        }
+        queue
+    }
+}
+
+fn arm(world: &Arc<World>, queue: &Arc<Queue<Instant>>, at: Duration, period: Option<Duration>) {
+    let Some(sched) = &world.sched else { return };
+    let (queue, world) = (Arc::downgrade(queue), Arc::downgrade(world));
+    sched.at(
+        at,
+        Box::new(move || {
+            let (Some(queue), Some(world)) = (queue.upgrade(), world.upgrade()) else { return };
+            let _ = queue.deliver(Instant::from_start(at));
+            if let Some(period) = period {
+                arm(&world, &queue, at + period, Some(period));
+            }
+        }),
+    );
+}

@@ -1,0 +1,323 @@
+//! `select!`: waits for the first of several sends and receives.
+
+use super::queue::Queue;
+use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
+use crate::run;
+use crate::sim::sched::{Key, Wait};
+use crossbeam_channel::{Select, SelectedOperation};
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// Waits until one of several channel operations can go on, and does that one; among several that can, one
+/// that the seed chooses. Written as crossbeam's:
+///
+/// ```
+/// use labrpc::channel::{self, select};
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = channel::bounded(1);
+/// sender.send("hello").unwrap();
+/// let got = select! {
+///     recv(receiver) -> message => message.unwrap(),
+///     recv(channel::after(Duration::from_secs(5))) -> _ => "nothing came",
+/// };
+/// assert_eq!(got, "hello");
+///
+/// select! {
+///     send(sender, "again") -> sent => sent.unwrap(),
+///     default => panic!("there was room"),
+/// }
+/// ```
+///
+/// `default => ..` runs when no other arm can go on now, `default(timeout) => ..` when none can in that time.
+/// A receiving arm takes a [`Receiver`] or anything else that is [`Receive`], such as a
+/// [`Pending`](crate::Pending) reply. At most eight arms.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __select {
+    // An arm, whose body is a block or is followed by a comma.
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:block $(,)? $($rest:tt)*) => {
+        $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::RecvArm::new(&$r), $p, $body)] $($rest)*)
+    };
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::RecvArm::new(&$r), $p, $body)] $($($rest)*)?)
+    };
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] send($s:expr, $m:expr) -> $p:pat => $body:block $(,)? $($rest:tt)*) => {
+        $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::SendArm::new(&$s, $m), $p, $body)] $($rest)*)
+    };
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] send($s:expr, $m:expr) -> $p:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::SendArm::new(&$s, $m), $p, $body)] $($($rest)*)?)
+    };
+    // What to do if no arm can go on.
+    (@arms [$($ids:ident)*] [$($done:tt)*] default => $body:expr $(,)?) => {
+        $crate::__select!(@run [$($done)*] $crate::channel::Mode::Now, $body)
+    };
+    (@arms [$($ids:ident)*] [$($done:tt)*] default($timeout:expr) => $body:expr $(,)?) => {
+        $crate::__select!(@run [$($done)*] $crate::channel::Mode::For($timeout), $body)
+    };
+    (@arms [$($ids:ident)*] [$($done:tt)*]) => {
+        $crate::__select!(@run [$($done)*] $crate::channel::Mode::Forever, unreachable!("an arm was chosen"))
+    };
+    (@run [$(($id:ident, $arm:expr, $p:pat, $body:expr))*] $mode:expr, $default:expr) => {
+        // A match keeps what the arms borrow alive.
+        match ($($arm,)*) {
+            ($($id,)*) => {
+                $crate::channel::choose(&[$(&$id),*], $mode);
+                $(if let Some($p) = $id.take() { $body } else)* { $default }
+            }
+        }
+    };
+    ($($arms:tt)*) => {
+        $crate::__select!(@arms [a b c d e f g h] [] $($arms)*)
+    };
+}
+
+/// What `select!` can receive from.
+pub trait Receive {
+    /// What comes out.
+    type Output;
+
+    /// Puts the receive among what crossbeam waits for (in real mode).
+    #[doc(hidden)]
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>);
+
+    /// Does the receive, which can go on now.
+    #[doc(hidden)]
+    fn complete(&self, ripe: Ripe<'_>) -> Self::Output;
+}
+
+/// Where the arms of a `select!` put what they wait for.
+pub struct Registrar<'a>(Registry<'a>);
+
+enum Registry<'a> {
+    Real(Select<'a>),
+    Simulated(Vec<Box<dyn Watched + 'a>>),
+}
+
+/// One arm in a simulation.
+trait Watched {
+    fn keys(&self) -> [Key; 2];
+    fn ready(&self) -> bool;
+    /// Before and after the arm's thread parks.
+    fn waiting(&self, _begins: bool) {}
+}
+
+struct ToReceive<'a, T>(&'a Queue<T>);
+
+impl<T> Watched for ToReceive<'_, T> {
+    fn keys(&self) -> [Key; 2] {
+        [self.0.key(); 2]
+    }
+
+    fn ready(&self) -> bool {
+        self.0.can_receive()
+    }
+
+    fn waiting(&self, begins: bool) {
+        if begins { self.0.begin_wait() } else { self.0.end_wait() }
+    }
+}
+
+struct ToSend<'a, T>(&'a Queue<T>);
+
+impl<T> Watched for ToSend<'_, T> {
+    fn keys(&self) -> [Key; 2] {
+        [self.0.key(), self.0.receiver_key()]
+    }
+
+    fn ready(&self) -> bool {
+        self.0.can_send()
+    }
+}
+
+/// The arms of a `select!` whose thread is parked.
+struct Waiting<'a, 'b>(&'a [Box<dyn Watched + 'b>]);
+
+impl<'a, 'b> Waiting<'a, 'b> {
+    fn new(arms: &'a [Box<dyn Watched + 'b>]) -> Self {
+        arms.iter().for_each(|arm| arm.waiting(true));
+        Waiting(arms)
+    }
+}
+
+impl Drop for Waiting<'_, '_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|arm| arm.waiting(false));
+    }
+}
+
+/// The permission to complete the arm that was chosen.
+pub struct Ripe<'a>(Option<SelectedOperation<'a>>);
+
+impl<T> Receive for Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
+        match (&self.0, &mut registrar.0) {
+            (Receiving::Real(receiver), Registry::Real(select)) => _ = select.recv(receiver),
+            (Receiving::Clock(receiver, _), Registry::Real(select)) => _ = select.recv(receiver),
+            (Receiving::Simulated(queue), Registry::Simulated(watched)) => {
+                watched.push(Box::new(ToReceive(queue)));
+            }
+            _ => wrong_world(),
+        }
+    }
+
+    fn complete(&self, ripe: Ripe<'_>) -> Result<T, RecvError> {
+        match (&self.0, ripe.0) {
+            (Receiving::Real(receiver), Some(operation)) => operation.recv(receiver),
+            (Receiving::Clock(receiver, convert), Some(operation)) => {
+                operation.recv(receiver).map(convert)
+            }
+            (Receiving::Simulated(queue), None) => queue.pop().map_err(|_| RecvError),
+            _ => wrong_world(),
+        }
+    }
+}
+
+#[track_caller]
+fn wrong_world() -> ! {
+    panic!("a select! mixes channels made inside a simulation and outside it")
+}
+
+/// An arm of a `select!`, seen by [`choose`].
+#[doc(hidden)]
+pub trait Arm {
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>);
+    fn complete(&self, ripe: Ripe<'_>);
+}
+
+/// A receiving arm.
+#[doc(hidden)]
+pub struct RecvArm<'a, R: Receive + ?Sized> {
+    from: &'a R,
+    got: RefCell<Option<R::Output>>,
+}
+
+impl<'a, R: Receive + ?Sized> RecvArm<'a, R> {
+    pub fn new(from: &'a R) -> Self {
+        RecvArm { from, got: RefCell::new(None) }
+    }
+
+    pub fn take(&self) -> Option<R::Output> {
+        self.got.take()
+    }
+}
+
+impl<R: Receive + ?Sized> Arm for RecvArm<'_, R> {
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
+        self.from.register(registrar);
+    }
+
+    fn complete(&self, ripe: Ripe<'_>) {
+        *self.got.borrow_mut() = Some(self.from.complete(ripe));
+    }
+}
+
+/// A sending arm.
+#[doc(hidden)]
+pub struct SendArm<'a, T> {
+    to: &'a Sender<T>,
+    message: RefCell<Option<T>>,
+    sent: RefCell<Option<Result<(), SendError<T>>>>,
+}
+
+impl<'a, T> SendArm<'a, T> {
+    pub fn new(to: &'a Sender<T>, message: T) -> Self {
+        SendArm { to, message: RefCell::new(Some(message)), sent: RefCell::new(None) }
+    }
+
+    pub fn take(&self) -> Option<Result<(), SendError<T>>> {
+        self.sent.take()
+    }
+}
+
+impl<T> Arm for SendArm<'_, T> {
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
+        match (&self.to.0, &mut registrar.0) {
+            (Sending::Real(sender), Registry::Real(select)) => _ = select.send(sender),
+            (Sending::Simulated(queue), Registry::Simulated(watched)) => {
+                watched.push(Box::new(ToSend(queue)));
+            }
+            _ => wrong_world(),
+        }
+    }
+
+    fn complete(&self, ripe: Ripe<'_>) {
+        let Some(message) = self.message.take() else { return };
+        let sent = match (&self.to.0, ripe.0) {
+            (Sending::Real(sender), Some(operation)) => operation.send(sender, message),
+            (Sending::Simulated(queue), None) => {
+                queue.deliver(message).map_err(|error| SendError(error.into_inner()))
+            }
+            _ => wrong_world(),
+        };
+        *self.sent.borrow_mut() = Some(sent);
+    }
+}
+
+/// How long a `select!` waits.
+#[doc(hidden)]
+pub enum Mode {
+    Now,
+    For(Duration),
+    Forever,
+}
+
+/// Waits for the first arm that can go on and completes it. If none can in time, no arm is completed.
+#[doc(hidden)]
+#[track_caller]
+pub fn choose(arms: &[&dyn Arm], mode: Mode) {
+    let simulated = run::in_simulation();
+    let registry =
+        if simulated { Registry::Simulated(Vec::new()) } else { Registry::Real(Select::new()) };
+    let mut registrar = Registrar(registry);
+    for arm in arms {
+        arm.register(&mut registrar);
+    }
+    match registrar.0 {
+        Registry::Real(select) => choose_real(select, arms, mode),
+        Registry::Simulated(watched) => {
+            if let Some(index) = choose_simulated(&watched, mode) {
+                arms[index].complete(Ripe(None));
+            }
+        }
+    }
+}
+
+fn choose_real(mut select: Select<'_>, arms: &[&dyn Arm], mode: Mode) {
+    let operation = match mode {
+        Mode::Now => select.try_select().ok(),
+        Mode::For(timeout) => select.select_timeout(timeout).ok(),
+        Mode::Forever => Some(select.select()),
+    };
+    if let Some(operation) = operation {
+        let index = operation.index();
+        arms[index].complete(Ripe(Some(operation)));
+    }
+}
+
+#[track_caller]
+fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize> {
+    let here = run::simulated()?;
+    here.point();
+    let deadline = match mode {
+        Mode::For(timeout) => Some(here.world.now() + timeout),
+        Mode::Now | Mode::Forever => None,
+    };
+    let mut keys: Vec<Key> = arms.iter().flat_map(|arm| arm.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut time_is_up = matches!(mode, Mode::Now);
+    loop {
+        let ready: Vec<usize> = (0..arms.len()).filter(|&i| arms[i].ready()).collect();
+        match ready[..] {
+            [] if time_is_up => return None,
+            [] => {}
+            [only] => return Some(only),
+            _ => return Some(ready[here.choose(ready.len())]),
+        }
+        let _waiting = Waiting::new(arms);
+        time_is_up = here.park(&keys, deadline, Wait::new("select!"));
+    }
+}

@@ -1,0 +1,389 @@
+//! Anybody's messages, readable: a value as serde sees it, with its field names, as a small tree.
+//!
+//! The trace keeps RPC arguments, replies and saved values in this form. It prints them
+//! (`AppendEntries { term: 3, entries: [2 items] }`) and lets checks find fields by name.
+
+use serde::ser::{self, Serialize};
+use std::fmt;
+
+/// A described value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `()`, a unit struct, or `None`, under the name it has.
+    Unit(&'static str),
+    /// A `bool`.
+    Bool(bool),
+    /// Any unsigned integer.
+    Unsigned(u64),
+    /// Any signed integer.
+    Signed(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// A `char` or string.
+    Text(String),
+    /// Bytes that say so (see [`Command`](crate::api::Command)); a `Vec<u8>` is a `List` of numbers to serde.
+    Bytes(Vec<u8>),
+    /// A sequence or tuple.
+    List(Vec<Value>),
+    /// A map, in the order in which it iterates.
+    Map(Vec<(Value, Value)>),
+    /// A struct, or a struct-like enum variant.
+    Struct(&'static str, Vec<(&'static str, Value)>),
+    /// `Some(..)`, a newtype, or an enum variant that holds values.
+    Tagged(&'static str, Box<Value>),
+}
+
+impl Value {
+    /// Describes `value`. What serde can't serialize is described as its error text.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Value {
+        value.serialize(Describe).unwrap_or_else(|error| Value::Text(error.0))
+    }
+
+    /// The field `name` of a struct, also through newtypes and `Some`.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Struct(_, fields) => fields.iter().find(|f| f.0 == name).map(|f| &f.1),
+            Value::Tagged(_, inner) => inner.field(name),
+            _ => None,
+        }
+    }
+
+    /// The number that this is, if it is one that fits.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::Unsigned(n) => Some(*n),
+            Value::Signed(n) => u64::try_from(*n).ok(),
+            Value::Tagged(_, inner) => inner.as_u64(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Unit(name) => f.write_str(name),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::Unsigned(n) => write!(f, "{n}"),
+            Value::Signed(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x}"),
+            Value::Text(text) => write!(f, "{text:?}"),
+            Value::Bytes(bytes) => write_bytes(f, bytes),
+            Value::List(items) => write_list(f, items),
+            Value::Map(pairs) => write!(f, "{{{} keys}}", pairs.len()),
+            Value::Struct(name, fields) => {
+                write!(f, "{name} {{")?;
+                for (i, (field, value)) in fields.iter().enumerate() {
+                    write!(f, "{} {field}: {value}", if i == 0 { "" } else { "," })?;
+                }
+                f.write_str(" }")
+            }
+            Value::Tagged("Some", inner) => write!(f, "{inner}"),
+            Value::Tagged(name, inner) => write!(f, "{name}({inner})"),
+        }
+    }
+}
+
+/// Short bytes whole, long ones by their length.
+fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    if bytes.len() > 12 {
+        return write!(f, "<{} bytes>", bytes.len());
+    }
+    f.write_str("0x")?;
+    bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
+}
+
+/// Short lists whole, long ones by their length: a log of a thousand entries would hide the line it is on.
+fn write_list(f: &mut fmt::Formatter<'_>, items: &[Value]) -> fmt::Result {
+    if items.len() > 2 {
+        return write!(f, "[{} items]", items.len());
+    }
+    f.write_str("[")?;
+    for (i, item) in items.iter().enumerate() {
+        write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+    }
+    f.write_str("]")
+}
+
+struct Describe;
+
+#[derive(Debug)]
+struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl ser::Error for Error {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Error(text.to_string())
+    }
+}
+
+/// One method of the serializer, for a primitive.
+macro_rules! primitive {
+    ($($method:ident($type:ty) => $make:expr;)*) => {
+        $(fn $method(self, v: $type) -> Result<Value, Error> {
+            #[allow(clippy::redundant_closure_call, reason = "the closure is the macro's argument")]
+            Ok(($make)(v))
+        })*
+    };
+}
+
+impl ser::Serializer for Describe {
+    type Ok = Value;
+    type Error = Error;
+    type SerializeSeq = Items;
+    type SerializeTuple = Items;
+    type SerializeTupleStruct = Items;
+    type SerializeTupleVariant = Items;
+    type SerializeMap = Pairs;
+    type SerializeStruct = Fields;
+    type SerializeStructVariant = Fields;
+
+    primitive! {
+        serialize_bool(bool) => Value::Bool;
+        serialize_i8(i8) => |v| Value::Signed(i64::from(v));
+        serialize_i16(i16) => |v| Value::Signed(i64::from(v));
+        serialize_i32(i32) => |v| Value::Signed(i64::from(v));
+        serialize_i64(i64) => Value::Signed;
+        serialize_u8(u8) => |v| Value::Unsigned(u64::from(v));
+        serialize_u16(u16) => |v| Value::Unsigned(u64::from(v));
+        serialize_u32(u32) => |v| Value::Unsigned(u64::from(v));
+        serialize_u64(u64) => Value::Unsigned;
+        serialize_f32(f32) => |v| Value::Float(f64::from(v));
+        serialize_f64(f64) => Value::Float;
+        serialize_char(char) => |v: char| Value::Text(v.to_string());
+        serialize_str(&str) => |v: &str| Value::Text(v.to_string());
+        serialize_bytes(&[u8]) => |v: &[u8]| Value::Bytes(v.to_vec());
+    }
+
+    fn serialize_none(self) -> Result<Value, Error> {
+        Ok(Value::Unit("None"))
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, Error> {
+        Ok(Value::Tagged("Some", Box::new(value.serialize(Describe)?)))
+    }
+
+    fn serialize_unit(self) -> Result<Value, Error> {
+        Ok(Value::Unit("()"))
+    }
+
+    fn serialize_unit_struct(self, name: &'static str) -> Result<Value, Error> {
+        Ok(Value::Unit(name))
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<Value, Error> {
+        Ok(Value::Unit(variant))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Value, Error> {
+        value.serialize(Describe)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Value, Error> {
+        Ok(Value::Tagged(variant, Box::new(value.serialize(Describe)?)))
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Items, Error> {
+        Ok(Items { tag: None, items: Vec::with_capacity(len.unwrap_or(0)) })
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Items, Error> {
+        self.serialize_seq(Some(len))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Items, Error> {
+        self.serialize_seq(Some(len))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Items, Error> {
+        Ok(Items { tag: Some(variant), items: Vec::with_capacity(len) })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Pairs, Error> {
+        Ok(Pairs { key: None, pairs: Vec::new() })
+    }
+
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields, Error> {
+        Ok(Fields { name, fields: Vec::with_capacity(len) })
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Fields, Error> {
+        self.serialize_struct(variant, len)
+    }
+}
+
+struct Items {
+    tag: Option<&'static str>,
+    items: Vec<Value>,
+}
+
+impl Items {
+    fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.items.push(value.serialize(Describe)?);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Value, Error> {
+        let list = Value::List(self.items);
+        Ok(match self.tag {
+            Some(tag) => Value::Tagged(tag, Box::new(list)),
+            None => list,
+        })
+    }
+}
+
+/// serde has four traits for what is one thing here.
+macro_rules! items {
+    ($($trait:ident::$method:ident),*) => {
+        $(impl ser::$trait for Items {
+            type Ok = Value;
+            type Error = Error;
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                self.add(value)
+            }
+            fn end(self) -> Result<Value, Error> {
+                self.finish()
+            }
+        })*
+    };
+}
+
+items! {
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+}
+
+struct Pairs {
+    key: Option<Value>,
+    pairs: Vec<(Value, Value)>,
+}
+
+impl ser::SerializeMap for Pairs {
+    type Ok = Value;
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.key = Some(key.serialize(Describe)?);
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let key = self.key.take().ok_or_else(|| Error("a map value without its key".into()))?;
+        self.pairs.push((key, value.serialize(Describe)?));
+        Ok(())
+    }
+
+    fn end(self) -> Result<Value, Error> {
+        Ok(Value::Map(self.pairs))
+    }
+}
+
+struct Fields {
+    name: &'static str,
+    fields: Vec<(&'static str, Value)>,
+}
+
+/// As `items!`, for structs and struct-like variants.
+macro_rules! fields {
+    ($($trait:ident),*) => {
+        $(impl ser::$trait for Fields {
+            type Ok = Value;
+            type Error = Error;
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), Error> {
+                self.fields.push((key, value.serialize(Describe)?));
+                Ok(())
+            }
+            fn end(self) -> Result<Value, Error> {
+                Ok(Value::Struct(self.name, self.fields))
+            }
+        })*
+    };
+}
+
+fields!(SerializeStruct, SerializeStructVariant);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Command;
+
+    #[derive(Serialize)]
+    enum Entry {
+        NoOp,
+        Write { term: u64, command: Command },
+    }
+
+    #[derive(Serialize)]
+    struct AppendEntries {
+        term: u64,
+        leader: Option<usize>,
+        entries: Vec<Entry>,
+    }
+
+    #[test]
+    fn a_message_reads_as_its_source_does() {
+        let message = AppendEntries {
+            term: 3,
+            leader: Some(1),
+            entries: vec![
+                Entry::NoOp,
+                Entry::Write { term: 3, command: Command::from(vec![0xab, 1]) },
+            ],
+        };
+        let value = Value::of(&message);
+        assert_eq!(
+            value.to_string(),
+            "AppendEntries { term: 3, leader: 1, entries: [NoOp, Write { term: 3, command: 0xab01 }] }"
+        );
+        assert_eq!(value.field("term").and_then(Value::as_u64), Some(3));
+        assert_eq!(value.field("leader").and_then(Value::as_u64), Some(1));
+        assert_eq!(value.field("nobody"), None);
+    }
+
+    #[test]
+    fn long_values_are_cut_to_their_length() {
+        assert_eq!(Value::of(&vec![1u8, 2, 3]).to_string(), "[3 items]");
+        assert_eq!(Value::of(&Command::from(vec![0; 5000])).to_string(), "<5000 bytes>");
+        assert_eq!(Value::of(&(1, "x")).to_string(), "[1, \"x\"]");
+    }
+}

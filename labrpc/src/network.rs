@@ -1,0 +1,409 @@
+//! The lab's network: who may talk to whom, and what gets lost, late or reordered.
+//!
+//! The numbers are the Go lab's, to the millisecond. The simulation adds [`LATENCY`] to every message.
+
+mod delivery;
+
+use crate::end::{ClientEnd, ReplyTo, Request, Transport};
+use crate::rand::{self, Stream};
+use crate::run;
+use crate::server::{Reply, Server};
+use crate::thread::Group;
+use crate::trace::{self, What};
+use delivery::Delivery;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How long a message takes in a simulation, each way, at most. Not in the Go lab: with no delay at all, a busy client
+/// moves virtual time by a microsecond a step, and a crash hardly ever falls between a send and its delivery.
+pub const LATENCY: Duration = Duration::from_millis(2);
+
+/// Unreliable: a request takes this many milliseconds.
+const SHORT_DELAY_MS: Range<u64> = 0..27;
+/// Unreliable: this share of requests, and of replies, is lost.
+const LOSS: (u64, u64) = (1, 10);
+/// Long reordering: this share of replies is late, by at least this much and by less than this much more.
+const LATE: (u64, u64) = (2, 3);
+const LATE_BY_MS: u64 = 200;
+const LATE_BY_UP_TO_MS: u64 = 2000;
+/// A call that can't reach its server ends after this many milliseconds.
+const CUT_OFF_MS: Range<u64> = 0..100;
+/// The same with long delays.
+const CUT_OFF_LONG_MS: Range<u64> = 0..7000;
+
+/// A network. Clones are the same network.
+///
+/// ```
+/// use labrpc::{Network, Server, Service};
+/// let network = Network::new();
+/// let service = Service::new("Greeter").method("Greet", |name: String| format!("hello, {name}"));
+/// network.add_server("server", Server::new([service]));
+/// let end = network.make_end("end");
+/// network.connect("end", "server");
+/// network.enable("end", true);
+/// assert_eq!(end.call("Greeter.Greet", "you"), Some("hello, you".to_string()));
+/// ```
+#[derive(Clone)]
+pub struct Network(Arc<Net>);
+
+struct Net {
+    unreliable: AtomicBool,
+    long_delays: AtomicBool,
+    long_reordering: AtomicBool,
+    calls: AtomicU64,
+    bytes: AtomicU64,
+    draws: Arc<Stream>,
+    tables: Mutex<Tables>,
+    delivery: Delivery,
+}
+
+#[derive(Default)]
+struct Tables {
+    ends: BTreeMap<Arc<str>, Arc<End>>,
+    hosts: BTreeMap<Arc<str>, Arc<Host>>,
+}
+
+/// One incarnation of a server.
+struct Host {
+    name: Arc<str>,
+    server: Server,
+    group: Group,
+    gone: AtomicBool,
+    calls: AtomicU64,
+}
+
+struct End {
+    name: Arc<str>,
+    net: Weak<Net>,
+    route: Mutex<Route>,
+    /// Calls that are with a handler.
+    with_handler: Mutex<BTreeMap<u64, ReplyTo>>,
+}
+
+#[derive(Default)]
+struct Route {
+    enabled: bool,
+    server: Option<Arc<str>>,
+    host: Option<Arc<Host>>,
+    /// Its owner has crashed.
+    deleted: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network::new()
+    }
+}
+
+impl Network {
+    /// A reliable network without servers.
+    pub fn new() -> Network {
+        Network(Arc::new(Net {
+            unreliable: AtomicBool::new(false),
+            long_delays: AtomicBool::new(false),
+            long_reordering: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            draws: rand::network(),
+            tables: Mutex::default(),
+            delivery: Delivery::new(),
+        }))
+    }
+
+    /// Whether the network is reliable. If not, a request takes 0-26 ms, and 10 % of requests and 10 % of
+    /// replies are lost; their callers get `None` at once.
+    pub fn reliable(&self, yes: bool) {
+        self.0.unreliable.store(!yes, Relaxed);
+    }
+
+    /// Whether a call on an end that is cut off waits 0-7000 ms for its `None`, and not 0-100 ms.
+    pub fn long_delays(&self, yes: bool) {
+        self.0.long_delays.store(yes, Relaxed);
+    }
+
+    /// Whether two thirds of replies come 200-2200 ms late.
+    pub fn long_reordering(&self, yes: bool) {
+        self.0.long_reordering.store(yes, Relaxed);
+    }
+
+    /// A new end, which leads nowhere yet. Traces show the name.
+    ///
+    /// # Panics
+    /// If there is an end of that name.
+    pub fn make_end(&self, name: impl Into<Arc<str>>) -> ClientEnd {
+        let name = name.into();
+        let end = Arc::new(End {
+            name: name.clone(),
+            net: Arc::downgrade(&self.0),
+            route: Mutex::default(),
+            with_handler: Mutex::default(),
+        });
+        let before = self.0.tables.lock().ends.insert(name.clone(), end.clone());
+        assert!(before.is_none(), "there already is an end {name:?}");
+        ClientEnd::new(LabEnd(end))
+    }
+
+    /// Forgets an end, whose owner has crashed: what is still sent on it goes nowhere.
+    pub fn delete_end(&self, name: &str) {
+        let end = self.0.tables.lock().ends.remove(name);
+        if let Some(end) = end {
+            *end.route.lock() = Route { deleted: true, ..Route::default() };
+            end.give_up();
+        }
+    }
+
+    /// Leads an end to a server, now or when the server is added. Ends begin disabled.
+    ///
+    /// # Panics
+    /// If there is no such end.
+    pub fn connect(&self, end: &str, server: &str) {
+        let tables = self.0.tables.lock();
+        let mut route = tables.end(end).route.lock();
+        route.server = Some(server.into());
+        route.host = tables.hosts.get(server).cloned();
+    }
+
+    /// Lets calls through an end, or cuts it off. Calls that are with a handler get `None`.
+    ///
+    /// # Panics
+    /// If there is no such end.
+    pub fn enable(&self, end: &str, yes: bool) {
+        let end = self.0.tables.lock().end(end).clone();
+        end.route.lock().enabled = yes;
+        if !yes {
+            end.give_up();
+        }
+    }
+
+    /// Adds a server, or replaces it by its next incarnation. Its handlers run in the caller's
+    /// [`Group`](crate::thread::Group).
+    pub fn add_server(&self, name: impl Into<Arc<str>>, server: Server) {
+        let name = name.into();
+        let group = run::here().map_or_else(|| Group::new(name.clone()), |here| here.group.clone());
+        let host = Arc::new(Host {
+            name: name.clone(),
+            server,
+            group,
+            gone: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+        });
+        self.set_host(&name, Some(host));
+    }
+
+    /// Takes a server off the network. Calls that are with one of its handlers get `None`.
+    pub fn delete_server(&self, name: &str) {
+        self.set_host(name, None);
+    }
+
+    fn set_host(&self, name: &str, host: Option<Arc<Host>>) {
+        let mut tables = self.0.tables.lock();
+        let before = match &host {
+            Some(host) => {
+                let counted = tables.hosts.get(name).map_or(0, |before| before.calls.load(Relaxed));
+                host.calls.store(counted, Relaxed);
+                tables.hosts.insert(name.into(), host.clone())
+            }
+            None => tables.hosts.remove(name),
+        };
+        let ends: Vec<_> = tables.ends.values().cloned().collect();
+        drop(tables);
+        if let Some(before) = before {
+            before.gone.store(true, Relaxed);
+        }
+        for end in ends {
+            let mut route = end.route.lock();
+            if route.server.as_deref() == Some(name) {
+                route.host = host.clone();
+                drop(route);
+                end.give_up();
+            }
+        }
+    }
+
+    /// How many calls have reached this server, over all its incarnations that replaced one another.
+    pub fn count(&self, server: &str) -> u64 {
+        self.0.tables.lock().hosts.get(server).map_or(0, |host| host.calls.load(Relaxed))
+    }
+
+    /// How many calls were made.
+    pub fn total_count(&self) -> u64 {
+        self.0.calls.load(Relaxed)
+    }
+
+    /// How many bytes went over the network: arguments as they are sent, replies as they are delivered.
+    pub fn total_bytes(&self) -> u64 {
+        self.0.bytes.load(Relaxed)
+    }
+
+    /// Ends the network: every call gets its `None`, and the network's threads end. Gives back the handlers
+    /// that were still running after `patience`, by name. (In a simulation the network has no threads.)
+    pub fn shutdown(&self, patience: Duration) -> Vec<String> {
+        let tables = std::mem::take(&mut *self.0.tables.lock());
+        for host in tables.hosts.values() {
+            host.gone.store(true, Relaxed);
+        }
+        for end in tables.ends.values() {
+            *end.route.lock() = Route { deleted: true, ..Route::default() };
+            end.give_up();
+        }
+        self.0.delivery.shutdown(patience)
+    }
+}
+
+impl Tables {
+    #[track_caller]
+    fn end(&self, name: &str) -> &Arc<End> {
+        self.ends.get(name).unwrap_or_else(|| panic!("there is no end {name:?}"))
+    }
+}
+
+/// An end as its owner has it.
+struct LabEnd(Arc<End>);
+
+impl Transport for LabEnd {
+    fn send(&self, request: Request, reply_to: ReplyTo) {
+        let end = &self.0;
+        let Some(net) = end.net.upgrade() else { return }; // nobody has the network any more
+        let call = net.calls.fetch_add(1, Relaxed) + 1;
+        net.bytes.fetch_add(request.args.len() as u64, Relaxed);
+        let Request { method, args, described } = request;
+        if let Some(args) = described {
+            trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
+        }
+        let message = Message { call, method, end: end.clone(), net };
+        message.set_out(args, reply_to);
+    }
+}
+
+impl End {
+    /// Ends the calls that are with a handler; their callers get `None`.
+    fn give_up(&self) {
+        let given_up = std::mem::take(&mut *self.with_handler.lock());
+        for (call, reply_to) in given_up {
+            trace::emit(|| self.lost(call, "cut off while the handler ran"));
+            drop(reply_to);
+        }
+    }
+
+    fn lost(&self, call: u64, why: &'static str) -> What {
+        What::Lost { call, end: self.name.clone(), why }
+    }
+}
+
+/// A call under way. Its steps follow one another in time, each on whatever thread the network has.
+struct Message {
+    call: u64,
+    method: &'static str,
+    end: Arc<End>,
+    net: Arc<Net>,
+}
+
+impl Message {
+    fn lose(&self, reply_to: ReplyTo, why: &'static str) {
+        trace::emit(|| self.end.lost(self.call, why));
+        drop(reply_to);
+    }
+
+    /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
+    fn set_out(self, args: Vec<u8>, reply_to: ReplyTo) {
+        let route = self.end.route.lock();
+        let host = route.host.clone().filter(|_| route.enabled);
+        let deleted = route.deleted;
+        drop(route);
+        let net = self.net.clone();
+        let draws = &net.draws;
+        let Some(host) = host else {
+            let long = net.long_delays.load(Relaxed) && !deleted;
+            let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
+            let delay = draws.millis("cut off", range);
+            return net.delivery.after(delay, move || self.lose(reply_to, "nobody reached"));
+        };
+        let mut delay = net.delivery.latency(draws);
+        if net.unreliable.load(Relaxed) {
+            delay += draws.millis("request delay", SHORT_DELAY_MS);
+            if draws.chance("request lost", LOSS.0, LOSS.1) {
+                return net.delivery.after(delay, move || self.lose(reply_to, "the request"));
+            }
+        }
+        net.delivery.after(delay, move || self.arrive(args, reply_to, host));
+    }
+
+    /// Step 2, at the server: a thread of its own for the handler.
+    fn arrive(self, args: Vec<u8>, reply_to: ReplyTo, host: Arc<Host>) {
+        if host.gone.load(Relaxed) {
+            return self.lose(reply_to, "the server is dead");
+        }
+        host.calls.fetch_add(1, Relaxed);
+        trace::emit(|| What::Delivered {
+            call: self.call,
+            end: self.end.name.clone(),
+            method: self.method,
+        });
+        self.end.with_handler.lock().insert(self.call, reply_to);
+        let net = self.net.clone();
+        let group = host.group.clone();
+        net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
+    }
+
+    /// Step 3, in the handler's thread.
+    fn handle(self, args: &[u8], host: &Host) {
+        let unanswered = Unanswered(&self);
+        let result = host.server.dispatch(self.method, args);
+        let reply_to = unanswered.take();
+        drop(unanswered);
+        let Some(reply_to) = reply_to else { return }; // cut off meanwhile
+        match result {
+            Ok(reply) => self.return_with(reply, reply_to),
+            Err(text) => {
+                let text = format!("{}: {text}", host.name);
+                if let Some(here) = run::here() {
+                    here.world.fail(run::FailureKind::Panic, text.clone(), Some(&here));
+                }
+                reply_to.mistake(text);
+            }
+        }
+    }
+
+    /// Step 4: the way back.
+    fn return_with(self, reply: Reply, reply_to: ReplyTo) {
+        let Reply { bytes, described } = reply;
+        if let Some(reply) = described {
+            let end = self.end.name.clone();
+            trace::emit(|| What::Answered { call: self.call, end, reply });
+        }
+        let net = self.net.clone();
+        let draws = &net.draws;
+        if net.unreliable.load(Relaxed) && draws.chance("reply lost", LOSS.0, LOSS.1) {
+            return self.lose(reply_to, "the reply");
+        }
+        let mut delay = net.delivery.latency(draws);
+        if net.long_reordering.load(Relaxed) && draws.chance("reply late", LATE.0, LATE.1) {
+            let most = 1 + draws.below("reply late by, at most", LATE_BY_UP_TO_MS);
+            delay += Duration::from_millis(LATE_BY_MS + draws.below("reply late by", most));
+        }
+        net.delivery.after(delay, move || {
+            self.net.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            trace::emit(|| What::Returned { call: self.call, end: self.end.name.clone() });
+            reply_to.reply(bytes);
+        });
+    }
+}
+
+/// A call that is with its handler. If the handler's thread is unwound, the caller gets its `None`.
+struct Unanswered<'a>(&'a Message);
+
+impl Unanswered<'_> {
+    fn take(&self) -> Option<ReplyTo> {
+        self.0.end.with_handler.lock().remove(&self.0.call)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}

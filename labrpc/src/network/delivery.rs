@@ -1,0 +1,289 @@
+//! When things happen on the network, and in which thread: timers and pooled threads of the scheduler in a
+//! simulation, a postman and workers of the network's own otherwise.
+
+use super::LATENCY;
+use crate::rand::Stream;
+use crate::run::{self, Here, World, set_here};
+use crate::thread::Group;
+use crate::time::WallClock;
+use crossbeam_channel as cb;
+use parking_lot::{Condvar, Mutex};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+pub(super) enum Delivery {
+    Simulated(Weak<World>),
+    Real(Arc<Threads>),
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Delivery {
+    pub fn new() -> Delivery {
+        match run::simulated() {
+            Some(here) => Delivery::Simulated(Arc::downgrade(&here.world)),
+            None => Delivery::Real(Arc::new(Threads::new())),
+        }
+    }
+
+    /// How long a message takes where nothing is wrong.
+    pub fn latency(&self, draws: &Stream) -> Duration {
+        match self {
+            Delivery::Real(_) => Duration::ZERO,
+            Delivery::Simulated(_) => {
+                let most = LATENCY.as_micros() as u64;
+                Duration::from_micros(draws.range("latency", 0..most + 1))
+            }
+        }
+    }
+
+    /// Does `job` after `delay`. It must not wait.
+    pub fn after(&self, delay: Duration, job: impl FnOnce() + Send + 'static) {
+        match self {
+            Delivery::Real(threads) if delay.is_zero() => threads.unless_over(job),
+            Delivery::Real(threads) => threads.clone().after(delay, Box::new(job)),
+            Delivery::Simulated(world) => {
+                let Some(world) = world.upgrade() else { return };
+                if let Some(sched) = &world.sched {
+                    sched.at(sched.now() + delay, Box::new(job));
+                }
+            }
+        }
+    }
+
+    /// Runs a handler in a thread of its own, in `group`.
+    pub fn handle(
+        &self,
+        group: &Group,
+        method: &'static str,
+        job: impl FnOnce() + Send + 'static,
+    ) {
+        match self {
+            Delivery::Real(threads) => threads.handle(group, method, Box::new(job)),
+            Delivery::Simulated(world) => {
+                let Some(world) = world.upgrade() else { return };
+                if let Some(sched) = &world.sched {
+                    sched.spawn_pooled(&world, group, method, Box::new(job));
+                }
+            }
+        }
+    }
+
+    /// Ends the network's threads; gives back what was still running after `patience`.
+    pub fn shutdown(&self, patience: Duration) -> Vec<String> {
+        match self {
+            Delivery::Simulated(_) => Vec::new(),
+            Delivery::Real(threads) => threads.shutdown(patience),
+        }
+    }
+}
+
+/// The threads of a network in real mode.
+pub(super) struct Threads {
+    world: Option<Arc<World>>,
+    clock: WallClock,
+    later: Mutex<Later>,
+    sooner: Condvar,
+    jobs: (cb::Sender<Work>, cb::Receiver<Work>),
+    /// Workers that wait, or are about to, and have not been counted on.
+    idle: AtomicUsize,
+    workers: Mutex<Vec<Worker>>,
+}
+
+/// What waits for its time.
+#[derive(Default)]
+struct Later {
+    heap: BinaryHeap<Reverse<Letter>>,
+    next: u64,
+    over: bool,
+    postman: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Letter {
+    at: Duration,
+    number: u64,
+    job: Job,
+}
+
+impl Ord for Letter {
+    fn cmp(&self, other: &Letter) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Letter {
+    fn partial_cmp(&self, other: &Letter) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Letter {
+    fn eq(&self, other: &Letter) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Letter {}
+
+/// A handler to run; `None` ends the worker.
+type Work = Option<(Group, &'static str, Job)>;
+
+struct Worker {
+    handle: std::thread::JoinHandle<()>,
+    /// What it is at, for reports.
+    at: Arc<Mutex<Option<String>>>,
+}
+
+impl Threads {
+    #[expect(clippy::disallowed_methods, reason = "real mode: these threads really wait")]
+    fn new() -> Threads {
+        Threads {
+            world: run::here().map(|here| here.world.clone()),
+            clock: WallClock::start(),
+            later: Mutex::default(),
+            sooner: Condvar::new(),
+            jobs: cb::unbounded(),
+            idle: AtomicUsize::new(0),
+            workers: Mutex::default(),
+        }
+    }
+
+    fn unless_over(&self, job: impl FnOnce()) {
+        if !self.later.lock().over {
+            job();
+        }
+    }
+
+    fn after(self: Arc<Self>, delay: Duration, job: Job) {
+        let mut later = self.later.lock();
+        if later.over {
+            return;
+        }
+        let letter = Letter { at: self.clock.elapsed() + delay, number: later.next, job };
+        later.next += 1;
+        later.heap.push(Reverse(letter));
+        if later.postman.is_none() {
+            let threads = self.clone();
+            later.postman = Some(start("labrpc postman", move || threads.deliver_letters()));
+        }
+        drop(later);
+        self.sooner.notify_one();
+    }
+
+    fn deliver_letters(&self) {
+        set_here(self.here("network", "postman"));
+        let mut later = self.later.lock();
+        while !later.over {
+            let now = self.clock.elapsed();
+            match later.heap.peek().map(|letter| letter.0.at) {
+                None => self.sooner.wait(&mut later),
+                Some(at) if at > now => _ = self.sooner.wait_for(&mut later, at - now),
+                Some(_) => {
+                    let letter = later.heap.pop();
+                    drop(later);
+                    if let Some(Reverse(letter)) = letter {
+                        (letter.job)();
+                    }
+                    later = self.later.lock();
+                }
+            }
+        }
+    }
+
+    /// What the network's own threads belong to.
+    fn here(&self, group: &str, name: &str) -> Option<Arc<Here>> {
+        let world = self.world.clone()?;
+        let group = Group::of_world(group, &world);
+        Some(Arc::new(Here { world, group, name: name.into(), task: None }))
+    }
+
+    /// Gives the job to a worker that waits, else to a new one: a handler that hangs delays nobody.
+    fn handle(self: &Arc<Self>, group: &Group, method: &'static str, job: Job) {
+        let work = Some((group.clone(), method, job));
+        let claim = self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        if claim.is_err() {
+            self.add_worker();
+        }
+        let _ = self.jobs.0.send(work);
+    }
+
+    /// A worker for one job that is about to be sent.
+    fn add_worker(self: &Arc<Self>) {
+        let threads = Arc::downgrade(self);
+        let jobs = self.jobs.1.clone();
+        let world = self.world.clone();
+        let at = Arc::new(Mutex::new(None));
+        let note = at.clone();
+        let life = move || {
+            while let Ok(Some((group, method, job))) = jobs.recv() {
+                *note.lock() = Some(format!("{}/{method}", group.name()));
+                run_handler(world.as_ref(), group, method, job);
+                *note.lock() = None;
+                let Some(threads) = threads.upgrade() else { return };
+                threads.idle.fetch_add(1, Ordering::AcqRel);
+            }
+        };
+        let handle = start("labrpc worker", life);
+        self.workers.lock().push(Worker { handle, at });
+    }
+
+    fn shutdown(&self, patience: Duration) -> Vec<String> {
+        let mut later = self.later.lock();
+        later.over = true;
+        let letters = std::mem::take(&mut later.heap);
+        let postman = later.postman.take();
+        drop(later);
+        drop(letters); // each tells its caller
+        self.sooner.notify_all();
+        if let Some(postman) = postman {
+            let _ = postman.join();
+        }
+        let workers = std::mem::take(&mut *self.workers.lock());
+        for _ in &workers {
+            let _ = self.jobs.0.send(None);
+        }
+        let clock = WallClock::start();
+        let running = |worker: &Worker| !worker.handle.is_finished();
+        while workers.iter().any(running) && clock.elapsed() < patience {
+            #[expect(clippy::disallowed_methods, reason = "waits for real threads")]
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let (left, ended): (Vec<_>, Vec<_>) = workers.into_iter().partition(running);
+        for worker in ended {
+            let _ = worker.handle.join();
+        }
+        left.iter().map(|worker| worker.at.lock().clone().unwrap_or("a worker".into())).collect()
+    }
+}
+
+impl Drop for Threads {
+    /// A network that nobody shut down: its threads end by themselves.
+    fn drop(&mut self) {
+        for _ in self.workers.get_mut() {
+            let _ = self.jobs.0.send(None);
+        }
+    }
+}
+
+fn run_handler(world: Option<&Arc<World>>, group: Group, method: &str, job: Job) {
+    let here = world.map(|world| {
+        let (world, name) = (world.clone(), method.into());
+        Arc::new(Here { world, group, name, task: None })
+    });
+    set_here(here.clone());
+    let result = panic::catch_unwind(AssertUnwindSafe(job));
+    if let (Some(here), Err(payload)) = (here, result) {
+        here.world.caught(&here, &*payload);
+    }
+    set_here(None);
+}
+
+#[expect(clippy::disallowed_methods, reason = "real mode: these threads are the system's")]
+fn start(name: &str, life: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(life);
+    thread.expect("the system refuses another thread")
+}

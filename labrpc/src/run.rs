@@ -1,0 +1,486 @@
+//! One test's run, in either world: its seed, its failure, its trace, and what belongs to it.
+//!
+//! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler behind it differs.
+//! Every thread made through [`thread`](crate::thread) inside belongs to the run.
+
+use crate::rand::Stream;
+use crate::sim::sched::{Sched, Task};
+use crate::sim::{cpu, report};
+use crate::thread::Group;
+use crate::time::WallClock;
+use crate::trace::{Sink, Trace};
+use parking_lot::{Condvar, Mutex};
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+/// How to run a test. See the [module](self).
+pub struct Run {
+    seed: u64,
+    simulated: bool,
+    time_limit: Duration,
+    sink: Option<Box<dyn Sink>>,
+}
+
+/// What came of a [`Run`].
+#[derive(Debug)]
+pub struct Outcome<R> {
+    /// What the body returned, or the first thing that failed, in whatever thread.
+    pub result: Result<R, Failure>,
+    /// How long the run took on its own clock: virtual time in a simulation.
+    pub lab_time: Duration,
+    /// A hash of every scheduling decision and every random draw. Equal for two simulations of one seed.
+    /// In real mode it means nothing.
+    pub fingerprint: u64,
+    /// How many scheduling decisions the simulation took; 0 in real mode.
+    pub steps: u64,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of thing went wrong.
+    pub kind: FailureKind,
+    /// What went wrong, in words; several lines where there is much to say.
+    pub message: String,
+    /// The thread that it happened in, with its group, such as `S1/ticker`.
+    pub thread: String,
+    /// When, on the run's own clock.
+    pub at: Duration,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Which file and line, where there is one.
+    pub place: Option<String>,
+    /// The backtrace of a panic, if `RUST_BACKTRACE` asks for it. Differs between machines.
+    pub backtrace: Option<String>,
+    /// Whether the run was simulated, so that its seed replays it exactly.
+    pub simulated: bool,
+}
+
+/// The kinds of [`Failure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The test's own verdict, see [`fail`].
+    Test,
+    /// A thread panicked.
+    Panic,
+    /// Every thread waits and no timer is left, or locks are taken in a circle.
+    Deadlock,
+    /// A thread runs on and on without reaching anything that the scheduler sees.
+    Stall,
+    /// The run's clock passed its limit.
+    TimeLimit,
+    /// A thread from outside touched an object of the simulation.
+    Stranger,
+    /// Something was still running when all should have ended.
+    Leak,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FailureKind::Panic => "panicked: ",
+            FailureKind::Deadlock => "deadlock: ",
+            FailureKind::Stall => "stalled: ",
+            FailureKind::TimeLimit => "out of time: ",
+            FailureKind::Leak => "left running: ",
+            FailureKind::Test | FailureKind::Stranger => "",
+        };
+        writeln!(f, "{what}{}", self.message)?;
+        if let Some(place) = &self.place {
+            writeln!(f, "  at {place}")?;
+        }
+        let world = if self.simulated { "virtual time" } else { "lab time" };
+        let secs = self.at.as_secs_f64();
+        write!(f, "  in thread {}, {world} {secs:.6} s, seed {}", self.thread, self.seed)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What a thread belongs to. There is one per thread (or per task of a pooled thread).
+pub(crate) struct Here {
+    pub world: Arc<World>,
+    pub group: Group,
+    pub name: Arc<str>,
+    /// Present in a simulation.
+    pub task: Option<Arc<Task>>,
+}
+
+impl Here {
+    /// How reports call the thread: `S1/ticker`.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.group.name(), self.name)
+    }
+}
+
+/// The state of a run that its threads share.
+pub(crate) struct World {
+    pub id: u32,
+    pub seed: u64,
+    started: WallClock,
+    pub network: Arc<Stream>,
+    pub tester: Arc<Stream>,
+    pub user: Arc<Stream>,
+    pub trace: Trace,
+    pub sched: Option<Sched>,
+    state: Mutex<RunState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct RunState {
+    failure: Option<Failure>,
+    body_ended: bool,
+    /// What the test's own thread is waiting for in somebody else's code, for the report of a hang.
+    calling: Option<String>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Arc<Here>>> = const { RefCell::new(None) };
+    static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
+}
+
+struct PanicNote {
+    place: Option<String>,
+    backtrace: Option<String>,
+}
+
+/// The worlds that are running, so that a stranger's touch reaches the right one.
+static WORLDS: Mutex<Vec<(u32, Weak<World>)>> = Mutex::new(Vec::new());
+static NEXT_WORLD: AtomicU32 = AtomicU32::new(1);
+
+/// The unwinding of a thread that has crashed or whose run is over: nobody's mistake, so nobody reports it.
+pub(crate) struct Crash;
+
+/// Unwinds the current thread without a report.
+pub(crate) fn unwind() -> ! {
+    panic::resume_unwind(Box::new(Crash))
+}
+
+/// What the current thread belongs to, if it belongs to a run.
+pub(crate) fn here() -> Option<Arc<Here>> {
+    HERE.try_with(|here| here.borrow().clone()).ok().flatten()
+}
+
+/// As [`here`], but only in a simulation.
+pub(crate) fn simulated() -> Option<Arc<Here>> {
+    HERE.try_with(|here| here.borrow().as_ref().filter(|here| here.task.is_some()).cloned())
+        .ok()
+        .flatten()
+}
+
+/// Sets what the current thread belongs to, and gives back what it belonged to.
+pub(crate) fn set_here(here: Option<Arc<Here>>) -> Option<Arc<Here>> {
+    HERE.with(|slot| slot.replace(here))
+}
+
+/// Whether the current thread runs inside a simulation.
+pub fn in_simulation() -> bool {
+    simulated().is_some()
+}
+
+/// The seed of the run that the current thread belongs to.
+pub fn seed() -> Option<u64> {
+    here().map(|here| here.world.seed)
+}
+
+/// Fails the run with `message` and ends the current thread. Other threads end as soon as they wait for anything.
+///
+/// # Panics
+/// Always; outside a run as an ordinary panic.
+#[track_caller]
+pub fn fail(message: impl Into<String>) -> ! {
+    let message = message.into();
+    let Some(here) = here() else { panic!("{message}") };
+    here.world.fail(FailureKind::Test, message, Some(&here));
+    unwind()
+}
+
+/// Whether the run of the current thread has already failed: a test that goes on in real mode asks now and then.
+pub fn has_failed() -> bool {
+    here().is_some_and(|here| here.world.failed())
+}
+
+/// Runs `f` while noting that the test is inside `what`, so that a hang in there is reported by that name.
+pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
+    let Some(here) = here() else { return f() };
+    let before = here.world.state.lock().calling.replace(what());
+    let result = f();
+    here.world.state.lock().calling = before;
+    result
+}
+
+impl World {
+    fn new(run: &mut Run) -> Arc<World> {
+        let world = Arc::new(World {
+            id: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
+            seed: run.seed,
+            started: WallClock::start(),
+            network: Arc::new(Stream::new(run.seed, 1)),
+            tester: Arc::new(Stream::new(run.seed, 2)),
+            user: Arc::new(Stream::new(run.seed, 3)),
+            trace: Trace::new(run.sink.take()),
+            sched: run.simulated.then(|| Sched::new(run.seed, run.time_limit)),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let mut worlds = WORLDS.lock();
+        worlds.retain(|(_, world)| world.strong_count() > 0);
+        worlds.push((world.id, Arc::downgrade(&world)));
+        world
+    }
+
+    /// The world `id`, if it is still running.
+    pub fn running(id: u32) -> Option<Arc<World>> {
+        WORLDS.lock().iter().find(|(i, _)| *i == id).and_then(|(_, world)| world.upgrade())
+    }
+
+    fn retire(&self) {
+        WORLDS.lock().retain(|(id, _)| *id != self.id);
+    }
+
+    /// The run's own clock.
+    pub fn now(&self) -> Duration {
+        self.sched.as_ref().map_or_else(|| self.started.elapsed(), Sched::now)
+    }
+
+    pub fn failed(&self) -> bool {
+        self.state.lock().failure.is_some()
+    }
+
+    /// Records a failure, unless there is one already, and makes the run end.
+    #[track_caller]
+    pub fn fail(&self, kind: FailureKind, message: String, here: Option<&Here>) {
+        let place = (kind == FailureKind::Test)
+            .then(|| panic::Location::caller())
+            .map(|l| format!("{}:{}", l.file(), l.line()));
+        let thread = here.map_or("(no thread of the run)".into(), Here::title);
+        self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
+    }
+
+    fn failure(
+        &self,
+        kind: FailureKind,
+        message: String,
+        thread: String,
+        note: PanicNote,
+    ) -> Failure {
+        Failure {
+            kind,
+            message,
+            thread,
+            at: self.now(),
+            seed: self.seed,
+            place: note.place,
+            backtrace: note.backtrace,
+            simulated: self.sched.is_some(),
+        }
+    }
+
+    fn record(&self, mut failure: Failure) {
+        if let Some(sched) = &self.sched {
+            failure.message.push_str(&report::long_waits(&sched.waits(), failure.at));
+        }
+        let mut state = self.state.lock();
+        state.failure.get_or_insert(failure);
+        drop(state);
+        self.changed.notify_all();
+        if let Some(sched) = &self.sched {
+            sched.end_all();
+        }
+    }
+
+    /// Records a panic of the current thread, unless it only was unwound by the run.
+    pub fn caught(&self, here: &Here, payload: &(dyn Any + Send)) {
+        if payload.is::<Crash>() {
+            return;
+        }
+        let note = LAST_PANIC.with_borrow_mut(Option::take);
+        let note = note.unwrap_or(PanicNote { place: None, backtrace: None });
+        let message = panic_text(payload);
+        self.record(self.failure(FailureKind::Panic, message, here.title(), note));
+    }
+
+    /// Sleeps on the wall clock, but ends the thread at once if the run fails meanwhile.
+    pub fn sleep_or_unwind(&self, duration: Duration) {
+        let clock = WallClock::start();
+        let mut state = self.state.lock();
+        while state.failure.is_none() && clock.elapsed() < duration {
+            let left = duration.saturating_sub(clock.elapsed());
+            self.changed.wait_for(&mut state, left);
+        }
+        if state.failure.is_some() && !std::thread::panicking() {
+            drop(state);
+            unwind();
+        }
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(a panic without a text)".into())
+}
+
+impl Run {
+    /// A run under the seeded scheduler, in virtual time.
+    pub fn simulated(seed: u64) -> Run {
+        Run { seed, simulated: true, time_limit: Duration::from_secs(3600), sink: None }
+    }
+
+    /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
+    /// the order in which threads run.
+    pub fn real(seed: u64) -> Run {
+        Run { simulated: false, ..Run::simulated(seed) }
+    }
+
+    /// Fails the run when its own clock passes `limit`: an hour, if not set.
+    pub fn time_limit(mut self, limit: Duration) -> Run {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Sends the run's events to `sink`. A simulation takes the same course whether anybody listens or not.
+    pub fn trace(mut self, sink: impl Sink) -> Run {
+        self.sink = Some(Box::new(sink));
+        self
+    }
+
+    /// Runs `body` to its end, or to the first failure in any thread.
+    ///
+    /// In a simulation every thread of the run has ended when this returns, except after
+    /// [`FailureKind::Stall`] (nobody can stop a thread that spins). In real mode the body is to stop its threads.
+    pub fn run<R, F>(mut self, body: F) -> Outcome<R>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        install_panic_hook();
+        let limit = self.time_limit;
+        let world = World::new(&mut self);
+        let slot = Arc::new(Mutex::new(None));
+        let (at_end, result) = (world.clone(), slot.clone());
+        let body = move || {
+            let value = panic::catch_unwind(AssertUnwindSafe(body));
+            let value = value.map_err(|payload| {
+                if let Some(here) = here() {
+                    at_end.caught(&here, &*payload);
+                }
+            });
+            *result.lock() = value.ok();
+            at_end.state.lock().body_ended = true;
+            at_end.changed.notify_all();
+        };
+        let group = Group::of_world("test", &world);
+        match &world.sched {
+            Some(sched) => sched.drive(&world, group, Box::new(body)),
+            None => world.drive_real(group, Box::new(body), limit),
+        }
+        world.trace.close();
+        world.retire();
+        let failure = world.state.lock().failure.take();
+        let value = slot.lock().take();
+        let (fold, steps) = world.sched.as_ref().map_or((0, 0), Sched::fingerprint);
+        let streams = [&world.network, &world.tester, &world.user];
+        Outcome {
+            result: match (failure, value) {
+                (Some(failure), _) => Err(failure),
+                (None, Some(value)) => Ok(value),
+                (None, None) => unreachable!("a body that did not return has failed"),
+            },
+            lab_time: world.now(),
+            fingerprint: streams.iter().fold(fold, |f, s| mix(f, s.fingerprint())),
+            steps,
+        }
+    }
+}
+
+/// One step of a hash that is the same on every machine.
+pub(crate) fn mix(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+}
+
+/// How long a real run may take, after it has failed, to notice and to stop its threads.
+const REAL_CLEAN_UP: Duration = Duration::from_secs(15);
+
+impl World {
+    fn drive_real(self: &Arc<World>, group: Group, body: Box<dyn FnOnce() + Send>, limit: Duration) {
+        let handle = crate::thread::spawn_real(self, &group, "main", body);
+        let mut state = self.state.lock();
+        while !state.body_ended && state.failure.is_none() && self.now() < limit {
+            self.changed.wait_for(&mut state, limit.saturating_sub(self.now()));
+        }
+        if !state.body_ended && state.failure.is_none() {
+            let what = match &state.calling {
+                Some(call) => format!("{call} has not returned; does it wait for a lock?"),
+                None => format!("the test was still running after {limit:?}"),
+            };
+            drop(state);
+            self.fail(FailureKind::TimeLimit, what, None);
+            state = self.state.lock();
+        }
+        let deadline = self.now() + REAL_CLEAN_UP;
+        while !state.body_ended && self.now() < deadline {
+            self.changed.wait_for(&mut state, deadline.saturating_sub(self.now()));
+        }
+        if state.body_ended {
+            drop(state);
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Sched {
+    /// Runs `body` as the first task and returns when every task has ended, or when one can't be stopped.
+    fn drive(&self, world: &Arc<World>, group: Group, body: Box<dyn FnOnce() + Send>) {
+        let here = world.clone();
+        let ended = move || {
+            body();
+            if let Some(sched) = &here.sched {
+                sched.end_all();
+            }
+        };
+        self.begin(cpu::claim());
+        self.spawn(world, &group, Some("main"), Box::new(ended));
+        self.start();
+        while !self.wait_for_end(WATCHDOG_TICK) {
+            if let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) {
+                let note = PanicNote { place: None, backtrace: None };
+                let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
+                let failure = world.failure(FailureKind::Stall, message, culprit, note);
+                world.state.lock().failure.get_or_insert(failure);
+                return; // its threads are lost: one of them spins, the others wait for it
+            }
+        }
+        self.clean_up();
+    }
+}
+
+/// The watchdog looks this often. It counts looks and not seconds, so that a suspended machine accuses nobody.
+const WATCHDOG_TICK: Duration = Duration::from_millis(500);
+const WATCHDOG_TICKS: u32 = 20;
+
+/// Threads of a run don't print their panics: the run's failure carries them.
+fn install_panic_hook() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if here().is_none() {
+                return before(info);
+            }
+            let trace = std::backtrace::Backtrace::capture();
+            let captured = trace.status() == std::backtrace::BacktraceStatus::Captured;
+            let note = PanicNote {
+                place: info.location().map(|l| format!("{}:{}", l.file(), l.line())),
+                backtrace: captured.then(|| trace.to_string()),
+            };
+            LAST_PANIC.with_borrow_mut(|last| *last = Some(note));
+        }));
+    });
+}

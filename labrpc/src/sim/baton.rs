@@ -1,0 +1,45 @@
+//! How a thread of the simulation is suspended: it waits for its baton.
+//!
+//! Nothing here knows who is next. Another way to suspend (a coroutine) would replace this file.
+
+use parking_lot::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+
+/// The right of one OS thread to run.
+#[derive(Default)]
+pub(crate) struct Baton {
+    passed: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Baton {
+    /// Lets the thread that waits, or is going to wait, run.
+    pub fn pass(&self) {
+        self.passed.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Waits until the baton is passed to this, the calling thread.
+    #[expect(clippy::disallowed_methods, reason = "this is where simulated threads stop")]
+    pub fn wait(&self) {
+        self.thread.get_or_init(std::thread::current);
+        while !self.passed.swap(false, Ordering::Acquire) {
+            std::thread::park();
+        }
+    }
+}
+
+/// An OS thread that runs one task after another.
+#[derive(Default)]
+pub(crate) struct Worker {
+    pub baton: std::sync::Arc<Baton>,
+    /// The next task; `None` when the thread is resumed means that it should end.
+    pub job: Mutex<Option<Job>>,
+}
+
+/// A task's code.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;

@@ -1,0 +1,360 @@
+//! Locks and condition variables in both worlds, shaped as parking_lot has them: no poisoning, and a
+//! condition variable that takes `&mut guard`.
+//!
+//! The data stays in a parking_lot mutex. A simulation only turns "block" into "try, else park".
+
+use crate::realm::Realm;
+use crate::run::Here;
+use crate::sim::sched::{Key, Wait};
+use crate::time::Instant;
+pub use std::sync::{Arc, Weak};
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A mutual-exclusion lock.
+///
+/// In a simulation, a thread that takes it twice, and threads that take several in a circle, fail the run at
+/// that moment, with every thread's name and place.
+///
+/// ```
+/// let total = labrpc::sync::Mutex::new(1);
+/// *total.lock() += 1;
+/// assert_eq!(total.into_inner(), 2);
+/// ```
+pub struct Mutex<T: ?Sized> {
+    realm: Realm,
+    /// Tasks parked here.
+    waiting: AtomicU32,
+    /// The task that holds it; 0 outside a simulation and when free.
+    holder: AtomicU64,
+    inner: parking_lot::Mutex<T>,
+}
+
+/// The right to use what a [`Mutex`] guards.
+#[must_use = "the lock is released at once"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    /// Empty only while a condition variable waits.
+    inner: Option<parking_lot::MutexGuard<'a, T>>,
+}
+
+impl<T> Mutex<T> {
+    /// A free lock around `value`.
+    pub fn new(value: T) -> Mutex<T> {
+        Mutex {
+            realm: Realm::current(),
+            waiting: AtomicU32::new(0),
+            holder: AtomicU64::new(0),
+            inner: parking_lot::Mutex::new(value),
+        }
+    }
+
+    /// What it guards.
+    pub fn into_inner(self) -> T {
+        self.inner.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Waits for the lock and takes it.
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        let inner = match self.realm.enter("mutex") {
+            None => self.inner.lock(),
+            Some(here) => {
+                here.point();
+                self.lock_simulated(&here, Wait::lock(self.address()), Here::park)
+            }
+        };
+        MutexGuard { mutex: self, inner: Some(inner) }
+    }
+
+    /// Takes the lock if it is free.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let here = self.realm.enter("mutex");
+        if let Some(here) = &here {
+            here.point();
+        }
+        let inner = self.inner.try_lock()?;
+        if let Some(here) = here {
+            self.taken(&here);
+        }
+        Some(MutexGuard { mutex: self, inner: Some(inner) })
+    }
+
+    /// What it guards; nobody else can hold it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
+    }
+
+    fn lock_simulated(
+        &self,
+        here: &Here,
+        wait: Wait,
+        park: fn(&Here, &[Key], Option<Duration>, Wait) -> bool,
+    ) -> parking_lot::MutexGuard<'_, T> {
+        loop {
+            if let Some(inner) = self.inner.try_lock() {
+                self.taken(here);
+                return inner;
+            }
+            let holder = self.holder.load(Ordering::Relaxed);
+            here.note_holder(self.address(), (holder != 0).then_some(holder));
+            let _counted = Counted::new(&self.waiting);
+            park(here, &[Key::Address(self.address())], None, wait);
+        }
+    }
+
+    fn taken(&self, here: &Here) {
+        self.holder.store(here.task_id(), Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            here.note_holder(self.address(), Some(here.task_id()));
+        }
+    }
+
+    /// Wakes a task that waits for the lock, which has just become free.
+    fn released(&self) {
+        if self.holder.swap(0, Ordering::Relaxed) == 0 {
+            return;
+        }
+        if self.waiting.load(Ordering::Relaxed) > 0
+            && let Some(here) = self.realm.leave()
+        {
+            here.note_holder(self.address(), None);
+            here.unpark_one(Key::Address(self.address()));
+        }
+    }
+
+    /// A field's address: two objects never share it, though one may lie at the start of the other.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(&self.waiting).addr()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Mutex::new(T::default())
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.inner.as_ref().expect("a guard is empty only while a condition variable waits")
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect("a guard is empty only while a condition variable waits")
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.inner.take().is_some() {
+            self.mutex.released();
+        }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Counts one up, and down again when dropped, also by unwinding.
+struct Counted<'a>(&'a AtomicU32);
+
+impl Counted<'_> {
+    fn new(count: &AtomicU32) -> Counted<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A condition variable: threads wait for a notice about what a [`Mutex`] guards. May wake for no reason.
+pub struct Condvar {
+    realm: Realm,
+    waiting: AtomicU32,
+    inner: parking_lot::Condvar,
+}
+
+/// Whether a wait ended because its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// True if the time was up.
+    pub fn timed_out(self) -> bool {
+        self.0
+    }
+}
+
+impl Condvar {
+    /// One that nobody waits for.
+    pub fn new() -> Condvar {
+        Condvar {
+            realm: Realm::current(),
+            waiting: AtomicU32::new(0),
+            inner: parking_lot::Condvar::new(),
+        }
+    }
+
+    /// Releases the lock, waits for a notice, and takes the lock again.
+    #[track_caller]
+    pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
+        self.wait_or(guard, None);
+    }
+
+    /// As [`wait`](Condvar::wait), but not longer than `timeout`.
+    #[track_caller]
+    pub fn wait_for<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        timeout: Duration,
+    ) -> WaitTimeoutResult {
+        self.wait_or(guard, Some(Instant::now() + timeout))
+    }
+
+    /// As [`wait`](Condvar::wait), but not beyond `deadline`.
+    #[track_caller]
+    pub fn wait_until<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Instant,
+    ) -> WaitTimeoutResult {
+        self.wait_or(guard, Some(deadline))
+    }
+
+    /// Waits while `condition` holds.
+    #[track_caller]
+    pub fn wait_while<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) {
+        while condition(&mut **guard) {
+            self.wait_or(guard, None);
+        }
+    }
+
+    #[track_caller]
+    fn wait_or<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Option<Instant>,
+    ) -> WaitTimeoutResult {
+        match self.realm.enter("condition variable") {
+            Some(here) => self.wait_simulated(guard, deadline, &here, Location::caller()),
+            None => {
+                let inner = guard.inner.as_mut().expect("the guard holds its lock");
+                match deadline {
+                    None => self.inner.wait(inner),
+                    Some(at) => {
+                        let result = self.inner.wait_until(inner, at.to_std());
+                        return WaitTimeoutResult(result.timed_out());
+                    }
+                }
+                WaitTimeoutResult(false)
+            }
+        }
+    }
+
+    fn wait_simulated<'a, T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'a, T>,
+        deadline: Option<Instant>,
+        here: &Here,
+        place: &'static Location<'static>,
+    ) -> WaitTimeoutResult {
+        // Before anything can end this thread: the caller's destructors expect the lock to be held.
+        let relock = Relock { guard, here, place };
+        relock.guard.inner = None;
+        relock.guard.mutex.released();
+        let _counted = Counted::new(&self.waiting);
+        let wait = Wait::at("condition variable", place);
+        let deadline = deadline.map(Instant::since_start);
+        let timed_out = here.park(&[Key::Address(self.address())], deadline, wait);
+        drop(relock);
+        here.unwind_if_crashed();
+        WaitTimeoutResult(timed_out)
+    }
+
+    /// Wakes one thread that waits.
+    #[track_caller]
+    pub fn notify_one(&self) {
+        self.notify(false);
+    }
+
+    /// Wakes every thread that waits.
+    #[track_caller]
+    pub fn notify_all(&self) {
+        self.notify(true);
+    }
+
+    #[track_caller]
+    fn notify(&self, all: bool) {
+        match self.realm.enter("condition variable") {
+            None if all => _ = self.inner.notify_all(),
+            None => _ = self.inner.notify_one(),
+            Some(here) => {
+                if self.waiting.load(Ordering::Relaxed) == 0 {
+                    return;
+                }
+                let key = Key::Address(self.address());
+                if all { here.unpark_all(key) } else { here.unpark_one(key) }
+            }
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(&self.waiting).addr()
+    }
+}
+
+/// Takes the lock of a waiting guard again, also when the thread is unwound while it waits.
+struct Relock<'g, 'a, T: ?Sized> {
+    guard: &'g mut MutexGuard<'a, T>,
+    here: &'g Here,
+    place: &'static Location<'static>,
+}
+
+impl<T: ?Sized> Drop for Relock<'_, '_, T> {
+    fn drop(&mut self) {
+        let mutex = self.guard.mutex;
+        let wait = Wait::lock_at(mutex.address(), self.place);
+        let inner = mutex.lock_simulated(self.here, wait, Here::park_through_crash);
+        self.guard.inner = Some(inner);
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Condvar")
+    }
+}

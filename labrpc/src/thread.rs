@@ -1,0 +1,322 @@
+//! Threads in both worlds, shaped as `std::thread`, and thread groups: what crashes together.
+//!
+//! In a simulation a thread with a name gets an OS thread of its own; one without a name borrows one from a
+//! pool, and so may find thread-locals that another left behind.
+
+use crate::realm::Realm;
+use crate::run::{self, Here, World, set_here};
+use crate::sim::sched::{Key, Wait};
+pub use crate::time::sleep;
+use crate::time::{Instant, WallClock};
+
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use std::thread::Result;
+
+/// Starts a thread without a name.
+///
+/// # Panics
+/// If the system refuses another thread.
+pub fn spawn<T, F>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).expect("the system refuses another thread")
+}
+
+/// Lets other threads run.
+pub fn yield_now() {
+    match run::simulated() {
+        Some(here) => here.yield_now(),
+        None => std::thread::yield_now(),
+    }
+}
+
+/// A thread about to be started, as `std::thread::Builder`.
+#[derive(Debug, Default)]
+pub struct Builder {
+    name: Option<String>,
+}
+
+impl Builder {
+    /// No name yet.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// The name for reports and logs.
+    pub fn name(self, name: impl Into<String>) -> Builder {
+        Builder { name: Some(name.into()) }
+    }
+
+    /// Starts the thread. It belongs to the caller's run and [`Group`].
+    ///
+    /// # Errors
+    /// In real mode, if the system refuses another thread.
+    pub fn spawn<T, F>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let packet = Arc::new(Mutex::new(None));
+        let result = packet.clone();
+        let here = run::here();
+        let body = move || {
+            let value = panic::catch_unwind(AssertUnwindSafe(f));
+            let value = value.map_err(|payload| match run::here() {
+                Some(here) => {
+                    here.world.caught(&here, &*payload);
+                    payload
+                }
+                None => payload,
+            });
+            *result.lock() = Some(value);
+        };
+        let name = self.name.as_deref();
+        let ended = match &here {
+            Some(here) if here.task.is_some() => {
+                here.point();
+                let sched = here.world.sched.as_ref().expect("a task has a scheduler");
+                Ended::Simulated(sched.spawn(&here.world, &here.group, name, Box::new(body)))
+            }
+            _ => Ended::Real(try_spawn_real(here.as_deref(), name, Box::new(body))?),
+        };
+        Ok(JoinHandle { ended, packet, realm: Realm::current() })
+    }
+}
+
+/// Waits for the end of a thread, and gets what it returned.
+pub struct JoinHandle<T> {
+    ended: Ended,
+    packet: Arc<Mutex<Option<Result<T>>>>,
+    realm: Realm,
+}
+
+enum Ended {
+    Simulated(u64),
+    Real(std::thread::JoinHandle<()>),
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the end of the thread.
+    ///
+    /// # Errors
+    /// The payload of the panic that ended the thread. In a run that has already failed the run.
+    #[track_caller]
+    pub fn join(self) -> Result<T> {
+        match self.ended {
+            Ended::Real(handle) => handle.join()?,
+            Ended::Simulated(id) => {
+                if let Some(here) = self.realm.enter("thread")
+                    && let Some(sched) = &here.world.sched
+                {
+                    while sched.is_alive(id) {
+                        let let_go = here.park(&[Key::Task(id)], None, Wait::new("join"));
+                        if let_go && here.is_crashed() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.packet.lock().take().unwrap_or_else(|| Err(Box::new("the thread was crashed")))
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        match &self.ended {
+            Ended::Real(handle) => handle.is_finished(),
+            Ended::Simulated(id) => match run::simulated() {
+                Some(here) => here.world.sched.as_ref().is_none_or(|s| !s.is_alive(*id)),
+                None => true,
+            },
+        }
+    }
+}
+
+fn try_spawn_real(
+    here: Option<&Here>,
+    name: Option<&str>,
+    body: Box<dyn FnOnce() + Send>,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let mut builder = std::thread::Builder::new();
+    if let Some(name) = name {
+        builder = builder.name(name.to_string());
+    }
+    let registered = here.map(|here| {
+        let name: Arc<str> = name.unwrap_or("unnamed").into();
+        let (world, group) = (here.world.clone(), here.group.clone());
+        let alive = group.enlist(&name);
+        (alive, Arc::new(Here { world, group, name, task: None }))
+    });
+    #[expect(clippy::disallowed_methods, reason = "outside a simulation threads are the system's")]
+    builder.spawn(move || {
+        let (_alive, here) = registered.unzip();
+        set_here(here);
+        body();
+    })
+}
+
+/// A thread of a real run, made before the run has any.
+pub(crate) fn spawn_real(
+    world: &Arc<World>,
+    group: &Group,
+    name: &str,
+    body: Box<dyn FnOnce() + Send>,
+) -> std::thread::JoinHandle<()> {
+    let (world, group) = (world.clone(), group.clone());
+    let here = Here { world, group, name: name.into(), task: None };
+    try_spawn_real(Some(&here), Some(name), body).expect("the system refuses another thread")
+}
+
+/// Threads that live and crash together: a server. A thread belongs to the group of the thread that made it.
+#[derive(Clone)]
+pub struct Group(Arc<GroupInner>);
+
+struct GroupInner {
+    id: u64,
+    name: Arc<str>,
+    world: Option<Arc<World>>,
+    test: bool,
+    alive: Mutex<BTreeMap<u64, Arc<str>>>,
+    changed: Condvar,
+}
+
+impl Group {
+    /// A group without threads. Its name stands in reports, before the thread's: `S1/ticker`.
+    pub fn new(name: impl Into<Arc<str>>) -> Group {
+        Group::make(name.into(), run::here().map(|here| here.world.clone()), false)
+    }
+
+    pub(crate) fn of_world(name: &str, world: &Arc<World>) -> Group {
+        Group::make(name.into(), Some(world.clone()), true)
+    }
+
+    fn make(name: Arc<str>, world: Option<Arc<World>>, test: bool) -> Group {
+        static REAL_ID: AtomicU64 = AtomicU64::new(1);
+        let id = match world.as_ref().and_then(|world| world.sched.as_ref()) {
+            Some(sched) => sched.fresh_id(),
+            None => REAL_ID.fetch_add(1, Ordering::Relaxed),
+        };
+        let (alive, changed) = (Mutex::default(), Condvar::new());
+        Group(Arc::new(GroupInner { id, name, world, test, alive, changed }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whether it is the test's own, not a server's.
+    pub(crate) fn is_test(&self) -> bool {
+        self.0.test
+    }
+
+    /// Runs `f` on the current thread; threads that it makes belong to this group.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let Some(before) = run::here() else { return f() };
+        let inside = Here {
+            world: before.world.clone(),
+            group: self.clone(),
+            name: before.name.clone(),
+            task: before.task.clone(),
+        };
+        struct Restore(Option<Arc<Here>>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                set_here(self.0.take());
+            }
+        }
+        let _restore = Restore(set_here(Some(Arc::new(inside))));
+        f()
+    }
+
+    /// The names of its threads that have not ended.
+    pub fn alive(&self) -> Vec<String> {
+        match self.0.world.as_ref().and_then(|world| world.sched.as_ref()) {
+            Some(sched) => sched.alive_in(self.0.id),
+            None => {
+                let alive = self.0.alive.lock();
+                alive.values().map(|thread| format!("{}/{thread}", self.0.name)).collect()
+            }
+        }
+    }
+
+    /// Waits until all its threads have ended; gives back the names of those that have not, after `timeout`.
+    pub fn wait_ended(&self, timeout: Duration) -> Vec<String> {
+        if run::in_simulation() {
+            let deadline = Instant::now() + timeout;
+            self.wait_ended_simulated(Some(deadline));
+        } else {
+            let clock = WallClock::start();
+            let mut alive = self.0.alive.lock();
+            while !alive.is_empty() && clock.elapsed() < timeout {
+                self.0.changed.wait_for(&mut alive, timeout.saturating_sub(clock.elapsed()));
+            }
+        }
+        self.alive()
+    }
+
+    #[track_caller]
+    fn wait_ended_simulated(&self, deadline: Option<Instant>) {
+        let Some(here) = run::simulated() else { return };
+        let deadline = deadline.map(Instant::since_start);
+        let wait = Wait::new("the threads of a group to end");
+        while !self.alive().is_empty() {
+            if here.park(&[Key::Group(self.0.id)], deadline, wait) {
+                return;
+            }
+        }
+    }
+
+    /// Stops every thread of the group where it stands, as a crash of the machine would: none runs another
+    /// statement of its body; only destructors run. Returns when all are gone.
+    ///
+    /// Only a simulation can do that; in real mode this does nothing, and [`Raft::kill`](crate::api::Raft::kill)
+    /// has to stop a server.
+    #[track_caller]
+    pub fn crash(&self) {
+        let Some(here) = run::simulated() else { return };
+        let Some(sched) = &here.world.sched else { return };
+        sched.crash_group(self.0.id);
+        here.unwind_if_crashed(); // the caller may be one of them
+        self.wait_ended_simulated(None);
+    }
+
+    /// Counts a real thread as alive until the answer is dropped.
+    fn enlist(&self, name: &Arc<str>) -> Enlisted {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.0.alive.lock().insert(number, name.clone());
+        Enlisted { group: self.clone(), number }
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Group({})", self.0.name)
+    }
+}
+
+struct Enlisted {
+    group: Group,
+    number: u64,
+}
+
+impl Drop for Enlisted {
+    fn drop(&mut self) {
+        self.group.0.alive.lock().remove(&self.number);
+        self.group.0.changed.notify_all();
+    }
+}

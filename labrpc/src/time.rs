@@ -1,0 +1,116 @@
+//! Time in both worlds: virtual in a simulation, the wall clock outside one. Shaped as `std::time`.
+
+pub use std::time::Duration;
+
+use crate::run;
+use crate::sim::sched::Wait;
+use std::ops::{Add, AddAssign, Sub};
+use std::sync::OnceLock;
+
+/// A moment. In a simulation, virtual time since its start; outside, time since the process first asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// Now.
+    #[track_caller]
+    pub fn now() -> Instant {
+        match run::simulated() {
+            Some(here) => {
+                here.point(); // so that a loop that waits for a moment lets time pass
+                Instant(here.world.now())
+            }
+            None => Instant(process_clock().elapsed()),
+        }
+    }
+
+    /// How long ago this was; zero if it is yet to come.
+    #[track_caller]
+    pub fn elapsed(self) -> Duration {
+        Instant::now().saturating_duration_since(self)
+    }
+
+    /// How long after `earlier` this is; zero if it is before.
+    pub fn saturating_duration_since(self, earlier: Instant) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    pub(crate) fn since_start(self) -> Duration {
+        self.0
+    }
+
+    pub(crate) fn from_start(since_start: Duration) -> Instant {
+        Instant(since_start)
+    }
+
+    pub(crate) fn to_std(self) -> std::time::Instant {
+        process_clock().0 + self.0
+    }
+
+    pub(crate) fn from_std(instant: std::time::Instant) -> Instant {
+        Instant(instant.saturating_duration_since(process_clock().0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_add(duration))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    fn sub(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_sub(duration))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Instant) -> Duration {
+        self.saturating_duration_since(earlier)
+    }
+}
+
+/// Sleeps for `duration`.
+#[track_caller]
+pub fn sleep(duration: Duration) {
+    match run::here() {
+        Some(here) if here.task.is_some() => {
+            let deadline = here.world.now() + duration;
+            let wait = Wait::new("sleep");
+            while !here.park(&[], Some(deadline), wait) {}
+        }
+        // The test's own thread learns here that another has failed; the threads of servers are left alone.
+        Some(here) if here.group.is_test() => here.world.sleep_or_unwind(duration),
+        #[expect(clippy::disallowed_methods, reason = "outside a simulation this is the sleep")]
+        _ => std::thread::sleep(duration),
+    }
+}
+
+/// The wall clock since some moment.
+pub(crate) struct WallClock(std::time::Instant);
+
+impl WallClock {
+    #[expect(clippy::disallowed_methods, reason = "the real world's clock")]
+    pub fn start() -> WallClock {
+        WallClock(std::time::Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The clock of threads outside simulations.
+fn process_clock() -> &'static WallClock {
+    static CLOCK: OnceLock<WallClock> = OnceLock::new();
+    CLOCK.get_or_init(WallClock::start)
+}

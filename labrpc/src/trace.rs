@@ -1,0 +1,185 @@
+//! What happened, when and where: events written by the network, the persisters and the tester.
+//!
+//! User code writes none (it may add a [`note`]), so the trace tells of anybody's Raft. Nobody pays for events
+//! that nobody listens to.
+
+use crate::describe::Value;
+use crate::run;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When, on the run's own clock.
+    pub at: Duration,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// A call was made. The other events of the same call bear its number.
+    Called {
+        /// Numbers calls from 1.
+        call: u64,
+        /// The end it was made on, such as `S0->S1`.
+        end: Arc<str>,
+        /// `Service.Method`.
+        method: &'static str,
+        /// The arguments.
+        args: Value,
+    },
+    /// A call reached the server and its handler starts.
+    Delivered {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// See [`What::Called`].
+        method: &'static str,
+    },
+    /// The handler has answered.
+    Answered {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// What it answered.
+        reply: Value,
+    },
+    /// The reply is back at the caller.
+    Returned {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+    },
+    /// There will be no reply.
+    Lost {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// Why, in the network's own knowledge.
+        why: &'static str,
+    },
+    /// A server has saved something.
+    Saved {
+        /// Whose persister.
+        who: Arc<str>,
+        /// State, record or snapshot.
+        what: &'static str,
+        /// What was saved.
+        value: Value,
+    },
+    /// A server's service got a message from the apply channel.
+    Applied {
+        /// Which server.
+        who: Arc<str>,
+        /// The message, in words.
+        what: String,
+    },
+    /// The tester did something, or found something.
+    Tester(String),
+    /// A note of user code.
+    Note {
+        /// Which thread.
+        who: String,
+        /// Its text.
+        text: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>14.6} ms  ", self.at.as_secs_f64() * 1e3)?;
+        match &self.what {
+            What::Called { call, end, method, args } => {
+                write!(f, "{end:<10} #{call} calls {method} {args}")
+            }
+            What::Delivered { call, end, .. } => write!(f, "{end:<10} #{call} arrives"),
+            What::Answered { call, end, reply } => {
+                write!(f, "{end:<10} #{call} is answered {reply}")
+            }
+            What::Returned { call, end } => write!(f, "{end:<10} #{call} returns"),
+            What::Lost { call, end, why } => write!(f, "{end:<10} #{call} is lost: {why}"),
+            What::Saved { who, what, value } => write!(f, "{who:<10} saves {what} {value}"),
+            What::Applied { who, what } => write!(f, "{who:<10} applies {what}"),
+            What::Tester(text) => write!(f, "{:<10} {text}", "tester"),
+            What::Note { who, text } => write!(f, "{who:<10} notes {text}"),
+        }
+    }
+}
+
+/// Whoever listens to a run's events.
+pub trait Sink: Send + 'static {
+    /// Takes an event. It may be called from any thread of the run, one at a time, and must not wait.
+    fn event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event) + Send + 'static> Sink for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// A run's trace: the sink, if there is one.
+pub(crate) struct Trace {
+    /// Known from the start, so that asking costs nothing.
+    listening: bool,
+    sink: Mutex<Option<Box<dyn Sink>>>,
+}
+
+impl Trace {
+    pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
+        Trace { listening: sink.is_some(), sink: Mutex::new(sink) }
+    }
+
+    pub fn close(&self) {
+        self.sink.lock().take();
+    }
+}
+
+/// Whether somebody listens to the events of the current thread's run.
+pub fn listening() -> bool {
+    run::here().is_some_and(|here| here.world.trace.listening)
+}
+
+/// Writes an event, made only if somebody listens.
+pub(crate) fn emit(what: impl FnOnce() -> What) {
+    let Some(here) = run::here() else { return };
+    if here.world.trace.listening
+        && let Some(sink) = &mut *here.world.trace.sink.lock()
+    {
+        sink.event(&Event { at: here.world.now(), what: what() });
+    }
+}
+
+/// Writes an event of the tester: what it does to the cluster, what it checks.
+pub fn tester(text: impl FnOnce() -> String) {
+    emit(|| What::Tester(text()));
+}
+
+/// Writes that `who`'s service got a message from the apply channel.
+pub fn applied(who: &Arc<str>, what: impl FnOnce() -> String) {
+    emit(|| What::Applied { who: who.clone(), what: what() });
+}
+
+/// Adds a note of your own to the trace; `raftlab replay` shows it among the events.
+pub fn note(text: impl fmt::Display) {
+    emit(|| What::Note {
+        who: run::here().map_or(String::new(), |here| here.title()),
+        text: text.to_string(),
+    });
+}
+
+/// Describes `value` if somebody listens.
+pub(crate) fn describe<T: Serialize + ?Sized>(value: &T) -> Option<Value> {
+    listening().then(|| Value::of(value))
+}
