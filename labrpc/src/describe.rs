@@ -346,6 +346,7 @@ fields!(SerializeStruct, SerializeStructVariant);
 mod tests {
     use super::*;
     use crate::api::Command;
+    use serde::Serialize;
 
     #[derive(Serialize)]
     enum Entry {
