@@ -1,1 +1,6 @@
-//! x
+//! A Raft to read and to test against.
+//!
+//! Reading order: [`raft`], which is Figure 2 of the paper as a file tree. The floor that it stands on (threads, time, the
+//! lab's network) is the crate [`labrpc`]; the tests that it passes, and yours may, are the crate `labtests`.
+
+pub mod raft;

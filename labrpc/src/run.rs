@@ -330,7 +330,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 impl Run {
     /// A run under the seeded scheduler, in virtual time.
     pub fn simulated(seed: u64) -> Run {
-        Run { seed, simulated: true, time_limit: Duration::from_secs(3600), sink: None }
+        Run { seed, simulated: true, time_limit: DAY, sink: None }
     }
 
     /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
@@ -339,7 +339,7 @@ impl Run {
         Run { simulated: false, ..Run::simulated(seed) }
     }
 
-    /// Fails the run when its own clock passes `limit`: an hour, if not set.
+    /// Fails the run when its own clock passes `limit`: a day, if not set.
     pub fn time_limit(mut self, limit: Duration) -> Run {
         self.time_limit = limit;
         self
@@ -399,6 +399,8 @@ impl Run {
         }
     }
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One step of a hash that is the same on every machine.
 pub(crate) fn mix(hash: u64, value: u64) -> u64 {

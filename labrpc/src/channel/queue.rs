@@ -318,7 +318,7 @@ fn arm(world: &Arc<World>, queue: &Arc<Queue<Instant>>, at: Duration, period: Op
         at,
         Box::new(move || {
             let (Some(queue), Some(world)) = (queue.upgrade(), world.upgrade()) else { return };
-            let _ = queue.deliver(Instant::from_start(at));
+            let _ = queue.deliver(Instant::at(at));
             if let Some(period) = period {
                 arm(&world, &queue, at + period, Some(period));
             }

@@ -175,6 +175,18 @@ impl<T> Receive for Receiver<T> {
     }
 }
 
+impl<R: Receive + ?Sized> Receive for &R {
+    type Output = R::Output;
+
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
+        (**self).register(registrar);
+    }
+
+    fn complete(&self, ripe: Ripe<'_>) -> R::Output {
+        (**self).complete(ripe)
+    }
+}
+
 #[track_caller]
 fn wrong_world() -> ! {
     panic!("a select! mixes channels made inside a simulation and outside it")

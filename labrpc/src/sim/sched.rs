@@ -476,6 +476,11 @@ impl Sched {
         Duration::from_nanos(self.now_ns.load(Ordering::Relaxed))
     }
 
+    fn set_now(&self, core: &mut Core, now: Duration) {
+        core.now = now;
+        self.now_ns.store(now.as_nanos() as u64, Ordering::Relaxed);
+    }
+
     pub fn fresh_id(&self) -> u64 {
         self.core.lock().fresh_id()
     }
@@ -619,20 +624,21 @@ impl Sched {
                 if ending { drop(action) } else { action() }
                 core = self.core.lock();
             } else if let Some(id) = core.take_ready() {
-                core.now += STEP;
+                let now = core.now + STEP;
+                self.set_now(&mut core, now);
                 core.running = id;
-                core.fingerprint = mix(core.fingerprint, id ^ core.now.as_nanos() as u64);
-                self.now_ns.store(core.now.as_nanos() as u64, Ordering::Relaxed);
+                core.fingerprint = mix(core.fingerprint, id ^ now.as_nanos() as u64);
                 self.steps.fetch_add(1, Ordering::Relaxed);
                 return Some((core, id));
             } else if core.tasks.is_empty() {
                 return None;
             } else if let Some(at) = core.next_timer() {
-                if at > self.limit && !core.ending {
+                let until = if core.ending { at } else { at.min(self.limit) };
+                let now = core.now.max(until);
+                self.set_now(&mut core, now);
+                if until < at {
                     let text = report::time_limit(self.limit, &core.waits());
                     core = self.fail(core, FailureKind::TimeLimit, text);
-                } else {
-                    core.now = core.now.max(at);
                 }
             } else if !core.ending {
                 let text = report::deadlock(&core.waits());

@@ -1,0 +1,310 @@
+//! Figure 2, "AppendEntries RPC": "invoked by leader to replicate log entries (§5.3); also used as heartbeat
+//! (§5.2)".
+
+use super::log::Entry;
+use super::state::{Role, State};
+use labrpc::time::Instant;
+use serde::{Deserialize, Serialize};
+
+/// "Arguments".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "AppendEntries")]
+pub struct AppendEntriesArgs {
+    /// "Leader's term".
+    pub term: u64,
+    /// "So follower can redirect clients".
+    pub leader_id: usize,
+    /// "Index of log entry immediately preceding new ones".
+    pub prev_log_index: u64,
+    /// "Term of prevLogIndex entry".
+    pub prev_log_term: u64,
+    /// "Log entries to store (empty for heartbeat; may send more than one for efficiency)".
+    pub entries: Vec<Entry>,
+    /// "Leader's commitIndex".
+    pub leader_commit: u64,
+}
+
+/// "Results".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Appended")]
+pub struct AppendEntriesReply {
+    /// "currentTerm, for leader to update itself".
+    pub term: u64,
+    /// "True if follower contained entry matching prevLogIndex and prevLogTerm".
+    pub success: bool,
+    /// Where the logs may differ, when they do.
+    pub conflict: Option<Conflict>,
+}
+
+/// §5.3: "the follower can include the term of the conflicting entry and the first index it stores for that
+/// term", so that one rejected call is enough for each term, and not for each entry, that conflicts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The term that the follower has at prevLogIndex; `None` if its log is shorter.
+    pub term: Option<u64>,
+    /// The first index of that term; if the log is shorter, the index after its last.
+    pub index: u64,
+}
+
+impl State {
+    /// What the leader sends to a server whose log it believes to agree before `next_index`.
+    pub fn append_entries_args(&self, next_index: u64) -> AppendEntriesArgs {
+        let prev_log_index = next_index - 1;
+        let prev_log_term = self.log.term_at(prev_log_index);
+        AppendEntriesArgs {
+            term: self.current_term,
+            leader_id: self.me,
+            prev_log_index,
+            prev_log_term: prev_log_term.expect("an index before the snapshot gets a snapshot"),
+            entries: self.log.after(prev_log_index).to_vec(),
+            leader_commit: self.commit_index,
+        }
+    }
+
+    /// "Receiver implementation".
+    pub fn handle_append_entries(
+        &mut self,
+        args: AppendEntriesArgs,
+        now: Instant,
+    ) -> AppendEntriesReply {
+        self.update_term(args.term, now);
+        // 1. "Reply false if term < currentTerm (§5.1)".
+        if args.term < self.current_term {
+            return self.append_reply(false, None);
+        }
+        // Candidates: "If AppendEntries RPC received from new leader: convert to follower".
+        self.become_follower(Some(args.leader_id), now);
+        self.reset_election_timer(now);
+        // 2. "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm (§5.3)".
+        if let Some(conflict) = self.conflict_with(&args) {
+            return self.append_reply(false, Some(conflict));
+        }
+        let last_new_index = args.prev_log_index + args.entries.len() as u64;
+        self.store_new(args.prev_log_index, args.entries);
+        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
+        //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
+        self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
+        self.append_reply(true, None)
+    }
+
+    fn append_reply(&mut self, success: bool, conflict: Option<Conflict>) -> AppendEntriesReply {
+        self.persist();
+        AppendEntriesReply { term: self.current_term, success, conflict }
+    }
+
+    fn conflict_with(&self, args: &AppendEntriesArgs) -> Option<Conflict> {
+        let index = args.prev_log_index;
+        if index < self.log.base_index() {
+            return None; // what the snapshot covers is committed, so it agrees
+        }
+        match self.log.term_at(index) {
+            Some(term) if term == args.prev_log_term => None,
+            Some(term) => {
+                Some(Conflict { term: Some(term), index: self.log.first_of_term(index) })
+            }
+            None => Some(Conflict { term: None, index: self.log.last_index() + 1 }),
+        }
+    }
+
+    fn store_new(&mut self, prev_log_index: u64, entries: Vec<Entry>) {
+        for (index, entry) in (prev_log_index + 1..).zip(entries) {
+            if index <= self.log.base_index() {
+                continue; // in the snapshot
+            }
+            // 3. "If an existing entry conflicts with a new one (same index but different terms), delete the existing
+            //    entry and all that follow it (§5.3)". And only then: a late, shorter message must not cut off what
+            //    has been acknowledged since.
+            if self.log.term_at(index).is_some_and(|term| term != entry.term) {
+                self.log.truncate_after(index - 1);
+            }
+            // 4. "Append any new entries not already in the log".
+            if index > self.log.last_index() {
+                self.log.append(entry);
+            }
+        }
+    }
+
+    /// What the leader does with a reply.
+    pub fn handle_append_entries_reply(
+        &mut self,
+        peer: usize,
+        args: &AppendEntriesArgs,
+        reply: &AppendEntriesReply,
+        now: Instant,
+    ) {
+        self.update_term(reply.term, now);
+        self.persist();
+        // A reply to what an earlier leadership sent says nothing about this one.
+        if args.term != self.current_term {
+            return;
+        }
+        let Role::Leader { progress } = &mut self.role else { return };
+        let progress = &mut progress[peer];
+        if reply.success {
+            // "If successful: update nextIndex and matchIndex for follower (§5.3)": from what this call carried, and
+            // never back, for replies may overtake one another.
+            let matched = args.prev_log_index + args.entries.len() as u64;
+            progress.match_index = progress.match_index.max(matched);
+            progress.next_index = progress.next_index.max(progress.match_index + 1);
+            self.advance_commit_index();
+        } else if let Some(conflict) = &reply.conflict {
+            // "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry (§5.3)".
+            let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
+            let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
+            let next = next.min(args.prev_log_index); // never the same again
+            progress.next_index = next.max(progress.match_index + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Server, at_ms, entries};
+    use super::*;
+
+    /// Entries of these terms after `prev` (an index and its term), from the leader of `term`.
+    fn append(term: u64, prev: (u64, u64), terms: &[u64], leader_commit: u64) -> AppendEntriesArgs {
+        AppendEntriesArgs {
+            term,
+            leader_id: 1,
+            prev_log_index: prev.0,
+            prev_log_term: prev.1,
+            entries: entries(terms),
+            leader_commit,
+        }
+    }
+
+    fn terms(state: &State) -> Vec<u64> {
+        state.log.after(0).iter().map(|entry| entry.term).collect()
+    }
+
+    fn handle(state: &mut State, args: AppendEntriesArgs) -> AppendEntriesReply {
+        state.handle_append_entries(args, at_ms(0))
+    }
+
+    #[test]
+    fn step_1_an_old_leader_is_refused_and_not_followed() {
+        let mut state = Server::new(3).log(&[1]).term(5).build();
+        let deadline = state.election_deadline;
+        let reply = state.handle_append_entries(append(4, (1, 1), &[4], 2), at_ms(9_000));
+        assert_eq!((reply.term, reply.success, terms(&state)), (5, false, vec![1]));
+        assert_eq!((state.leader(), state.election_deadline), (None, deadline));
+    }
+
+    #[test]
+    fn step_2_a_gap_or_another_term_is_refused_with_a_hint() {
+        let mut state = Server::new(3).log(&[1, 4, 4]).term(6).build();
+        let reply = handle(&mut state, append(6, (5, 6), &[6], 0));
+        assert_eq!(reply.conflict, Some(Conflict { term: None, index: 4 }));
+        let reply = handle(&mut state, append(6, (3, 5), &[6], 0));
+        assert_eq!(reply.conflict, Some(Conflict { term: Some(4), index: 2 }));
+        assert_eq!(terms(&state), [1, 4, 4]);
+    }
+
+    #[test]
+    fn step_2_holds_for_heartbeats_too() {
+        let mut state = Server::new(3).log(&[1, 1]).term(3).build();
+        let reply = handle(&mut state, append(3, (2, 2), &[], 2));
+        assert!(!reply.success);
+        assert_eq!(state.commit_index, 0);
+    }
+
+    /// The six followers of Figure 7; the leader of term 8 has the log 1 1 1 4 4 5 5 6 6 6.
+    #[test]
+    fn steps_3_and_4_repair_every_follower_of_figure_7() {
+        let leader = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
+        let followers: [&[u64]; 6] = [
+            &[1, 1, 1, 4, 4, 5, 5, 6, 6],
+            &[1, 1, 1, 4],
+            &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+            &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7],
+            &[1, 1, 1, 4, 4, 4, 4],
+            &[1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
+        ];
+        for log in followers {
+            let mut leader = Server::new(2).log(&leader).leader_of_term(8).build();
+            leader.start(Default::default()).unwrap();
+            let mut follower = Server::new(2).log(log).term(7).build();
+            let mut calls = 0;
+            while !matches!(&leader.role, Role::Leader { progress } if progress[1].match_index == 11) {
+                let Role::Leader { progress } = &leader.role else { unreachable!() };
+                let args = leader.append_entries_args(progress[1].next_index);
+                let reply = follower.handle_append_entries(args.clone(), at_ms(0));
+                leader.handle_append_entries_reply(1, &args, &reply, at_ms(0));
+                calls += 1;
+            }
+            assert_eq!(terms(&follower), terms(&leader), "from {log:?}");
+            assert!(calls <= 4, "{calls} calls for {log:?}: one for each term, not for each entry");
+        }
+    }
+
+    #[test]
+    fn step_3_a_late_message_cuts_nothing_off() {
+        let mut state = Server::new(3).term(1).build();
+        handle(&mut state, append(1, (0, 0), &[1, 1, 1], 0));
+        assert!(handle(&mut state, append(1, (0, 0), &[1], 0)).success);
+        assert!(handle(&mut state, append(1, (1, 1), &[], 0)).success);
+        assert_eq!(terms(&state), [1, 1, 1]);
+    }
+
+    #[test]
+    fn step_5_commits_no_further_than_the_last_new_entry() {
+        let mut state = Server::new(3).log(&[1, 1, 1]).term(2).build();
+        handle(&mut state, append(2, (1, 1), &[1], 9));
+        assert_eq!(state.commit_index, 2, "entry 3 may not be the leader's");
+        handle(&mut state, append(2, (1, 1), &[], 1));
+        assert_eq!(state.commit_index, 2, "and never back");
+    }
+
+    #[test]
+    fn everything_is_saved_before_the_reply() {
+        let mut state = Server::new(3).build();
+        handle(&mut state, append(2, (0, 0), &[1, 2], 0));
+        assert!(state.is_persisted());
+    }
+
+    #[test]
+    fn a_candidate_follows_the_leader_of_its_term() {
+        let mut state = Server::new(3).build();
+        state.become_candidate(at_ms(0));
+        handle(&mut state, append(1, (0, 0), &[], 0));
+        assert_eq!(state.role, Role::Follower { leader: Some(1) });
+        assert_eq!(state.voted_for, Some(0), "the vote of this term is given");
+    }
+
+    #[test]
+    fn entries_that_the_snapshot_covers_are_taken_as_known() {
+        let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(1).snapshot_to(3).build();
+        assert!(handle(&mut state, append(1, (1, 1), &[1, 1, 1, 1], 5)).success);
+        assert_eq!((state.log.last_index(), state.commit_index), (5, 5));
+    }
+
+    #[test]
+    fn replies_that_come_late_or_twice_take_nothing_back() {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        for _ in 0..3 {
+            state.start(Default::default()).unwrap();
+        }
+        let long = append(1, (0, 0), &[1, 1, 1], 0);
+        let short = append(1, (0, 0), &[1], 0);
+        let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
+        state.handle_append_entries_reply(1, &long, &yes, at_ms(0));
+        state.handle_append_entries_reply(1, &short, &yes, at_ms(0));
+        let no = Conflict { term: None, index: 1 };
+        let no = AppendEntriesReply { term: 1, success: false, conflict: Some(no) };
+        state.handle_append_entries_reply(1, &short, &no, at_ms(0));
+        let Role::Leader { progress } = &state.role else { unreachable!() };
+        assert_eq!((progress[1].match_index, progress[1].next_index), (3, 4));
+        assert_eq!(state.commit_index, 3);
+    }
+
+    #[test]
+    fn replies_to_an_earlier_leadership_do_not_count() {
+        let mut state = Server::new(3).log(&[1, 1]).leader_of_term(4).build();
+        let old = append(1, (0, 0), &[1, 1], 0);
+        let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
+        state.handle_append_entries_reply(1, &old, &yes, at_ms(0));
+        let Role::Leader { progress } = &state.role else { unreachable!() };
+        assert_eq!(progress[1].match_index, 0);
+    }
+}

@@ -1,0 +1,206 @@
+//! Figure 13, "InstallSnapshot RPC": "invoked by leader to send chunks of a snapshot to a follower". And the service's own
+//! snapshots (§7).
+//!
+//! As in the lab, a snapshot goes in one message: there is no offset and no done.
+
+use super::state::{Role, State};
+use labrpc::api::Snapshot;
+use labrpc::time::Instant;
+use serde::{Deserialize, Serialize};
+
+/// "Arguments".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "InstallSnapshot")]
+pub struct InstallSnapshotArgs {
+    /// "Leader's term".
+    pub term: u64,
+    /// "So follower can redirect clients".
+    pub leader_id: usize,
+    /// "The snapshot replaces all entries up through and including this index".
+    pub last_included_index: u64,
+    /// "Term of lastIncludedIndex".
+    pub last_included_term: u64,
+    /// The snapshot.
+    pub data: Snapshot,
+}
+
+/// "Results".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Installed")]
+pub struct InstallSnapshotReply {
+    /// "currentTerm, for leader to update itself".
+    pub term: u64,
+}
+
+impl State {
+    /// What the leader sends to a server that needs entries which are no longer in the log.
+    pub fn install_snapshot_args(&self) -> InstallSnapshotArgs {
+        InstallSnapshotArgs {
+            term: self.current_term,
+            leader_id: self.me,
+            last_included_index: self.log.base_index(),
+            last_included_term: self.log.base_term(),
+            data: self.disk.snapshot(),
+        }
+    }
+
+    /// "Receiver implementation".
+    pub fn handle_install_snapshot(
+        &mut self,
+        args: InstallSnapshotArgs,
+        now: Instant,
+    ) -> InstallSnapshotReply {
+        self.update_term(args.term, now);
+        // 1. "Reply immediately if term < currentTerm".
+        if args.term == self.current_term {
+            self.become_follower(Some(args.leader_id), now);
+            self.reset_election_timer(now);
+            // What we have committed, we have or shall have applied: an older snapshot would take us back.
+            if args.last_included_index > self.commit_index {
+                self.install(args);
+            }
+        }
+        self.persist();
+        InstallSnapshotReply { term: self.current_term }
+    }
+
+    fn install(&mut self, args: InstallSnapshotArgs) {
+        let (index, term) = (args.last_included_index, args.last_included_term);
+        if self.log.term_at(index) == Some(term) {
+            // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
+            //    entries following it and reply".
+            self.log.compact_to(index, term);
+        } else {
+            // 7. "Discard the entire log".
+            self.log.restart_at(index, term);
+        }
+        self.commit_index = index;
+        // 5. "Save snapshot file".
+        self.persist_with_snapshot(args.data.clone());
+        // 8. "Reset state machine using snapshot contents": the applier's next message.
+        self.snapshot_to_apply = Some(args.data);
+    }
+
+    /// What the leader does with a reply: the server now has what the snapshot covers.
+    pub fn handle_install_snapshot_reply(
+        &mut self,
+        peer: usize,
+        args: &InstallSnapshotArgs,
+        reply: &InstallSnapshotReply,
+        now: Instant,
+    ) {
+        self.update_term(reply.term, now);
+        self.persist();
+        if args.term != self.current_term {
+            return;
+        }
+        let Role::Leader { progress } = &mut self.role else { return };
+        let progress = &mut progress[peer];
+        progress.match_index = progress.match_index.max(args.last_included_index);
+        progress.next_index = progress.next_index.max(progress.match_index + 1);
+        self.advance_commit_index();
+    }
+
+    /// The service has made a snapshot of everything up to `index` (§7: "each server takes snapshots
+    /// independently").
+    pub fn snapshot(&mut self, index: u64, snapshot: Snapshot) {
+        // It may be late, after a newer one from the leader; and of what it hasn't got it can't have made one.
+        if index <= self.log.base_index() || index > self.last_applied {
+            return;
+        }
+        let Some(term) = self.log.term_at(index) else { return };
+        self.log.compact_to(index, term);
+        self.persist_with_snapshot(snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Server, at_ms};
+    use super::*;
+    use labrpc::api::ApplyMsg;
+
+    fn install(term: u64, index: u64, index_term: u64) -> InstallSnapshotArgs {
+        InstallSnapshotArgs {
+            term,
+            leader_id: 1,
+            last_included_index: index,
+            last_included_term: index_term,
+            data: Snapshot::from(vec![index as u8]),
+        }
+    }
+
+    #[test]
+    fn step_1_an_old_leader_installs_nothing() {
+        let mut state = Server::new(3).term(5).build();
+        let reply = state.handle_install_snapshot(install(4, 9, 4), at_ms(0));
+        assert_eq!((reply.term, state.log.base_index(), state.leader()), (5, 0, None));
+    }
+
+    #[test]
+    fn step_6_what_follows_a_matching_entry_stays() {
+        let mut state = Server::new(3).log(&[1, 1, 2, 2]).term(2).build();
+        state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
+        assert_eq!((state.log.base_index(), state.log.last_index()), (3, 4));
+    }
+
+    #[test]
+    fn step_7_a_log_that_differs_goes() {
+        let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(2).build();
+        state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
+        assert_eq!((state.log.base_index(), state.log.last_index()), (3, 3));
+        assert_eq!(state.log.last_term(), 2);
+    }
+
+    #[test]
+    fn step_8_the_service_gets_the_snapshot_before_what_follows_it() {
+        let mut state = Server::new(3).log(&[1, 1, 2, 2]).term(2).build();
+        state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
+        state.commit_index = 4;
+        let messages = state.take_committed();
+        assert!(matches!(messages[0], ApplyMsg::Snapshot { index: 3, term: 2, .. }));
+        assert!(matches!(messages[1], ApplyMsg::Command { index: 4, .. }));
+        assert!(!state.has_committed());
+    }
+
+    #[test]
+    fn an_old_snapshot_takes_nothing_back_but_resets_the_timer() {
+        let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(1).build();
+        state.commit_index = 4;
+        state.take_committed();
+        state.handle_install_snapshot(install(1, 2, 1), at_ms(9_000));
+        assert_eq!((state.log.base_index(), state.last_applied), (0, 4));
+        assert!(!state.has_committed());
+        assert!(state.election_deadline >= at_ms(9_500));
+    }
+
+    #[test]
+    fn a_restart_finds_snapshot_and_log_together() {
+        let mut state = Server::new(3).log(&[1, 1, 2]).term(2).build();
+        state.commit_index = 3;
+        state.take_committed();
+        state.snapshot(2, Snapshot::from(vec![7]));
+        let state = Server::restarted(&state);
+        assert_eq!((state.log.base_index(), state.log.last_index()), (2, 3));
+        assert_eq!((state.commit_index, state.last_applied), (2, 2));
+        assert_eq!(&state.disk.snapshot()[..], [7]);
+    }
+
+    #[test]
+    fn a_snapshot_of_what_is_not_applied_is_refused() {
+        let mut state = Server::new(3).log(&[1, 1, 2]).term(2).build();
+        state.snapshot(2, Snapshot::default());
+        assert_eq!(state.log.base_index(), 0);
+    }
+
+    #[test]
+    fn the_leader_goes_on_after_the_snapshot() {
+        let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(1).build();
+        let args = install(1, 2, 1);
+        let reply = InstallSnapshotReply { term: 1 };
+        state.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
+        let Role::Leader { progress } = &state.role else { unreachable!() };
+        assert_eq!((progress[1].match_index, progress[1].next_index), (2, 4));
+        assert_eq!(state.commit_index, 2);
+    }
+}

@@ -1,0 +1,182 @@
+//! The log and its snapshot offset (§5.3, §7).
+//!
+//! Entries up to [`Log::base_index`] are in the snapshot and no longer here; of the last of them the term is
+//! kept, for the consistency check of the entry that follows.
+
+use labrpc::api::Command;
+use serde::{Deserialize, Serialize};
+
+/// A log entry: "each entry contains command for state machine, and term when entry was received by leader".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The term of the leader that created it.
+    pub term: u64,
+    /// For the state machine.
+    pub command: Command,
+}
+
+/// The log. The first index is 1; index 0 stands for "before everything" and has term 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    base_index: u64,
+    base_term: u64,
+    entries: Vec<Entry>,
+    /// What is on disk differs after this index. See [`Log::take_unsaved`].
+    #[serde(skip)]
+    unsaved_after: Option<u64>,
+}
+
+impl Log {
+    /// The last index that the snapshot covers.
+    pub fn base_index(&self) -> u64 {
+        self.base_index
+    }
+
+    /// The term of the entry at [`Log::base_index`].
+    pub fn base_term(&self) -> u64 {
+        self.base_term
+    }
+
+    /// The index of the last entry.
+    pub fn last_index(&self) -> u64 {
+        self.base_index + self.entries.len() as u64
+    }
+
+    /// The term of the last entry.
+    pub fn last_term(&self) -> u64 {
+        self.entries.last().map_or(self.base_term, |entry| entry.term)
+    }
+
+    /// The term of the entry at `index`, unless that is in the snapshot or beyond the end.
+    pub fn term_at(&self, index: u64) -> Option<u64> {
+        if index == self.base_index {
+            return Some(self.base_term);
+        }
+        self.get(index).map(|entry| entry.term)
+    }
+
+    /// The entry at `index`, unless that is in the snapshot or beyond the end.
+    pub fn get(&self, index: u64) -> Option<&Entry> {
+        let offset = index.checked_sub(self.base_index + 1)?;
+        self.entries.get(offset as usize)
+    }
+
+    /// The entries after `index`.
+    pub fn after(&self, index: u64) -> &[Entry] {
+        let offset = index.saturating_sub(self.base_index) as usize;
+        self.entries.get(offset..).unwrap_or(&[])
+    }
+
+    /// Where the run of entries of the same term that ends at `index` begins.
+    pub fn first_of_term(&self, index: u64) -> u64 {
+        let term = self.term_at(index);
+        let mut first = index;
+        while first > self.base_index + 1 && self.term_at(first - 1) == term {
+            first -= 1;
+        }
+        first
+    }
+
+    /// The last index whose entry is of `term`, if there is one.
+    pub fn last_of_term(&self, term: u64) -> Option<u64> {
+        // Terms never fall along the log.
+        let end = self.entries.partition_point(|entry| entry.term <= term);
+        let index = self.base_index + end as u64;
+        (self.term_at(index) == Some(term)).then_some(index)
+    }
+
+    /// Adds an entry at the end; gives back its index.
+    pub fn append(&mut self, entry: Entry) -> u64 {
+        self.touch(self.last_index());
+        self.entries.push(entry);
+        self.last_index()
+    }
+
+    /// Drops everything after `index`.
+    pub fn truncate_after(&mut self, index: u64) {
+        if index < self.last_index() {
+            self.touch(index);
+            self.entries.truncate(index.saturating_sub(self.base_index) as usize);
+        }
+    }
+
+    /// Drops everything up to and including `index`, which a snapshot now covers.
+    pub fn compact_to(&mut self, index: u64, term: u64) {
+        let covered = index.saturating_sub(self.base_index) as usize;
+        self.entries.drain(..covered.min(self.entries.len()));
+        (self.base_index, self.base_term) = (index, term);
+    }
+
+    /// Replaces everything by a snapshot up to `index`.
+    pub fn restart_at(&mut self, index: u64, term: u64) {
+        *self = Log { base_index: index, base_term: term, ..Log::default() };
+    }
+
+    /// The index after which the log has changed since the last call, if it has.
+    pub fn take_unsaved(&mut self) -> Option<u64> {
+        self.unsaved_after.take()
+    }
+
+    /// Whether [`Log::take_unsaved`] would give something.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved_after.is_some()
+    }
+
+    fn touch(&mut self, after: u64) {
+        self.unsaved_after = Some(self.unsaved_after.map_or(after, |before| before.min(after)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log whose entries have these terms.
+    fn log(terms: &[u64]) -> Log {
+        let mut log = Log::default();
+        for &term in terms {
+            log.append(Entry { term, command: Command::default() });
+        }
+        log
+    }
+
+    #[test]
+    fn an_empty_log_ends_at_index_0_with_term_0() {
+        let log = Log::default();
+        assert_eq!((log.last_index(), log.last_term(), log.term_at(0)), (0, 0, Some(0)));
+        assert_eq!(log.term_at(1), None);
+    }
+
+    #[test]
+    fn what_the_snapshot_covers_keeps_its_last_term() {
+        let mut log = log(&[1, 1, 2, 3]);
+        log.compact_to(3, 2);
+        assert_eq!((log.base_index(), log.last_index(), log.last_term()), (3, 4, 3));
+        assert_eq!([log.term_at(2), log.term_at(3), log.term_at(4)], [None, Some(2), Some(3)]);
+        assert_eq!(log.after(3).len(), 1);
+        log.compact_to(4, 3);
+        assert_eq!((log.last_index(), log.last_term()), (4, 3));
+        log.restart_at(9, 5);
+        assert_eq!((log.last_index(), log.last_term(), log.after(0).len()), (9, 5, 0));
+    }
+
+    #[test]
+    fn runs_of_a_term_are_found_from_both_ends() {
+        let log = log(&[1, 1, 4, 4, 4, 6]);
+        assert_eq!([5, 3, 2, 6].map(|i| log.first_of_term(i)), [3, 3, 1, 6]);
+        assert_eq!([1, 4, 6].map(|t| log.last_of_term(t)), [Some(2), Some(5), Some(6)]);
+        assert_eq!([2, 5, 7].map(|t| log.last_of_term(t)), [None, None, None]);
+    }
+
+    #[test]
+    fn the_earliest_change_since_the_last_save_is_remembered() {
+        let mut log = log(&[1, 1, 2]);
+        assert_eq!(log.take_unsaved(), Some(0));
+        assert_eq!(log.take_unsaved(), None);
+        log.truncate_after(1);
+        log.append(Entry { term: 3, command: Command::default() });
+        assert_eq!(log.take_unsaved(), Some(1));
+        log.truncate_after(7);
+        assert!(!log.is_unsaved(), "nothing was there to drop");
+    }
+}

@@ -1,0 +1,139 @@
+//! Raft, as the extended paper has it ("In Search of an Understandable Consensus Algorithm").
+//!
+//! Read it with Figure 2 open:
+//!
+//! | box | file |
+//! |---|---|
+//! | State | [`state`], [`log`](mod@log), [`persist`] |
+//! | Rules for Servers | [`rules`] |
+//! | RequestVote RPC | [`request_vote`] |
+//! | AppendEntries RPC | [`append_entries`] |
+//! | InstallSnapshot RPC (Figure 13) | [`install_snapshot`] |
+//!
+//! All of that is `impl State` and can't wait. [`threads`] decides when it runs; this file is what others call.
+
+pub mod append_entries;
+pub mod install_snapshot;
+mod invariants;
+pub mod log;
+pub mod options;
+pub mod persist;
+pub mod request_vote;
+pub mod rules;
+pub mod state;
+#[cfg(test)]
+mod tests;
+pub mod threads;
+
+use labrpc::api::{ApplyMsg, Command, Inspection, Refused, Snapshot, Started};
+use labrpc::channel::{self, Sender};
+use labrpc::sync::{Arc, Mutex};
+use labrpc::thread::JoinHandle;
+use labrpc::time::Instant;
+use labrpc::{ClientEnd, Persister, Service};
+pub use options::Options;
+use state::State;
+use threads::Shared;
+
+/// A Raft server.
+pub struct Raft {
+    shared: Arc<Shared>,
+    /// What `kill` stops and joins.
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    /// Dropped, it wakes who waits for a reply or for the service.
+    _killed: Sender<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Raft {
+    /// Makes a server, perhaps from what an earlier life has saved, and starts it; returns at once.
+    ///
+    /// `peers` are the ends of all servers, `peers[me]` our own; what is committed goes out on `apply_ch`. Register the
+    /// services for the RPCs of the other servers.
+    pub fn make(
+        peers: Vec<ClientEnd>,
+        me: usize,
+        persister: Persister,
+        apply_ch: Sender<ApplyMsg>,
+    ) -> (Arc<Raft>, Vec<Service>) {
+        Raft::make_with(Options::default(), peers, me, persister, apply_ch)
+    }
+
+    /// As [`Raft::make`], with other timeouts.
+    pub fn make_with(
+        options: Options,
+        peers: Vec<ClientEnd>,
+        me: usize,
+        persister: Persister,
+        apply_ch: Sender<ApplyMsg>,
+    ) -> (Arc<Raft>, Vec<Service>) {
+        let state = State::new(me, peers.len(), persister, options, Instant::now());
+        let shared = Arc::new(Shared::new(state));
+        let (kill, killed) = channel::bounded(0);
+        let threads = shared.run(peers, apply_ch, &killed);
+        let service = Raft::service(&shared);
+        let running = Mutex::new(Some(Running { _killed: kill, threads }));
+        (Arc::new(Raft { shared, running }), vec![service])
+    }
+
+    /// The three RPCs. Each takes the lock, and replies after it is released.
+    fn service(shared: &Arc<Shared>) -> Service {
+        let [vote, append, install] = [(); 3].map(|()| shared.clone());
+        Service::new("Raft")
+            .method("RequestVote", move |args| {
+                vote.lock().handle_request_vote(&args, Instant::now())
+            })
+            .method("AppendEntries", move |args| {
+                append.lock().handle_append_entries(args, Instant::now())
+            })
+            .method("InstallSnapshot", move |args| {
+                install.lock().handle_install_snapshot(args, Instant::now())
+            })
+    }
+}
+
+impl labrpc::api::Raft for Raft {
+    fn start(&self, command: Command) -> Result<Started, Refused> {
+        self.shared.lock().start(command)
+    }
+
+    fn get_state(&self) -> (u64, bool) {
+        let state = self.shared.lock();
+        (state.current_term, state.is_leader())
+    }
+
+    fn snapshot(&self, index: u64, snapshot: Snapshot) {
+        self.shared.lock().snapshot(index, snapshot);
+    }
+
+    fn kill(&self) {
+        let running = self.running.lock().take();
+        let Some(running) = running else { return };
+        self.shared.lock().killed = true;
+        let Running { _killed, threads } = running;
+        drop(_killed);
+        for thread in threads {
+            // A panic in there has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+
+    fn inspect(&self) -> Option<Inspection> {
+        let state = self.shared.lock();
+        let mut inspection = Inspection::default();
+        inspection.voted_for = state.voted_for;
+        inspection.commit_index = Some(state.commit_index);
+        inspection.last_applied = Some(state.last_applied);
+        inspection.last_log_index = Some(state.log.last_index());
+        Some(inspection)
+    }
+}
+
+impl Drop for Raft {
+    fn drop(&mut self) {
+        labrpc::api::Raft::kill(self);
+    }
+}

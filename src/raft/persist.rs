@@ -1,0 +1,107 @@
+//! What survives a crash: Figure 2, "Persistent state on all servers (Updated on stable storage before
+//! responding to RPCs)".
+//!
+//! Saving costs what has changed: each save adds a record to those since the last snapshot, and a restart
+//! replays them. A snapshot replaces them all by the state that they add up to.
+
+use super::log::{Entry, Log};
+use super::state::State;
+use labrpc::Persister;
+use labrpc::api::Snapshot;
+use serde::{Deserialize, Serialize};
+
+/// The persistent state as a whole, written with each snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// See [`State::current_term`].
+    pub current_term: u64,
+    /// See [`State::voted_for`].
+    pub voted_for: Option<usize>,
+    /// See [`State::log`].
+    pub log: Log,
+}
+
+/// A change to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Record {
+    /// A new term, or a vote in the current one.
+    Vote { current_term: u64, voted_for: Option<usize> },
+    /// The log after `prev_log_index` is now this.
+    Entries { prev_log_index: u64, entries: Vec<Entry> },
+}
+
+/// Where the persistent state is saved.
+pub struct Disk {
+    persister: Persister,
+    saved_vote: (u64, Option<usize>),
+}
+
+impl Disk {
+    /// A disk that holds `saved`.
+    pub fn new(persister: Persister, saved: &Saved) -> Disk {
+        Disk { persister, saved_vote: (saved.current_term, saved.voted_for) }
+    }
+
+    /// Where it is.
+    #[cfg(test)]
+    pub fn persister(&self) -> &Persister {
+        &self.persister
+    }
+
+    /// The latest snapshot.
+    pub fn snapshot(&self) -> Snapshot {
+        self.persister.snapshot().unwrap_or_default()
+    }
+}
+
+/// Reads what an earlier life has saved.
+pub fn restore(persister: &Persister) -> Saved {
+    let mut saved: Saved = persister.raft_state().unwrap_or_default();
+    for record in persister.records() {
+        match record {
+            Record::Vote { current_term, voted_for } => {
+                (saved.current_term, saved.voted_for) = (current_term, voted_for);
+            }
+            Record::Entries { prev_log_index, entries } => {
+                saved.log.truncate_after(prev_log_index);
+                for entry in entries {
+                    saved.log.append(entry);
+                }
+            }
+        }
+    }
+    saved.log.take_unsaved();
+    saved
+}
+
+impl State {
+    /// Saves what has changed since the last save. Called before every reply, and before every message that
+    /// speaks of the change.
+    pub fn persist(&mut self) {
+        let vote = (self.current_term, self.voted_for);
+        if self.disk.saved_vote != vote {
+            let (current_term, voted_for) = vote;
+            self.disk.persister.append(&Record::Vote { current_term, voted_for });
+            self.disk.saved_vote = vote;
+        }
+        if let Some(prev_log_index) = self.log.take_unsaved() {
+            let entries = self.log.after(prev_log_index).to_vec();
+            self.disk.persister.append(&Record::Entries { prev_log_index, entries });
+        }
+    }
+
+    /// Saves a snapshot together with the state that goes with it. Were they saved one after the other, a crash
+    /// between the two would leave a log that doesn't join its snapshot.
+    pub fn persist_with_snapshot(&mut self, snapshot: Snapshot) {
+        let (current_term, voted_for) = (self.current_term, self.voted_for);
+        self.log.take_unsaved();
+        let saved = Saved { current_term, voted_for, log: self.log.clone() };
+        self.disk.persister.save(&saved, snapshot);
+        self.disk.saved_vote = (current_term, voted_for);
+    }
+
+    /// Whether everything is saved.
+    pub fn is_persisted(&self) -> bool {
+        self.disk.saved_vote == (self.current_term, self.voted_for) && !self.log.is_unsaved()
+    }
+}

@@ -1,0 +1,182 @@
+//! Figure 2, "RequestVote RPC": "invoked by candidates to gather votes (§5.2)".
+
+use super::state::{Role, State};
+use labrpc::time::Instant;
+use serde::{Deserialize, Serialize};
+
+/// "Arguments".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "RequestVote")]
+pub struct RequestVoteArgs {
+    /// "Candidate's term".
+    pub term: u64,
+    /// "Candidate requesting vote".
+    pub candidate_id: usize,
+    /// "Index of candidate's last log entry (§5.4)".
+    pub last_log_index: u64,
+    /// "Term of candidate's last log entry (§5.4)".
+    pub last_log_term: u64,
+}
+
+/// "Results".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Vote")]
+pub struct RequestVoteReply {
+    /// "currentTerm, for candidate to update itself".
+    pub term: u64,
+    /// "True means candidate received vote".
+    pub vote_granted: bool,
+}
+
+impl State {
+    /// What a candidate asks everybody.
+    pub fn request_vote_args(&self) -> RequestVoteArgs {
+        RequestVoteArgs {
+            term: self.current_term,
+            candidate_id: self.me,
+            last_log_index: self.log.last_index(),
+            last_log_term: self.log.last_term(),
+        }
+    }
+
+    /// "Receiver implementation".
+    pub fn handle_request_vote(&mut self, args: &RequestVoteArgs, now: Instant) -> RequestVoteReply {
+        self.update_term(args.term, now);
+        // 1. "Reply false if term < currentTerm (§5.1)".
+        let current = args.term == self.current_term;
+        // 2. "If votedFor is null or candidateId, and candidate's log is at least as up-to-date as receiver's log,
+        //    grant vote (§5.2, §5.4)".
+        let free = self.voted_for.is_none_or(|candidate| candidate == args.candidate_id);
+        let vote_granted = current && free && self.is_up_to_date(args);
+        if vote_granted {
+            self.voted_for = Some(args.candidate_id);
+            self.reset_election_timer(now);
+        }
+        self.persist();
+        RequestVoteReply { term: self.current_term, vote_granted }
+    }
+
+    /// §5.4.1: "If the logs have last entries with different terms, then the log with the later term is more
+    /// up-to-date. If the logs end with the same term, then whichever log is longer is more up-to-date."
+    fn is_up_to_date(&self, args: &RequestVoteArgs) -> bool {
+        let ours = (self.log.last_term(), self.log.last_index());
+        (args.last_log_term, args.last_log_index) >= ours
+    }
+
+    /// What the candidate does with a reply.
+    pub fn handle_request_vote_reply(
+        &mut self,
+        peer: usize,
+        args: &RequestVoteArgs,
+        reply: &RequestVoteReply,
+        now: Instant,
+    ) {
+        self.update_term(reply.term, now);
+        self.persist();
+        // A reply to an earlier candidacy says nothing about this one.
+        if args.term != self.current_term {
+            return;
+        }
+        let Role::Candidate { votes, answered } = &mut self.role else { return };
+        answered.insert(peer);
+        if reply.vote_granted {
+            votes.insert(peer);
+        }
+        self.lead_if_elected();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Server, at_ms};
+    use super::*;
+
+    fn ask(term: u64, candidate_id: usize, last: (u64, u64)) -> RequestVoteArgs {
+        RequestVoteArgs { term, candidate_id, last_log_term: last.0, last_log_index: last.1 }
+    }
+
+    fn granted(state: &mut State, args: RequestVoteArgs) -> bool {
+        state.handle_request_vote(&args, at_ms(0)).vote_granted
+    }
+
+    #[test]
+    fn step_1_an_old_term_is_refused_and_told_the_new_one() {
+        let mut state = Server::new(3).term(5).build();
+        let reply = state.handle_request_vote(&ask(4, 1, (9, 9)), at_ms(0));
+        assert_eq!(reply, RequestVoteReply { term: 5, vote_granted: false });
+    }
+
+    /// §5.2: "Each server will vote for at most one candidate in a given term, on a first-come-first-served
+    /// basis".
+    #[test]
+    fn step_2_one_vote_a_term_and_the_same_again_when_asked_again() {
+        let mut state = Server::new(3).build();
+        assert!(granted(&mut state, ask(1, 1, (0, 0))));
+        assert!(!granted(&mut state, ask(1, 2, (0, 0))));
+        assert!(granted(&mut state, ask(1, 1, (0, 0))), "the reply may have been lost");
+        assert!(granted(&mut state, ask(2, 2, (0, 0))), "a new term, a new vote");
+        assert!(state.is_persisted());
+    }
+
+    #[test]
+    fn step_2_only_for_a_log_that_is_up_to_date() {
+        // Ours ends at index 3 with term 2.
+        let cases = [
+            ((1, 9), false, "longer, but of an older term"),
+            ((2, 2), false, "shorter"),
+            ((2, 3), true, "the same"),
+            ((2, 4), true, "longer"),
+            ((3, 1), true, "shorter, but of a newer term"),
+        ];
+        for (last, expected, why) in cases {
+            let mut state = Server::new(3).log(&[1, 1, 2]).build();
+            assert_eq!(granted(&mut state, ask(7, 1, last)), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn only_a_granted_vote_resets_the_election_timer() {
+        let mut state = Server::new(3).log(&[1, 1, 2]).build();
+        let deadline = state.election_deadline;
+        let now = at_ms(5_000);
+        state.handle_request_vote(&ask(7, 1, (0, 0)), now);
+        assert_eq!(state.election_deadline, deadline, "the vote was refused");
+        state.handle_request_vote(&ask(8, 1, (2, 3)), now);
+        assert!(state.election_deadline >= at_ms(5_500));
+    }
+
+    #[test]
+    fn a_candidate_leads_with_a_majority_and_not_before() {
+        let mut state = Server::new(5).build();
+        state.become_candidate(at_ms(0));
+        let args = state.request_vote_args();
+        let yes = RequestVoteReply { term: 1, vote_granted: true };
+        state.handle_request_vote_reply(1, &args, &yes, at_ms(1));
+        state.handle_request_vote_reply(1, &args, &yes, at_ms(2));
+        assert!(!state.is_leader(), "one server's vote counts once");
+        state.handle_request_vote_reply(2, &args, &yes, at_ms(3));
+        assert!(state.is_leader());
+    }
+
+    #[test]
+    fn votes_of_an_earlier_candidacy_do_not_count() {
+        let mut state = Server::new(3).build();
+        state.become_candidate(at_ms(0));
+        let old = state.request_vote_args();
+        state.become_candidate(at_ms(1));
+        let yes = RequestVoteReply { term: 1, vote_granted: true };
+        state.handle_request_vote_reply(1, &old, &yes, at_ms(2));
+        assert!(!state.is_leader());
+    }
+
+    #[test]
+    fn a_reply_with_a_higher_term_ends_the_candidacy() {
+        let mut state = Server::new(3).build();
+        state.become_candidate(at_ms(0));
+        let args = state.request_vote_args();
+        let no = RequestVoteReply { term: 3, vote_granted: false };
+        state.handle_request_vote_reply(1, &args, &no, at_ms(1));
+        assert_eq!((state.current_term, state.voted_for), (3, None));
+        assert_eq!(state.role, Role::Follower { leader: None });
+    }
+}

@@ -1,0 +1,103 @@
+//! States to test with, and no threads.
+
+use super::log::Entry;
+use super::options::Options;
+use super::persist::Record;
+use super::state::State;
+use labrpc::Persister;
+use labrpc::api::{Command, Snapshot};
+use labrpc::time::{Duration, Instant};
+
+/// So many milliseconds after a fixed moment.
+pub fn at_ms(ms: u64) -> Instant {
+    Instant::at(Duration::from_millis(ms))
+}
+
+/// Entries of these terms.
+pub fn entries(terms: &[u64]) -> Vec<Entry> {
+    let command = Command::default();
+    terms.iter().map(|&term| Entry { term, command: command.clone() }).collect()
+}
+
+/// Builds the state of server 0.
+pub struct Server(State);
+
+impl Server {
+    /// Of so many servers, new.
+    pub fn new(servers: usize) -> Server {
+        Server(State::new(0, servers, Persister::new(), Options::default(), at_ms(0)))
+    }
+
+    /// With a log of entries of these terms.
+    pub fn log(mut self, terms: &[u64]) -> Server {
+        for entry in entries(terms) {
+            self.0.log.append(entry);
+        }
+        self.0.current_term = self.0.log.last_term();
+        self
+    }
+
+    /// In this term.
+    pub fn term(mut self, term: u64) -> Server {
+        self.0.current_term = term;
+        self
+    }
+
+    /// Elected in this term.
+    pub fn leader_of_term(mut self, term: u64) -> Server {
+        self.0.current_term = term - 1;
+        self.0.become_candidate(at_ms(0));
+        for peer in 1..self.0.servers {
+            let args = self.0.request_vote_args();
+            let yes = super::request_vote::RequestVoteReply { term, vote_granted: true };
+            self.0.handle_request_vote_reply(peer, &args, &yes, at_ms(0));
+        }
+        self
+    }
+
+    /// Everything up to `index` applied and in a snapshot.
+    pub fn snapshot_to(mut self, index: u64) -> Server {
+        self.0.commit_index = index;
+        self.0.take_committed();
+        self.0.snapshot(index, Snapshot::default());
+        self
+    }
+
+    /// The state, saved.
+    pub fn build(mut self) -> State {
+        self.0.persist();
+        self.0
+    }
+
+    /// The same server after a crash.
+    pub fn restarted(before: &State) -> State {
+        let persister = before.disk.persister().succeed();
+        State::new(before.me, before.servers, persister, Options::default(), at_ms(0))
+    }
+}
+
+#[test]
+fn a_restart_finds_term_vote_and_log() {
+    let mut state = Server::new(3).log(&[1, 1, 2]).term(4).build();
+    state.voted_for = Some(2);
+    state.log.truncate_after(1);
+    state.log.append(entries(&[4]).remove(0));
+    state.persist();
+    let after = Server::restarted(&state);
+    assert_eq!((after.current_term, after.voted_for), (4, Some(2)));
+    assert_eq!(after.log, state.log);
+    assert_eq!((after.commit_index, after.last_applied), (0, 0));
+}
+
+#[test]
+fn saving_costs_what_has_changed() {
+    let mut state = Server::new(3).leader_of_term(1).build();
+    let size = |state: &State| state.disk.persister().raft_state_size();
+    for _ in 0..100 {
+        state.start(Command::from(vec![0; 100])).unwrap();
+    }
+    let (before, records) = (size(&state), state.disk.persister().records::<Record>().len());
+    assert_eq!(records, 101, "a vote, and a record for each start");
+    state.start(Command::from(vec![0; 100])).unwrap();
+    assert!(size(&state) - before < 120, "one entry, not the whole log");
+}

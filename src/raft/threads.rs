@@ -1,0 +1,274 @@
+//! Who waits for what. The only file besides mod.rs that takes Raft's lock.
+//!
+//! | thread | waits for | woken by |
+//! |---|---|---|
+//! | `ticker` | the election deadline | a change of role |
+//! | `peer N`, one for each other server | something to say to server N | a change of role or log; time |
+//! | `applier` | committed entries, or a snapshot | the commit index, an installed snapshot |
+//!
+//! `kill` wakes them all and joins them. None calls, sends or sleeps while it holds the lock. When the lock is released, the
+//! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
+
+use super::rules::{Message, Next};
+use super::state::{Role, State};
+use labrpc::ClientEnd;
+use labrpc::api::ApplyMsg;
+use labrpc::channel::{Receiver, Sender, select};
+use labrpc::sync::{Arc, Condvar, Mutex, MutexGuard};
+use labrpc::thread::{Builder, JoinHandle};
+use labrpc::time::Instant;
+use serde::{Serialize, de::DeserializeOwned};
+use std::ops::{Deref, DerefMut};
+
+/// What the threads of a server share.
+pub struct Shared {
+    state: Mutex<State>,
+    /// Where the ticker, the peers' threads and the applier wait.
+    ticker: Condvar,
+    peers: Condvar,
+    applier: Condvar,
+}
+
+impl Shared {
+    /// A server that nothing runs yet.
+    pub fn new(state: State) -> Shared {
+        let (ticker, peers, applier) = (Condvar::new(), Condvar::new(), Condvar::new());
+        Shared { state: Mutex::new(state), ticker, peers, applier }
+    }
+
+    /// Takes Raft's lock.
+    pub fn lock(&self) -> Guard<'_> {
+        let state = self.state.lock();
+        Guard { shared: self, before: Seen::of(&state), state }
+    }
+
+    /// Starts the threads. They end when `killed` is disconnected and [`State::killed`] is set.
+    pub fn run(
+        self: &Arc<Shared>,
+        peers: Vec<ClientEnd>,
+        apply_ch: Sender<ApplyMsg>,
+        killed: &Receiver<()>,
+    ) -> Vec<JoinHandle<()>> {
+        let me = self.lock().me;
+        let (shared, stop) = (self.clone(), killed.clone());
+        let mut threads = vec![
+            start("applier", move || shared.applier(&apply_ch, &stop)),
+            start("ticker", {
+                let shared = self.clone();
+                move || shared.ticker()
+            }),
+        ];
+        for (peer, end) in peers.into_iter().enumerate().filter(|(peer, _)| *peer != me) {
+            let (shared, stop) = (self.clone(), killed.clone());
+            let name = format!("peer {peer}");
+            threads.push(start(&name, move || shared.peer(peer, &end, &stop)));
+        }
+        threads
+    }
+
+    /// Stands for election when nobody has been heard from for too long.
+    fn ticker(&self) {
+        let mut state = self.lock();
+        while !state.killed {
+            let now = Instant::now();
+            if state.election_due(now) {
+                state.become_candidate(now);
+            }
+            let deadline = (!state.is_leader()).then_some(state.election_deadline);
+            state.wait(&self.ticker, deadline);
+        }
+    }
+
+    /// Says to one server what a candidate or leader has to say to it.
+    fn peer(&self, peer: usize, end: &ClientEnd, killed: &Receiver<()>) {
+        let mut state = self.lock();
+        while !state.killed {
+            match state.next_message(peer, Instant::now()) {
+                Next::Wait => state.wait(&self.peers, None),
+                Next::WaitUntil(moment) => state.wait(&self.peers, Some(moment)),
+                Next::Send(message) => {
+                    let timeout = state.options.call_timeout;
+                    drop(state);
+                    let call = Call { end, timeout, killed };
+                    self.exchange(peer, message, &call);
+                    state = self.lock();
+                }
+            }
+        }
+    }
+
+    /// Sends a message and hands the reply to the state, which checks that it still is what it was.
+    fn exchange(&self, peer: usize, message: Message, call: &Call<'_>) {
+        let handled = match message {
+            Message::RequestVote(args) => call.make("Raft.RequestVote", &args).map(|reply| {
+                let mut state = self.lock();
+                state.handle_request_vote_reply(peer, &args, &reply, Instant::now());
+            }),
+            Message::AppendEntries(args) => call.make("Raft.AppendEntries", &args).map(|reply| {
+                let mut state = self.lock();
+                state.handle_append_entries_reply(peer, &args, &reply, Instant::now());
+            }),
+            Message::InstallSnapshot(args) => call.make("Raft.InstallSnapshot", &args).map(|reply| {
+                let mut state = self.lock();
+                state.handle_install_snapshot_reply(peer, &args, &reply, Instant::now());
+            }),
+        };
+        if handled.is_none() {
+            self.lock().no_reply(peer);
+        }
+    }
+
+    /// Hands the service what is committed, in order, without the lock: the service may call `snapshot` before it takes
+    /// the next message.
+    fn applier(&self, apply_ch: &Sender<ApplyMsg>, killed: &Receiver<()>) {
+        while let Some(messages) = self.next_committed() {
+            for message in messages {
+                let sent = select! {
+                    send(apply_ch, message) -> sent => sent.is_ok(),
+                    recv(killed) -> _ => false,
+                };
+                if !sent {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for something to apply. `None`: the server is killed.
+    fn next_committed(&self) -> Option<Vec<ApplyMsg>> {
+        let mut state = self.lock();
+        while !state.killed {
+            if state.has_committed() {
+                return Some(state.take_committed());
+            }
+            state.wait(&self.applier, None);
+        }
+        None
+    }
+}
+
+fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    Builder::new().name(name).spawn(body).expect("the system refuses another thread")
+}
+
+/// A call to one server that ends early if ours is killed.
+struct Call<'a> {
+    end: &'a ClientEnd,
+    timeout: std::time::Duration,
+    killed: &'a Receiver<()>,
+}
+
+impl Call<'_> {
+    fn make<A: Serialize, R: DeserializeOwned>(&self, method: &'static str, args: &A) -> Option<R> {
+        let pending = self.end.send(method, args);
+        select! {
+            recv(pending) -> reply => reply,
+            recv(self.killed) -> _ => None,
+            default(self.timeout) => None,
+        }
+    }
+}
+
+/// Raft's lock, held. Released, it checks the invariants (in debug builds) and wakes whom the change concerns.
+pub struct Guard<'a> {
+    shared: &'a Shared,
+    before: Seen,
+    state: MutexGuard<'a, State>,
+}
+
+/// What a waiting thread may wait for, and what must not go back while the lock is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// See [`State::current_term`].
+    pub term: u64,
+    /// See [`State::voted_for`].
+    pub voted_for: Option<usize>,
+    /// See [`State::role`].
+    pub role: RoleName,
+    /// See [`super::log::Log::last_index`].
+    pub last_index: u64,
+    /// See [`State::commit_index`].
+    pub commit_index: u64,
+    /// See [`State::last_applied`].
+    pub last_applied: u64,
+    killed: bool,
+}
+
+/// The roles without their data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the paper's names")]
+pub enum RoleName {
+    Follower,
+    Candidate,
+    Leader,
+}
+
+impl Seen {
+    /// What there is to see now.
+    pub fn of(state: &State) -> Seen {
+        Seen {
+            term: state.current_term,
+            voted_for: state.voted_for,
+            role: match state.role {
+                Role::Follower { .. } => RoleName::Follower,
+                Role::Candidate { .. } => RoleName::Candidate,
+                Role::Leader { .. } => RoleName::Leader,
+            },
+            last_index: state.log.last_index(),
+            commit_index: state.commit_index,
+            last_applied: state.last_applied,
+            killed: state.killed,
+        }
+    }
+}
+
+impl Guard<'_> {
+    /// Releases the lock, waits for a change or for `deadline`, and takes the lock again.
+    fn wait(&mut self, condvar: &Condvar, deadline: Option<Instant>) {
+        self.before_release();
+        match deadline {
+            Some(deadline) => _ = condvar.wait_until(&mut self.state, deadline),
+            None => condvar.wait(&mut self.state),
+        }
+        self.before = Seen::of(&self.state);
+    }
+
+    fn before_release(&mut self) {
+        let (before, now) = (self.before, Seen::of(&self.state));
+        #[cfg(debug_assertions)]
+        if !std::thread::panicking() {
+            self.state.check_invariants(&before);
+        }
+        let elected_or_deposed = (before.term, before.role) != (now.term, now.role);
+        if elected_or_deposed || before.killed != now.killed {
+            self.shared.ticker.notify_all();
+        }
+        let news = now.role == RoleName::Leader && before.last_index != now.last_index;
+        if elected_or_deposed || news || before.killed != now.killed {
+            self.shared.peers.notify_all();
+        }
+        if self.state.has_committed() || before.killed != now.killed {
+            self.shared.applier.notify_all();
+        }
+        self.before = now;
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.before_release();
+    }
+}
+
+impl Deref for Guard<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
