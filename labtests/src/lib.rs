@@ -1,1 +1,110 @@
-//! x
+//! The lab's test suites, for anybody's Raft.
+//!
+//! A Raft is known only by [`labrpc::api::Raft`] and by how it is made: `make(peers, me, persister, apply_ch)`. Give
+//! your own to [`raft_suite!`] and `cargo test` runs the lab; give it to [`cli::main`] and you have the `raftlab`
+//! command for it.
+//!
+//! ```no_run
+//! # mod my_raft {
+//! #     use labrpc::{api::*, *}; use labrpc::channel::Sender; use std::sync::Arc;
+//! #     pub struct Raft;
+//! #     impl labrpc::api::Raft for Raft {
+//! #         fn start(&self, _: Command) -> Result<Started, Refused> { Err(Refused::Stopped) }
+//! #         fn get_state(&self) -> (u64, bool) { (0, false) }
+//! #         fn snapshot(&self, _: u64, _: Snapshot) {}
+//! #         fn kill(&self) {}
+//! #     }
+//! #     impl Raft {
+//! #         pub fn make(_: Vec<ClientEnd>, _: usize, _: Persister, _: Sender<ApplyMsg>) -> (Arc<Raft>, Vec<Service>) {
+//! #             (Arc::new(Raft), Vec::new())
+//! #         }
+//! #     }
+//! # }
+//! // tests/lab.rs
+//! labtests::raft_suite!(my_raft::Raft::make);
+//!
+//! // src/main.rs
+//! fn main() -> std::process::ExitCode {
+//!     labtests::cli::main(my_raft::Raft::make)
+//! }
+//! ```
+//!
+//! # The modules
+//!
+//! | what | module |
+//! |---|---|
+//! | the tests | [`suites`] |
+//! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
+//! | the servers under test | [`cluster`], and what they applied: [`ledger`] |
+//! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
+//! | saying how it went | [`report`] |
+
+pub mod checks;
+pub mod cli;
+pub mod cluster;
+pub mod ledger;
+pub mod report;
+pub mod runner;
+pub mod suites;
+
+use labrpc::api::{ApplyMsg, Made, Make, Raft};
+use labrpc::channel::Sender;
+use labrpc::{ClientEnd, Persister, Service};
+use std::sync::Arc;
+
+/// Anybody's constructor, as the suites want it.
+pub fn make<R, F>(make: F) -> Make
+where
+    R: Raft,
+    F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> (Arc<R>, Vec<Service>)
+        + Send
+        + Sync
+        + 'static,
+{
+    Arc::new(move |peers, me, persister, apply_ch| -> Made {
+        let (raft, services) = make(peers, me, persister, apply_ch);
+        (raft, services)
+    })
+}
+
+/// One `#[test]` for each test of the lab, on the Raft that the constructor makes.
+///
+/// `LAB_SEED`, `LAB_SEEDS` and `LAB_REAL` choose how they run; see [`runner::cargo_test`].
+#[macro_export]
+macro_rules! raft_suite {
+    ($make:expr) => {
+        $crate::raft_suite! { @parts $make;
+            raft_2a { initial_election re_election many_elections }
+            raft_2b {
+                basic_agree rpc_bytes follower_failure leader_failure fail_agree fail_no_agree
+                concurrent_starts rejoin backup count
+            }
+            raft_2c {
+                persist1 persist2 persist3 figure_8 unreliable_agree figure_8_unreliable
+                reliable_churn unreliable_churn
+            }
+            raft_2d {
+                snapshot_basic snapshot_install snapshot_install_unreliable snapshot_install_crash
+                snapshot_install_un_crash snapshot_all_crash snapshot_init
+            }
+        }
+
+        #[test]
+        fn the_suite_is_complete() {
+            $crate::runner::check_complete(SUITE);
+        }
+    };
+    (@parts $make:expr; $($part:ident { $($test:ident)* })*) => {
+        /// Every test that is run here.
+        const SUITE: &[&str] = &[$($(stringify!($test)),*),*];
+
+        $(mod $part {
+            #[allow(unused_imports, reason = "the constructor may be a path or a closure")]
+            use super::*;
+            $(#[test]
+            fn $test() {
+                $crate::runner::cargo_test(stringify!($test), $crate::make($make));
+            })*
+        })*
+    };
+}

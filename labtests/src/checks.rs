@@ -1,0 +1,218 @@
+//! What a test asks of the cluster, under the Go lab's names: `one`, `n_committed`, `check_one_leader`..
+//!
+//! Each either gives an answer or fails the test with what it saw.
+
+use crate::cluster::{Cluster, name};
+use crate::ledger::{command, show};
+use labrpc::api::Command;
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+use std::collections::BTreeMap;
+
+/// What the tests take for an election timeout: longer than anybody's.
+pub const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long `one` tries.
+const ONE_TRIES: Duration = Duration::from_secs(10);
+/// How long it waits for a command that some leader took.
+const ONE_WAITS: Duration = Duration::from_secs(2);
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl Cluster {
+    /// Waits until one connected server says that it is the leader and no other in the same term; gives it back.
+    /// It may take five seconds, ten polls of half a second each.
+    #[track_caller]
+    pub fn check_one_leader(&self) -> usize {
+        for _ in 0..10 {
+            self.sleep(self.draws().millis("poll for a leader", 450..550));
+            let mut leaders: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+            for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
+                if let Some((term, true)) = self.state(i) {
+                    leaders.entry(term).or_default().push(i);
+                }
+            }
+            if let Some((term, several)) = leaders.iter().find(|(_, who)| who.len() > 1) {
+                run::fail(format!(
+                    "{} all say that they lead term {term}. Election Safety (Figure 3, §5.2): at most one leader \
+                     can be elected in a given term",
+                    names(several)
+                ));
+            }
+            if let Some((_, who)) = leaders.last_key_value() {
+                return who[0];
+            }
+        }
+        run::fail(format!(
+            "no leader among {} connected servers after 5 s: {}",
+            self.connected(),
+            self.who_thinks_what()
+        ))
+    }
+
+    /// The term that all connected servers are in.
+    #[track_caller]
+    pub fn check_terms(&self) -> u64 {
+        let mut agreed = None;
+        for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
+            let Some((term, _)) = self.state(i) else { continue };
+            if *agreed.get_or_insert(term) != term {
+                run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
+            }
+        }
+        agreed.unwrap_or(0)
+    }
+
+    /// No connected server says that it is the leader.
+    #[track_caller]
+    pub fn check_no_leader(&self) {
+        for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
+            if let Some((term, true)) = self.state(i) {
+                run::fail(format!(
+                    "{} says that it leads term {term}, but only {} of {} servers are connected: no majority \
+                     can have elected it (§5.2)",
+                    name(i),
+                    self.connected(),
+                    self.n()
+                ));
+            }
+        }
+    }
+
+    /// How many servers have applied a command at `index`, and which command. That no two differ is checked as they
+    /// are applied.
+    pub fn n_committed(&self, index: u64) -> (usize, Option<Command>) {
+        self.ledger().lock().committed(index)
+    }
+
+    /// Fails if anybody has applied something at `index`; `why` says why that can't be.
+    #[track_caller]
+    pub fn check_not_committed(&self, index: u64, why: &str) {
+        let (count, found) = self.n_committed(index);
+        if let Some(found) = found {
+            let who = names(&self.ledger().lock().who_has(index));
+            run::fail(format!(
+                "{count} servers ({who}) have applied {} at index {index}, {why}",
+                show(&found)
+            ));
+        }
+    }
+
+    /// Gets `value` agreed on by at least `servers` servers and gives back its index. It may take ten seconds, during
+    /// which leaders may change: with `retry`, the command is given to the next leader; without, one that a
+    /// leader took must be applied within two seconds.
+    #[track_caller]
+    pub fn one(&self, value: impl ToString, servers: usize, retry: bool) -> u64 {
+        self.one_command(&command(value), servers, retry)
+    }
+
+    /// As [`Cluster::one`], with a command as it is.
+    #[track_caller]
+    pub fn one_command(&self, command: &Command, servers: usize, retry: bool) -> u64 {
+        let began = Instant::now();
+        let mut next = 0;
+        let mut last_try = "no connected server took it".to_string();
+        while began.elapsed() < ONE_TRIES {
+            let Some((leader, index)) = self.offer(command, &mut next) else {
+                self.sleep(ms(50));
+                continue;
+            };
+            let offered = Instant::now();
+            while offered.elapsed() < ONE_WAITS {
+                let (count, found) = self.n_committed(index);
+                if count >= servers && found.as_ref() == Some(command) {
+                    return index;
+                }
+                self.sleep(ms(20));
+            }
+            last_try = self.why_not(command, leader, index, servers);
+            if !retry {
+                break;
+            }
+        }
+        run::fail(format!(
+            "{} was not agreed on by {servers} servers within {:.1} s: {last_try}; {}",
+            show(command),
+            began.elapsed().as_secs_f64(),
+            self.who_thinks_what()
+        ))
+    }
+
+    /// Gives the command to the first connected server, in turn, that says that it is the leader.
+    fn offer(&self, command: &Command, next: &mut usize) -> Option<(usize, u64)> {
+        for _ in 0..self.n() {
+            let i = *next;
+            *next = (*next + 1) % self.n();
+            if self.is_connected(i)
+                && let Ok(started) = self.start(i, command)
+            {
+                return Some((i, started.index));
+            }
+        }
+        None
+    }
+
+    fn why_not(&self, command: &Command, leader: usize, index: u64, servers: usize) -> String {
+        let (count, found) = self.n_committed(index);
+        let who = names(&self.ledger().lock().who_has(index));
+        let leader = name(leader);
+        match found {
+            None => format!("{leader} took it at index {index}, where nobody has applied anything"),
+            Some(found) if found == *command => format!(
+                "{leader} took it at index {index}, and {count} of {servers} servers applied it ({who})"
+            ),
+            Some(found) => format!(
+                "{leader} took it at index {index}, where {who} applied {} instead",
+                show(&found)
+            ),
+        }
+    }
+
+    /// Waits until at least `servers` servers have applied a command at `index` and gives it back; `None` once a
+    /// server has left `term`, for then the command may never be.
+    #[track_caller]
+    pub fn wait(&self, index: u64, servers: usize, term: Option<u64>) -> Option<Command> {
+        let mut pause = ms(10);
+        for _ in 0..30 {
+            if self.n_committed(index).0 >= servers {
+                break;
+            }
+            self.sleep(pause);
+            if pause < Duration::from_secs(1) {
+                pause *= 2;
+            }
+            if let Some(term) = term
+                && (0..self.n()).any(|i| self.state(i).is_some_and(|(now, _)| now > term))
+            {
+                return None;
+            }
+        }
+        let (count, found) = self.n_committed(index);
+        if count < servers {
+            run::fail(format!(
+                "only {count} of {servers} servers have applied index {index}; {}",
+                self.who_thinks_what()
+            ));
+        }
+        found
+    }
+
+    /// A line that says what every server believes.
+    pub fn who_thinks_what(&self) -> String {
+        let servers = (0..self.n()).map(|i| {
+            let cut = if self.is_connected(i) { "" } else { ", cut off" };
+            match self.state(i) {
+                None => format!("{} is down", name(i)),
+                Some((term, true)) => format!("{} leads term {term}{cut}", name(i)),
+                Some((term, false)) => format!("{} is in term {term}{cut}", name(i)),
+            }
+        });
+        servers.collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn names(servers: &[usize]) -> String {
+    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,276 @@
+//! The `raftlab` command, for the reference Raft or for yours.
+
+use crate::report::{self, Again, JsonFile, Sweep};
+use crate::runner::{self, Report, World};
+use crate::suites::{self, LabTest};
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use labrpc::api::{ApplyMsg, Make, Raft};
+use labrpc::channel::Sender;
+use labrpc::time::{Duration, Instant};
+use labrpc::trace::Event;
+use labrpc::{ClientEnd, Persister, Service};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
+#[derive(Parser)]
+#[command(version, about, subcommand_negates_reqs = true, args_conflicts_with_subcommands = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+    #[arg(value_name = "SELECT")]
+    select: Vec<String>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run tests (the default).
+    Test {
+        /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+        #[arg(value_name = "SELECT")]
+        select: Vec<String>,
+    },
+    /// Run one test again in the simulation, and print every event as it happens.
+    Replay {
+        /// The seed that a failure named.
+        seed: u64,
+        /// The test.
+        test: String,
+    },
+}
+
+#[derive(Args)]
+struct Flags {
+    /// Run on OS threads and the wall clock, not in the simulation.
+    #[arg(long, global = true)]
+    real: bool,
+    /// The seed, or the first of several.
+    #[arg(long, global = true, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, counted up from --seed.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// How many tests to run at once [default: one per CPU; 8 with --real].
+    #[arg(long, global = true, value_name = "J", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// Write the results to this file too.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// List the tests, one a line, and run none.
+    #[arg(long, global = true)]
+    list: bool,
+}
+
+/// The exit status of wrong usage.
+const USAGE: u8 = 2;
+
+/// Runs the command on the Raft that `make` makes. The process's arguments are its own.
+///
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong.
+pub fn main<R, F>(make: F) -> ExitCode
+where
+    R: Raft,
+    F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> (Arc<R>, Vec<Service>)
+        + Send
+        + Sync
+        + 'static,
+{
+    labrpc::logging::init();
+    let cli = Cli::parse();
+    let make = crate::make(make);
+    let done = match cli.command {
+        None => test(&make, &cli.select, &cli.flags),
+        Some(Command::Test { select }) => test(&make, &select, &cli.flags),
+        Some(Command::Replay { seed, test }) => replay(&make, seed, &test),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The tests that all words select together, in the lab's order.
+fn selected(words: &[String]) -> Result<Vec<&'static LabTest>, String> {
+    if words.is_empty() {
+        return Ok(suites::all().collect());
+    }
+    let mut names = Vec::new();
+    for word in words {
+        names.extend(runner::select(word)?.iter().map(|test| test.name));
+    }
+    Ok(suites::all().filter(|test| names.contains(&test.name)).collect())
+}
+
+fn test(make: &Make, words: &[String], flags: &Flags) -> Result<bool, String> {
+    let tests = selected(words)?;
+    if flags.list {
+        let mut out = io::stdout().lock();
+        for test in tests {
+            if writeln!(out, "{} {}", test.part, test.name).is_err() {
+                break; // nobody reads on
+            }
+        }
+        return Ok(true);
+    }
+    if flags.seed.checked_add(flags.seeds - 1).is_none() {
+        return Err(format!("seeds end at {}: take a smaller --seed or fewer --seeds", u64::MAX));
+    }
+    let unwritable = |path: &PathBuf, error| format!("can't write {}: {error}", path.display());
+    let json = match &flags.json {
+        Some(path) => Some(JsonFile::create(path).map_err(|error| unwritable(path, error))?),
+        None => None,
+    };
+    let mut session = Session::new(tests, flags, json);
+    session.run(make);
+    let passed = session.failed == 0;
+    if let (Some(json), Some(path)) = (session.json, &flags.json) {
+        json.finish().map_err(|error| unwritable(path, error))?;
+    }
+    Ok(passed)
+}
+
+/// One run of the command over tests and seeds.
+struct Session {
+    work: Vec<(&'static LabTest, u64)>,
+    world: World,
+    jobs: usize,
+    /// Many seeds: a table at the end, and only failures before.
+    sweeps: Option<Vec<Sweep>>,
+    json: Option<JsonFile>,
+    bar: ProgressBar,
+    passed: usize,
+    failed: usize,
+    lab_time: Duration,
+    last_line: Instant,
+}
+
+/// After so many failures in full, further ones get a line.
+const STORIES: usize = 3;
+
+/// In a pipe, a long sweep says this often how far it is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Session {
+    fn new(tests: Vec<&'static LabTest>, flags: &Flags, json: Option<JsonFile>) -> Session {
+        let seeds = flags.seed..=flags.seed + (flags.seeds - 1);
+        let work: Vec<_> = seeds.flat_map(|s| tests.iter().map(move |&test| (test, s))).collect();
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = flags.jobs.map_or(if flags.real { 8 } else { cpus }, |jobs| jobs as usize);
+        let sweep = flags.seeds > 1;
+        Session {
+            bar: bar(work.len()),
+            work,
+            world: if flags.real { World::Real } else { World::Simulated },
+            jobs,
+            sweeps: sweep.then(|| tests.iter().map(|&test| Sweep::new(test)).collect()),
+            json,
+            passed: 0,
+            failed: 0,
+            lab_time: Duration::ZERO,
+            last_line: Instant::now(),
+        }
+    }
+
+    fn run(&mut self, make: &Make) {
+        let began = Instant::now();
+        if self.sweeps.is_none() {
+            self.say(&report::row_header());
+        }
+        let work = std::mem::take(&mut self.work);
+        runner::run_all(make, &work, self.world, self.jobs, |report| self.take(&report, work.len()));
+        self.bar.finish_and_clear();
+        if let Some(sweeps) = &self.sweeps {
+            println!("{}", Sweep::header());
+            sweeps.iter().for_each(|sweep| println!("{}", sweep.row()));
+        }
+        let wall = began.elapsed();
+        println!("{}", report::summary(self.passed, self.failed, wall, self.lab_time));
+    }
+
+    fn take(&mut self, report: &Report, of: usize) {
+        self.bar.inc(1);
+        self.lab_time += report.lab_time;
+        match report.result {
+            Ok(_) => self.passed += 1,
+            Err(_) => self.failed += 1,
+        }
+        if let Some(json) = &mut self.json {
+            json.add(report);
+        }
+        match &mut self.sweeps {
+            None => self.say(&report::row(report)),
+            Some(sweeps) => {
+                if let Some(sweep) = sweeps.iter_mut().find(|s| s.test().name == report.test.name) {
+                    sweep.add(report);
+                }
+                self.say_how_far(of);
+            }
+        }
+        if report.result.is_err() {
+            if self.failed <= STORIES {
+                let again = Again::Command(program());
+                self.say(&format!("\n{}\n", report::failure(report, &again)));
+            } else if self.sweeps.is_some() {
+                self.say(&report::row(report));
+            }
+        }
+    }
+
+    fn say_how_far(&mut self, of: usize) {
+        let piped = !io::stderr().is_terminal();
+        if piped && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            self.say(&format!("{} of {of} runs, {} failed", self.passed + self.failed, self.failed));
+        }
+    }
+
+    /// Prints a line above the progress bar.
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| println!("{text}"));
+    }
+}
+
+/// A progress bar on standard error, if that is a terminal.
+fn bar(runs: usize) -> ProgressBar {
+    let template = "{wide_bar} {pos}/{len}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::new(runs as u64).with_style(style)
+}
+
+/// How to call this program again.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(|path| path.file_name());
+    name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned())
+}
+
+fn replay(make: &Make, seed: u64, word: &str) -> Result<bool, String> {
+    let test = match runner::select(word)?[..] {
+        [test] => test,
+        ref several => {
+            let names: Vec<_> = several.iter().map(|test| test.name).collect();
+            return Err(format!("{word:?} is several tests; name one of {}", names.join(", ")));
+        }
+    };
+    let mut out = BufWriter::new(io::stdout());
+    let report = runner::replay(make, test, seed, move |event: &Event| {
+        let _ = writeln!(out, "{event}"); // nobody may read on; the verdict still counts
+    });
+    let mut out = io::stdout().lock();
+    let _ = match &report.result {
+        Ok(_) => writeln!(out, "passed {} {}, seed {seed}", test.part, test.name),
+        Err(failure) => writeln!(out, "FAILED {} {}: {failure}", test.part, test.name),
+    };
+    Ok(report.result.is_ok())
+}

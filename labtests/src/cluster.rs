@@ -1,0 +1,371 @@
+//! The servers under test and the network between them: what the Go lab calls `config`.
+//!
+//! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
+//! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
+
+use crate::ledger::Ledger;
+use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
+use labrpc::channel::{self, Receiver, Sender, select};
+use labrpc::rand::{self, Stream};
+use labrpc::sync::{Arc, Mutex};
+use labrpc::thread::{Builder, Group, JoinHandle};
+use labrpc::time::{Duration, sleep};
+use labrpc::{Network, Persister, Server, run, trace};
+
+/// How a test wants its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// How many servers.
+    pub servers: usize,
+    /// Whether the network begins reliable.
+    pub reliable: bool,
+    /// Whether the service makes snapshots: after every tenth command.
+    pub snapshots: bool,
+}
+
+/// The servers under test. Clones are the same cluster.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+struct Inner {
+    make: Make,
+    setup: Setup,
+    net: Network,
+    slots: Mutex<Vec<Slot>>,
+    ledger: Arc<Mutex<Ledger>>,
+    draws: Arc<Stream>,
+    /// Readers of apply channels. They end when their server lets go of the channel, or when `stop` is dropped.
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    stop: Mutex<Option<Sender<()>>>,
+    stopped: Receiver<()>,
+}
+
+/// The place of one server, whether it runs or not.
+struct Slot {
+    raft: Option<Arc<dyn Raft>>,
+    connected: bool,
+    /// Which incarnation this is, from 1.
+    life: u64,
+    group: Group,
+    persister: Persister,
+    /// The names of its ends, by peer.
+    ends: Vec<String>,
+    /// What is left of crashed incarnations, in real mode.
+    remains: Vec<Group>,
+}
+
+/// What a test's run amounted to, as the Go lab prints it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many servers there were.
+    pub servers: usize,
+    /// How many calls they made.
+    pub rpcs: u64,
+    /// How many bytes went over the network.
+    pub bytes: u64,
+    /// How many commands were agreed on.
+    pub commands: u64,
+}
+
+/// How long a killed server may take to end its threads.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The name of server `i` in reports.
+pub fn name(i: usize) -> Arc<str> {
+    format!("S{i}").into()
+}
+
+impl Cluster {
+    /// Makes and connects all servers. Calls on the network have long delays, as in the Go lab: a server that
+    /// sends to one peer after another would stall.
+    pub fn new(make: Make, setup: Setup) -> Cluster {
+        let net = Network::new();
+        net.reliable(setup.reliable);
+        net.long_delays(true);
+        let slots = (0..setup.servers).map(|i| Slot {
+            raft: None,
+            connected: false,
+            life: 0,
+            group: Group::new(name(i)),
+            persister: Persister::new().named(name(i)),
+            ends: Vec::new(),
+            remains: Vec::new(),
+        });
+        let (stop, stopped) = channel::bounded(0);
+        let cluster = Cluster(Arc::new(Inner {
+            make,
+            setup,
+            net,
+            slots: Mutex::new(slots.collect()),
+            ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
+            draws: rand::tester(),
+            readers: Mutex::default(),
+            stop: Mutex::new(Some(stop)),
+            stopped,
+        }));
+        for i in 0..setup.servers {
+            cluster.start_server(i);
+        }
+        for i in 0..setup.servers {
+            cluster.connect(i);
+        }
+        cluster
+    }
+
+    /// How many servers there are.
+    pub fn n(&self) -> usize {
+        self.0.setup.servers
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Network {
+        &self.0.net
+    }
+
+    /// The tester's random draws.
+    pub fn draws(&self) -> &Stream {
+        &self.0.draws
+    }
+
+    /// What the servers have applied.
+    pub fn ledger(&self) -> &Mutex<Ledger> {
+        &self.0.ledger
+    }
+
+    /// A server, if it is running.
+    pub fn raft(&self, i: usize) -> Option<Arc<dyn Raft>> {
+        self.0.slots.lock()[i].raft.clone()
+    }
+
+    /// Whether server `i` is connected.
+    pub fn is_connected(&self, i: usize) -> bool {
+        self.0.slots.lock()[i].connected
+    }
+
+    /// How many servers are connected.
+    pub fn connected(&self) -> usize {
+        self.0.slots.lock().iter().filter(|slot| slot.connected).count()
+    }
+
+    /// The largest saved Raft state of any server, in bytes.
+    pub fn largest_saved_state(&self) -> (usize, usize) {
+        let slots = self.0.slots.lock();
+        let sizes = slots.iter().map(|slot| slot.persister.raft_state_size()).enumerate();
+        sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
+    }
+
+    /// Gives a command to server `i`. A server that is down refuses as one that is stopped.
+    pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
+        let raft = self.raft(i).ok_or(Refused::Stopped)?;
+        run::calling(|| format!("start() on {}", name(i)), || raft.start(command.clone()))
+    }
+
+    /// The term and belief of server `i`; `None` if it is down.
+    pub fn state(&self, i: usize) -> Option<(u64, bool)> {
+        let raft = self.raft(i)?;
+        Some(run::calling(|| format!("get_state() on {}", name(i)), || raft.get_state()))
+    }
+
+    /// Lets server `i` talk to all connected ones.
+    pub fn connect(&self, i: usize) {
+        trace::tester(|| format!("connects {}", name(i)));
+        self.set_connected(i, true);
+    }
+
+    /// Cuts server `i` off from all others.
+    pub fn disconnect(&self, i: usize) {
+        trace::tester(|| format!("disconnects {}", name(i)));
+        self.set_connected(i, false);
+    }
+
+    fn set_connected(&self, i: usize, connected: bool) {
+        let mut slots = self.0.slots.lock();
+        slots[i].connected = connected;
+        let mut ends = Vec::new();
+        for j in 0..self.n() {
+            let both = slots[i].connected && slots[j].connected;
+            ends.extend(slots[i].ends.get(j).map(|end| (end.clone(), both)));
+            ends.extend(slots[j].ends.get(i).map(|end| (end.clone(), both)));
+        }
+        drop(slots);
+        for (end, enabled) in ends {
+            self.0.net.enable(&end, enabled);
+        }
+    }
+
+    /// Crashes server `i`, if it is running. What it had saved stays.
+    ///
+    /// In a simulation its threads stop where they stand; in real mode it is killed, and given time to notice.
+    pub fn crash(&self, i: usize) {
+        trace::tester(|| format!("crashes {}", name(i)));
+        self.set_connected(i, false);
+        self.0.net.delete_server(&name(i));
+        let mut slots = self.0.slots.lock();
+        let slot = &mut slots[i];
+        slot.persister = slot.persister.succeed();
+        let ends = std::mem::take(&mut slot.ends);
+        let raft = slot.raft.take();
+        let group = slot.group.clone();
+        if !run::in_simulation() {
+            slot.remains.push(group.clone());
+        }
+        drop(slots);
+        self.0.ledger.lock().end_life(i);
+        for end in ends {
+            self.0.net.delete_end(&end);
+        }
+        if run::in_simulation() {
+            group.crash();
+        } else if let Some(raft) = &raft {
+            run::calling(|| format!("kill() on {}", name(i)), || raft.kill());
+        }
+    }
+
+    /// Starts server `i`, after a crash of the life before; it finds what that had saved. It isn't connected yet.
+    pub fn start_server(&self, i: usize) {
+        self.crash_if_up(i);
+        trace::tester(|| format!("starts {}", name(i)));
+        let mut slots = self.0.slots.lock();
+        let slot = &mut slots[i];
+        slot.life += 1;
+        slot.group = Group::new(name(i));
+        let owner = if slot.life == 1 { format!("S{i}") } else { format!("S{i}.{}", slot.life) };
+        let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
+        slot.ends.clone_from(&names);
+        let (group, persister) = (slot.group.clone(), slot.persister.clone());
+        drop(slots);
+        let peers = names.iter().enumerate().map(|(j, end)| {
+            let peer = self.0.net.make_end(end.clone());
+            self.0.net.connect(end, &name(j));
+            peer
+        });
+        let peers = peers.collect();
+        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots);
+        let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
+        let (apply, applied) = channel::bounded(0);
+        let raft = group.enter(|| {
+            let making = || (self.0.make)(peers, i, persister, apply);
+            let (raft, services) = run::calling(|| format!("make() of {}", name(i)), making);
+            self.0.net.add_server(name(i), Server::new(services));
+            raft
+        });
+        self.0.slots.lock()[i].raft = Some(raft.clone());
+        self.read(i, life, raft, applied);
+    }
+
+    fn crash_if_up(&self, i: usize) {
+        if self.raft(i).is_some() {
+            self.crash(i);
+        }
+    }
+
+    /// A thread that reads the apply channel of server `i`, as its service would.
+    fn read(&self, i: usize, life: u64, raft: Arc<dyn Raft>, applied: Receiver<ApplyMsg>) {
+        let ledger = self.0.ledger.clone();
+        let stopped = self.0.stopped.clone();
+        let snapshots = self.0.setup.snapshots;
+        let who = name(i);
+        let read = move || loop {
+            let message = select! {
+                recv(applied) -> message => message,
+                recv(stopped) -> _ => return,
+            };
+            let Ok(message) = message else { return };
+            trace::applied(&who, || describe(&message));
+            let verdict = ledger.lock().applied(i, life, message, snapshots);
+            match verdict {
+                Ok(None) => {}
+                Ok(Some((index, snapshot))) => {
+                    let what = || format!("snapshot({index}) on {who}");
+                    run::calling(what, || raft.snapshot(index, snapshot));
+                }
+                Err(wrong) => run::fail(wrong),
+            }
+        };
+        let thread = Builder::new().name(format!("reader of {}", name(i))).spawn(read);
+        self.0.readers.lock().push(thread.expect("the system refuses another thread"));
+    }
+
+    /// Ends a test that has passed: kills every server and sees to it that none leaves a thread behind.
+    pub fn finish(self) -> Stats {
+        let stats = self.stats();
+        if let Some(left) = self.stop() {
+            run::fail(format!(
+                "{PATIENCE:?} after kill() these threads still run: {left}. kill() is to wake every thread of a \
+                 server: those that wait for a lock, for a reply, for the clock, and for the service to read \
+                 the apply channel"
+            ));
+        }
+        stats
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            servers: self.n(),
+            rpcs: self.0.net.total_count(),
+            bytes: self.0.net.total_bytes(),
+            commands: self.0.ledger.lock().max_index(),
+        }
+    }
+
+    /// Stops everything; gives back the names of threads that go on nevertheless.
+    fn stop(&self) -> Option<String> {
+        trace::tester(|| "stops all servers".into());
+        let mut left = Vec::new();
+        let mut slots = std::mem::take(&mut *self.0.slots.lock());
+        for (i, slot) in slots.iter_mut().enumerate() {
+            if let Some(raft) = slot.raft.take() {
+                run::calling(|| format!("kill() on {}", name(i)), || raft.kill());
+                drop(raft);
+            }
+        }
+        left.extend(self.0.net.shutdown(PATIENCE));
+        for slot in &slots {
+            for group in slot.remains.iter().chain([&slot.group]) {
+                left.extend(group.wait_ended(PATIENCE));
+            }
+        }
+        self.0.stop.lock().take();
+        for reader in std::mem::take(&mut *self.0.readers.lock()) {
+            let _ = reader.join();
+        }
+        (!left.is_empty()).then(|| left.join(", "))
+    }
+
+    /// Sleeps, on the run's clock.
+    pub fn sleep(&self, duration: Duration) {
+        sleep(duration);
+    }
+}
+
+impl Drop for Inner {
+    /// In real mode nobody else stops the servers of a test that has failed.
+    fn drop(&mut self) {
+        if run::in_simulation() {
+            return;
+        }
+        for slot in self.slots.get_mut() {
+            if let Some(raft) = slot.raft.take() {
+                raft.kill();
+            }
+        }
+        self.stop.get_mut().take();
+        self.net.shutdown(PATIENCE);
+    }
+}
+
+fn describe(message: &ApplyMsg) -> String {
+    use crate::ledger::show;
+    match message {
+        ApplyMsg::Command { index, term, command } => {
+            format!("{} at index {index}, term {term}", show(command))
+        }
+        ApplyMsg::Snapshot { index, term, snapshot } => {
+            format!("a snapshot of {} bytes up to index {index}, term {term}", snapshot.len())
+        }
+        ApplyMsg::Internal { index, term } => {
+            format!("an entry of Raft's own at index {index}, term {term}")
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,59 @@
+//! Saying how it went: the table, the story of a failure, JSON.
+
+mod json;
+mod table;
+
+pub use json::JsonFile;
+pub use table::{Sweep, row, row_header, summary};
+
+use crate::runner::{Report, World};
+use std::fmt::Write;
+
+/// How to see a failure again.
+#[derive(Clone, Debug)]
+pub enum Again {
+    /// With this command, as the program calls itself.
+    Command(String),
+    /// With `cargo test`.
+    CargoTest,
+}
+
+/// The story of a failed run.
+pub fn failure(report: &Report, again: &Again) -> String {
+    let Err(failure) = &report.result else { return String::new() };
+    let test = report.test;
+    let mut text = format!("FAILED {} {}, seed {}\n\n", test.part, test.name, report.seed);
+    for line in failure.to_string().lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    if let Some(backtrace) = &failure.backtrace {
+        let _ = writeln!(text, "\n{backtrace}");
+    }
+    if !report.last_events.is_empty() {
+        let _ = writeln!(text, "\n  the last events:");
+        for event in &report.last_events {
+            let _ = writeln!(text, "  {event}");
+        }
+    }
+    let _ = write!(text, "\n  again: {}", how_again(report, again));
+    text
+}
+
+fn how_again(report: &Report, again: &Again) -> String {
+    let (seed, name) = (report.seed, report.test.name);
+    match (report.world, again) {
+        (World::Simulated, Again::CargoTest) => {
+            format!("LAB_SEED={seed} cargo test {name}\n  every event: raftlab replay {seed} {name}")
+        }
+        (World::Simulated, Again::Command(program)) => format!("{program} replay {seed} {name}"),
+        (World::Real, Again::CargoTest) => {
+            format!("LAB_REAL=1 LAB_SEED={seed} cargo test {name}\n{REAL}")
+        }
+        (World::Real, Again::Command(program)) => {
+            format!("{program} test {name} --real --seed {seed}\n{REAL}")
+        }
+    }
+}
+
+const REAL: &str = "  (on real threads a seed decides what the network and the tester draw, but not when each \
+                    thread runs: it may take many tries)";

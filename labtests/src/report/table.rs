@@ -1,0 +1,96 @@
+//! A row for each test, as the Go lab prints it; for many seeds, a row for each test over all of them.
+
+use crate::runner::Report;
+use crate::suites::LabTest;
+use labrpc::time::Duration;
+
+/// What the columns of [`row`] mean.
+pub fn row_header() -> String {
+    format!(
+        "{:<4} {:<28} {:<6} {:>8} {:>8} {:>7} {:>7} {:>10} {:>8}  {}",
+        "part", "test", "", "wall s", "lab s", "servers", "rpcs", "bytes", "commands", "fingerprint"
+    )
+}
+
+/// A test's row. The fingerprint of a simulation is the same on every machine.
+pub fn row(report: &Report) -> String {
+    let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
+    let stats = report.result.as_ref().copied().unwrap_or_default();
+    format!(
+        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {:>7} {:>10} {:>8}  {:016x}",
+        report.test.part,
+        report.test.name,
+        report.wall.as_secs_f64(),
+        report.lab_time.as_secs_f64(),
+        report.test.setup.servers,
+        stats.rpcs,
+        stats.bytes,
+        stats.commands,
+        report.fingerprint,
+    )
+}
+
+/// The last line of a run.
+pub fn summary(passed: usize, failed: usize, wall: Duration, lab_time: Duration) -> String {
+    format!(
+        "{passed} passed, {failed} failed\nin {:.2} s, for {:.0} s of lab time",
+        wall.as_secs_f64(),
+        lab_time.as_secs_f64()
+    )
+}
+
+/// What a test took over many seeds.
+pub struct Sweep {
+    test: &'static LabTest,
+    runs: u32,
+    failed: u32,
+    wall: Duration,
+    lab: (Duration, Duration, Duration),
+}
+
+impl Sweep {
+    /// Of no runs yet.
+    pub fn new(test: &'static LabTest) -> Sweep {
+        let lab = (Duration::MAX, Duration::ZERO, Duration::ZERO);
+        Sweep { test, runs: 0, failed: 0, wall: Duration::ZERO, lab }
+    }
+
+    /// The test whose runs these are.
+    pub fn test(&self) -> &'static LabTest {
+        self.test
+    }
+
+    /// Takes a run in.
+    pub fn add(&mut self, report: &Report) {
+        self.runs += 1;
+        self.failed += u32::from(report.result.is_err());
+        self.wall += report.wall;
+        let (min, sum, max) = self.lab;
+        self.lab = (min.min(report.lab_time), sum + report.lab_time, max.max(report.lab_time));
+    }
+
+    /// What the columns of [`Sweep::row`] mean.
+    pub fn header() -> String {
+        format!(
+            "{:<4} {:<28} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}",
+            "part", "test", "runs", "failed", "wall s", "lab min", "mean", "max"
+        )
+    }
+
+    /// The test's row.
+    pub fn row(&self) -> String {
+        let (min, sum, max) = self.lab;
+        let mean = sum.checked_div(self.runs).unwrap_or_default();
+        format!(
+            "{:<4} {:<28} {:>7} {:>7} {:>10.3} {:>9.2} {:>9.2} {:>9.2}",
+            self.test.part,
+            self.test.name,
+            self.runs,
+            self.failed,
+            self.wall.as_secs_f64(),
+            min.min(max).as_secs_f64(),
+            mean.as_secs_f64(),
+            max.as_secs_f64(),
+        )
+    }
+}

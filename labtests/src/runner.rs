@@ -1,0 +1,268 @@
+//! Running tests: one, or a selection under many seeds.
+
+use crate::cluster::{Cluster, Stats};
+use crate::report;
+use crate::suites::{self, LabTest};
+use labrpc::api::Make;
+use labrpc::channel;
+use labrpc::run::{Failure, Run};
+use labrpc::thread;
+use labrpc::time::{Duration, Instant};
+use labrpc::trace::{Event, Sink};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Go's own limit for a test.
+pub const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// How a test is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Under the seeded scheduler, in virtual time.
+    Simulated,
+    /// On threads and the wall clock.
+    Real,
+}
+
+/// How a run of a test went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which test.
+    pub test: &'static LabTest,
+    /// Under which seed.
+    pub seed: u64,
+    /// In which world.
+    pub world: World,
+    /// How long it took.
+    pub wall: Duration,
+    /// How long it took on its own clock.
+    pub lab_time: Duration,
+    /// See [`labrpc::run::Outcome::fingerprint`].
+    pub fingerprint: u64,
+    /// What it amounted to, or why it failed.
+    pub result: Result<Stats, Box<Failure>>,
+    /// The last things that happened, if it failed.
+    pub last_events: Vec<String>,
+}
+
+/// How many events a failure shows.
+const LAST_EVENTS: usize = 25;
+
+/// Runs one test.
+pub fn run_one(make: &Make, test: &'static LabTest, seed: u64, world: World) -> Report {
+    let began = Instant::now();
+    // A simulation that fails is run again to see its last events, for the same seed gives the same run. Real threads
+    // don't repeat themselves, so there the events are kept as they come.
+    let events = LastEvents::default();
+    let run = match world {
+        World::Simulated => Run::simulated(seed),
+        World::Real => Run::real(seed).trace(events.clone()),
+    };
+    let outcome = run_traced(run, make, test);
+    let wall = began.elapsed();
+    if world == World::Simulated && outcome.result.is_err() {
+        run_traced(Run::simulated(seed).trace(events.clone()), make, test);
+    }
+    let failed = outcome.result.is_err();
+    Report {
+        test,
+        seed,
+        world,
+        wall,
+        lab_time: outcome.lab_time,
+        fingerprint: outcome.fingerprint,
+        result: outcome.result.map_err(Box::new),
+        last_events: if failed { events.take() } else { Vec::new() },
+    }
+}
+
+/// Runs a test in a simulation whose events go to `sink`.
+pub fn replay(make: &Make, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
+    let began = Instant::now();
+    let outcome = run_traced(Run::simulated(seed).trace(sink), make, test);
+    Report {
+        test,
+        seed,
+        world: World::Simulated,
+        wall: began.elapsed(),
+        lab_time: outcome.lab_time,
+        fingerprint: outcome.fingerprint,
+        result: outcome.result.map_err(Box::new),
+        last_events: Vec::new(),
+    }
+}
+
+fn run_traced(run: Run, make: &Make, test: &'static LabTest) -> labrpc::run::Outcome<Stats> {
+    let make = make.clone();
+    run.time_limit(TIME_LIMIT).run(move || {
+        let cluster = Cluster::new(make, test.setup);
+        (test.body)(&cluster);
+        cluster.finish()
+    })
+}
+
+/// A sink that keeps the last events, in words.
+#[derive(Clone, Default)]
+struct LastEvents(Arc<Mutex<VecDeque<Event>>>);
+
+impl Sink for LastEvents {
+    fn event(&mut self, event: &Event) {
+        let mut events = self.0.lock();
+        if events.len() == LAST_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event.clone());
+    }
+}
+
+impl LastEvents {
+    fn take(&self) -> Vec<String> {
+        self.0.lock().drain(..).map(|event| event.to_string()).collect()
+    }
+}
+
+/// Runs every test under every seed, `jobs` at a time, and gives each report to `each`, in the order of `work`.
+pub fn run_all(
+    make: &Make,
+    work: &[(&'static LabTest, u64)],
+    world: World,
+    jobs: usize,
+    mut each: impl FnMut(Report),
+) {
+    let (todo, take) = channel::unbounded();
+    let (done, reports) = channel::unbounded();
+    for (number, &(test, seed)) in work.iter().enumerate() {
+        let _ = todo.send((number, test, seed));
+    }
+    drop(todo);
+    let workers = (0..jobs.min(work.len())).map(|_| {
+        let (make, take, done) = (make.clone(), take.clone(), done.clone());
+        thread::spawn(move || {
+            for (number, test, seed) in take.iter() {
+                let _ = done.send((number, run_one(&make, test, seed, world)));
+            }
+        })
+    });
+    let workers: Vec<_> = workers.collect();
+    drop(done);
+    let mut early = std::collections::BTreeMap::new();
+    let mut next = 0;
+    for (number, report) in reports.iter() {
+        early.insert(number, report);
+        while let Some(report) = early.remove(&next) {
+            each(report);
+            next += 1;
+        }
+    }
+    for worker in workers {
+        let _ = worker.join();
+    }
+}
+
+/// The tests that a word selects: all of a part (`2B`), or those whose name, in Rust's or Go's spelling, is or
+/// contains it.
+///
+/// # Errors
+/// None is. The text suggests the nearest name.
+pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
+    let tests: Vec<_> = suites::all().collect();
+    let pick = |which: &dyn Fn(&LabTest) -> bool| -> Vec<&'static LabTest> {
+        tests.iter().copied().filter(|test| which(test)).collect()
+    };
+    let part = pick(&|test| test.part.eq_ignore_ascii_case(word));
+    let exact = pick(&|test| test.name == word || go_names(test).iter().any(|name| name == word));
+    let within = pick(&|test| test.name.contains(&word.to_lowercase()));
+    for found in [part, exact, within] {
+        if !word.is_empty() && !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let names = tests.iter().flat_map(|test| [test.name, test.part]);
+    let nearest = names.max_by(|a, b| {
+        strsim::jaro_winkler(a, word).total_cmp(&strsim::jaro_winkler(b, word))
+    });
+    let nearest = nearest.unwrap_or("2A");
+    Err(format!("there is no test {word:?}; did you mean {nearest:?}? --list shows them all"))
+}
+
+/// `InitialElection`, `InitialElection2A` and `TestInitialElection2A`.
+fn go_names(test: &LabTest) -> [String; 3] {
+    let (name, part) = (test.go_name, test.part);
+    [name.to_string(), format!("{name}{part}"), format!("Test{name}{part}")]
+}
+
+/// Runs a test for `cargo test`: under seed 1, or as these variables say.
+///
+/// - `LAB_SEED`: the seed, or the first of several.
+/// - `LAB_SEEDS`: how many.
+/// - `LAB_REAL=1`: on threads and the wall clock.
+///
+/// # Panics
+/// If the test fails, after a report on standard error; or if a variable makes no sense.
+pub fn cargo_test(name: &str, make: Make) {
+    labrpc::logging::init();
+    let first = number_in_env("LAB_SEED", 1);
+    let seeds = number_in_env("LAB_SEEDS", 1);
+    let real = std::env::var("LAB_REAL").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
+    let world = if real { World::Real } else { World::Simulated };
+    let test = suites::all().find(|test| test.name == name);
+    let test = test.unwrap_or_else(|| panic!("the lab has no test {name:?}"));
+    for seed in first..first.saturating_add(seeds) {
+        let report = run_one(&make, test, seed, world);
+        if report.result.is_err() {
+            eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
+            std::panic::resume_unwind(Box::new("the lab test failed"));
+        }
+    }
+}
+
+fn number_in_env(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Err(_) => default,
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is not a number")),
+    }
+}
+
+/// That a suite runs every test there is.
+///
+/// # Panics
+/// If it doesn't.
+pub fn check_complete(suite: &[&str]) {
+    let there: Vec<_> = suites::all().map(|test| test.name).collect();
+    assert_eq!(suite, there, "raft_suite! and suites::all() list the same tests");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(word: &str) -> Vec<&'static str> {
+        select(word).unwrap().iter().map(|test| test.name).collect()
+    }
+
+    #[test]
+    fn a_word_selects_a_part_a_name_or_what_contains_it() {
+        assert_eq!(names("2a"), ["initial_election", "re_election", "many_elections"]);
+        assert_eq!(names("figure_8"), ["figure_8"]);
+        assert_eq!(names("figure"), ["figure_8", "figure_8_unreliable"]);
+        assert_eq!(names("TestRejoin2B"), ["rejoin"]);
+        assert_eq!(names("SnapshotInit"), ["snapshot_init"]);
+    }
+
+    #[test]
+    fn an_unknown_word_gets_the_nearest_name() {
+        let error = select("figur_8_unrelaible").unwrap_err();
+        assert!(error.contains("\"figure_8_unreliable\""), "{error}");
+        assert!(select("").is_err());
+    }
+
+    #[test]
+    fn the_lab_has_28_tests_of_different_names() {
+        let mut names: Vec<_> = suites::all().map(|test| test.name).collect();
+        assert_eq!(names.len(), 28);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 28);
+    }
+}

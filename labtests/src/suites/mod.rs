@@ -1,0 +1,75 @@
+//! The lab's tests, for anybody's Raft.
+//!
+//! A test is a function of a [`Cluster`]. It sees servers only through [`labrpc::api::Raft`].
+
+pub mod raft_2a;
+pub mod raft_2b;
+pub mod raft_2c;
+pub mod raft_2d;
+
+use crate::cluster::{Cluster, Setup};
+
+/// One test of the lab.
+#[derive(Clone, Copy, Debug)]
+pub struct LabTest {
+    /// The part of the lab: `2A`.
+    pub part: &'static str,
+    /// Our name for it, which is also the function's.
+    pub name: &'static str,
+    /// The name it has in the Go lab, without the part.
+    pub go_name: &'static str,
+    /// What it runs on.
+    pub setup: Setup,
+    /// The test itself.
+    pub body: fn(&Cluster),
+}
+
+/// Servers on a network that begins reliable.
+const fn reliable(servers: usize) -> Setup {
+    Setup { servers, reliable: true, snapshots: false }
+}
+
+/// Servers on a network that begins unreliable.
+const fn unreliable(servers: usize) -> Setup {
+    Setup { servers, reliable: false, snapshots: false }
+}
+
+/// With a service that makes snapshots.
+const fn with_snapshots(setup: Setup) -> Setup {
+    Setup { snapshots: true, ..setup }
+}
+
+/// The list of a module's tests: `name: "GoName", setup;`.
+macro_rules! tests {
+    ($part:literal: $($name:ident = $go_name:literal, $setup:expr;)*) => {
+        /// The tests of this part, in the lab's order.
+        pub const TESTS: &[$crate::suites::LabTest] = &[$($crate::suites::LabTest {
+            part: $part,
+            name: stringify!($name),
+            go_name: $go_name,
+            setup: $setup,
+            body: $name,
+        }),*];
+    };
+}
+use tests;
+
+/// Every test, in the lab's order.
+pub fn all() -> impl Iterator<Item = &'static LabTest> {
+    [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS].into_iter().flatten()
+}
+
+/// A random command. Short, for the lab bounds the size of the log.
+fn random(cluster: &Cluster) -> u64 {
+    cluster.draws().below("command", 1_000_000_000)
+}
+
+/// The server `steps` after `server`, in a ring.
+fn after(cluster: &Cluster, server: usize, steps: usize) -> usize {
+    (server + steps) % cluster.n()
+}
+
+/// A random server.
+fn anybody(cluster: &Cluster) -> usize {
+    cluster.draws().below("server", cluster.n() as u64) as usize
+}
