@@ -84,8 +84,11 @@ impl fmt::Display for Value {
     }
 }
 
-/// Short bytes whole, long ones by their length.
+/// Short bytes whole, as text if they are some, and long ones by their length.
 fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    if !bytes.is_empty() && bytes.len() <= 12 && bytes.iter().all(u8::is_ascii_graphic) {
+        return write!(f, "{:?}", String::from_utf8_lossy(bytes));
+    }
     if bytes.len() > 12 {
         return write!(f, "<{} bytes>", bytes.len());
     }

@@ -5,7 +5,7 @@
 use crate::cluster::{Cluster, name};
 use crate::ledger::{command, show};
 use labrpc::api::Command;
-use labrpc::run;
+use labrpc::{run, trace};
 use labrpc::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -41,7 +41,8 @@ impl Cluster {
                     names(several)
                 ));
             }
-            if let Some((_, who)) = leaders.last_key_value() {
+            if let Some((term, who)) = leaders.last_key_value() {
+                trace::tester(|| format!("finds that {} leads term {term}", name(who[0])));
                 return who[0];
             }
         }

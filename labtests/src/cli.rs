@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
 #[derive(Parser)]
-#[command(version, about, subcommand_negates_reqs = true, args_conflicts_with_subcommands = false)]
+#[command(name = "raftlab", version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -39,6 +39,7 @@ enum Command {
     /// Run one test again in the simulation, and print every event as it happens.
     Replay {
         /// The seed that a failure named.
+        #[arg(value_parser = seed)]
         seed: u64,
         /// The test.
         test: String,
@@ -51,7 +52,7 @@ struct Flags {
     #[arg(long, global = true)]
     real: bool,
     /// The seed, or the first of several.
-    #[arg(long, global = true, value_name = "S", default_value_t = 1)]
+    #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
     seed: u64,
     /// How many seeds, counted up from --seed.
     #[arg(long, global = true, value_name = "N", default_value_t = 1,
@@ -66,6 +67,10 @@ struct Flags {
     /// List the tests, one a line, and run none.
     #[arg(long, global = true)]
     list: bool,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 /// The exit status of wrong usage.

@@ -3,7 +3,7 @@
 //! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, show};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
@@ -157,7 +157,13 @@ impl Cluster {
     /// Gives a command to server `i`. A server that is down refuses as one that is stopped.
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
         let raft = self.raft(i).ok_or(Refused::Stopped)?;
-        run::calling(|| format!("start() on {}", name(i)), || raft.start(command.clone()))
+        let calling = || raft.start(command.clone());
+        let result = run::calling(|| format!("start() on {}", name(i)), calling);
+        if let Ok(Started { index, term }) = result {
+            let who = name(i);
+            trace::tester(|| format!("gave {} to {who}: index {index}, term {term}", show(command)));
+        }
+        result
     }
 
     /// The term and belief of server `i`; `None` if it is down.
@@ -355,7 +361,6 @@ impl Drop for Inner {
 }
 
 fn describe(message: &ApplyMsg) -> String {
-    use crate::ledger::show;
     match message {
         ApplyMsg::Command { index, term, command } => {
             format!("{} at index {index}, term {term}", show(command))

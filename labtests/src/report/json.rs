@@ -50,7 +50,12 @@ impl JsonFile {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        let folder = folder.unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            let text = format!("there is no folder {}", folder.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+        let file = NamedTempFile::new_in(folder)?;
         Ok(JsonFile { path: path.into(), file, results: Vec::new() })
     }
 

@@ -1,6 +1,6 @@
 //! A row for each test, as the Go lab prints it; for many seeds, a row for each test over all of them.
 
-use crate::runner::Report;
+use crate::runner::{Report, World};
 use crate::suites::LabTest;
 use labrpc::time::Duration;
 
@@ -16,8 +16,12 @@ pub fn row_header() -> String {
 pub fn row(report: &Report) -> String {
     let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
     let stats = report.result.as_ref().copied().unwrap_or_default();
+    let fingerprint = match report.world {
+        World::Simulated => format!("{:016x}", report.fingerprint),
+        World::Real => "-".into(),
+    };
     format!(
-        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {:>7} {:>10} {:>8}  {:016x}",
+        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {:>7} {:>10} {:>8}  {fingerprint}",
         report.test.part,
         report.test.name,
         report.wall.as_secs_f64(),
@@ -26,7 +30,6 @@ pub fn row(report: &Report) -> String {
         stats.rpcs,
         stats.bytes,
         stats.commands,
-        report.fingerprint,
     )
 }
 
