@@ -22,9 +22,8 @@ impl std::error::Error for DecodeError {}
 /// # Panics
 /// If the value's own `Serialize` refuses, which is a mistake in the program.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    bincode::serde::encode_to_vec(value, bincode::config::standard()).unwrap_or_else(|error| {
-        panic!("{} can't be encoded: {error}", std::any::type_name::<T>())
-    })
+    bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .unwrap_or_else(|error| panic!("{} can't be encoded: {error}", std::any::type_name::<T>()))
 }
 
 /// Decodes a `T` that must take up all of `bytes`.
@@ -36,7 +35,10 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
             "{} bytes are not a {name}: it ends after {read} of them",
             bytes.len()
         ))),
-        Err(error) => Err(DecodeError(format!("{} bytes are not a {name}: {error}", bytes.len()))),
+        Err(error) => Err(DecodeError(format!(
+            "{} bytes are not a {name}: {error}",
+            bytes.len()
+        ))),
     }
 }
 

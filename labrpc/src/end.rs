@@ -90,12 +90,7 @@ impl ClientEnd {
     /// # Panics
     /// As [`call`](ClientEnd::call).
     #[track_caller]
-    pub fn call_timeout<A, R>(
-        &self,
-        method: &'static str,
-        args: &A,
-        timeout: Duration,
-    ) -> Option<R>
+    pub fn call_timeout<A, R>(&self, method: &'static str, args: &A, timeout: Duration) -> Option<R>
     where
         A: Serialize + ?Sized,
         R: DeserializeOwned,
@@ -111,9 +106,17 @@ impl ClientEnd {
     {
         let (sender, answer) = channel::bounded(1);
         let described = trace::describe(args);
-        let request = Request { method, args: codec::encode(args), described };
+        let request = Request {
+            method,
+            args: codec::encode(args),
+            described,
+        };
         self.0.send(request, ReplyTo(Some(sender)));
-        Pending { answer, method, reply: PhantomData }
+        Pending {
+            answer,
+            method,
+            reply: PhantomData,
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use delivery::Delivery;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How long a message takes in a simulation, each way, at most. Not in the Go lab: with no delay at all, a busy client
@@ -151,7 +151,10 @@ impl Network {
     pub fn delete_end(&self, name: &str) {
         let end = self.0.tables.lock().ends.remove(name);
         if let Some(end) = end {
-            *end.route.lock() = Route { deleted: true, ..Route::default() };
+            *end.route.lock() = Route {
+                deleted: true,
+                ..Route::default()
+            };
             end.give_up();
         }
     }
@@ -203,7 +206,10 @@ impl Network {
         let mut tables = self.0.tables.lock();
         let before = match &host {
             Some(host) => {
-                let counted = tables.hosts.get(name).map_or(0, |before| before.calls.load(Relaxed));
+                let counted = tables
+                    .hosts
+                    .get(name)
+                    .map_or(0, |before| before.calls.load(Relaxed));
                 host.calls.store(counted, Relaxed);
                 tables.hosts.insert(name.into(), host.clone())
             }
@@ -226,7 +232,12 @@ impl Network {
 
     /// How many calls have reached this server, over all its incarnations that replaced one another.
     pub fn count(&self, server: &str) -> u64 {
-        self.0.tables.lock().hosts.get(server).map_or(0, |host| host.calls.load(Relaxed))
+        self.0
+            .tables
+            .lock()
+            .hosts
+            .get(server)
+            .map_or(0, |host| host.calls.load(Relaxed))
     }
 
     /// How many calls were made.
@@ -247,7 +258,10 @@ impl Network {
             host.gone.store(true, Relaxed);
         }
         for end in tables.ends.values() {
-            *end.route.lock() = Route { deleted: true, ..Route::default() };
+            *end.route.lock() = Route {
+                deleted: true,
+                ..Route::default()
+            };
             end.give_up();
         }
         self.0.delivery.shutdown(patience)
@@ -257,7 +271,9 @@ impl Network {
 impl Tables {
     #[track_caller]
     fn end(&self, name: &str) -> &Arc<End> {
-        self.ends.get(name).unwrap_or_else(|| panic!("there is no end {name:?}"))
+        self.ends
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no end {name:?}"))
     }
 }
 
@@ -270,11 +286,25 @@ impl Transport for LabEnd {
         let Some(net) = end.net.upgrade() else { return }; // nobody has the network any more
         let call = net.calls.fetch_add(1, Relaxed) + 1;
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
-        let Request { method, args, described } = request;
+        let Request {
+            method,
+            args,
+            described,
+        } = request;
         if let Some(args) = described {
-            trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
+            trace::emit(|| What::Called {
+                call,
+                end: end.name.clone(),
+                method,
+                args,
+            });
         }
-        let message = Message { call, method, end: end.clone(), net };
+        let message = Message {
+            call,
+            method,
+            end: end.clone(),
+            net,
+        };
         message.set_out(args, reply_to);
     }
 }
@@ -290,7 +320,11 @@ impl End {
     }
 
     fn lost(&self, call: u64, why: &'static str) -> What {
-        What::Lost { call, end: self.name.clone(), why }
+        What::Lost {
+            call,
+            end: self.name.clone(),
+            why,
+        }
     }
 }
 
@@ -320,16 +354,21 @@ impl Message {
             let long = net.long_delays.load(Relaxed) && !deleted;
             let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
             let delay = draws.millis("cut off", range);
-            return net.delivery.after(delay, move || self.lose(reply_to, "nobody reached"));
+            return net
+                .delivery
+                .after(delay, move || self.lose(reply_to, "nobody reached"));
         };
         let mut delay = net.delivery.latency(draws);
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
             if draws.chance("request lost", LOSS.0, LOSS.1) {
-                return net.delivery.after(delay, move || self.lose(reply_to, "the request"));
+                return net
+                    .delivery
+                    .after(delay, move || self.lose(reply_to, "the request"));
             }
         }
-        net.delivery.after(delay, move || self.arrive(args, reply_to, host));
+        net.delivery
+            .after(delay, move || self.arrive(args, reply_to, host));
     }
 
     /// Step 2, at the server: a thread of its own for the handler.
@@ -346,7 +385,8 @@ impl Message {
         self.end.with_handler.lock().insert(self.call, reply_to);
         let net = self.net.clone();
         let group = host.group.clone();
-        net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
+        net.delivery
+            .handle(&group, self.method, move || self.handle(&args, &host));
     }
 
     /// Step 3, in the handler's thread.
@@ -361,7 +401,8 @@ impl Message {
             Err(text) => {
                 let text = format!("{}: {text}", host.name);
                 if let Some(here) = run::here() {
-                    here.world.fail(run::FailureKind::Panic, text.clone(), Some(&here));
+                    here.world
+                        .fail(run::FailureKind::Panic, text.clone(), Some(&here));
                 }
                 reply_to.mistake(text);
             }
@@ -373,7 +414,11 @@ impl Message {
         let Reply { bytes, described } = reply;
         if let Some(reply) = described {
             let end = self.end.name.clone();
-            trace::emit(|| What::Answered { call: self.call, end, reply });
+            trace::emit(|| What::Answered {
+                call: self.call,
+                end,
+                reply,
+            });
         }
         let net = self.net.clone();
         let draws = &net.draws;
@@ -387,7 +432,10 @@ impl Message {
         }
         net.delivery.after(delay, move || {
             self.net.bytes.fetch_add(bytes.len() as u64, Relaxed);
-            trace::emit(|| What::Returned { call: self.call, end: self.end.name.clone() });
+            trace::emit(|| What::Returned {
+                call: self.call,
+                end: self.end.name.clone(),
+            });
             reply_to.reply(bytes);
         });
     }

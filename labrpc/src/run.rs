@@ -47,7 +47,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What went wrong, in words; several lines where there is much to say.
     pub message: String,
-    /// The thread that it happened in, with its group, such as `S1/ticker`.
+    /// The thread that it happened in, with its group, such as `S1/ticker`; empty if it concerns several.
     pub thread: String,
     /// When, on the run's own clock.
     pub at: Duration,
@@ -94,9 +94,17 @@ impl fmt::Display for Failure {
         if let Some(place) = &self.place {
             writeln!(f, "  at {place}")?;
         }
-        let world = if self.simulated { "virtual time" } else { "lab time" };
+        let world = if self.simulated {
+            "virtual time"
+        } else {
+            "lab time"
+        };
         let secs = self.at.as_secs_f64();
-        write!(f, "  in thread {}, {world} {secs:.6} s, seed {}", self.thread, self.seed)
+        f.write_str("  ")?;
+        if !self.thread.is_empty() {
+            write!(f, "in thread {}, ", self.thread)?;
+        }
+        write!(f, "{world} {secs:.6} s, seed {}", self.seed)
     }
 }
 
@@ -136,8 +144,15 @@ pub(crate) struct World {
 struct RunState {
     failure: Option<Failure>,
     body_ended: bool,
-    /// What the test's own thread is waiting for in somebody else's code, for the report of a hang.
-    calling: Option<String>,
+    /// Who is inside whose code, for the report of a hang.
+    calling: Vec<Calling>,
+}
+
+/// A thread of the test inside code under test.
+struct Calling {
+    thread: String,
+    what: String,
+    since: Duration,
 }
 
 thread_local! {
@@ -169,9 +184,14 @@ pub(crate) fn here() -> Option<Arc<Here>> {
 
 /// As [`here`], but only in a simulation.
 pub(crate) fn simulated() -> Option<Arc<Here>> {
-    HERE.try_with(|here| here.borrow().as_ref().filter(|here| here.task.is_some()).cloned())
-        .ok()
-        .flatten()
+    HERE.try_with(|here| {
+        here.borrow()
+            .as_ref()
+            .filter(|here| here.task.is_some())
+            .cloned()
+    })
+    .ok()
+    .flatten()
 }
 
 /// Sets what the current thread belongs to, and gives back what it belonged to.
@@ -196,7 +216,9 @@ pub fn seed() -> Option<u64> {
 #[track_caller]
 pub fn fail(message: impl Into<String>) -> ! {
     let message = message.into();
-    let Some(here) = here() else { panic!("{message}") };
+    let Some(here) = here() else {
+        panic!("{message}")
+    };
     here.world.fail(FailureKind::Test, message, Some(&here));
     unwind()
 }
@@ -209,9 +231,22 @@ pub fn has_failed() -> bool {
 /// Runs `f` while noting that the test is inside `what`, so that a hang in there is reported by that name.
 pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
     let Some(here) = here() else { return f() };
-    let before = here.world.state.lock().calling.replace(what());
+    let thread = here.title();
+    let entry = Calling {
+        thread: thread.clone(),
+        what: what(),
+        since: here.world.now(),
+    };
+    here.world.state.lock().calling.push(entry);
     let result = f();
-    here.world.state.lock().calling = before;
+    let mut state = here.world.state.lock();
+    if let Some(last) = state
+        .calling
+        .iter()
+        .rposition(|calling| calling.thread == thread)
+    {
+        state.calling.remove(last);
+    }
     result
 }
 
@@ -237,7 +272,11 @@ impl World {
 
     /// The world `id`, if it is still running.
     pub fn running(id: u32) -> Option<Arc<World>> {
-        WORLDS.lock().iter().find(|(i, _)| *i == id).and_then(|(_, world)| world.upgrade())
+        WORLDS
+            .lock()
+            .iter()
+            .find(|(i, _)| *i == id)
+            .and_then(|(_, world)| world.upgrade())
     }
 
     fn retire(&self) {
@@ -246,7 +285,9 @@ impl World {
 
     /// The run's own clock.
     pub fn now(&self) -> Duration {
-        self.sched.as_ref().map_or_else(|| self.started.elapsed(), Sched::now)
+        self.sched
+            .as_ref()
+            .map_or_else(|| self.started.elapsed(), Sched::now)
     }
 
     pub fn failed(&self) -> bool {
@@ -259,8 +300,16 @@ impl World {
         let place = (kind == FailureKind::Test)
             .then(|| panic::Location::caller())
             .map(|l| format!("{}:{}", l.file(), l.line()));
-        let thread = here.map_or("(no thread of the run)".into(), Here::title);
-        self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
+        let thread = here.map_or_else(String::new, Here::title);
+        self.record(self.failure(
+            kind,
+            message,
+            thread,
+            PanicNote {
+                place,
+                backtrace: None,
+            },
+        ));
     }
 
     fn failure(
@@ -284,9 +333,25 @@ impl World {
 
     fn record(&self, mut failure: Failure) {
         if let Some(sched) = &self.sched {
-            failure.message.push_str(&report::long_waits(&sched.waits(), failure.at));
+            failure
+                .message
+                .push_str(&report::long_waits(&sched.waits(), failure.at));
         }
         let mut state = self.state.lock();
+        if matches!(failure.kind, FailureKind::TimeLimit | FailureKind::Deadlock) {
+            for Calling {
+                thread,
+                what,
+                since,
+            } in &state.calling
+            {
+                let line = format!(
+                    "\n  {thread} has been in {what} since {:.6} s",
+                    since.as_secs_f64()
+                );
+                failure.message.push_str(&line);
+            }
+        }
         state.failure.get_or_insert(failure);
         drop(state);
         self.changed.notify_all();
@@ -301,7 +366,10 @@ impl World {
             return;
         }
         let note = LAST_PANIC.with_borrow_mut(Option::take);
-        let note = note.unwrap_or(PanicNote { place: None, backtrace: None });
+        let note = note.unwrap_or(PanicNote {
+            place: None,
+            backtrace: None,
+        });
         let message = panic_text(payload);
         self.record(self.failure(FailureKind::Panic, message, here.title(), note));
     }
@@ -330,13 +398,21 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 impl Run {
     /// A run under the seeded scheduler, in virtual time.
     pub fn simulated(seed: u64) -> Run {
-        Run { seed, simulated: true, time_limit: DAY, sink: None }
+        Run {
+            seed,
+            simulated: true,
+            time_limit: DAY,
+            sink: None,
+        }
     }
 
     /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
     /// the order in which threads run.
     pub fn real(seed: u64) -> Run {
-        Run { simulated: false, ..Run::simulated(seed) }
+        Run {
+            simulated: false,
+            ..Run::simulated(seed)
+        }
     }
 
     /// Fails the run when its own clock passes `limit`: a day, if not set.
@@ -404,31 +480,37 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One step of a hash that is the same on every machine.
 pub(crate) fn mix(hash: u64, value: u64) -> u64 {
-    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+    (hash ^ value)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .rotate_left(23)
 }
 
 /// How long a real run may take, after it has failed, to notice and to stop its threads.
 const REAL_CLEAN_UP: Duration = Duration::from_secs(15);
 
 impl World {
-    fn drive_real(self: &Arc<World>, group: Group, body: Box<dyn FnOnce() + Send>, limit: Duration) {
+    fn drive_real(
+        self: &Arc<World>,
+        group: Group,
+        body: Box<dyn FnOnce() + Send>,
+        limit: Duration,
+    ) {
         let handle = crate::thread::spawn_real(self, &group, "main", body);
         let mut state = self.state.lock();
         while !state.body_ended && state.failure.is_none() && self.now() < limit {
-            self.changed.wait_for(&mut state, limit.saturating_sub(self.now()));
+            self.changed
+                .wait_for(&mut state, limit.saturating_sub(self.now()));
         }
         if !state.body_ended && state.failure.is_none() {
-            let what = match &state.calling {
-                Some(call) => format!("{call} has not returned; does it wait for a lock?"),
-                None => format!("the test was still running after {limit:?}"),
-            };
             drop(state);
+            let what = format!("the test was still running after {limit:?}");
             self.fail(FailureKind::TimeLimit, what, None);
             state = self.state.lock();
         }
         let deadline = self.now() + REAL_CLEAN_UP;
         while !state.body_ended && self.now() < deadline {
-            self.changed.wait_for(&mut state, deadline.saturating_sub(self.now()));
+            self.changed
+                .wait_for(&mut state, deadline.saturating_sub(self.now()));
         }
         if state.body_ended {
             drop(state);
@@ -452,7 +534,10 @@ impl Sched {
         self.start();
         while !self.wait_for_end(WATCHDOG_TICK) {
             if let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) {
-                let note = PanicNote { place: None, backtrace: None };
+                let note = PanicNote {
+                    place: None,
+                    backtrace: None,
+                };
                 let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
                 let failure = world.failure(FailureKind::Stall, message, culprit, note);
                 world.state.lock().failure.get_or_insert(failure);
@@ -479,7 +564,9 @@ fn install_panic_hook() {
             let trace = std::backtrace::Backtrace::capture();
             let captured = trace.status() == std::backtrace::BacktraceStatus::Captured;
             let note = PanicNote {
-                place: info.location().map(|l| format!("{}:{}", l.file(), l.line())),
+                place: info
+                    .location()
+                    .map(|l| format!("{}:{}", l.file(), l.line())),
                 backtrace: captured.then(|| trace.to_string()),
             };
             LAST_PANIC.with_borrow_mut(|last| *last = Some(note));

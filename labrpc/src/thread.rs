@@ -28,7 +28,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).expect("the system refuses another thread")
+    Builder::new()
+        .spawn(f)
+        .expect("the system refuses another thread")
 }
 
 /// Lets other threads run.
@@ -53,7 +55,9 @@ impl Builder {
 
     /// The name for reports and logs.
     pub fn name(self, name: impl Into<String>) -> Builder {
-        Builder { name: Some(name.into()) }
+        Builder {
+            name: Some(name.into()),
+        }
     }
 
     /// Starts the thread. It belongs to the caller's run and [`Group`].
@@ -88,7 +92,11 @@ impl Builder {
             }
             _ => Ended::Real(try_spawn_real(here.as_deref(), name, Box::new(body))?),
         };
-        Ok(JoinHandle { ended, packet, realm: Realm::current() })
+        Ok(JoinHandle {
+            ended,
+            packet,
+            realm: Realm::current(),
+        })
     }
 }
 
@@ -126,7 +134,10 @@ impl<T> JoinHandle<T> {
                 }
             }
         }
-        self.packet.lock().take().unwrap_or_else(|| Err(Box::new("the thread was crashed")))
+        self.packet
+            .lock()
+            .take()
+            .unwrap_or_else(|| Err(Box::new("the thread was crashed")))
     }
 
     /// Whether the thread has ended.
@@ -154,9 +165,20 @@ fn try_spawn_real(
         let name: Arc<str> = name.unwrap_or("unnamed").into();
         let (world, group) = (here.world.clone(), here.group.clone());
         let alive = group.enlist(&name);
-        (alive, Arc::new(Here { world, group, name, task: None }))
+        (
+            alive,
+            Arc::new(Here {
+                world,
+                group,
+                name,
+                task: None,
+            }),
+        )
     });
-    #[expect(clippy::disallowed_methods, reason = "outside a simulation threads are the system's")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "outside a simulation threads are the system's"
+    )]
     builder.spawn(move || {
         let (_alive, here) = registered.unzip();
         set_here(here);
@@ -172,7 +194,12 @@ pub(crate) fn spawn_real(
     body: Box<dyn FnOnce() + Send>,
 ) -> std::thread::JoinHandle<()> {
     let (world, group) = (world.clone(), group.clone());
-    let here = Here { world, group, name: name.into(), task: None };
+    let here = Here {
+        world,
+        group,
+        name: name.into(),
+        task: None,
+    };
     try_spawn_real(Some(&here), Some(name), body).expect("the system refuses another thread")
 }
 
@@ -192,7 +219,11 @@ struct GroupInner {
 impl Group {
     /// A group without threads. Its name stands in reports, before the thread's: `S1/ticker`.
     pub fn new(name: impl Into<Arc<str>>) -> Group {
-        Group::make(name.into(), run::here().map(|here| here.world.clone()), false)
+        Group::make(
+            name.into(),
+            run::here().map(|here| here.world.clone()),
+            false,
+        )
     }
 
     pub(crate) fn of_world(name: &str, world: &Arc<World>) -> Group {
@@ -206,7 +237,14 @@ impl Group {
             None => REAL_ID.fetch_add(1, Ordering::Relaxed),
         };
         let (alive, changed) = (Mutex::default(), Condvar::new());
-        Group(Arc::new(GroupInner { id, name, world, test, alive, changed }))
+        Group(Arc::new(GroupInner {
+            id,
+            name,
+            world,
+            test,
+            alive,
+            changed,
+        }))
     }
 
     /// Its name.
@@ -225,7 +263,9 @@ impl Group {
 
     /// Runs `f` on the current thread; threads that it makes belong to this group.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        let Some(before) = run::here() else { return f() };
+        let Some(before) = run::here() else {
+            return f();
+        };
         let inside = Here {
             world: before.world.clone(),
             group: self.clone(),
@@ -248,7 +288,10 @@ impl Group {
             Some(sched) => sched.alive_in(self.0.id),
             None => {
                 let alive = self.0.alive.lock();
-                alive.values().map(|thread| format!("{}/{thread}", self.0.name)).collect()
+                alive
+                    .values()
+                    .map(|thread| format!("{}/{thread}", self.0.name))
+                    .collect()
             }
         }
     }
@@ -262,7 +305,9 @@ impl Group {
             let clock = WallClock::start();
             let mut alive = self.0.alive.lock();
             while !alive.is_empty() && clock.elapsed() < timeout {
-                self.0.changed.wait_for(&mut alive, timeout.saturating_sub(clock.elapsed()));
+                self.0
+                    .changed
+                    .wait_for(&mut alive, timeout.saturating_sub(clock.elapsed()));
             }
         }
         self.alive()
@@ -288,7 +333,9 @@ impl Group {
     #[track_caller]
     pub fn crash(&self) {
         let Some(here) = run::simulated() else { return };
-        let Some(sched) = &here.world.sched else { return };
+        let Some(sched) = &here.world.sched else {
+            return;
+        };
         sched.crash_group(self.0.id);
         here.unwind_if_crashed(); // the caller may be one of them
         self.wait_ended_simulated(None);
@@ -299,7 +346,10 @@ impl Group {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         self.0.alive.lock().insert(number, name.clone());
-        Enlisted { group: self.clone(), number }
+        Enlisted {
+            group: self.clone(),
+            number,
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 use crate::cluster::{Cluster, name};
 use crate::ledger::{command, show};
 use labrpc::api::Command;
-use labrpc::{run, trace};
 use labrpc::time::{Duration, Instant};
+use labrpc::{run, trace};
 use std::collections::BTreeMap;
 
 /// What the tests take for an election timeout: longer than anybody's.
@@ -58,9 +58,14 @@ impl Cluster {
     pub fn check_terms(&self) -> u64 {
         let mut agreed = None;
         for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
-            let Some((term, _)) = self.state(i) else { continue };
+            let Some((term, _)) = self.state(i) else {
+                continue;
+            };
             if *agreed.get_or_insert(term) != term {
-                run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
+                run::fail(format!(
+                    "servers disagree on the term: {}",
+                    self.who_thinks_what()
+                ));
             }
         }
         agreed.unwrap_or(0)
@@ -203,7 +208,11 @@ impl Cluster {
     /// A line that says what every server believes.
     pub fn who_thinks_what(&self) -> String {
         let servers = (0..self.n()).map(|i| {
-            let cut = if self.is_connected(i) { "" } else { ", cut off" };
+            let cut = if self.is_connected(i) {
+                ""
+            } else {
+                ", cut off"
+            };
             match self.state(i) {
                 None => format!("{} is down", name(i)),
                 Some((term, true)) => format!("{} leads term {term}{cut}", name(i)),
@@ -215,5 +224,9 @@ impl Cluster {
 }
 
 fn names(servers: &[usize]) -> String {
-    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
+    servers
+        .iter()
+        .map(|&i| name(i).to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -61,7 +61,9 @@ impl State {
             }
         }
         self.persist();
-        InstallSnapshotReply { term: self.current_term }
+        InstallSnapshotReply {
+            term: self.current_term,
+        }
     }
 
     fn install(&mut self, args: InstallSnapshotArgs) {
@@ -94,7 +96,9 @@ impl State {
         if args.term != self.current_term {
             return;
         }
-        let Role::Leader { progress } = &mut self.role else { return };
+        let Role::Leader { progress } = &mut self.role else {
+            return;
+        };
         let progress = &mut progress[peer];
         progress.match_index = progress.match_index.max(args.last_included_index);
         progress.next_index = progress.next_index.max(progress.match_index + 1);
@@ -108,7 +112,9 @@ impl State {
         if index <= self.log.base_index() || index > self.last_applied {
             return;
         }
-        let Some(term) = self.log.term_at(index) else { return };
+        let Some(term) = self.log.term_at(index) else {
+            return;
+        };
         self.log.compact_to(index, term);
         self.persist_with_snapshot(snapshot);
     }
@@ -134,7 +140,10 @@ mod tests {
     fn step_1_an_old_leader_installs_nothing() {
         let mut state = Server::new(3).term(5).build();
         let reply = state.handle_install_snapshot(install(4, 9, 4), at_ms(0));
-        assert_eq!((reply.term, state.log.base_index(), state.leader()), (5, 0, None));
+        assert_eq!(
+            (reply.term, state.log.base_index(), state.leader()),
+            (5, 0, None)
+        );
     }
 
     #[test]
@@ -158,7 +167,14 @@ mod tests {
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         state.commit_index = 4;
         let messages = state.take_committed();
-        assert!(matches!(messages[0], ApplyMsg::Snapshot { index: 3, term: 2, .. }));
+        assert!(matches!(
+            messages[0],
+            ApplyMsg::Snapshot {
+                index: 3,
+                term: 2,
+                ..
+            }
+        ));
         assert!(matches!(messages[1], ApplyMsg::Command { index: 4, .. }));
         assert!(!state.has_committed());
     }
@@ -199,7 +215,9 @@ mod tests {
         let args = install(1, 2, 1);
         let reply = InstallSnapshotReply { term: 1 };
         state.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let Role::Leader { progress } = &state.role else {
+            unreachable!()
+        };
         assert_eq!((progress[1].match_index, progress[1].next_index), (2, 4));
         assert_eq!(state.commit_index, 2);
     }

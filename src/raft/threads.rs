@@ -33,13 +33,22 @@ impl Shared {
     /// A server that nothing runs yet.
     pub fn new(state: State) -> Shared {
         let (ticker, peers, applier) = (Condvar::new(), Condvar::new(), Condvar::new());
-        Shared { state: Mutex::new(state), ticker, peers, applier }
+        Shared {
+            state: Mutex::new(state),
+            ticker,
+            peers,
+            applier,
+        }
     }
 
     /// Takes Raft's lock.
     pub fn lock(&self) -> Guard<'_> {
         let state = self.state.lock();
-        Guard { shared: self, before: Seen::of(&state), state }
+        Guard {
+            shared: self,
+            before: Seen::of(&state),
+            state,
+        }
     }
 
     /// Starts the threads. They end when `killed` is disconnected and [`State::killed`] is set.
@@ -58,7 +67,11 @@ impl Shared {
                 move || shared.ticker()
             }),
         ];
-        for (peer, end) in peers.into_iter().enumerate().filter(|(peer, _)| *peer != me) {
+        for (peer, end) in peers
+            .into_iter()
+            .enumerate()
+            .filter(|(peer, _)| *peer != me)
+        {
             let (shared, stop) = (self.clone(), killed.clone());
             let name = format!("peer {peer}");
             threads.push(start(&name, move || shared.peer(peer, &end, &stop)));
@@ -89,7 +102,11 @@ impl Shared {
                 Next::Send(message) => {
                     let timeout = state.options.call_timeout;
                     drop(state);
-                    let call = Call { end, timeout, killed };
+                    let call = Call {
+                        end,
+                        timeout,
+                        killed,
+                    };
                     self.exchange(peer, message, &call);
                     state = self.lock();
                 }
@@ -108,10 +125,12 @@ impl Shared {
                 let mut state = self.lock();
                 state.handle_append_entries_reply(peer, &args, &reply, Instant::now());
             }),
-            Message::InstallSnapshot(args) => call.make("Raft.InstallSnapshot", &args).map(|reply| {
-                let mut state = self.lock();
-                state.handle_install_snapshot_reply(peer, &args, &reply, Instant::now());
-            }),
+            Message::InstallSnapshot(args) => {
+                call.make("Raft.InstallSnapshot", &args).map(|reply| {
+                    let mut state = self.lock();
+                    state.handle_install_snapshot_reply(peer, &args, &reply, Instant::now());
+                })
+            }
         };
         if handled.is_none() {
             self.lock().no_reply(peer);
@@ -148,7 +167,10 @@ impl Shared {
 }
 
 fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    Builder::new().name(name).spawn(body).expect("the system refuses another thread")
+    Builder::new()
+        .name(name)
+        .spawn(body)
+        .expect("the system refuses another thread")
 }
 
 /// A call to one server that ends early if ours is killed.

@@ -64,7 +64,9 @@ impl<T> Queue<T> {
 
     #[track_caller]
     pub fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
-        let Some(here) = self.enter() else { return Err(SendTimeoutError::Disconnected(message)) };
+        let Some(here) = self.enter() else {
+            return Err(SendTimeoutError::Disconnected(message));
+        };
         let wait = Wait::new("send");
         let mut message = message;
         loop {
@@ -168,7 +170,9 @@ impl<T> Queue<T> {
 
     #[track_caller]
     pub fn recv(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        let Some(here) = self.enter() else { return Err(RecvTimeoutError::Disconnected) };
+        let Some(here) = self.enter() else {
+            return Err(RecvTimeoutError::Disconnected);
+        };
         let wait = Wait::new("receive");
         loop {
             match self.pop() {
@@ -201,7 +205,11 @@ impl<T> Queue<T> {
         let mut state = self.state.lock();
         let Some((_, message)) = state.messages.pop_front() else {
             let gone = state.senders == 0;
-            return Err(if gone { TryRecvError::Disconnected } else { TryRecvError::Empty });
+            return Err(if gone {
+                TryRecvError::Disconnected
+            } else {
+                TryRecvError::Empty
+            });
         };
         drop(state);
         if self.capacity.is_some() {
@@ -317,7 +325,9 @@ fn arm(world: &Arc<World>, queue: &Arc<Queue<Instant>>, at: Duration, period: Op
     sched.at(
         at,
         Box::new(move || {
-            let (Some(queue), Some(world)) = (queue.upgrade(), world.upgrade()) else { return };
+            let (Some(queue), Some(world)) = (queue.upgrade(), world.upgrade()) else {
+                return;
+            };
             let _ = queue.deliver(Instant::at(at));
             if let Some(period) = period {
                 arm(&world, &queue, at + period, Some(period));

@@ -114,7 +114,11 @@ impl<T> Watched for ToReceive<'_, T> {
     }
 
     fn waiting(&self, begins: bool) {
-        if begins { self.0.begin_wait() } else { self.0.end_wait() }
+        if begins {
+            self.0.begin_wait()
+        } else {
+            self.0.end_wait()
+        }
     }
 }
 
@@ -208,7 +212,10 @@ pub struct RecvArm<'a, R: Receive + ?Sized> {
 
 impl<'a, R: Receive + ?Sized> RecvArm<'a, R> {
     pub fn new(from: &'a R) -> Self {
-        RecvArm { from, got: RefCell::new(None) }
+        RecvArm {
+            from,
+            got: RefCell::new(None),
+        }
     }
 
     pub fn take(&self) -> Option<R::Output> {
@@ -236,7 +243,11 @@ pub struct SendArm<'a, T> {
 
 impl<'a, T> SendArm<'a, T> {
     pub fn new(to: &'a Sender<T>, message: T) -> Self {
-        SendArm { to, message: RefCell::new(Some(message)), sent: RefCell::new(None) }
+        SendArm {
+            to,
+            message: RefCell::new(Some(message)),
+            sent: RefCell::new(None),
+        }
     }
 
     pub fn take(&self) -> Option<Result<(), SendError<T>>> {
@@ -256,12 +267,14 @@ impl<T> Arm for SendArm<'_, T> {
     }
 
     fn complete(&self, ripe: Ripe<'_>) {
-        let Some(message) = self.message.take() else { return };
+        let Some(message) = self.message.take() else {
+            return;
+        };
         let sent = match (&self.to.0, ripe.0) {
             (Sending::Real(sender), Some(operation)) => operation.send(sender, message),
-            (Sending::Simulated(queue), None) => {
-                queue.deliver(message).map_err(|error| SendError(error.into_inner()))
-            }
+            (Sending::Simulated(queue), None) => queue
+                .deliver(message)
+                .map_err(|error| SendError(error.into_inner())),
             _ => wrong_world(),
         };
         *self.sent.borrow_mut() = Some(sent);
@@ -281,8 +294,11 @@ pub enum Mode {
 #[track_caller]
 pub fn choose(arms: &[&dyn Arm], mode: Mode) {
     let simulated = run::in_simulation();
-    let registry =
-        if simulated { Registry::Simulated(Vec::new()) } else { Registry::Real(Select::new()) };
+    let registry = if simulated {
+        Registry::Simulated(Vec::new())
+    } else {
+        Registry::Real(Select::new())
+    };
     let mut registrar = Registrar(registry);
     for arm in arms {
         arm.register(&mut registrar);

@@ -51,7 +51,11 @@ impl Wait {
     }
 
     pub fn at(what: &'static str, place: &'static Location<'static>) -> Wait {
-        Wait { what, place, lock: None }
+        Wait {
+            what,
+            place,
+            lock: None,
+        }
     }
 
     /// A wait for the lock at this address.
@@ -61,7 +65,11 @@ impl Wait {
     }
 
     pub fn lock_at(address: usize, place: &'static Location<'static>) -> Wait {
-        Wait { what: "lock", place, lock: Some(address) }
+        Wait {
+            what: "lock",
+            place,
+            lock: Some(address),
+        }
     }
 }
 
@@ -78,7 +86,11 @@ pub(crate) struct Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_secs_f64();
-        write!(f, "{} waits since {since:.6} s: {} at {}", self.thread, self.what, self.place)?;
+        write!(
+            f,
+            "{} waits since {since:.6} s: {} at {}",
+            self.thread, self.what, self.place
+        )?;
         match &self.holder {
             Some(holder) => write!(f, ", held by {holder}"),
             None => Ok(()),
@@ -196,7 +208,9 @@ impl Here {
     /// A place where another task may take over, if the seed says so.
     #[track_caller]
     pub fn point(&self) {
-        let Some((sched, task)) = self.sched() else { return };
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
         self.unwind_if_crashed();
         let mut core = sched.core.lock();
         if core.until_yield > 0 {
@@ -211,7 +225,9 @@ impl Here {
 
     /// Lets every other task that is ready go first, perhaps.
     pub fn yield_now(&self) {
-        let Some((sched, task)) = self.sched() else { return };
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
         self.unwind_if_crashed();
         let mut core = sched.core.lock();
         core.ready.push(task.id);
@@ -229,13 +245,10 @@ impl Here {
     }
 
     /// As [`park`](Here::park), but doesn't unwind a crashed task: for destructors.
-    pub fn park_through_crash(
-        &self,
-        keys: &[Key],
-        deadline: Option<Duration>,
-        wait: Wait,
-    ) -> bool {
-        let Some((sched, task)) = self.sched() else { return false };
+    pub fn park_through_crash(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
+        let Some((sched, task)) = self.sched() else {
+            return false;
+        };
         let mut core = sched.core.lock();
         core.suspend(task.id, keys, deadline, wait);
         if let Some(circle) = wait.lock.and_then(|_| core.lock_circle(task.id)) {
@@ -273,7 +286,9 @@ impl Here {
 
     /// Notes which task holds the contended lock at `address` (`None`: it is free), for reports.
     pub fn note_holder(&self, address: usize, holder: Option<u64>) {
-        let Some((sched, _)) = self.sched() else { return };
+        let Some((sched, _)) = self.sched() else {
+            return;
+        };
         let mut core = sched.core.lock();
         match holder {
             Some(holder) => core.holders.insert(address, holder),
@@ -283,12 +298,15 @@ impl Here {
 
     /// Whether the current task is being unwound by the run; its destructors must not wait for others for ever.
     pub fn is_crashed(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| task.crashed.load(Ordering::Relaxed))
+        self.task
+            .as_ref()
+            .is_some_and(|task| task.crashed.load(Ordering::Relaxed))
     }
 
     /// One of `n`, as the seed says.
     pub fn choose(&self, n: usize) -> usize {
-        self.sched().map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
+        self.sched()
+            .map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
     }
 
     pub fn task_id(&self) -> u64 {
@@ -299,9 +317,15 @@ impl Here {
 impl Core {
     fn suspend(&mut self, id: u64, keys: &[Key], deadline: Option<Duration>, wait: Wait) {
         let since = self.now;
-        let Some(slot) = self.tasks.get_mut(&id) else { return };
+        let Some(slot) = self.tasks.get_mut(&id) else {
+            return;
+        };
         slot.parks += 1;
-        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since });
+        slot.parked = Some(Parked {
+            keys: keys.to_vec(),
+            wait,
+            since,
+        });
         let park = slot.parks;
         for key in keys {
             self.waiters.entry(*key).or_default().push(id);
@@ -313,7 +337,11 @@ impl Core {
 
     fn add_timer(&mut self, at: Duration, what: Due) {
         let seq = self.fresh_id();
-        self.timers.push(Timer { at: at.max(self.now), seq, what });
+        self.timers.push(Timer {
+            at: at.max(self.now),
+            seq,
+            what,
+        });
     }
 
     fn fresh_id(&mut self) -> u64 {
@@ -323,8 +351,12 @@ impl Core {
 
     /// Makes a parked task ready.
     fn wake(&mut self, id: u64, timed_out: bool) {
-        let Some(slot) = self.tasks.get_mut(&id) else { return };
-        let Some(parked) = slot.parked.take() else { return };
+        let Some(slot) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let Some(parked) = slot.parked.take() else {
+            return;
+        };
         slot.task.timed_out.store(timed_out, Ordering::Relaxed);
         for key in parked.keys {
             if let Some(list) = self.waiters.get_mut(&key) {
@@ -356,7 +388,9 @@ impl Core {
     }
 
     fn is_current(&self, task: u64, park: u64) -> bool {
-        self.tasks.get(&task).is_some_and(|slot| slot.parked.is_some() && slot.parks == park)
+        self.tasks
+            .get(&task)
+            .is_some_and(|slot| slot.parked.is_some() && slot.parks == park)
     }
 
     /// When the next timer that still means something is due.
@@ -380,18 +414,26 @@ impl Core {
     }
 
     fn waits(&self) -> Vec<Waiting> {
-        self.tasks.values().filter_map(|slot| self.waiting(slot)).collect()
+        self.tasks
+            .values()
+            .filter_map(|slot| self.waiting(slot))
+            .collect()
     }
 
     fn waiting(&self, slot: &Slot) -> Option<Waiting> {
         let parked = slot.parked.as_ref()?;
-        let holder = parked.wait.lock.and_then(|address| self.holders.get(&address));
+        let holder = parked
+            .wait
+            .lock
+            .and_then(|address| self.holders.get(&address));
         Some(Waiting {
             thread: slot.title.clone(),
             what: parked.wait.what,
             place: parked.wait.place,
             since: parked.since,
-            holder: holder.and_then(|id| self.tasks.get(id)).map(|slot| slot.title.clone()),
+            holder: holder
+                .and_then(|id| self.tasks.get(id))
+                .map(|slot| slot.title.clone()),
         })
     }
 
@@ -417,10 +459,16 @@ impl Core {
     }
 
     fn crash(&mut self, which: impl Fn(&Slot) -> bool) {
-        let ids: Vec<u64> =
-            self.tasks.iter().filter(|(_, slot)| which(slot)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .tasks
+            .iter()
+            .filter(|(_, slot)| which(slot))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
-            let Some(slot) = self.tasks.get(&id) else { continue };
+            let Some(slot) = self.tasks.get(&id) else {
+                continue;
+            };
             // A destructor that already waits goes on waiting.
             if !slot.task.crashed.swap(true, Ordering::Relaxed) {
                 self.wake(id, false);
@@ -433,7 +481,10 @@ impl Core {
         self.stuck += 1;
         let ids: Vec<u64> = self.tasks.keys().copied().collect();
         for id in ids {
-            let lock = self.tasks[&id].parked.as_ref().is_some_and(|p| p.wait.lock.is_some());
+            let lock = self.tasks[&id]
+                .parked
+                .as_ref()
+                .is_some_and(|p| p.wait.lock.is_some());
             if !lock {
                 self.wake(id, true);
             }
@@ -486,7 +537,10 @@ impl Sched {
     }
 
     pub fn fingerprint(&self) -> (u64, u64) {
-        (self.core.lock().fingerprint, self.steps.load(Ordering::Relaxed))
+        (
+            self.core.lock().fingerprint,
+            self.steps.load(Ordering::Relaxed),
+        )
     }
 
     pub fn waits(&self) -> Vec<Waiting> {
@@ -503,9 +557,15 @@ impl Sched {
 
     pub fn unpark_one(&self, key: Key) {
         let mut core = self.core.lock();
-        let Some(list) = core.waiters.get(&key) else { return };
+        let Some(list) = core.waiters.get(&key) else {
+            return;
+        };
         let len = list.len();
-        let which = if len == 1 { 0 } else { core.rng.random_range(0..len) };
+        let which = if len == 1 {
+            0
+        } else {
+            core.rng.random_range(0..len)
+        };
         let id = core.waiters[&key][which];
         core.wake(id, false);
     }
@@ -527,7 +587,11 @@ impl Sched {
     /// The titles of the tasks of `group`.
     pub fn alive_in(&self, group: u64) -> Vec<String> {
         let core = self.core.lock();
-        core.tasks.values().filter(|s| s.group == group).map(|s| s.title.clone()).collect()
+        core.tasks
+            .values()
+            .filter(|s| s.group == group)
+            .map(|s| s.title.clone())
+            .collect()
     }
 
     pub fn is_alive(&self, task: u64) -> bool {
@@ -540,7 +604,13 @@ impl Sched {
 
     /// Makes a task. A named one gets a fresh OS thread; the others share a pool (and so thread-locals).
     pub fn spawn(&self, world: &Arc<World>, group: &Group, name: Option<&str>, body: Job) -> u64 {
-        self.spawn_as(world, group, name.unwrap_or("unnamed"), name.is_none(), body)
+        self.spawn_as(
+            world,
+            group,
+            name.unwrap_or("unnamed"),
+            name.is_none(),
+            body,
+        )
     }
 
     /// As [`spawn`](Sched::spawn), on a pooled thread under a name for reports.
@@ -575,7 +645,16 @@ impl Sched {
             task: Some(task.clone()),
         });
         let title = here.title();
-        core.tasks.insert(id, Slot { task, title, group: group.id(), parked: None, parks: 0 });
+        core.tasks.insert(
+            id,
+            Slot {
+                task,
+                title,
+                group: group.id(),
+                parked: None,
+                parks: 0,
+            },
+        );
         core.ready.push(id);
         let claim = core.claim.clone();
         drop(core);
@@ -621,7 +700,11 @@ impl Sched {
             if let Some(action) = core.fire_due() {
                 let ending = core.ending;
                 drop(core);
-                if ending { drop(action) } else { action() }
+                if ending {
+                    drop(action)
+                } else {
+                    action()
+                }
                 core = self.core.lock();
             } else if let Some(id) = core.take_ready() {
                 let now = core.now + STEP;
@@ -668,7 +751,11 @@ impl Sched {
     fn give_up(&self, task: &Task) {
         if let Some(here) = run::here() {
             let text = report::deadlock(&self.waits());
-            here.world.fail(FailureKind::Leak, format!("destructors: {text}"), Some(&here));
+            here.world.fail(
+                FailureKind::Leak,
+                format!("destructors: {text}"),
+                Some(&here),
+            );
         }
         self.finish();
         task.baton.wait();
@@ -710,8 +797,15 @@ impl Sched {
         let steps = self.steps.load(Ordering::Relaxed);
         let mut core = self.core.lock();
         let (before, seen) = core.last_steps;
-        core.last_steps = if before == steps { (steps, seen + 1) } else { (steps, 0) };
-        let title = core.tasks.get(&core.running).map_or("(nobody)".into(), |s| s.title.clone());
+        core.last_steps = if before == steps {
+            (steps, seen + 1)
+        } else {
+            (steps, 0)
+        };
+        let title = core
+            .tasks
+            .get(&core.running)
+            .map_or("(nobody)".into(), |s| s.title.clone());
         (core.last_steps.1 >= ticks).then_some(title)
     }
 
@@ -749,7 +843,9 @@ impl Core {
 
 /// The life of a task, on its OS thread, which goes back to the pool if it is from there.
 fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
-    let Some((sched, task)) = here.sched() else { return };
+    let Some((sched, task)) = here.sched() else {
+        return;
+    };
     set_here(Some(here.clone()));
     let crashed_unborn = task.crashed.load(Ordering::Relaxed);
     let result = panic::catch_unwind(AssertUnwindSafe(move || {
@@ -780,14 +876,21 @@ fn start_os_thread(
         }
         loop {
             worker.baton.wait();
-            let Some(job) = worker.job.lock().take() else { return };
+            let Some(job) = worker.job.lock().take() else {
+                return;
+            };
             job();
             if !pooled {
                 return;
             }
         }
     };
-    #[expect(clippy::disallowed_methods, reason = "the threads of the simulation come from here")]
-    let thread = std::thread::Builder::new().name(name.to_string()).spawn(life);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the threads of the simulation come from here"
+    )]
+    let thread = std::thread::Builder::new()
+        .name(name.to_string())
+        .spawn(life);
     thread.expect("the system refuses another thread")
 }

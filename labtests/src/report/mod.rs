@@ -20,9 +20,14 @@ pub enum Again {
 
 /// The story of a failed run.
 pub fn failure(report: &Report, again: &Again) -> String {
-    let Err(failure) = &report.result else { return String::new() };
+    let Err(failure) = &report.result else {
+        return String::new();
+    };
     let test = report.test;
-    let mut text = format!("FAILED {} {}, seed {}\n\n", test.part, test.name, report.seed);
+    let mut text = format!(
+        "FAILED {} {}, seed {}\n\n",
+        test.part, test.name, report.seed
+    );
     for line in failure.to_string().lines() {
         let _ = writeln!(text, "  {line}");
     }
@@ -43,7 +48,9 @@ fn how_again(report: &Report, again: &Again) -> String {
     let (seed, name) = (report.seed, report.test.name);
     match (report.world, again) {
         (World::Simulated, Again::CargoTest) => {
-            format!("LAB_SEED={seed} cargo test {name}\n  every event: raftlab replay {seed} {name}")
+            format!(
+                "LAB_SEED={seed} cargo test {name}\n  every event: raftlab replay {seed} {name}"
+            )
         }
         (World::Simulated, Again::Command(program)) => format!("{program} replay {seed} {name}"),
         (World::Real, Again::CargoTest) => {

@@ -156,7 +156,9 @@ fn concurrent_starts(cluster: &Cluster) {
             cluster.sleep(Duration::from_secs(3)); // for the leader to settle
         }
         let leader = cluster.check_one_leader();
-        let Ok(first) = cluster.start(leader, &command(1)) else { continue };
+        let Ok(first) = cluster.start(leader, &command(1)) else {
+            continue;
+        };
         let starts = (100..105).map(|value| {
             let cluster = cluster.clone();
             thread::spawn(move || cluster.start(leader, &command(value)))
@@ -165,7 +167,12 @@ fn concurrent_starts(cluster: &Cluster) {
         let started: Vec<_> = starts.into_iter().map(|start| start.join()).collect();
         let started: Option<Vec<Started>> = started
             .into_iter()
-            .map(|start| start.ok()?.ok().filter(|started| started.term == first.term))
+            .map(|start| {
+                start
+                    .ok()?
+                    .ok()
+                    .filter(|started| started.term == first.term)
+            })
             .collect();
         let Some(started) = started else { continue }; // the term has changed
         let committed: Option<Vec<_>> = started
@@ -221,13 +228,19 @@ fn backup(cluster: &Cluster) {
     (0..50).for_each(|_| _ = one(3));
     // Of them, a leader and a follower alone with fifty more.
     let second = cluster.check_one_leader();
-    let other = if second == ring[2] { after(cluster, second, 1) } else { ring[2] };
+    let other = if second == ring[2] {
+        after(cluster, second, 1)
+    } else {
+        ring[2]
+    };
     cluster.disconnect(other);
     burst(cluster, second);
     cluster.sleep(ELECTION_TIMEOUT / 2);
     // The first two come back, with only the other one to repair them.
     (0..n).for_each(|i| cluster.disconnect(i));
-    [ring[0], ring[1], other].iter().for_each(|&i| cluster.connect(i));
+    [ring[0], ring[1], other]
+        .iter()
+        .for_each(|&i| cluster.connect(i));
     (0..50).for_each(|_| _ = one(3));
     (0..n).for_each(|i| cluster.connect(i));
     one(n);
@@ -242,11 +255,17 @@ fn burst(cluster: &Cluster, leader: usize) {
 
 /// How many calls elections, agreement and idle time may take.
 fn count(cluster: &Cluster) {
-    let calls = || (0..cluster.n()).map(|i| cluster.net().count(&name(i))).sum::<u64>();
+    let calls = || {
+        (0..cluster.n())
+            .map(|i| cluster.net().count(&name(i)))
+            .sum::<u64>()
+    };
     cluster.check_one_leader();
     let elected = calls();
     if !(1..=30).contains(&elected) {
-        run::fail(format!("it took {elected} calls to elect the first leader; 1 to 30 are expected"));
+        run::fail(format!(
+            "it took {elected} calls to elect the first leader; 1 to 30 are expected"
+        ));
     }
     for attempt in 0..5 {
         if attempt > 0 {
@@ -256,7 +275,9 @@ fn count(cluster: &Cluster) {
             cluster.sleep(ELECTION_TIMEOUT);
             let idle = calls() - agreed;
             if idle > 3 * 20 {
-                run::fail(format!("{idle} calls in a second without commands; at most 60 are allowed"));
+                run::fail(format!(
+                    "{idle} calls in a second without commands; at most 60 are allowed"
+                ));
             }
             return;
         }
@@ -292,7 +313,9 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
         let given = &commands[i as usize - 1];
         if found != *given {
             let (index, found, given) = (first.index + i, show(&found), show(given));
-            run::fail(format!("{given} was given for index {index}, and {found} was committed"));
+            run::fail(format!(
+                "{given} was given for index {index}, and {found} was committed"
+            ));
         }
     }
     if (0..cluster.n()).any(|i| cluster.state(i).is_none_or(|(term, _)| term != first.term)) {
