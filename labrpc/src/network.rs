@@ -303,9 +303,8 @@ impl Transport for LabEnd {
             call,
             method,
             end: end.clone(),
-            net,
         };
-        message.set_out(args, reply_to);
+        message.set_out(&net, args, reply_to);
     }
 }
 
@@ -329,11 +328,12 @@ impl End {
 }
 
 /// A call under way. Its steps follow one another in time, each on whatever thread the network has.
+///
+/// It keeps neither the network nor the server alive: a step would drop them where their destructors can't wait.
 struct Message {
     call: u64,
     method: &'static str,
     end: Arc<End>,
-    net: Arc<Net>,
 }
 
 impl Message {
@@ -343,12 +343,15 @@ impl Message {
     }
 
     /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
-    fn set_out(self, args: Vec<u8>, reply_to: ReplyTo) {
+    fn set_out(self, net: &Net, args: Vec<u8>, reply_to: ReplyTo) {
         let route = self.end.route.lock();
-        let host = route.host.clone().filter(|_| route.enabled);
+        let host = route
+            .host
+            .as_ref()
+            .filter(|_| route.enabled)
+            .map(Arc::downgrade);
         let deleted = route.deleted;
         drop(route);
-        let net = self.net.clone();
         let draws = &net.draws;
         let Some(host) = host else {
             let long = net.long_delays.load(Relaxed) && !deleted;
@@ -368,11 +371,14 @@ impl Message {
             }
         }
         net.delivery
-            .after(delay, move || self.arrive(args, reply_to, host));
+            .after(delay, move || self.arrive(args, reply_to, &host));
     }
 
     /// Step 2, at the server: a thread of its own for the handler.
-    fn arrive(self, args: Vec<u8>, reply_to: ReplyTo, host: Arc<Host>) {
+    fn arrive(self, args: Vec<u8>, reply_to: ReplyTo, host: &Weak<Host>) {
+        let (Some(net), Some(host)) = (self.end.net.upgrade(), host.upgrade()) else {
+            return self.lose(reply_to, "the server is dead");
+        };
         if host.gone.load(Relaxed) {
             return self.lose(reply_to, "the server is dead");
         }
@@ -383,7 +389,14 @@ impl Message {
             method: self.method,
         });
         self.end.with_handler.lock().insert(self.call, reply_to);
-        let net = self.net.clone();
+        // Cut off since it set out: the handler runs, but its caller gets no answer. Looked at only now that
+        // whoever cuts it off later finds the call.
+        if !self.end.route.lock().enabled || host.gone.load(Relaxed) {
+            let given_up = self.end.with_handler.lock().remove(&self.call);
+            if let Some(reply_to) = given_up {
+                self.lose(reply_to, "cut off on its way");
+            }
+        }
         let group = host.group.clone();
         net.delivery
             .handle(&group, self.method, move || self.handle(&args, &host));
@@ -420,7 +433,9 @@ impl Message {
                 reply,
             });
         }
-        let net = self.net.clone();
+        let Some(net) = self.end.net.upgrade() else {
+            return;
+        };
         let draws = &net.draws;
         if net.unreliable.load(Relaxed) && draws.chance("reply lost", LOSS.0, LOSS.1) {
             return self.lose(reply_to, "the reply");
@@ -431,7 +446,9 @@ impl Message {
             delay += Duration::from_millis(LATE_BY_MS + draws.below("reply late by", most));
         }
         net.delivery.after(delay, move || {
-            self.net.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            if let Some(net) = self.end.net.upgrade() {
+                net.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            }
             trace::emit(|| What::Returned {
                 call: self.call,
                 end: self.end.name.clone(),
