@@ -45,7 +45,7 @@ impl Delivery {
     pub fn after(&self, delay: Duration, job: impl FnOnce() + Send + 'static) {
         match self {
             Delivery::Real(threads) if delay.is_zero() => threads.unless_over(job),
-            Delivery::Real(threads) => threads.clone().after(delay, Box::new(job)),
+            Delivery::Real(threads) => threads.after(delay, Box::new(job)),
             Delivery::Simulated(world) => {
                 let Some(world) = world.upgrade() else { return };
                 if let Some(sched) = &world.sched {
@@ -80,13 +80,18 @@ impl Delivery {
 /// The threads of a network in real mode.
 pub(super) struct Threads {
     world: Option<Arc<World>>,
-    clock: WallClock,
-    later: Mutex<Later>,
-    sooner: Condvar,
+    post: Arc<Post>,
     jobs: (cb::Sender<Work>, cb::Receiver<Work>),
     /// Workers that wait, or are about to, and have not been counted on.
     idle: AtomicUsize,
     workers: Mutex<Vec<Worker>>,
+}
+
+/// What the postman works on. He doesn't keep the network alive.
+struct Post {
+    clock: WallClock,
+    later: Mutex<Later>,
+    sooner: Condvar,
 }
 
 /// What waits for its time.
@@ -139,11 +144,14 @@ impl Threads {
         reason = "real mode: these threads really wait"
     )]
     fn new() -> Threads {
+        let (later, sooner) = (Mutex::default(), Condvar::new());
         Threads {
             world: run::here().map(|here| here.world.clone()),
-            clock: WallClock::start(),
-            later: Mutex::default(),
-            sooner: Condvar::new(),
+            post: Arc::new(Post {
+                clock: WallClock::start(),
+                later,
+                sooner,
+            }),
             jobs: cb::unbounded(),
             idle: AtomicUsize::new(0),
             workers: Mutex::default(),
@@ -151,49 +159,32 @@ impl Threads {
     }
 
     fn unless_over(&self, job: impl FnOnce()) {
-        if !self.later.lock().over {
+        if !self.post.later.lock().over {
             job();
         }
     }
 
-    fn after(self: Arc<Self>, delay: Duration, job: Job) {
-        let mut later = self.later.lock();
+    fn after(&self, delay: Duration, job: Job) {
+        let mut later = self.post.later.lock();
         if later.over {
             return;
         }
         let letter = Letter {
-            at: self.clock.elapsed() + delay,
+            at: self.post.clock.elapsed() + delay,
             number: later.next,
             job,
         };
         later.next += 1;
         later.heap.push(Reverse(letter));
         if later.postman.is_none() {
-            let threads = self.clone();
-            later.postman = Some(start("labrpc postman", move || threads.deliver_letters()));
+            let (post, here) = (self.post.clone(), self.here("network", "postman"));
+            later.postman = Some(start("labrpc postman", move || {
+                set_here(here);
+                post.deliver_letters();
+            }));
         }
         drop(later);
-        self.sooner.notify_one();
-    }
-
-    fn deliver_letters(&self) {
-        set_here(self.here("network", "postman"));
-        let mut later = self.later.lock();
-        while !later.over {
-            let now = self.clock.elapsed();
-            match later.heap.peek().map(|letter| letter.0.at) {
-                None => self.sooner.wait(&mut later),
-                Some(at) if at > now => _ = self.sooner.wait_for(&mut later, at - now),
-                Some(_) => {
-                    let letter = later.heap.pop();
-                    drop(later);
-                    if let Some(Reverse(letter)) = letter {
-                        (letter.job)();
-                    }
-                    later = self.later.lock();
-                }
-            }
-        }
+        self.post.sooner.notify_one();
     }
 
     /// What the network's own threads belong to.
@@ -243,14 +234,7 @@ impl Threads {
     }
 
     fn shutdown(&self, patience: Duration) -> Vec<String> {
-        let mut later = self.later.lock();
-        later.over = true;
-        let letters = std::mem::take(&mut later.heap);
-        let postman = later.postman.take();
-        drop(later);
-        drop(letters); // each tells its caller
-        self.sooner.notify_all();
-        if let Some(postman) = postman {
+        if let Some(postman) = self.post.close() {
             let _ = postman.join();
         }
         let workers = std::mem::take(&mut *self.workers.lock());
@@ -273,9 +257,43 @@ impl Threads {
     }
 }
 
+impl Post {
+    fn deliver_letters(&self) {
+        let mut later = self.later.lock();
+        while !later.over {
+            let now = self.clock.elapsed();
+            match later.heap.peek().map(|letter| letter.0.at) {
+                None => self.sooner.wait(&mut later),
+                Some(at) if at > now => _ = self.sooner.wait_for(&mut later, at - now),
+                Some(_) => {
+                    let letter = later.heap.pop();
+                    drop(later);
+                    if let Some(Reverse(letter)) = letter {
+                        (letter.job)();
+                    }
+                    later = self.later.lock();
+                }
+            }
+        }
+    }
+
+    /// Tells the callers of all that still waits, and the postman, who is to be joined.
+    fn close(&self) -> Option<std::thread::JoinHandle<()>> {
+        let mut later = self.later.lock();
+        later.over = true;
+        let letters = std::mem::take(&mut later.heap);
+        let postman = later.postman.take();
+        drop(later);
+        drop(letters);
+        self.sooner.notify_all();
+        postman
+    }
+}
+
 impl Drop for Threads {
     /// A network that nobody shut down: its threads end by themselves.
     fn drop(&mut self) {
+        self.post.close();
         for _ in self.workers.get_mut() {
             let _ = self.jobs.0.send(None);
         }
