@@ -88,7 +88,7 @@ struct End {
 struct Route {
     enabled: bool,
     server: Option<Arc<str>>,
-    host: Option<Arc<Host>>,
+    host: Weak<Host>,
     /// Its owner has crashed.
     deleted: bool,
 }
@@ -167,7 +167,10 @@ impl Network {
         let tables = self.0.tables.lock();
         let mut route = tables.end(end).route.lock();
         route.server = Some(server.into());
-        route.host = tables.hosts.get(server).cloned();
+        route.host = tables
+            .hosts
+            .get(server)
+            .map_or_else(Weak::new, Arc::downgrade);
     }
 
     /// Lets calls through an end, or cuts it off. Calls that are with a handler get `None`.
@@ -223,7 +226,7 @@ impl Network {
         for end in ends {
             let mut route = end.route.lock();
             if route.server.as_deref() == Some(name) {
-                route.host = host.clone();
+                route.host = host.as_ref().map_or_else(Weak::new, Arc::downgrade);
                 drop(route);
                 end.give_up();
             }
@@ -345,22 +348,19 @@ impl Message {
     /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
     fn set_out(self, net: &Net, args: Vec<u8>, reply_to: ReplyTo) {
         let route = self.end.route.lock();
-        let host = route
-            .host
-            .as_ref()
-            .filter(|_| route.enabled)
-            .map(Arc::downgrade);
+        let host = route.host.clone();
+        let reached = route.enabled && host.strong_count() > 0;
         let deleted = route.deleted;
         drop(route);
         let draws = &net.draws;
-        let Some(host) = host else {
+        if !reached {
             let long = net.long_delays.load(Relaxed) && !deleted;
             let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
             let delay = draws.millis("cut off", range);
             return net
                 .delivery
                 .after(delay, move || self.lose(reply_to, "nobody reached"));
-        };
+        }
         let mut delay = net.delivery.latency(draws);
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
