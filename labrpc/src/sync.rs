@@ -67,7 +67,7 @@ impl<T: ?Sized> Mutex<T> {
             None => self.inner.lock(),
             Some(here) => {
                 here.point();
-                self.lock_simulated(&here, Wait::lock(self.address()), Here::park)
+                self.lock_simulated(&here, Wait::lock(self.address()), true)
             }
         };
         MutexGuard {
@@ -102,7 +102,7 @@ impl<T: ?Sized> Mutex<T> {
         &self,
         here: &Here,
         wait: Wait,
-        park: fn(&Here, &[Key], Option<Duration>, Wait) -> bool,
+        unwinds: bool,
     ) -> parking_lot::MutexGuard<'_, T> {
         loop {
             if let Some(inner) = self.inner.try_lock() {
@@ -111,8 +111,20 @@ impl<T: ?Sized> Mutex<T> {
             }
             let holder = self.holder.load(Ordering::Relaxed);
             here.note_holder(self.address(), (holder != 0).then_some(holder));
-            let _counted = Counted::new(&self.waiting);
-            park(here, &[Key::Address(self.address())], None, wait);
+            let counted = Counted::new(&self.waiting);
+            here.park_through_crash(&[Key::Address(self.address())], None, wait);
+            drop(counted);
+            if unwinds && here.is_crashed() {
+                self.pass_on(here);
+                here.unwind_if_crashed();
+            }
+        }
+    }
+
+    /// A task that crashes may have been woken to take the lock, and nobody else was.
+    fn pass_on(&self, here: &Here) {
+        if !self.inner.is_locked() && self.waiting.load(Ordering::Relaxed) > 0 {
+            here.unpark_one(Key::Address(self.address()));
         }
     }
 
@@ -356,7 +368,7 @@ impl<T: ?Sized> Drop for Relock<'_, '_, T> {
     fn drop(&mut self) {
         let mutex = self.guard.mutex;
         let wait = Wait::lock_at(mutex.address(), self.place);
-        let inner = mutex.lock_simulated(self.here, wait, Here::park_through_crash);
+        let inner = mutex.lock_simulated(self.here, wait, false);
         self.guard.inner = Some(inner);
     }
 }
