@@ -340,6 +340,8 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
     loop {
         let ready: Vec<usize> = (0..arms.len()).filter(|&i| arms[i].ready()).collect();
         match ready[..] {
+            // A destructor that waits for ever is let go: the first arm fails, as a receive would.
+            [] if time_is_up && matches!(mode, Mode::Forever) => return Some(0),
             [] if time_is_up => return None,
             [] => {}
             [only] => return Some(only),
