@@ -13,11 +13,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::cmp::Ordering as Order;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -105,6 +105,8 @@ pub(crate) type Action = Box<dyn FnOnce() + Send>;
 pub(crate) struct Task {
     pub id: u64,
     crashed: AtomicBool,
+    /// How often it was unwound since it crashed: more than once if its own code stops the unwinding.
+    unwound: AtomicU32,
     timed_out: AtomicBool,
     baton: Arc<Baton>,
 }
@@ -133,6 +135,10 @@ struct Core {
     holders: BTreeMap<usize, u64>,
     next_id: u64,
     ending: bool,
+    /// Groups that have crashed and whose last destructors run: what starts in them doesn't.
+    crashing: BTreeSet<u64>,
+    /// Whether there are OS threads that can't be joined, ever.
+    lost: bool,
     /// How often everything was stuck while ending.
     stuck: u32,
     over: bool,
@@ -196,6 +202,9 @@ const STEP: Duration = Duration::from_micros(1);
 
 /// One in this many points yields, on average.
 const YIELD_ONE_IN: u32 = 16;
+
+/// A crashed task that has caught its unwinding this often is suspended for good.
+const UNWOUND_LIMIT: u32 = 100;
 
 /// Destructors that wait for what will never come are let go this often before they are given up.
 const STUCK_LIMIT: u32 = 100;
@@ -265,7 +274,15 @@ impl Here {
 
     /// A crashed task is only resumed to unwind; its destructors may still wait.
     pub fn unwind_if_crashed(&self) {
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
         if self.is_crashed() && !std::thread::panicking() {
+            if task.unwound.fetch_add(1, Ordering::Relaxed) >= UNWOUND_LIMIT {
+                let text = format!("{} catches the unwinding that is to end it", self.title());
+                self.world.fail(FailureKind::Leak, text, Some(self));
+                sched.abandon(task, &self.group);
+            }
             run::unwind();
         }
     }
@@ -508,6 +525,8 @@ impl Sched {
                 holders: BTreeMap::new(),
                 next_id: 0,
                 ending: false,
+                crashing: BTreeSet::new(),
+                lost: false,
                 stuck: 0,
                 over: false,
                 fingerprint: seed,
@@ -581,7 +600,11 @@ impl Sched {
 
     /// Makes every task of `group` end; they unwind before anybody else's destructors see them gone.
     pub fn crash_group(&self, group: u64) {
-        self.core.lock().crash(|slot| slot.group == group);
+        let mut core = self.core.lock();
+        if core.tasks.values().any(|slot| slot.group == group) {
+            core.crashing.insert(group);
+            core.crash(|slot| slot.group == group);
+        }
     }
 
     /// The titles of the tasks of `group`.
@@ -634,7 +657,8 @@ impl Sched {
         let worker = worker.unwrap_or_default();
         let task = Arc::new(Task {
             id,
-            crashed: AtomicBool::new(core.ending),
+            crashed: AtomicBool::new(core.ending || core.crashing.contains(&group.id())),
+            unwound: AtomicU32::new(0),
             timed_out: AtomicBool::new(false),
             baton: worker.baton.clone(),
         });
@@ -766,8 +790,12 @@ impl Sched {
         let mut core = self.core.lock();
         core.idle.extend(pool);
         core.tasks.remove(&id);
+        let group = group.id();
+        if core.crashing.contains(&group) && !core.tasks.values().any(|s| s.group == group) {
+            core.crashing.remove(&group);
+        }
         core.unpark_all(Key::Task(id));
-        core.unpark_all(Key::Group(group.id()));
+        core.unpark_all(Key::Group(group));
         match self.pick(core) {
             Some((core, next)) => {
                 let baton = core.tasks[&next].task.baton.clone();
@@ -776,6 +804,13 @@ impl Sched {
             }
             None => self.finish(),
         }
+    }
+
+    /// As [`exit`](Sched::exit), for a task that can't be brought to an end; its thread waits for ever.
+    fn abandon(&self, task: &Task, group: &Group) {
+        self.core.lock().lost = true;
+        self.exit(task.id, group, None);
+        task.baton.wait();
     }
 
     fn finish(&self) {
@@ -812,7 +847,7 @@ impl Sched {
     /// After the end: lets the pool go, and waits for every OS thread.
     pub fn clean_up(&self) {
         let mut core = self.core.lock();
-        let stuck = !core.tasks.is_empty();
+        let stuck = core.lost || !core.tasks.is_empty();
         let idle = std::mem::take(&mut core.idle);
         let threads = std::mem::take(&mut core.os_threads);
         let timers = std::mem::take(&mut core.timers);
