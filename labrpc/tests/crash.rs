@@ -19,6 +19,8 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+type Body = Box<dyn FnOnce() + Send>;
+
 /// Counts the values of which it has made more than were dropped.
 #[derive(Clone, Default)]
 struct Live(Arc<AtomicI64>);
@@ -85,8 +87,8 @@ fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
     network.enable("open", true);
     let other_lock = Arc::new(Mutex::new(live.one()));
 
-    let mut ways: Vec<(&str, Box<dyn FnOnce() + Send>)> = Vec::new();
-    let mut way = |name, body: Box<dyn FnOnce() + Send>| ways.push((name, body));
+    let mut ways: Vec<(&str, Body)> = Vec::new();
+    let mut way = |name, body: Body| ways.push((name, body));
     let l = lock.clone();
     way("condvar", Box::new(move || l.1.wait(&mut l.0.lock())));
     let l = lock.clone();
@@ -132,7 +134,12 @@ fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
     way("sleep", Box::new(|| sleep(HOUR)));
     way(
         "yield",
-        Box::new(|| (0..).for_each(|_: u64| thread::yield_now())),
+        Box::new(|| {
+            loop {
+                thread::yield_now();
+                sleep(Duration::from_millis(1));
+            }
+        }),
     );
     let sleeper = thread::spawn(|| sleep(HOUR));
     way("join", Box::new(move || _ = sleeper.join()));
