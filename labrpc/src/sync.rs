@@ -289,10 +289,10 @@ impl Condvar {
             Some(here) => self.wait_simulated(guard, deadline, &here, Location::caller()),
             None => {
                 let inner = guard.inner.as_mut().expect("the guard holds its lock");
-                match deadline {
+                match deadline.and_then(Instant::to_std) {
                     None => self.inner.wait(inner),
                     Some(at) => {
-                        let result = self.inner.wait_until(inner, at.to_std());
+                        let result = self.inner.wait_until(inner, at);
                         return WaitTimeoutResult(result.timed_out());
                     }
                 }

@@ -44,8 +44,9 @@ impl Instant {
         Instant(since_start)
     }
 
-    pub(crate) fn to_std(self) -> std::time::Instant {
-        process_clock().0 + self.0
+    /// `None` if it is too far away.
+    pub(crate) fn to_std(self) -> Option<std::time::Instant> {
+        process_clock().0.checked_add(self.0)
     }
 
     pub(crate) fn from_std(instant: std::time::Instant) -> Instant {
@@ -85,7 +86,7 @@ impl Sub for Instant {
 pub fn sleep(duration: Duration) {
     match run::here() {
         Some(here) if here.task.is_some() => {
-            let deadline = here.world.now() + duration;
+            let deadline = here.world.now().saturating_add(duration);
             let wait = Wait::new("sleep");
             while !here.park(&[], Some(deadline), wait) {}
         }

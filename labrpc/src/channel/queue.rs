@@ -7,6 +7,7 @@ use crate::sim::sched::{Key, Wait};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -25,8 +26,30 @@ struct State<T> {
     next: u64,
     senders: usize,
     receivers: usize,
-    /// Receivers parked, of which each can take a message that is held out.
-    receivers_waiting: usize,
+    /// Receivers that are parked, each of which can take a message without a buffer.
+    waiting: Vec<Arc<Waiter>>,
+    /// What was sent to one of them.
+    handed: Vec<(u64, T)>,
+}
+
+/// A thread that is parked in a receive, or in a `select!` with several.
+pub(super) struct Waiter {
+    id: u64,
+    /// Whether a message was handed to it: it takes no other.
+    taken: AtomicBool,
+}
+
+impl Waiter {
+    pub fn new(here: &Here) -> Arc<Waiter> {
+        Arc::new(Waiter {
+            id: here.task_id(),
+            taken: AtomicBool::new(false),
+        })
+    }
+
+    fn is_free(&self) -> bool {
+        !self.taken.load(Ordering::Relaxed)
+    }
 }
 
 impl<T> Queue<T> {
@@ -44,7 +67,8 @@ impl<T> Queue<T> {
                 next: 0,
                 senders: 1,
                 receivers: 1,
-                receivers_waiting: 0,
+                waiting: Vec::new(),
+                handed: Vec::new(),
             }),
         }
     }
@@ -59,7 +83,12 @@ impl<T> Queue<T> {
     }
 
     pub fn len(&self) -> usize {
-        self.state.lock().messages.len()
+        // What a sender holds out is still the sender's.
+        if self.capacity == Some(0) {
+            0
+        } else {
+            self.state.lock().messages.len()
+        }
     }
 
     #[track_caller]
@@ -147,7 +176,14 @@ impl<T> Queue<T> {
         match self.capacity {
             None => true,
             Some(0) if will_wait => state.messages.is_empty(),
-            Some(0) => state.receivers_waiting > state.messages.len(),
+            Some(0) => {
+                let free = state
+                    .waiting
+                    .iter()
+                    .filter(|waiter| waiter.is_free())
+                    .count();
+                free > state.messages.len()
+            }
             Some(capacity) => state.messages.len() < capacity,
         }
     }
@@ -162,7 +198,20 @@ impl<T> Queue<T> {
         }
         let number = state.next;
         state.next += 1;
-        state.messages.push_back((number, message));
+        let handed_to = (self.capacity == Some(0) && !will_wait).then(|| {
+            state
+                .waiting
+                .iter()
+                .find(|waiter| waiter.is_free())
+                .cloned()
+        });
+        match handed_to.flatten() {
+            Some(waiter) => {
+                waiter.taken.store(true, Ordering::Relaxed);
+                state.handed.push((waiter.id, message));
+            }
+            None => state.messages.push_back((number, message)),
+        }
         drop(state);
         self.wake_all();
         Ok(number)
@@ -180,8 +229,10 @@ impl<T> Queue<T> {
                 Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
                 Err(TryRecvError::Empty) => {}
             }
-            let _waiting = Waiting::new(self);
-            if self.park(&here, deadline, wait) {
+            let waiting = Waiting::new(self, &here);
+            let time_is_up = self.park(&here, deadline, wait);
+            self.accept(&waiting.1);
+            if time_is_up {
                 return self.pop().map_err(|_| RecvTimeoutError::Timeout);
             }
         }
@@ -219,15 +270,34 @@ impl<T> Queue<T> {
     }
 
     /// The caller is about to wait for a message: a `select!` that wants to send may now.
-    pub fn begin_wait(&self) {
-        self.state.lock().receivers_waiting += 1;
+    pub fn begin_wait(&self, waiter: &Arc<Waiter>) {
+        self.state.lock().waiting.push(waiter.clone());
         if self.capacity == Some(0) {
             self.wake(self.receiver_key());
         }
     }
 
-    pub fn end_wait(&self) {
-        self.state.lock().receivers_waiting -= 1;
+    /// Puts what was handed to the waiter where its next receive finds it; whether there was anything.
+    pub fn accept(&self, waiter: &Waiter) -> bool {
+        let mut state = self.state.lock();
+        let position = state.handed.iter().position(|(id, _)| *id == waiter.id);
+        let Some((_, message)) = position.map(|position| state.handed.remove(position)) else {
+            return false;
+        };
+        let number = state.next;
+        state.next += 1;
+        state.messages.push_front((number, message));
+        true
+    }
+
+    /// What was handed to a waiter that is unwound is lost with it.
+    pub fn end_wait(&self, waiter: &Waiter) {
+        let mut state = self.state.lock();
+        state.waiting.retain(|other| other.id != waiter.id);
+        let position = state.handed.iter().position(|(id, _)| *id == waiter.id);
+        let lost = position.map(|position| state.handed.remove(position));
+        drop(state);
+        drop(lost);
     }
 
     /// A point where others may take over, and the check that the caller belongs here.
@@ -292,18 +362,19 @@ impl<T> Queue<T> {
 }
 
 /// A receiver that waits.
-struct Waiting<'a, T>(&'a Queue<T>);
+struct Waiting<'a, T>(&'a Queue<T>, Arc<Waiter>);
 
 impl<T> Waiting<'_, T> {
-    fn new(queue: &Queue<T>) -> Waiting<'_, T> {
-        queue.begin_wait();
-        Waiting(queue)
+    fn new<'a>(queue: &'a Queue<T>, here: &Here) -> Waiting<'a, T> {
+        let waiter = Waiter::new(here);
+        queue.begin_wait(&waiter);
+        Waiting(queue, waiter)
     }
 }
 
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        self.0.end_wait();
+        self.0.end_wait(&self.1);
     }
 }
 
@@ -312,7 +383,7 @@ impl Queue<Instant> {
     pub fn clock(delay: Duration, period: Option<Duration>) -> Arc<Queue<Instant>> {
         let queue = Arc::new(Queue::new(Some(1)));
         if let Some(here) = run::simulated() {
-            let at = here.world.now() + delay;
+            let at = here.world.now().saturating_add(delay);
             arm(&here.world, &queue, at, period);
         }
         queue
@@ -330,7 +401,7 @@ fn arm(world: &Arc<World>, queue: &Arc<Queue<Instant>>, at: Duration, period: Op
             };
             let _ = queue.deliver(Instant::at(at));
             if let Some(period) = period {
-                arm(&world, &queue, at + period, Some(period));
+                arm(&world, &queue, at.saturating_add(period), Some(period));
             }
         }),
     );

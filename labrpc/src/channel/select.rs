@@ -1,11 +1,12 @@
 //! `select!`: waits for the first of several sends and receives.
 
-use super::queue::Queue;
+use super::queue::{Queue, Waiter};
 use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
-use crate::run;
+use crate::run::{self, Here};
 use crate::sim::sched::{Key, Wait};
 use crossbeam_channel::{Select, SelectedOperation};
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Waits until one of several channel operations can go on, and does that one; among several that can, one
@@ -99,7 +100,12 @@ trait Watched {
     fn keys(&self) -> [Key; 2];
     fn ready(&self) -> bool;
     /// Before and after the arm's thread parks.
-    fn waiting(&self, _begins: bool) {}
+    fn begin_wait(&self, _waiter: &Arc<Waiter>) {}
+    fn end_wait(&self, _waiter: &Waiter) {}
+    /// Whether a message came for this very thread; then the arm is ready.
+    fn accept(&self, _waiter: &Waiter) -> bool {
+        false
+    }
 }
 
 struct ToReceive<'a, T>(&'a Queue<T>);
@@ -113,12 +119,16 @@ impl<T> Watched for ToReceive<'_, T> {
         self.0.can_receive()
     }
 
-    fn waiting(&self, begins: bool) {
-        if begins {
-            self.0.begin_wait()
-        } else {
-            self.0.end_wait()
-        }
+    fn begin_wait(&self, waiter: &Arc<Waiter>) {
+        self.0.begin_wait(waiter);
+    }
+
+    fn end_wait(&self, waiter: &Waiter) {
+        self.0.end_wait(waiter);
+    }
+
+    fn accept(&self, waiter: &Waiter) -> bool {
+        self.0.accept(waiter)
     }
 }
 
@@ -135,18 +145,19 @@ impl<T> Watched for ToSend<'_, T> {
 }
 
 /// The arms of a `select!` whose thread is parked.
-struct Waiting<'a, 'b>(&'a [Box<dyn Watched + 'b>]);
+struct Waiting<'a, 'b>(&'a [Box<dyn Watched + 'b>], Arc<Waiter>);
 
 impl<'a, 'b> Waiting<'a, 'b> {
-    fn new(arms: &'a [Box<dyn Watched + 'b>]) -> Self {
-        arms.iter().for_each(|arm| arm.waiting(true));
-        Waiting(arms)
+    fn new(arms: &'a [Box<dyn Watched + 'b>], here: &Here) -> Self {
+        let waiter = Waiter::new(here);
+        arms.iter().for_each(|arm| arm.begin_wait(&waiter));
+        Waiting(arms, waiter)
     }
 }
 
 impl Drop for Waiting<'_, '_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|arm| arm.waiting(false));
+        self.0.iter().for_each(|arm| arm.end_wait(&self.1));
     }
 }
 
@@ -330,7 +341,7 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
     let here = run::simulated()?;
     here.point();
     let deadline = match mode {
-        Mode::For(timeout) => Some(here.world.now() + timeout),
+        Mode::For(timeout) => Some(here.world.now().saturating_add(timeout)),
         Mode::Now | Mode::Forever => None,
     };
     let mut keys: Vec<Key> = arms.iter().flat_map(|arm| arm.keys()).collect();
@@ -347,7 +358,10 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
             [only] => return Some(only),
             _ => return Some(ready[here.choose(ready.len())]),
         }
-        let _waiting = Waiting::new(arms);
+        let waiting = Waiting::new(arms, &here);
         time_is_up = here.park(&keys, deadline, Wait::new("select!"));
+        if let Some(chosen) = arms.iter().position(|arm| arm.accept(&waiting.1)) {
+            return Some(chosen);
+        }
     }
 }

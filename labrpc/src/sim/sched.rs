@@ -197,6 +197,9 @@ impl PartialEq for Timer {
 
 impl Eq for Timer {}
 
+/// What is due later than this is never due.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A step takes this long, so that time passes even where nobody sleeps.
 const STEP: Duration = Duration::from_micros(1);
 
@@ -353,6 +356,9 @@ impl Core {
     }
 
     fn add_timer(&mut self, at: Duration, what: Due) {
+        if at > FAR {
+            return;
+        }
         let seq = self.fresh_id();
         self.timers.push(Timer {
             at: at.max(self.now),
