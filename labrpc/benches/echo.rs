@@ -23,10 +23,7 @@ fn main() {
 }
 
 fn in_a_run(callers: usize) -> f64 {
-    Run::real(1)
-        .run(move || run(callers))
-        .result
-        .expect("no call fails")
+    Run::real(1).run(move || run(callers)).result.expect("no call fails")
 }
 
 /// Calls a second, all callers together; each has an end of its own.
@@ -48,10 +45,7 @@ fn run(callers: usize) -> f64 {
         .collect();
     thread::sleep(RUN);
     over.store(true, Ordering::Relaxed);
-    let calls: u64 = threads
-        .into_iter()
-        .map(|thread| thread.join().expect("a caller"))
-        .sum();
+    let calls: u64 = threads.into_iter().map(|thread| thread.join().expect("a caller")).sum();
     let took = begun.elapsed();
     assert_eq!(network.count("server"), calls);
     let left = network.shutdown(Duration::from_secs(5));

@@ -192,11 +192,7 @@ mod tests {
     fn commands_cross_the_wire_as_bytes() {
         let command = Command::from(vec![7; 300]);
         let bytes = codec::encode(&command);
-        assert_eq!(
-            bytes.len(),
-            303,
-            "a length and the bytes, nothing for each of them"
-        );
+        assert_eq!(bytes.len(), 303, "a length and the bytes, nothing for each of them");
         assert_eq!(codec::decode::<Command>(&bytes), Ok(command));
     }
 }

@@ -34,10 +34,7 @@ enum Sending<T> {
 enum Receiving<T> {
     Real(crossbeam_channel::Receiver<T>),
     /// `after` and `tick` of crossbeam give std's instants.
-    Clock(
-        crossbeam_channel::Receiver<std::time::Instant>,
-        fn(std::time::Instant) -> T,
-    ),
+    Clock(crossbeam_channel::Receiver<std::time::Instant>, fn(std::time::Instant) -> T),
     Simulated(Arc<Queue<T>>),
 }
 
@@ -51,26 +48,17 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     channel(None)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "outside a simulation these are the channels"
-)]
+#[expect(clippy::disallowed_methods, reason = "outside a simulation these are the channels")]
 fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     if run::in_simulation() {
         let queue = Arc::new(Queue::new(capacity));
-        return (
-            Sender(Sending::Simulated(queue.clone())),
-            Receiver(Receiving::Simulated(queue)),
-        );
+        return (Sender(Sending::Simulated(queue.clone())), Receiver(Receiving::Simulated(queue)));
     }
     let (sender, receiver) = match capacity {
         Some(capacity) => crossbeam_channel::bounded(capacity),
         None => crossbeam_channel::unbounded(),
     };
-    (
-        Sender(Sending::Real(sender)),
-        Receiver(Receiving::Real(receiver)),
-    )
+    (Sender(Sending::Real(sender)), Receiver(Receiving::Real(receiver)))
 }
 
 /// A channel that gives one message, the time, after `duration`.
@@ -78,10 +66,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
     if run::in_simulation() {
         return Receiver(Receiving::Simulated(Queue::clock(duration, None)));
     }
-    Receiver(Receiving::Clock(
-        crossbeam_channel::after(duration),
-        Instant::from_std,
-    ))
+    Receiver(Receiving::Clock(crossbeam_channel::after(duration), Instant::from_std))
 }
 
 /// A channel that gives the time every `duration`; a tick that nobody has taken yet is not repeated.
@@ -89,10 +74,7 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
     if run::in_simulation() {
         return Receiver(Receiving::Simulated(Queue::clock(duration, Some(duration))));
     }
-    Receiver(Receiving::Clock(
-        crossbeam_channel::tick(duration),
-        Instant::from_std,
-    ))
+    Receiver(Receiving::Clock(crossbeam_channel::tick(duration), Instant::from_std))
 }
 
 /// A channel that never gives anything.

@@ -35,10 +35,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
             "{} bytes are not a {name}: it ends after {read} of them",
             bytes.len()
         ))),
-        Err(error) => Err(DecodeError(format!(
-            "{} bytes are not a {name}: {error}",
-            bytes.len()
-        ))),
+        Err(error) => Err(DecodeError(format!("{} bytes are not a {name}: {error}", bytes.len()))),
     }
 }
 

@@ -36,9 +36,7 @@ pub enum Value {
 impl Value {
     /// Describes `value`. What serde can't serialize is described as its error text.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Value {
-        value
-            .serialize(Describe)
-            .unwrap_or_else(|error| Value::Text(error.0))
+        value.serialize(Describe).unwrap_or_else(|error| Value::Text(error.0))
     }
 
     /// The field `name` of a struct, also through newtypes and `Some`.
@@ -211,10 +209,7 @@ impl ser::Serializer for Describe {
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Items, Error> {
-        Ok(Items {
-            tag: None,
-            items: Vec::with_capacity(len.unwrap_or(0)),
-        })
+        Ok(Items { tag: None, items: Vec::with_capacity(len.unwrap_or(0)) })
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Items, Error> {
@@ -232,24 +227,15 @@ impl ser::Serializer for Describe {
         variant: &'static str,
         len: usize,
     ) -> Result<Items, Error> {
-        Ok(Items {
-            tag: Some(variant),
-            items: Vec::with_capacity(len),
-        })
+        Ok(Items { tag: Some(variant), items: Vec::with_capacity(len) })
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Pairs, Error> {
-        Ok(Pairs {
-            key: None,
-            pairs: Vec::new(),
-        })
+        Ok(Pairs { key: None, pairs: Vec::new() })
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields, Error> {
-        Ok(Fields {
-            name,
-            fields: Vec::with_capacity(len),
-        })
+        Ok(Fields { name, fields: Vec::with_capacity(len) })
     }
 
     fn serialize_struct_variant(
@@ -321,10 +307,7 @@ impl ser::SerializeMap for Pairs {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let key = self
-            .key
-            .take()
-            .ok_or_else(|| Error("a map value without its key".into()))?;
+        let key = self.key.take().ok_or_else(|| Error("a map value without its key".into()))?;
         self.pairs.push((key, value.serialize(Describe)?));
         Ok(())
     }
@@ -388,10 +371,7 @@ mod tests {
             leader: Some(1),
             entries: vec![
                 Entry::NoOp,
-                Entry::Write {
-                    term: 3,
-                    command: Command::from(vec![0xab, 1]),
-                },
+                Entry::Write { term: 3, command: Command::from(vec![0xab, 1]) },
             ],
         };
         let value = Value::of(&message);
@@ -407,10 +387,7 @@ mod tests {
     #[test]
     fn long_values_are_cut_to_their_length() {
         assert_eq!(Value::of(&vec![1u8, 2, 3]).to_string(), "[3 items]");
-        assert_eq!(
-            Value::of(&Command::from(vec![0; 5000])).to_string(),
-            "<5000 bytes>"
-        );
+        assert_eq!(Value::of(&Command::from(vec![0; 5000])).to_string(), "<5000 bytes>");
         assert_eq!(Value::of(&(1, "x")).to_string(), "[1, \"x\"]");
     }
 }

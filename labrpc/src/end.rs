@@ -106,17 +106,9 @@ impl ClientEnd {
     {
         let (sender, answer) = channel::bounded(1);
         let described = trace::describe(args);
-        let request = Request {
-            method,
-            args: codec::encode(args),
-            described,
-        };
+        let request = Request { method, args: codec::encode(args), described };
         self.0.send(request, ReplyTo(Some(sender)));
-        Pending {
-            answer,
-            method,
-            reply: PhantomData,
-        }
+        Pending { answer, method, reply: PhantomData }
     }
 }
 

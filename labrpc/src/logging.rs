@@ -17,12 +17,7 @@ pub fn init() {
         match run::here() {
             Some(here) => {
                 let ms = here.world.now().as_secs_f64() * 1e3;
-                writeln!(
-                    out,
-                    "{ms:>12.3} ms {:<16} {level:<5} {}",
-                    here.title(),
-                    record.args()
-                )
+                writeln!(out, "{ms:>12.3} ms {:<16} {level:<5} {}", here.title(), record.args())
             }
             None => writeln!(out, "{:>16} {level:<5} {}", "", record.args()),
         }

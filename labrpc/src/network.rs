@@ -151,10 +151,7 @@ impl Network {
     pub fn delete_end(&self, name: &str) {
         let end = self.0.tables.lock().ends.remove(name);
         if let Some(end) = end {
-            *end.route.lock() = Route {
-                deleted: true,
-                ..Route::default()
-            };
+            *end.route.lock() = Route { deleted: true, ..Route::default() };
             end.give_up();
         }
     }
@@ -167,10 +164,7 @@ impl Network {
         let tables = self.0.tables.lock();
         let mut route = tables.end(end).route.lock();
         route.server = Some(server.into());
-        route.host = tables
-            .hosts
-            .get(server)
-            .map_or_else(Weak::new, Arc::downgrade);
+        route.host = tables.hosts.get(server).map_or_else(Weak::new, Arc::downgrade);
     }
 
     /// Lets calls through an end, or cuts it off. Calls that are with a handler get `None`.
@@ -209,10 +203,7 @@ impl Network {
         let mut tables = self.0.tables.lock();
         let before = match &host {
             Some(host) => {
-                let counted = tables
-                    .hosts
-                    .get(name)
-                    .map_or(0, |before| before.calls.load(Relaxed));
+                let counted = tables.hosts.get(name).map_or(0, |before| before.calls.load(Relaxed));
                 host.calls.store(counted, Relaxed);
                 tables.hosts.insert(name.into(), host.clone())
             }
@@ -235,12 +226,7 @@ impl Network {
 
     /// How many calls have reached this server, over all its incarnations that replaced one another.
     pub fn count(&self, server: &str) -> u64 {
-        self.0
-            .tables
-            .lock()
-            .hosts
-            .get(server)
-            .map_or(0, |host| host.calls.load(Relaxed))
+        self.0.tables.lock().hosts.get(server).map_or(0, |host| host.calls.load(Relaxed))
     }
 
     /// How many calls were made.
@@ -261,10 +247,7 @@ impl Network {
             host.gone.store(true, Relaxed);
         }
         for end in tables.ends.values() {
-            *end.route.lock() = Route {
-                deleted: true,
-                ..Route::default()
-            };
+            *end.route.lock() = Route { deleted: true, ..Route::default() };
             end.give_up();
         }
         self.0.delivery.shutdown(patience)
@@ -274,9 +257,7 @@ impl Network {
 impl Tables {
     #[track_caller]
     fn end(&self, name: &str) -> &Arc<End> {
-        self.ends
-            .get(name)
-            .unwrap_or_else(|| panic!("there is no end {name:?}"))
+        self.ends.get(name).unwrap_or_else(|| panic!("there is no end {name:?}"))
     }
 }
 
@@ -289,24 +270,11 @@ impl Transport for LabEnd {
         let Some(net) = end.net.upgrade() else { return }; // nobody has the network any more
         let call = net.calls.fetch_add(1, Relaxed) + 1;
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
-        let Request {
-            method,
-            args,
-            described,
-        } = request;
+        let Request { method, args, described } = request;
         if let Some(args) = described {
-            trace::emit(|| What::Called {
-                call,
-                end: end.name.clone(),
-                method,
-                args,
-            });
+            trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
         }
-        let message = Message {
-            call,
-            method,
-            end: end.clone(),
-        };
+        let message = Message { call, method, end: end.clone() };
         message.set_out(&net, args, reply_to);
     }
 }
@@ -322,11 +290,7 @@ impl End {
     }
 
     fn lost(&self, call: u64, why: &'static str) -> What {
-        What::Lost {
-            call,
-            end: self.name.clone(),
-            why,
-        }
+        What::Lost { call, end: self.name.clone(), why }
     }
 }
 
@@ -357,21 +321,16 @@ impl Message {
             let long = net.long_delays.load(Relaxed) && !deleted;
             let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
             let delay = draws.millis("cut off", range);
-            return net
-                .delivery
-                .after(delay, move || self.lose(reply_to, "nobody reached"));
+            return net.delivery.after(delay, move || self.lose(reply_to, "nobody reached"));
         }
         let mut delay = net.delivery.latency(draws);
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
             if draws.chance("request lost", LOSS.0, LOSS.1) {
-                return net
-                    .delivery
-                    .after(delay, move || self.lose(reply_to, "the request"));
+                return net.delivery.after(delay, move || self.lose(reply_to, "the request"));
             }
         }
-        net.delivery
-            .after(delay, move || self.arrive(args, reply_to, &host));
+        net.delivery.after(delay, move || self.arrive(args, reply_to, &host));
     }
 
     /// Step 2, at the server: a thread of its own for the handler.
@@ -398,8 +357,7 @@ impl Message {
             }
         }
         let group = host.group.clone();
-        net.delivery
-            .handle(&group, self.method, move || self.handle(&args, &host));
+        net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
     }
 
     /// Step 3, in the handler's thread.
@@ -414,8 +372,7 @@ impl Message {
             Err(text) => {
                 let text = format!("{}: {text}", host.name);
                 if let Some(here) = run::here() {
-                    here.world
-                        .fail(run::FailureKind::Panic, text.clone(), Some(&here));
+                    here.world.fail(run::FailureKind::Panic, text.clone(), Some(&here));
                 }
                 reply_to.mistake(text);
             }
@@ -427,11 +384,7 @@ impl Message {
         let Reply { bytes, described } = reply;
         if let Some(reply) = described {
             let end = self.end.name.clone();
-            trace::emit(|| What::Answered {
-                call: self.call,
-                end,
-                reply,
-            });
+            trace::emit(|| What::Answered { call: self.call, end, reply });
         }
         let Some(net) = self.end.net.upgrade() else {
             return;
@@ -449,10 +402,7 @@ impl Message {
             if let Some(net) = self.end.net.upgrade() {
                 net.bytes.fetch_add(bytes.len() as u64, Relaxed);
             }
-            trace::emit(|| What::Returned {
-                call: self.call,
-                end: self.end.name.clone(),
-            });
+            trace::emit(|| What::Returned { call: self.call, end: self.end.name.clone() });
             reply_to.reply(bytes);
         });
     }

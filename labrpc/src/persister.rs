@@ -67,28 +67,18 @@ impl Persister {
     /// Over some storage. Traces call it `owner`.
     pub fn over(owner: impl Into<Arc<str>>, storage: impl Storage) -> Persister {
         storage.begin(0);
-        Persister {
-            owner: owner.into(),
-            life: 0,
-            storage: Arc::new(storage),
-        }
+        Persister { owner: owner.into(), life: 0, storage: Arc::new(storage) }
     }
 
     /// The same under another name for traces.
     pub fn named(self, owner: impl Into<Arc<str>>) -> Persister {
-        Persister {
-            owner: owner.into(),
-            ..self
-        }
+        Persister { owner: owner.into(), ..self }
     }
 
     /// A handle for the next incarnation, which finds exactly what has been saved until now. This one and its
     /// clones save into the void from now on.
     pub fn succeed(&self) -> Persister {
-        let next = Persister {
-            life: self.life + 1,
-            ..self.clone()
-        };
+        let next = Persister { life: self.life + 1, ..self.clone() };
         next.storage.begin(next.life);
         next
     }
@@ -108,9 +98,7 @@ impl Persister {
     /// Replaces state and snapshot together, and forgets the records. One atomic step.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
-        let done = self
-            .storage
-            .replace(self.life, codec::encode(state), Some(snapshot));
+        let done = self.storage.replace(self.life, codec::encode(state), Some(snapshot));
         self.trace(done, "state with a snapshot", state);
         log::trace!("{} saved a snapshot of {size} bytes", self.owner);
     }
@@ -120,10 +108,7 @@ impl Persister {
     /// # Panics
     /// If it was saved as another type.
     pub fn raft_state<T: DeserializeOwned>(&self) -> Option<T> {
-        self.storage
-            .load()
-            .state
-            .map(|bytes| self.decode("state", &bytes))
+        self.storage.load().state.map(|bytes| self.decode("state", &bytes))
     }
 
     /// The records added since the state was saved, oldest first.
@@ -131,12 +116,7 @@ impl Persister {
     /// # Panics
     /// If one was saved as another type.
     pub fn records<T: DeserializeOwned>(&self) -> Vec<T> {
-        self.storage
-            .load()
-            .records
-            .iter()
-            .map(|bytes| self.decode("record", bytes))
-            .collect()
+        self.storage.load().records.iter().map(|bytes| self.decode("record", bytes)).collect()
     }
 
     /// The snapshot, if there is one.
@@ -156,20 +136,13 @@ impl Persister {
 
     fn decode<T: DeserializeOwned>(&self, what: &str, bytes: &[u8]) -> T {
         codec::decode(bytes).unwrap_or_else(|error| {
-            panic!(
-                "{}: the {what} was not saved as the type it is read as: {error}",
-                self.owner
-            )
+            panic!("{}: the {what} was not saved as the type it is read as: {error}", self.owner)
         })
     }
 
     fn trace<T: Serialize + ?Sized>(&self, done: bool, what: &'static str, value: &T) {
         if done && let Some(value) = trace::describe(value) {
-            trace::emit(|| What::Saved {
-                who: self.owner.clone(),
-                what,
-                value,
-            });
+            trace::emit(|| What::Saved { who: self.owner.clone(), what, value });
         }
     }
 }
@@ -233,10 +206,7 @@ mod tests {
         assert_eq!(persister.raft_state_size(), 2);
         persister.save_state(&2u64);
         assert_eq!(persister.records::<u64>(), [0u64; 0]);
-        assert_eq!(
-            (persister.raft_state(), persister.snapshot_size()),
-            (Some(2u64), 10)
-        );
+        assert_eq!((persister.raft_state(), persister.snapshot_size()), (Some(2u64), 10));
     }
 
     #[test]
@@ -246,10 +216,7 @@ mod tests {
         let after = before.succeed();
         before.save_state(&2u64);
         before.append(&3u64);
-        assert_eq!(
-            (after.raft_state(), after.records()),
-            (Some(1u64), Vec::<u64>::new())
-        );
+        assert_eq!((after.raft_state(), after.records()), (Some(1u64), Vec::<u64>::new()));
         after.save_state(&4u64);
         assert_eq!(after.raft_state(), Some(4u64));
     }

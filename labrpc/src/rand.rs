@@ -20,9 +20,7 @@ impl Stream {
     /// Stream number `which` of `seed`.
     pub fn new(seed: u64, which: u64) -> Stream {
         let mixed = seed.wrapping_add(which.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Stream {
-            state: Mutex::new((Pcg64::seed_from_u64(mixed), which)),
-        }
+        Stream { state: Mutex::new((Pcg64::seed_from_u64(mixed), which)) }
     }
 
     /// A number in `range`.
@@ -32,9 +30,7 @@ impl Stream {
     pub fn range(&self, label: &'static str, range: Range<u64>) -> u64 {
         let mut state = self.state.lock();
         let drawn = state.0.random_range(range);
-        let label = label
-            .bytes()
-            .fold(0, |hash, byte| run::mix(hash, u64::from(byte)));
+        let label = label.bytes().fold(0, |hash, byte| run::mix(hash, u64::from(byte)));
         state.1 = run::mix(run::mix(state.1, label), drawn);
         drawn
     }
@@ -75,18 +71,14 @@ pub fn rng() -> LabRng {
 
 /// The tester's own draws (whom to crash, how long to wait).
 pub fn tester() -> Arc<Stream> {
-    run::here().map_or_else(
-        || Arc::new(Stream::new(outside_seed(), 2)),
-        |here| here.world.tester.clone(),
-    )
+    run::here()
+        .map_or_else(|| Arc::new(Stream::new(outside_seed(), 2)), |here| here.world.tester.clone())
 }
 
 /// The network's draws (what gets lost, how late it is).
 pub(crate) fn network() -> Arc<Stream> {
-    run::here().map_or_else(
-        || Arc::new(Stream::new(outside_seed(), 1)),
-        |here| here.world.network.clone(),
-    )
+    run::here()
+        .map_or_else(|| Arc::new(Stream::new(outside_seed(), 1)), |here| here.world.network.clone())
 }
 
 /// Outside a run nothing replays, so the system may choose.
@@ -131,11 +123,7 @@ mod tests {
             let stream = Stream::new(seed, which);
             (0..4).map(|_| stream.below("x", 1000)).collect::<Vec<_>>()
         };
-        assert_eq!(
-            draws(1, 1),
-            [135, 399, 559, 313],
-            "these numbers must never change"
-        );
+        assert_eq!(draws(1, 1), [135, 399, 559, 313], "these numbers must never change");
         assert_eq!(draws(1, 1), draws(1, 1));
         assert_ne!(draws(1, 1), draws(1, 2));
         assert_ne!(draws(1, 1), draws(2, 1));

@@ -38,11 +38,7 @@ impl Realm {
     /// As [`enter`](Realm::enter), for destructors: a stranger may let go of things.
     pub fn leave(self) -> Option<Arc<Here>> {
         let here = run::simulated();
-        if self.trespassed(here.as_deref()).is_some() {
-            None
-        } else {
-            here
-        }
+        if self.trespassed(here.as_deref()).is_some() { None } else { here }
     }
 
     fn trespassed(self, here: Option<&Here>) -> Option<Arc<World>> {

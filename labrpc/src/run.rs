@@ -94,11 +94,7 @@ impl fmt::Display for Failure {
         if let Some(place) = &self.place {
             writeln!(f, "  at {place}")?;
         }
-        let world = if self.simulated {
-            "virtual time"
-        } else {
-            "lab time"
-        };
+        let world = if self.simulated { "virtual time" } else { "lab time" };
         let secs = self.at.as_secs_f64();
         f.write_str("  ")?;
         if !self.thread.is_empty() {
@@ -184,14 +180,9 @@ pub(crate) fn here() -> Option<Arc<Here>> {
 
 /// As [`here`], but only in a simulation.
 pub(crate) fn simulated() -> Option<Arc<Here>> {
-    HERE.try_with(|here| {
-        here.borrow()
-            .as_ref()
-            .filter(|here| here.task.is_some())
-            .cloned()
-    })
-    .ok()
-    .flatten()
+    HERE.try_with(|here| here.borrow().as_ref().filter(|here| here.task.is_some()).cloned())
+        .ok()
+        .flatten()
 }
 
 /// Sets what the current thread belongs to, and gives back what it belonged to.
@@ -216,9 +207,7 @@ pub fn seed() -> Option<u64> {
 #[track_caller]
 pub fn fail(message: impl Into<String>) -> ! {
     let message = message.into();
-    let Some(here) = here() else {
-        panic!("{message}")
-    };
+    let Some(here) = here() else { panic!("{message}") };
     here.world.fail(FailureKind::Test, message, Some(&here));
     unwind()
 }
@@ -232,19 +221,11 @@ pub fn has_failed() -> bool {
 pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
     let Some(here) = here() else { return f() };
     let thread = here.title();
-    let entry = Calling {
-        thread: thread.clone(),
-        what: what(),
-        since: here.world.now(),
-    };
+    let entry = Calling { thread: thread.clone(), what: what(), since: here.world.now() };
     here.world.state.lock().calling.push(entry);
     let result = f();
     let mut state = here.world.state.lock();
-    if let Some(last) = state
-        .calling
-        .iter()
-        .rposition(|calling| calling.thread == thread)
-    {
+    if let Some(last) = state.calling.iter().rposition(|calling| calling.thread == thread) {
         state.calling.remove(last);
     }
     result
@@ -272,11 +253,7 @@ impl World {
 
     /// The world `id`, if it is still running.
     pub fn running(id: u32) -> Option<Arc<World>> {
-        WORLDS
-            .lock()
-            .iter()
-            .find(|(i, _)| *i == id)
-            .and_then(|(_, world)| world.upgrade())
+        WORLDS.lock().iter().find(|(i, _)| *i == id).and_then(|(_, world)| world.upgrade())
     }
 
     fn retire(&self) {
@@ -285,9 +262,7 @@ impl World {
 
     /// The run's own clock.
     pub fn now(&self) -> Duration {
-        self.sched
-            .as_ref()
-            .map_or_else(|| self.started.elapsed(), Sched::now)
+        self.sched.as_ref().map_or_else(|| self.started.elapsed(), Sched::now)
     }
 
     pub fn failed(&self) -> bool {
@@ -301,15 +276,7 @@ impl World {
             .then(|| panic::Location::caller())
             .map(|l| format!("{}:{}", l.file(), l.line()));
         let thread = here.map_or_else(String::new, Here::title);
-        self.record(self.failure(
-            kind,
-            message,
-            thread,
-            PanicNote {
-                place,
-                backtrace: None,
-            },
-        ));
+        self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
     }
 
     fn failure(
@@ -333,22 +300,13 @@ impl World {
 
     fn record(&self, mut failure: Failure) {
         if let Some(sched) = &self.sched {
-            failure
-                .message
-                .push_str(&report::long_waits(&sched.waits(), failure.at));
+            failure.message.push_str(&report::long_waits(&sched.waits(), failure.at));
         }
         let mut state = self.state.lock();
         if matches!(failure.kind, FailureKind::TimeLimit | FailureKind::Deadlock) {
-            for Calling {
-                thread,
-                what,
-                since,
-            } in &state.calling
-            {
-                let line = format!(
-                    "\n  {thread} has been in {what} since {:.6} s",
-                    since.as_secs_f64()
-                );
+            for Calling { thread, what, since } in &state.calling {
+                let line =
+                    format!("\n  {thread} has been in {what} since {:.6} s", since.as_secs_f64());
                 failure.message.push_str(&line);
             }
         }
@@ -366,10 +324,7 @@ impl World {
             return;
         }
         let note = LAST_PANIC.with_borrow_mut(Option::take);
-        let note = note.unwrap_or(PanicNote {
-            place: None,
-            backtrace: None,
-        });
+        let note = note.unwrap_or(PanicNote { place: None, backtrace: None });
         let message = panic_text(payload);
         self.record(self.failure(FailureKind::Panic, message, here.title(), note));
     }
@@ -398,21 +353,13 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 impl Run {
     /// A run under the seeded scheduler, in virtual time.
     pub fn simulated(seed: u64) -> Run {
-        Run {
-            seed,
-            simulated: true,
-            time_limit: DAY,
-            sink: None,
-        }
+        Run { seed, simulated: true, time_limit: DAY, sink: None }
     }
 
     /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
     /// the order in which threads run.
     pub fn real(seed: u64) -> Run {
-        Run {
-            simulated: false,
-            ..Run::simulated(seed)
-        }
+        Run { simulated: false, ..Run::simulated(seed) }
     }
 
     /// Fails the run when its own clock passes `limit`: a day, if not set.
@@ -480,9 +427,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One step of a hash that is the same on every machine.
 pub(crate) fn mix(hash: u64, value: u64) -> u64 {
-    (hash ^ value)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .rotate_left(23)
+    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
 }
 
 /// How long a real run may take, after it has failed, to notice and to stop its threads.
@@ -498,8 +443,7 @@ impl World {
         let handle = crate::thread::spawn_real(self, &group, "main", body);
         let mut state = self.state.lock();
         while !state.body_ended && state.failure.is_none() && self.now() < limit {
-            self.changed
-                .wait_for(&mut state, limit.saturating_sub(self.now()));
+            self.changed.wait_for(&mut state, limit.saturating_sub(self.now()));
         }
         if !state.body_ended && state.failure.is_none() {
             drop(state);
@@ -509,8 +453,7 @@ impl World {
         }
         let deadline = self.now() + REAL_CLEAN_UP;
         while !state.body_ended && self.now() < deadline {
-            self.changed
-                .wait_for(&mut state, deadline.saturating_sub(self.now()));
+            self.changed.wait_for(&mut state, deadline.saturating_sub(self.now()));
         }
         if state.body_ended {
             drop(state);
@@ -534,10 +477,7 @@ impl Sched {
         self.start();
         while !self.wait_for_end(WATCHDOG_TICK) {
             if let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) {
-                let note = PanicNote {
-                    place: None,
-                    backtrace: None,
-                };
+                let note = PanicNote { place: None, backtrace: None };
                 let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
                 let failure = world.failure(FailureKind::Stall, message, culprit, note);
                 world.state.lock().failure.get_or_insert(failure);
@@ -564,9 +504,7 @@ fn install_panic_hook() {
             let trace = std::backtrace::Backtrace::capture();
             let captured = trace.status() == std::backtrace::BacktraceStatus::Captured;
             let note = PanicNote {
-                place: info
-                    .location()
-                    .map(|l| format!("{}:{}", l.file(), l.line())),
+                place: info.location().map(|l| format!("{}:{}", l.file(), l.line())),
                 backtrace: captured.then(|| trace.to_string()),
             };
             LAST_PANIC.with_borrow_mut(|last| *last = Some(note));

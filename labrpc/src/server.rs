@@ -29,10 +29,7 @@ pub(crate) struct Reply {
 impl Service {
     /// A service without methods.
     pub fn new(name: &'static str) -> Service {
-        Service {
-            name,
-            methods: BTreeMap::new(),
-        }
+        Service { name, methods: BTreeMap::new() }
     }
 
     /// Adds a method. Every call gets a thread of its own, so a handler may wait.
@@ -48,10 +45,7 @@ impl Service {
                 format!("{service}.{name} is called with another type: {error}")
             })?;
             let reply = handler(args);
-            Ok(Reply {
-                bytes: codec::encode(&reply),
-                described: trace::describe(&reply),
-            })
+            Ok(Reply { bytes: codec::encode(&reply), described: trace::describe(&reply) })
         };
         self.methods.insert(name, Arc::new(handler));
         self
@@ -66,36 +60,21 @@ pub struct Server {
 impl Server {
     /// A server with these services.
     pub fn new(services: impl IntoIterator<Item = Service>) -> Server {
-        Server {
-            services: services
-                .into_iter()
-                .map(|service| (service.name, service))
-                .collect(),
-        }
+        Server { services: services.into_iter().map(|service| (service.name, service)).collect() }
     }
 
     /// Runs the handler of `Service.Method`. An error is a mistake in the program.
     pub(crate) fn dispatch(&self, method: &str, args: &[u8]) -> Result<Reply, String> {
         let (service, name) = method.split_once('.').unwrap_or((method, ""));
-        match self
-            .services
-            .get(service)
-            .and_then(|service| service.methods.get(name))
-        {
+        match self.services.get(service).and_then(|service| service.methods.get(name)) {
             Some(handler) => handler(args),
-            None => Err(format!(
-                "nobody here answers {method:?}; there is {}",
-                self.choices()
-            )),
+            None => Err(format!("nobody here answers {method:?}; there is {}", self.choices())),
         }
     }
 
     fn choices(&self) -> String {
         let names = self.services.values().flat_map(|service| {
-            service
-                .methods
-                .keys()
-                .map(|method| format!("{}.{method}", service.name))
+            service.methods.keys().map(|method| format!("{}.{method}", service.name))
         });
         names.collect::<Vec<_>>().join(", ")
     }

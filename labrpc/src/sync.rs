@@ -70,10 +70,7 @@ impl<T: ?Sized> Mutex<T> {
                 self.lock_simulated(&here, Wait::lock(self.address()), true)
             }
         };
-        MutexGuard {
-            mutex: self,
-            inner: Some(inner),
-        }
+        MutexGuard { mutex: self, inner: Some(inner) }
     }
 
     /// Takes the lock if it is free.
@@ -87,10 +84,7 @@ impl<T: ?Sized> Mutex<T> {
         if let Some(here) = here {
             self.taken(&here);
         }
-        Some(MutexGuard {
-            mutex: self,
-            inner: Some(inner),
-        })
+        Some(MutexGuard { mutex: self, inner: Some(inner) })
     }
 
     /// What it guards; nobody else can hold it.
@@ -169,17 +163,13 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.inner
-            .as_ref()
-            .expect("a guard is empty only while a condition variable waits")
+        self.inner.as_ref().expect("a guard is empty only while a condition variable waits")
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.inner
-            .as_mut()
-            .expect("a guard is empty only while a condition variable waits")
+        self.inner.as_mut().expect("a guard is empty only while a condition variable waits")
     }
 }
 
@@ -343,11 +333,7 @@ impl Condvar {
                     return;
                 }
                 let key = Key::Address(self.address());
-                if all {
-                    here.unpark_all(key)
-                } else {
-                    here.unpark_one(key)
-                }
+                if all { here.unpark_all(key) } else { here.unpark_one(key) }
             }
         }
     }

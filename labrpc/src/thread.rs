@@ -28,9 +28,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new()
-        .spawn(f)
-        .expect("the system refuses another thread")
+    Builder::new().spawn(f).expect("the system refuses another thread")
 }
 
 /// Lets other threads run.
@@ -55,9 +53,7 @@ impl Builder {
 
     /// The name for reports and logs.
     pub fn name(self, name: impl Into<String>) -> Builder {
-        Builder {
-            name: Some(name.into()),
-        }
+        Builder { name: Some(name.into()) }
     }
 
     /// Starts the thread. It belongs to the caller's run and [`Group`].
@@ -92,11 +88,7 @@ impl Builder {
             }
             _ => Ended::Real(try_spawn_real(here.as_deref(), name, Box::new(body))?),
         };
-        Ok(JoinHandle {
-            ended,
-            packet,
-            realm: Realm::current(),
-        })
+        Ok(JoinHandle { ended, packet, realm: Realm::current() })
     }
 }
 
@@ -134,10 +126,7 @@ impl<T> JoinHandle<T> {
                 }
             }
         }
-        self.packet
-            .lock()
-            .take()
-            .unwrap_or_else(|| Err(Box::new("the thread was crashed")))
+        self.packet.lock().take().unwrap_or_else(|| Err(Box::new("the thread was crashed")))
     }
 
     /// Whether the thread has ended.
@@ -165,20 +154,9 @@ fn try_spawn_real(
         let name: Arc<str> = name.unwrap_or("unnamed").into();
         let (world, group) = (here.world.clone(), here.group.clone());
         let alive = group.enlist(&name);
-        (
-            alive,
-            Arc::new(Here {
-                world,
-                group,
-                name,
-                task: None,
-            }),
-        )
+        (alive, Arc::new(Here { world, group, name, task: None }))
     });
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "outside a simulation threads are the system's"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "outside a simulation threads are the system's")]
     builder.spawn(move || {
         let (_alive, here) = registered.unzip();
         set_here(here);
@@ -194,12 +172,7 @@ pub(crate) fn spawn_real(
     body: Box<dyn FnOnce() + Send>,
 ) -> std::thread::JoinHandle<()> {
     let (world, group) = (world.clone(), group.clone());
-    let here = Here {
-        world,
-        group,
-        name: name.into(),
-        task: None,
-    };
+    let here = Here { world, group, name: name.into(), task: None };
     try_spawn_real(Some(&here), Some(name), body).expect("the system refuses another thread")
 }
 
@@ -219,11 +192,7 @@ struct GroupInner {
 impl Group {
     /// A group without threads. Its name stands in reports, before the thread's: `S1/ticker`.
     pub fn new(name: impl Into<Arc<str>>) -> Group {
-        Group::make(
-            name.into(),
-            run::here().map(|here| here.world.clone()),
-            false,
-        )
+        Group::make(name.into(), run::here().map(|here| here.world.clone()), false)
     }
 
     pub(crate) fn of_world(name: &str, world: &Arc<World>) -> Group {
@@ -237,14 +206,7 @@ impl Group {
             None => REAL_ID.fetch_add(1, Ordering::Relaxed),
         };
         let (alive, changed) = (Mutex::default(), Condvar::new());
-        Group(Arc::new(GroupInner {
-            id,
-            name,
-            world,
-            test,
-            alive,
-            changed,
-        }))
+        Group(Arc::new(GroupInner { id, name, world, test, alive, changed }))
     }
 
     /// Its name.
@@ -288,10 +250,7 @@ impl Group {
             Some(sched) => sched.alive_in(self.0.id),
             None => {
                 let alive = self.0.alive.lock();
-                alive
-                    .values()
-                    .map(|thread| format!("{}/{thread}", self.0.name))
-                    .collect()
+                alive.values().map(|thread| format!("{}/{thread}", self.0.name)).collect()
             }
         }
     }
@@ -305,9 +264,7 @@ impl Group {
             let clock = WallClock::start();
             let mut alive = self.0.alive.lock();
             while !alive.is_empty() && clock.elapsed() < timeout {
-                self.0
-                    .changed
-                    .wait_for(&mut alive, timeout.saturating_sub(clock.elapsed()));
+                self.0.changed.wait_for(&mut alive, timeout.saturating_sub(clock.elapsed()));
             }
         }
         self.alive()
@@ -346,10 +303,7 @@ impl Group {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         self.0.alive.lock().insert(number, name.clone());
-        Enlisted {
-            group: self.clone(),
-            number,
-        }
+        Enlisted { group: self.clone(), number }
     }
 }
 

@@ -92,10 +92,7 @@ pub fn sleep(duration: Duration) {
         }
         // The test's own thread learns here that another has failed; the threads of servers are left alone.
         Some(here) if here.group.is_test() => here.world.sleep_or_unwind(duration),
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "outside a simulation this is the sleep"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "outside a simulation this is the sleep")]
         _ => std::thread::sleep(duration),
     }
 }

@@ -100,12 +100,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>14.6} ms  ", self.at.as_secs_f64() * 1e3)?;
         match &self.what {
-            What::Called {
-                call,
-                end,
-                method,
-                args,
-            } => {
+            What::Called { call, end, method, args } => {
                 write!(f, "{end:<10} #{call} calls {method} {args}")
             }
             What::Delivered { call, end, .. } => write!(f, "{end:<10} #{call} arrives"),
@@ -143,10 +138,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
-        Trace {
-            listening: sink.is_some(),
-            sink: Mutex::new(sink),
-        }
+        Trace { listening: sink.is_some(), sink: Mutex::new(sink) }
     }
 
     pub fn close(&self) {
@@ -165,10 +157,7 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
     if here.world.trace.listening
         && let Some(sink) = &mut *here.world.trace.sink.lock()
     {
-        sink.event(&Event {
-            at: here.world.now(),
-            what: what(),
-        });
+        sink.event(&Event { at: here.world.now(), what: what() });
     }
 }
 
@@ -179,10 +168,7 @@ pub fn tester(text: impl FnOnce() -> String) {
 
 /// Writes that `who`'s service got a message from the apply channel.
 pub fn applied(who: &Arc<str>, what: impl FnOnce() -> String) {
-    emit(|| What::Applied {
-        who: who.clone(),
-        what: what(),
-    });
+    emit(|| What::Applied { who: who.clone(), what: what() });
 }
 
 /// Adds a note of your own to the trace; `raftlab replay` shows it among the events.

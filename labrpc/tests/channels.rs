@@ -32,18 +32,12 @@ fn takes<R>(duration: Duration, f: impl FnOnce() -> R) -> R {
     let result = f();
     let took = begun.elapsed();
     assert!(took >= duration, "{took:?} and not {duration:?}");
-    assert!(
-        !in_simulation() || took < duration + STEPS,
-        "{took:?} and not {duration:?}"
-    );
+    assert!(!in_simulation() || took < duration + STEPS, "{took:?} and not {duration:?}");
     result
 }
 
 fn joined<T>(threads: Vec<JoinHandle<T>>) -> Vec<T> {
-    threads
-        .into_iter()
-        .map(|thread| thread.join().unwrap())
-        .collect()
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
 // Buffers.
@@ -55,16 +49,10 @@ fn messages_come_in_order_and_stay_when_senders_go() {
             (0..100).for_each(|i| sender.send(i).unwrap());
             assert_eq!((receiver.len(), sender.len()), (100, 100));
             drop(sender);
-            assert_eq!(
-                receiver.iter().collect::<Vec<_>>(),
-                (0..100).collect::<Vec<_>>()
-            );
+            assert_eq!(receiver.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
             assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
             assert!(receiver.recv().is_err());
-            assert_eq!(
-                receiver.recv_timeout(ms(1)),
-                Err(RecvTimeoutError::Disconnected)
-            );
+            assert_eq!(receiver.recv_timeout(ms(1)), Err(RecvTimeoutError::Disconnected));
         }
     });
 }
@@ -80,10 +68,7 @@ fn a_full_channel_makes_senders_wait() {
         let waits = thread::spawn(move || sender.send(4));
         sleep(ms(2));
         assert!(!waits.is_finished());
-        assert_eq!(
-            (receiver.recv(), receiver.recv(), receiver.recv()),
-            (Ok(1), Ok(2), Ok(4))
-        );
+        assert_eq!((receiver.recv(), receiver.recv(), receiver.recv()), (Ok(1), Ok(2), Ok(4)));
         waits.join().unwrap().unwrap();
     });
 }
@@ -129,10 +114,7 @@ fn who_waits_learns_that_the_other_side_has_gone() {
     in_both_worlds(|| {
         let waiting_receiver = |receiver: Receiver<u8>| thread::spawn(move || receiver.recv());
         let (sender, receiver) = channel::unbounded();
-        let threads = vec![
-            waiting_receiver(receiver.clone()),
-            waiting_receiver(receiver),
-        ];
+        let threads = vec![waiting_receiver(receiver.clone()), waiting_receiver(receiver)];
         let (full, full_receiver) = channel::bounded(1);
         full.send(1).unwrap();
         let (offer, offer_receiver) = channel::bounded(0);
@@ -141,11 +123,7 @@ fn who_waits_learns_that_the_other_side_has_gone() {
         sleep(ms(2));
         drop((sender, full_receiver, offer_receiver));
         assert!(joined(threads).iter().all(Result::is_err));
-        assert!(
-            joined(senders)
-                .iter()
-                .all(|sent| sent.is_err_and(|error| error.0 == 2))
-        );
+        assert!(joined(senders).iter().all(|sent| sent.is_err_and(|error| error.0 == 2)));
     });
 }
 
@@ -191,11 +169,7 @@ fn a_rendezvous_is_not_tried_with_nobody() {
         assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
         let timed_out = takes(ms(3), || sender.send_timeout(2, ms(3)));
         assert_eq!(timed_out, Err(SendTimeoutError::Timeout(2)));
-        assert_eq!(
-            receiver.try_recv(),
-            Err(TryRecvError::Empty),
-            "it was taken back"
-        );
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty), "it was taken back");
         select! {
             send(sender, 3) -> _ => panic!("nobody receives"),
             default => {}
@@ -236,10 +210,8 @@ fn one_receiver_takes_one_message_of_a_rendezvous() {
                     sender.try_send(i).map(|()| i)
                 })
             };
-            let sent: Vec<u32> = joined((0..4).map(tries).collect())
-                .into_iter()
-                .filter_map(Result::ok)
-                .collect();
+            let sent: Vec<u32> =
+                joined((0..4).map(tries).collect()).into_iter().filter_map(Result::ok).collect();
             let (got, receiver) = receives.join().unwrap();
             assert_eq!(sent, [got]);
             assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
@@ -316,10 +288,7 @@ fn a_thread_does_not_meet_itself() {
                 }
             })
         };
-        let both = vec![
-            meets(sender.clone(), receiver.clone()),
-            meets(sender, receiver),
-        ];
+        let both = vec![meets(sender.clone(), receiver.clone()), meets(sender, receiver)];
         let mut met = joined(both);
         met.sort_unstable();
         assert_eq!(met, ['r', 's']);
@@ -384,11 +353,7 @@ fn tick_is_regular_and_does_not_pile_up() {
         }
         sleep(ms(95));
         assert_eq!(tick.len(), 1, "it holds one");
-        assert_eq!(
-            tick.recv().unwrap() - first,
-            ms(50),
-            "the oldest that nobody took"
-        );
+        assert_eq!(tick.recv().unwrap() - first, ms(50), "the oldest that nobody took");
     });
     in_both_worlds(|| {
         takes(ms(8), || {
@@ -485,10 +450,7 @@ fn the_seed_chooses_among_ready_arms() {
     let all: Vec<i32> = (0..200).map(chosen).collect();
     assert_eq!(all, (0..200).map(chosen).collect::<Vec<_>>());
     let first = all.iter().filter(|&&arm| arm == 0).count();
-    assert!(
-        (60..140).contains(&first),
-        "the first of two arms {first} times in 200"
-    );
+    assert!((60..140).contains(&first), "the first of two arms {first} times in 200");
 }
 
 #[test]
@@ -527,12 +489,8 @@ fn an_arm_that_is_woken_for_another_wakes_nobody_less() {
 
 #[test]
 fn many_producers_and_consumers_lose_and_double_nothing() {
-    for (capacity, selects) in [
-        (None, false),
-        (Some(1), false),
-        (Some(0), false),
-        (Some(0), true),
-    ] {
+    for (capacity, selects) in [(None, false), (Some(1), false), (Some(0), false), (Some(0), true)]
+    {
         for seed in 0..20 {
             let run = |run: Run| {
                 run.run(move || {
@@ -607,9 +565,7 @@ fn a_timed_wait_is_exact() {
         let (lock, changed) = (Mutex::new(0), Condvar::new());
         let mut guard = lock.lock();
         for timeout in [ms(1), ms(7), Duration::from_micros(1500)] {
-            takes(timeout, || {
-                while !changed.wait_for(&mut guard, timeout).timed_out() {}
-            });
+            takes(timeout, || while !changed.wait_for(&mut guard, timeout).timed_out() {});
         }
         let deadline = Instant::now() + ms(5);
         while !changed.wait_until(&mut guard, deadline).timed_out() {}
@@ -620,9 +576,7 @@ fn a_timed_wait_is_exact() {
     in_simulations(|| {
         let (lock, changed) = (Mutex::new(()), Condvar::new());
         let timeout = Duration::from_secs(1000);
-        takes(timeout, || {
-            assert!(changed.wait_for(&mut lock.lock(), timeout).timed_out())
-        });
+        takes(timeout, || assert!(changed.wait_for(&mut lock.lock(), timeout).timed_out()));
     });
 }
 
@@ -661,12 +615,7 @@ fn a_notice_ends_a_timed_wait() {
         let waiter = thread::spawn(move || {
             let mut set = waits.0.lock();
             while !*set {
-                assert!(
-                    !waits
-                        .1
-                        .wait_for(&mut set, Duration::from_secs(600))
-                        .timed_out()
-                );
+                assert!(!waits.1.wait_for(&mut set, Duration::from_secs(600)).timed_out());
             }
         });
         sleep(ms(2));

@@ -92,15 +92,9 @@ fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
     let l = lock.clone();
     way("condvar", Box::new(move || l.1.wait(&mut l.0.lock())));
     let l = lock.clone();
-    way(
-        "condvar, timed",
-        Box::new(move || _ = l.1.wait_for(&mut l.0.lock(), HOUR)),
-    );
+    way("condvar, timed", Box::new(move || _ = l.1.wait_for(&mut l.0.lock(), HOUR)));
     let l = other_lock.clone();
-    way(
-        "lock",
-        Box::new(move || (sleep(Duration::from_millis(1)), drop(l.lock())).1),
-    );
+    way("lock", Box::new(move || (sleep(Duration::from_millis(1)), drop(l.lock())).1));
     let l = other_lock.clone();
     way(
         "holds a lock",
@@ -116,10 +110,7 @@ fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
     let (silent, receiver) = channel::unbounded::<Counted>();
     let never = channel::never::<Counted>();
     way("receive", Box::new(move || _ = never.recv()));
-    way(
-        "receive, timed",
-        Box::new(move || _ = receiver.recv_timeout(HOUR)),
-    );
+    way("receive, timed", Box::new(move || _ = receiver.recv_timeout(HOUR)));
     let (sender, one, never) = (full.clone(), live.one(), channel::never::<Counted>());
     way(
         "select",
@@ -159,11 +150,7 @@ fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
             drop(in_closure);
             unreachable!("{name} went on");
         };
-        let _thread = if i % 2 == 0 {
-            named(name, all)
-        } else {
-            thread::spawn(all)
-        };
+        let _thread = if i % 2 == 0 { named(name, all) } else { thread::spawn(all) };
     }
     (empty, nobody_takes, silent, network)
 }
@@ -350,9 +337,7 @@ fn survivors_get_the_locks_of_a_crashed_group() {
             for _ in 0..4 {
                 group.enter(|| thread::spawn(use_it(lock.clone())));
             }
-            let survivors: Vec<_> = (0..3)
-                .map(|_| thread::spawn(use_it(lock.clone())))
-                .collect();
+            let survivors: Vec<_> = (0..3).map(|_| thread::spawn(use_it(lock.clone()))).collect();
             sleep(micros(0..2000));
             group.crash();
             for survivor in survivors {
@@ -508,8 +493,7 @@ fn destructors_may_lock_and_wait_a_while() {
     assert_peaceful(last_words(|| {
         let lock = Arc::new((Mutex::new(0), Condvar::new()));
         *lock.0.lock() += 1;
-        lock.1
-            .wait_for(&mut lock.0.lock(), Duration::from_millis(1));
+        lock.1.wait_for(&mut lock.0.lock(), Duration::from_millis(1));
         lock.1.notify_all();
     }));
 }
@@ -550,10 +534,7 @@ fn threads_that_destructors_start_crash_too() {
         let begun = labrpc::time::Instant::now();
         group.crash();
         assert_eq!(group.alive(), [""; 0]);
-        assert!(
-            begun.elapsed() < Duration::from_secs(1),
-            "waited for a thread of the dead"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(1), "waited for a thread of the dead");
     }));
 }
 
@@ -616,11 +597,7 @@ fn a_destructor_that_waits_for_ever_is_let_go() {
         let inside = live.clone();
         let outcome = sim::run(1, move || {
             let (lock, changed) = (Mutex::new(()), Condvar::new());
-            let never = Arc::new(Never {
-                lock,
-                changed,
-                channel: channel::unbounded(),
-            });
+            let never = Arc::new(Never { lock, changed, channel: channel::unbounded() });
             for _ in 0..3 {
                 let (never, one) = (never.clone(), inside.one());
                 thread::spawn(move || {
@@ -655,11 +632,7 @@ fn a_destructor_that_insists_on_waiting_is_left_behind_by_name() {
         });
         sleep(Duration::from_millis(1));
     });
-    failure(
-        outcome,
-        FailureKind::Leak,
-        &["test/stubborn", "test/locks itself"],
-    );
+    failure(outcome, FailureKind::Leak, &["test/stubborn", "test/locks itself"]);
 }
 
 // Unwinding that somebody stops.
@@ -740,11 +713,7 @@ fn calls_to_a_crashing_server_return() {
             let answered = calls.into_iter().filter_map(Pending::wait).count() as u64;
             let group = Group::new("S0");
             group.enter(|| network.add_server("S0", Server::new([add()])));
-            assert_eq!(
-                end.call::<_, u64>("S.Add", &1u64),
-                Some(1),
-                "{answered} answered before"
-            );
+            assert_eq!(end.call::<_, u64>("S.Add", &1u64), Some(1), "{answered} answered before");
             network.shutdown(Duration::ZERO);
         }));
     }
@@ -762,11 +731,7 @@ fn a_limit_on_virtual_time_ends_what_would_run_for_ever() {
         }
     });
     assert_eq!(outcome.lab_time.as_secs(), 10);
-    let failure = failure::<()>(
-        outcome,
-        FailureKind::TimeLimit,
-        &["10s", "test/condvar waits"],
-    );
+    let failure = failure::<()>(outcome, FailureKind::TimeLimit, &["10s", "test/condvar waits"]);
     assert_eq!(failure.at.as_secs(), 10);
     live.assert_none();
 }

@@ -47,12 +47,8 @@ struct JunkReply {
 
 impl Lab {
     fn new() -> Lab {
-        let lab = Lab {
-            network: Network::new(),
-            junk: Arc::new(Junk::new()),
-        };
-        lab.network
-            .add_server("server", Server::new([Junk::service(&lab.junk)]));
+        let lab = Lab { network: Network::new(), junk: Arc::new(Junk::new()) };
+        lab.network.add_server("server", Server::new([Junk::service(&lab.junk)]));
         lab
     }
 
@@ -83,11 +79,7 @@ impl Drop for Lab {
 impl Junk {
     fn new() -> Junk {
         let (log, hang) = (Mutex::new(Vec::new()), Mutex::new((0, false)));
-        Junk {
-            log,
-            hang,
-            changed: Condvar::new(),
-        }
+        Junk { log, hang, changed: Condvar::new() }
     }
 
     fn service(junk: &Arc<Junk>) -> Service {
@@ -102,12 +94,8 @@ impl Junk {
                 sleep(Duration::from_secs(20));
                 -n
             })
-            .method("Handler4", |args: Box<JunkArgs>| JunkReply {
-                x: format!("boxed {}", args.x),
-            })
-            .method("Handler5", |args: JunkArgs| JunkReply {
-                x: format!("plain {}", args.x),
-            })
+            .method("Handler4", |args: Box<JunkArgs>| JunkReply { x: format!("boxed {}", args.x) })
+            .method("Handler5", |args: JunkArgs| JunkReply { x: format!("plain {}", args.x) })
             .method("Handler6", |text: String| text.len())
             .method("Handler7", |n: usize| "y".repeat(n))
             .method("Hang", move |(): ()| {
@@ -126,8 +114,7 @@ impl Junk {
     /// Waits until `n` calls are inside `Hang`.
     fn wait_hanging(&self, n: usize) {
         let mut hang = self.hang.lock();
-        self.changed
-            .wait_while(&mut hang, |(hanging, _)| *hanging < n);
+        self.changed.wait_while(&mut hang, |(hanging, _)| *hanging < n);
     }
 }
 
@@ -140,10 +127,7 @@ fn handler2(end: &ClientEnd, n: i32) -> bool {
 }
 
 fn joined<T>(threads: Vec<JoinHandle<T>>) -> Vec<T> {
-    threads
-        .into_iter()
-        .map(|thread| thread.join().unwrap())
-        .collect()
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
 // The lab's own tests.
@@ -164,19 +148,9 @@ fn types() {
         let lab = Lab::new();
         let end = lab.end("end1-99");
         let boxed = end.call("JunkServer.Handler4", &Box::new(JunkArgs { x: 7 }));
-        assert_eq!(
-            boxed,
-            Some(JunkReply {
-                x: "boxed 7".into()
-            })
-        );
+        assert_eq!(boxed, Some(JunkReply { x: "boxed 7".into() }));
         let plain = end.call("JunkServer.Handler5", &JunkArgs { x: 8 });
-        assert_eq!(
-            plain,
-            Some(JunkReply {
-                x: "plain 8".into()
-            })
-        );
+        assert_eq!(plain, Some(JunkReply { x: "plain 8".into() }));
     });
 }
 
@@ -199,10 +173,7 @@ fn counts() {
         for i in 0..17 {
             assert!(handler2(&end, i));
         }
-        assert_eq!(
-            (lab.network.count("server"), lab.network.total_count()),
-            (17, 17)
-        );
+        assert_eq!((lab.network.count("server"), lab.network.total_count()), (17, 17));
     });
 }
 
@@ -216,15 +187,9 @@ fn bytes() {
             assert_eq!(end.call("JunkServer.Handler6", &text), Some(text.len()));
         }
         let sent = lab.network.total_bytes();
-        assert!(
-            (4828..=6000).contains(&sent),
-            "{sent} bytes for long arguments"
-        );
+        assert!((4828..=6000).contains(&sent), "{sent} bytes for long arguments");
         for _ in 0..17 {
-            assert_eq!(
-                end.call("JunkServer.Handler7", &107usize),
-                Some("y".repeat(107))
-            );
+            assert_eq!(end.call("JunkServer.Handler7", &107usize), Some("y".repeat(107)));
         }
         let got = lab.network.total_bytes() - sent;
         assert!((1800..=2500).contains(&got), "{got} bytes for long replies");
@@ -256,10 +221,7 @@ fn unreliable() {
         };
         let replies = joined((0..300).map(client).collect());
         let some = replies.into_iter().filter(|replied| *replied).count();
-        assert!(
-            (1..300).contains(&some),
-            "{some} of 300 calls were answered"
-        );
+        assert!((1..300).contains(&some), "{some} of 300 calls were answered");
     });
 }
 
@@ -297,10 +259,7 @@ fn regression1(lab: &Lab) {
     assert!(took <= ms(30), "{took:?} for a call on an open end");
 
     assert_eq!(joined(threads), [false; 20]);
-    assert_eq!(
-        (&lab.junk.log.lock()[..], lab.network.count("server")),
-        (&[99][..], 1)
-    );
+    assert_eq!((&lab.junk.log.lock()[..], lab.network.count("server")), (&[99][..], 1));
 }
 
 #[test]
@@ -324,24 +283,13 @@ fn killed() {
             let _ = done.send(reply);
         });
         sleep(ms(1000));
-        assert!(
-            result.recv_timeout(ms(100)).is_err(),
-            "returned before the handler did"
-        );
+        assert!(result.recv_timeout(ms(100)).is_err(), "returned before the handler did");
         lab.network.delete_server("server");
-        assert_eq!(
-            result.recv_timeout(ms(100)),
-            Ok(None),
-            "should return when the server is gone"
-        );
+        assert_eq!(result.recv_timeout(ms(100)), Ok(None), "should return when the server is gone");
 
         let left = lab.network.shutdown(Duration::ZERO);
         if !labrpc::run::in_simulation() {
-            assert_eq!(
-                left,
-                ["test/JunkServer.Handler3"],
-                "it still sleeps, for twenty seconds"
-            );
+            assert_eq!(left, ["test/JunkServer.Handler3"], "it still sleeps, for twenty seconds");
         }
     }
     in_both_worlds(body);
@@ -384,19 +332,13 @@ fn timed_calls(end: &ClientEnd, n: i32) -> Vec<(Duration, bool)> {
 /// that their mean is `mean`, to a twentieth of the range.
 #[track_caller]
 fn assert_spread(samples: &[Duration], from: Duration, to: Duration, mean: Duration) {
-    let (least, most) = (
-        *samples.iter().min().unwrap(),
-        *samples.iter().max().unwrap(),
-    );
+    let (least, most) = (*samples.iter().min().unwrap(), *samples.iter().max().unwrap());
     let all = format!("{} samples, {least:?} to {most:?}", samples.len());
     let edge = (to - from) / 100;
     assert!(from <= least && least <= from + edge + STEPS, "{all}");
     assert!(to - edge <= most && most < to + STEPS, "{all}");
     let found = samples.iter().sum::<Duration>() / samples.len() as u32;
-    assert!(
-        found.abs_diff(mean) < (to - from) / 20,
-        "{all}, on average {found:?}"
-    );
+    assert!(found.abs_diff(mean) < (to - from) / 20, "{all}, on average {found:?}");
 }
 
 fn cut_off_calls_take(long_delays: bool, at_most: u64) {
@@ -440,10 +382,7 @@ fn a_reliable_call_takes_two_latencies() {
         assert!(calls.iter().all(|(_, replied)| *replied));
         let latency = labrpc::network::LATENCY;
         let most = calls.iter().map(|(time, _)| *time).max().unwrap();
-        assert!(
-            (latency * 3 / 2..2 * latency + STEPS).contains(&most),
-            "{most:?}"
-        );
+        assert!((latency * 3 / 2..2 * latency + STEPS).contains(&most), "{most:?}");
     });
 }
 
@@ -454,16 +393,10 @@ fn an_unreliable_network_delays_requests_and_loses_a_tenth_each_way() {
         lab.network.reliable(false);
         let calls = timed_calls(&lab.end("end"), 5000);
         let delivered = lab.junk.log.lock().len();
-        assert!(
-            (4400..4600).contains(&delivered),
-            "{delivered} of 5000 requests delivered"
-        );
+        assert!((4400..4600).contains(&delivered), "{delivered} of 5000 requests delivered");
         let replied = calls.iter().filter(|(_, replied)| *replied).count();
         let share = replied * 1000 / delivered;
-        assert!(
-            (880..920).contains(&share),
-            "{replied} of {delivered} requests answered"
-        );
+        assert!((880..920).contains(&share), "{replied} of {delivered} requests answered");
 
         let latency = labrpc::network::LATENCY;
         let (got, lost): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, replied)| *replied);
@@ -471,17 +404,9 @@ fn an_unreliable_network_delays_requests_and_loses_a_tenth_each_way() {
             |calls: Vec<(Duration, bool)>| calls.into_iter().map(|c| c.0).collect::<Vec<_>>();
         let (got, lost) = (times(got), times(lost));
         let most = *got.iter().max().unwrap();
-        assert!(
-            (ms(26) + latency..ms(26) + 2 * latency + STEPS).contains(&most),
-            "{most:?}"
-        );
+        assert!((ms(26) + latency..ms(26) + 2 * latency + STEPS).contains(&most), "{most:?}");
         assert!(*got.iter().min().unwrap() < ms(1), "some are not delayed");
-        assert_spread(
-            &lost,
-            Duration::ZERO,
-            ms(26) + latency,
-            (ms(26) + latency) / 2,
-        );
+        assert_spread(&lost, Duration::ZERO, ms(26) + latency, (ms(26) + latency) / 2);
     });
 }
 
@@ -491,27 +416,15 @@ fn long_reordering_holds_two_thirds_of_replies() {
         let lab = Lab::new();
         lab.network.long_reordering(true);
         let calls = timed_calls(&lab.end("end"), 3000);
-        assert!(
-            calls.iter().all(|(_, replied)| *replied),
-            "late, but never lost"
-        );
+        assert!(calls.iter().all(|(_, replied)| *replied), "late, but never lost");
         let latency = labrpc::network::LATENCY;
-        let (late, soon): (Vec<Duration>, Vec<_>) = calls
-            .into_iter()
-            .map(|(time, _)| time)
-            .partition(|time| *time >= ms(200));
+        let (late, soon): (Vec<Duration>, Vec<_>) =
+            calls.into_iter().map(|(time, _)| time).partition(|time| *time >= ms(200));
         assert!(soon.iter().all(|time| *time < 2 * latency + STEPS));
-        assert!(
-            (1900..2100).contains(&late.len()),
-            "{} of 3000 are late",
-            late.len()
-        );
+        assert!((1900..2100).contains(&late.len()), "{} of 3000 are late", late.len());
         // Mostly short: an even draw below an even draw.
         let (most, all) = (late.iter().max().unwrap(), late.iter().sum::<Duration>());
-        assert!(
-            (ms(1800)..ms(2199) + 2 * latency + STEPS).contains(most),
-            "{most:?}"
-        );
+        assert!((ms(1800)..ms(2199) + 2 * latency + STEPS).contains(most), "{most:?}");
         let mean = all / late.len() as u32;
         assert!((ms(670)..ms(730)).contains(&mean), "{mean:?} on average");
     });
@@ -522,12 +435,7 @@ fn long_reordering_holds_two_thirds_of_replies() {
 #[test]
 fn a_hung_call_ends_when_its_way_is_cut() {
     in_both_worlds(|| {
-        for cut in [
-            "disable",
-            "delete the server",
-            "replace the server",
-            "delete the end",
-        ] {
+        for cut in ["disable", "delete the server", "replace the server", "delete the end"] {
             let lab = Lab::new();
             let hung: Vec<Pending<()>> = ["a", "b", "c"]
                 .map(|name| lab.end(name).send("JunkServer.Hang", &()))
@@ -559,11 +467,7 @@ fn a_call_that_is_cut_off_on_its_way_is_not_answered() {
             let call: Pending<String> = end.send("JunkServer.Handler2", &i);
             lab.network.enable("end", false);
             let begun = Instant::now();
-            assert_eq!(
-                call.wait(),
-                None,
-                "the reply came on an end that is cut off"
-            );
+            assert_eq!(call.wait(), None, "the reply came on an end that is cut off");
             assert!(begun.elapsed() <= ms(100));
         }
     });
@@ -600,9 +504,8 @@ fn many_calls_hang_and_are_all_answered_at_last() {
         for round in 0..20 {
             let _given_up: Pending<()> = end.send("JunkServer.Hang", &());
             sent += 1;
-            let some: Vec<Pending<String>> = (0..round)
-                .map(|i| end.send("JunkServer.Handler2", &i))
-                .collect();
+            let some: Vec<Pending<String>> =
+                (0..round).map(|i| end.send("JunkServer.Handler2", &i)).collect();
             for (i, call) in some.into_iter().enumerate() {
                 assert_eq!(call.wait(), Some(format!("handler2-{i}")));
             }
@@ -619,20 +522,14 @@ fn a_timeout_is_kept() {
         let (open, cut) = (lab.end("open"), lab.cut_off_end("cut"));
         for timeout in [0, 1, 10, 50].map(ms) {
             let begun = Instant::now();
-            assert_eq!(
-                open.call_timeout::<_, ()>("JunkServer.Hang", &(), timeout),
-                None
-            );
+            assert_eq!(open.call_timeout::<_, ()>("JunkServer.Hang", &(), timeout), None);
             let took = begun.elapsed();
             assert!(took >= timeout, "gave up after {took:?}");
             if labrpc::run::in_simulation() {
                 assert!(took < timeout + STEPS, "took {took:?}");
             }
             let begun = Instant::now();
-            assert_eq!(
-                cut.call_timeout::<_, ()>("JunkServer.Hang", &(), timeout),
-                None
-            );
+            assert_eq!(cut.call_timeout::<_, ()>("JunkServer.Hang", &(), timeout), None);
             if labrpc::run::in_simulation() {
                 assert!(begun.elapsed() < timeout + STEPS);
             }
@@ -677,62 +574,34 @@ fn mistake(call: fn(&ClientEnd), words: &[&str]) {
 
 #[test]
 fn an_unknown_method_fails_the_run_and_names_the_choices() {
-    let words = &[
-        "JunkServer.Handler9",
-        "server",
-        "JunkServer.Handler1, JunkServer.Handler2",
-    ];
-    mistake(
-        |end| drop(end.call::<_, String>("JunkServer.Handler9", &1)),
-        words,
-    );
+    let words = &["JunkServer.Handler9", "server", "JunkServer.Handler1, JunkServer.Handler2"];
+    mistake(|end| drop(end.call::<_, String>("JunkServer.Handler9", &1)), words);
 }
 
 #[test]
 fn an_unknown_service_fails_the_run() {
-    mistake(
-        |end| drop(end.call::<_, String>("Trash.Handler1", "1")),
-        &["Trash.Handler1"],
-    );
-    mistake(
-        |end| drop(end.call::<_, String>("Handler1", "1")),
-        &["\"Handler1\""],
-    );
+    mistake(|end| drop(end.call::<_, String>("Trash.Handler1", "1")), &["Trash.Handler1"]);
+    mistake(|end| drop(end.call::<_, String>("Handler1", "1")), &["\"Handler1\""]);
 }
 
 #[test]
 fn arguments_of_another_type_fail_the_run() {
     let words = &["JunkServer.Handler2", "i32"];
-    mistake(
-        |end| drop(end.call::<_, String>("JunkServer.Handler2", &(1, 2))),
-        words,
-    );
-    mistake(
-        |end| drop(end.call::<_, String>("JunkServer.Handler2", &())),
-        words,
-    );
+    mistake(|end| drop(end.call::<_, String>("JunkServer.Handler2", &(1, 2))), words);
+    mistake(|end| drop(end.call::<_, String>("JunkServer.Handler2", &())), words);
 }
 
 #[test]
 fn a_reply_of_another_type_fails_the_run() {
     let words = &["the reply to JunkServer.Handler2"];
-    mistake(
-        |end| _ = end.call::<_, u8>("JunkServer.Handler2", &1),
-        words,
-    );
-    mistake(
-        |end| drop(end.call::<_, (String, u8)>("JunkServer.Handler2", &1)),
-        words,
-    );
+    mistake(|end| _ = end.call::<_, u8>("JunkServer.Handler2", &1), words);
+    mistake(|end| drop(end.call::<_, (String, u8)>("JunkServer.Handler2", &1)), words);
 }
 
 #[test]
 fn a_mistake_fails_the_run_even_if_nobody_waits_for_the_reply() {
     let words = &["JunkServer.Handler9"];
-    mistake(
-        |end| drop(end.send::<_, String>("JunkServer.Handler9", &1)),
-        words,
-    );
+    mistake(|end| drop(end.send::<_, String>("JunkServer.Handler9", &1)), words);
 }
 
 #[test]
@@ -775,10 +644,7 @@ fn what_a_crashed_server_still_sends_goes_nowhere() {
         }
         assert_eq!(lab.junk.log.lock()[..], [1]);
         let again = lab.end("S0->server");
-        assert!(
-            handler2(&again, 11),
-            "the next life has an end of its own, of the same name"
-        );
+        assert!(handler2(&again, 11), "the next life has an end of its own, of the same name");
         assert!(!handler2(&end, 12), "and the old one stays dead");
     });
 }
@@ -796,10 +662,7 @@ fn what_a_crashed_server_still_saves_is_not_seen() {
         });
         still_alive.join().unwrap();
         assert_eq!(second.raft_state(), Some(1u64));
-        assert_eq!(
-            (second.records::<u64>().len(), second.snapshot_size()),
-            (0, 0)
-        );
+        assert_eq!((second.records::<u64>().len(), second.snapshot_size()), (0, 0));
     });
 }
 
@@ -832,17 +695,11 @@ fn a_server_crashes_between_any_two_statements() {
             assert_eq!(next.raft_state(), Some(saved));
             assert_eq!(lab.network.total_count(), sent, "a dead server calls");
             let seen = lab.junk.log.lock().last().copied().unwrap();
-            assert!(
-                saved <= seen && seen <= saved + 1,
-                "saved {saved}, sent {seen}"
-            );
+            assert!(saved <= seen && seen <= saved + 1, "saved {saved}, sent {seen}");
             u32::from(saved < seen)
         }));
     }
-    assert!(
-        half_done > 5,
-        "{half_done} of 60 crashes fell between a call and its save"
-    );
+    assert!(half_done > 5, "{half_done} of 60 crashes fell between a call and its save");
 }
 
 #[test]
@@ -851,10 +708,7 @@ fn a_handler_that_crashes_gives_its_caller_none() {
         let lab = Lab::new();
         let group = Group::new("S1");
         let junk = Arc::new(Junk::new());
-        group.enter(|| {
-            lab.network
-                .add_server("S1", Server::new([Junk::service(&junk)]))
-        });
+        group.enter(|| lab.network.add_server("S1", Server::new([Junk::service(&junk)])));
         let end = lab.network.make_end("end");
         lab.network.connect("end", "S1");
         lab.network.enable("end", true);
@@ -982,30 +836,27 @@ fn after_a_shutdown_no_thread_is_left() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_threads_of_a_network_that_is_only_dropped_end_by_themselves() {
-    alone(
-        "the_threads_of_a_network_that_is_only_dropped_end_by_themselves",
-        || {
-            let before = common::os_threads();
-            let junk = {
-                let network = Network::new();
-                let junk = Arc::new(Junk::new());
-                network.add_server("server", Server::new([Junk::service(&junk)]));
-                let end = network.make_end("end");
-                network.connect("end", "server");
-                network.enable("end", true);
-                network.long_reordering(true); // for the thread that delivers late
-                for _ in 0..10 {
-                    drop::<Pending<()>>(end.send("JunkServer.Hang", &()));
-                }
-                junk.wait_hanging(10);
-                junk.let_go();
-                junk
-            };
-            while common::os_threads() > before || Arc::strong_count(&junk) > 1 {
-                sleep(ms(10));
+    alone("the_threads_of_a_network_that_is_only_dropped_end_by_themselves", || {
+        let before = common::os_threads();
+        let junk = {
+            let network = Network::new();
+            let junk = Arc::new(Junk::new());
+            network.add_server("server", Server::new([Junk::service(&junk)]));
+            let end = network.make_end("end");
+            network.connect("end", "server");
+            network.enable("end", true);
+            network.long_reordering(true); // for the thread that delivers late
+            for _ in 0..10 {
+                drop::<Pending<()>>(end.send("JunkServer.Hang", &()));
             }
-        },
-    );
+            junk.wait_hanging(10);
+            junk.let_go();
+            junk
+        };
+        while common::os_threads() > before || Arc::strong_count(&junk) > 1 {
+            sleep(ms(10));
+        }
+    });
 }
 
 #[test]

@@ -62,10 +62,7 @@ impl Cluster {
                 continue;
             };
             if *agreed.get_or_insert(term) != term {
-                run::fail(format!(
-                    "servers disagree on the term: {}",
-                    self.who_thinks_what()
-                ));
+                run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
             }
         }
         agreed.unwrap_or(0)
@@ -208,11 +205,7 @@ impl Cluster {
     /// A line that says what every server believes.
     pub fn who_thinks_what(&self) -> String {
         let servers = (0..self.n()).map(|i| {
-            let cut = if self.is_connected(i) {
-                ""
-            } else {
-                ", cut off"
-            };
+            let cut = if self.is_connected(i) { "" } else { ", cut off" };
             match self.state(i) {
                 None => format!("{} is down", name(i)),
                 Some((term, true)) => format!("{} leads term {term}{cut}", name(i)),
@@ -224,9 +217,5 @@ impl Cluster {
 }
 
 fn names(servers: &[usize]) -> String {
-    servers
-        .iter()
-        .map(|&i| name(i).to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
 }

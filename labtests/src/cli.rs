@@ -70,8 +70,7 @@ struct Flags {
 }
 
 fn seed(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 /// The exit status of wrong usage.
@@ -115,9 +114,7 @@ fn selected(words: &[String]) -> Result<Vec<&'static LabTest>, String> {
     for word in words {
         names.extend(runner::select(word)?.iter().map(|test| test.name));
     }
-    Ok(suites::all()
-        .filter(|test| names.contains(&test.name))
-        .collect())
+    Ok(suites::all().filter(|test| names.contains(&test.name)).collect())
 }
 
 fn test(make: &Make, words: &[String], flags: &Flags) -> Result<bool, String> {
@@ -132,10 +129,7 @@ fn test(make: &Make, words: &[String], flags: &Flags) -> Result<bool, String> {
         return Ok(true);
     }
     if flags.seed.checked_add(flags.seeds - 1).is_none() {
-        return Err(format!(
-            "seeds end at {}: take a smaller --seed or fewer --seeds",
-            u64::MAX
-        ));
+        return Err(format!("seeds end at {}: take a smaller --seed or fewer --seeds", u64::MAX));
     }
     let unwritable = |path: &PathBuf, error| format!("can't write {}: {error}", path.display());
     let json = match &flags.json {
@@ -175,22 +169,14 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 impl Session {
     fn new(tests: Vec<&'static LabTest>, flags: &Flags, json: Option<JsonFile>) -> Session {
         let seeds = flags.seed..=flags.seed + (flags.seeds - 1);
-        let work: Vec<_> = seeds
-            .flat_map(|s| tests.iter().map(move |&test| (test, s)))
-            .collect();
+        let work: Vec<_> = seeds.flat_map(|s| tests.iter().map(move |&test| (test, s))).collect();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = flags
-            .jobs
-            .map_or(if flags.real { 8 } else { cpus }, |jobs| jobs as usize);
+        let jobs = flags.jobs.map_or(if flags.real { 8 } else { cpus }, |jobs| jobs as usize);
         let sweep = flags.seeds > 1;
         Session {
             bar: bar(work.len()),
             work,
-            world: if flags.real {
-                World::Real
-            } else {
-                World::Simulated
-            },
+            world: if flags.real { World::Real } else { World::Simulated },
             jobs,
             sweeps: sweep.then(|| tests.iter().map(|&test| Sweep::new(test)).collect()),
             json,
@@ -216,10 +202,7 @@ impl Session {
             sweeps.iter().for_each(|sweep| println!("{}", sweep.row()));
         }
         let wall = began.elapsed();
-        println!(
-            "{}",
-            report::summary(self.passed, self.failed, wall, self.lab_time)
-        );
+        println!("{}", report::summary(self.passed, self.failed, wall, self.lab_time));
     }
 
     fn take(&mut self, report: &Report, of: usize) {
@@ -235,10 +218,7 @@ impl Session {
         match &mut self.sweeps {
             None => self.say(&report::row(report)),
             Some(sweeps) => {
-                if let Some(sweep) = sweeps
-                    .iter_mut()
-                    .find(|s| s.test().name == report.test.name)
-                {
+                if let Some(sweep) = sweeps.iter_mut().find(|s| s.test().name == report.test.name) {
                     sweep.add(report);
                 }
                 self.say_how_far(of);
@@ -291,10 +271,7 @@ fn replay(make: &Make, seed: u64, word: &str) -> Result<bool, String> {
         [test] => test,
         ref several => {
             let names: Vec<_> = several.iter().map(|test| test.name).collect();
-            return Err(format!(
-                "{word:?} is several tests; name one of {}",
-                names.join(", ")
-            ));
+            return Err(format!("{word:?} is several tests; name one of {}", names.join(", ")));
         }
     };
     let mut out = BufWriter::new(io::stdout());

@@ -144,21 +144,13 @@ impl Cluster {
 
     /// How many servers are connected.
     pub fn connected(&self) -> usize {
-        self.0
-            .slots
-            .lock()
-            .iter()
-            .filter(|slot| slot.connected)
-            .count()
+        self.0.slots.lock().iter().filter(|slot| slot.connected).count()
     }
 
     /// The largest saved Raft state of any server, in bytes.
     pub fn largest_saved_state(&self) -> (usize, usize) {
         let slots = self.0.slots.lock();
-        let sizes = slots
-            .iter()
-            .map(|slot| slot.persister.raft_state_size())
-            .enumerate();
+        let sizes = slots.iter().map(|slot| slot.persister.raft_state_size()).enumerate();
         sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
     }
 
@@ -170,10 +162,7 @@ impl Cluster {
         if let Ok(Started { index, term }) = result {
             let who = name(i);
             trace::tester(|| {
-                format!(
-                    "gave {} to {who}: index {index}, term {term}",
-                    show(command)
-                )
+                format!("gave {} to {who}: index {index}, term {term}", show(command))
             });
         }
         result
@@ -182,10 +171,7 @@ impl Cluster {
     /// The term and belief of server `i`; `None` if it is down.
     pub fn state(&self, i: usize) -> Option<(u64, bool)> {
         let raft = self.raft(i)?;
-        Some(run::calling(
-            || format!("get_state() on {}", name(i)),
-            || raft.get_state(),
-        ))
+        Some(run::calling(|| format!("get_state() on {}", name(i)), || raft.get_state()))
     }
 
     /// Lets server `i` talk to all connected ones.
@@ -251,11 +237,7 @@ impl Cluster {
         let slot = &mut slots[i];
         slot.life += 1;
         slot.group = Group::new(name(i));
-        let owner = if slot.life == 1 {
-            format!("S{i}")
-        } else {
-            format!("S{i}.{}", slot.life)
-        };
+        let owner = if slot.life == 1 { format!("S{i}") } else { format!("S{i}.{}", slot.life) };
         let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
         slot.ends.clone_from(&names);
         let (group, persister) = (slot.group.clone(), slot.persister.clone());
@@ -308,13 +290,8 @@ impl Cluster {
                 Err(wrong) => run::fail(wrong),
             }
         };
-        let thread = Builder::new()
-            .name(format!("reader of {}", name(i)))
-            .spawn(read);
-        self.0
-            .readers
-            .lock()
-            .push(thread.expect("the system refuses another thread"));
+        let thread = Builder::new().name(format!("reader of {}", name(i))).spawn(read);
+        self.0.readers.lock().push(thread.expect("the system refuses another thread"));
     }
 
     /// Ends a test that has passed: kills every server and sees to it that none leaves a thread behind.
@@ -389,22 +366,11 @@ impl Drop for Inner {
 
 fn describe(message: &ApplyMsg) -> String {
     match message {
-        ApplyMsg::Command {
-            index,
-            term,
-            command,
-        } => {
+        ApplyMsg::Command { index, term, command } => {
             format!("{} at index {index}, term {term}", show(command))
         }
-        ApplyMsg::Snapshot {
-            index,
-            term,
-            snapshot,
-        } => {
-            format!(
-                "a snapshot of {} bytes up to index {index}, term {term}",
-                snapshot.len()
-            )
+        ApplyMsg::Snapshot { index, term, snapshot } => {
+            format!("a snapshot of {} bytes up to index {index}, term {term}", snapshot.len())
         }
         ApplyMsg::Internal { index, term } => {
             format!("an entry of Raft's own at index {index}, term {term}")

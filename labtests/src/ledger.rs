@@ -86,11 +86,7 @@ impl Ledger {
             return Ok(None);
         }
         match message {
-            ApplyMsg::Command {
-                index,
-                term,
-                command,
-            } => {
+            ApplyMsg::Command { index, term, command } => {
                 self.in_order(server, index)?;
                 self.agrees(server, index, term, &command)?;
                 let applier = &mut self.servers[server];
@@ -101,9 +97,7 @@ impl Ledger {
                 self.in_order(server, index)?;
                 self.servers[server].last = index;
             }
-            ApplyMsg::Snapshot {
-                index, snapshot, ..
-            } => {
+            ApplyMsg::Snapshot { index, snapshot, .. } => {
                 self.installed(server, index, &snapshot)?;
                 return Ok(None);
             }
@@ -195,31 +189,18 @@ impl Ledger {
 
     /// How many servers have applied something at `index`, and what.
     pub fn committed(&self, index: u64) -> (usize, Option<Command>) {
-        let count = self
-            .servers
-            .iter()
-            .filter(|s| s.ever.contains_key(&index))
-            .count();
-        (
-            count,
-            self.agreed
-                .get(&index)
-                .map(|applied| applied.command.clone()),
-        )
+        let count = self.servers.iter().filter(|s| s.ever.contains_key(&index)).count();
+        (count, self.agreed.get(&index).map(|applied| applied.command.clone()))
     }
 
     /// What was agreed on at each index.
     pub fn agreed(&self) -> impl Iterator<Item = (u64, &Command)> {
-        self.agreed
-            .iter()
-            .map(|(index, applied)| (*index, &applied.command))
+        self.agreed.iter().map(|(index, applied)| (*index, &applied.command))
     }
 
     /// Which servers have applied `index`.
     pub fn who_has(&self, index: u64) -> Vec<usize> {
-        (0..self.servers.len())
-            .filter(|&s| self.servers[s].ever.contains_key(&index))
-            .collect()
+        (0..self.servers.len()).filter(|&s| self.servers[s].ever.contains_key(&index)).collect()
     }
 
     /// The highest index that anybody has applied.
@@ -247,20 +228,13 @@ mod tests {
     use super::*;
 
     fn apply(index: u64, value: u64) -> ApplyMsg {
-        ApplyMsg::Command {
-            index,
-            term: 1,
-            command: command(value),
-        }
+        ApplyMsg::Command { index, term: 1, command: command(value) }
     }
 
     /// A ledger of two servers in their first lives.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(2);
-        assert_eq!(
-            [ledger.begin_life(0, None), ledger.begin_life(1, None)],
-            [1, 1]
-        );
+        assert_eq!([ledger.begin_life(0, None), ledger.begin_life(1, None)], [1, 1]);
         ledger
     }
 
@@ -301,31 +275,14 @@ mod tests {
             assert_eq!(made.is_some(), index == 9, "index {index}");
         }
         let (index, snapshot) = made.unwrap();
-        let install = |index, snapshot| ApplyMsg::Snapshot {
-            index,
-            term: 1,
-            snapshot,
-        };
-        assert!(
-            ledger
-                .applied(1, 1, install(8, snapshot.clone()), true)
-                .is_err(),
-            "not its index"
-        );
-        ledger
-            .applied(1, 1, install(index, snapshot.clone()), true)
-            .unwrap();
+        let install = |index, snapshot| ApplyMsg::Snapshot { index, term: 1, snapshot };
+        assert!(ledger.applied(1, 1, install(8, snapshot.clone()), true).is_err(), "not its index");
+        ledger.applied(1, 1, install(index, snapshot.clone()), true).unwrap();
         assert_eq!(ledger.committed(4), (2, Some(command(4))));
         ledger.applied(1, 1, apply(10, 10), true).unwrap();
-        let back = ledger
-            .applied(1, 1, install(index, snapshot.clone()), true)
-            .unwrap_err();
+        let back = ledger.applied(1, 1, install(index, snapshot.clone()), true).unwrap_err();
         assert!(back.contains("go back"), "{back}");
-        assert!(
-            ledger
-                .applied(1, 1, install(9, Snapshot::default()), true)
-                .is_err()
-        );
+        assert!(ledger.applied(1, 1, install(9, Snapshot::default()), true).is_err());
         ledger.end_life(1);
         let life = ledger.begin_life(1, Some(&snapshot));
         ledger.applied(1, life, apply(10, 10), true).unwrap();

@@ -118,11 +118,7 @@ impl Sink for LastEvents {
 
 impl LastEvents {
     fn take(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .drain(..)
-            .map(|event| event.to_string())
-            .collect()
+        self.0.lock().drain(..).map(|event| event.to_string()).collect()
     }
 }
 
@@ -186,19 +182,13 @@ pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
     let nearest = names
         .max_by(|a, b| strsim::jaro_winkler(a, word).total_cmp(&strsim::jaro_winkler(b, word)));
     let nearest = nearest.unwrap_or("2A");
-    Err(format!(
-        "there is no test {word:?}; did you mean {nearest:?}? --list shows them all"
-    ))
+    Err(format!("there is no test {word:?}; did you mean {nearest:?}? --list shows them all"))
 }
 
 /// `InitialElection`, `InitialElection2A` and `TestInitialElection2A`.
 fn go_names(test: &LabTest) -> [String; 3] {
     let (name, part) = (test.go_name, test.part);
-    [
-        name.to_string(),
-        format!("{name}{part}"),
-        format!("Test{name}{part}"),
-    ]
+    [name.to_string(), format!("{name}{part}"), format!("Test{name}{part}")]
 }
 
 /// Runs a test for `cargo test`: under seed 1, or as these variables say.
@@ -229,9 +219,7 @@ pub fn cargo_test(name: &str, make: Make) {
 fn number_in_env(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Err(_) => default,
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text:?} is not a number")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is not a number")),
     }
 }
 
@@ -241,10 +229,7 @@ fn number_in_env(name: &str, default: u64) -> u64 {
 /// If it doesn't.
 pub fn check_complete(suite: &[&str]) {
     let there: Vec<_> = suites::all().map(|test| test.name).collect();
-    assert_eq!(
-        suite, there,
-        "raft_suite! and suites::all() list the same tests"
-    );
+    assert_eq!(suite, there, "raft_suite! and suites::all() list the same tests");
 }
 
 #[cfg(test)]
@@ -257,10 +242,7 @@ mod tests {
 
     #[test]
     fn a_word_selects_a_part_a_name_or_what_contains_it() {
-        assert_eq!(
-            names("2a"),
-            ["initial_election", "re_election", "many_elections"]
-        );
+        assert_eq!(names("2a"), ["initial_election", "re_election", "many_elections"]);
         assert_eq!(names("figure_8"), ["figure_8"]);
         assert_eq!(names("figure"), ["figure_8", "figure_8_unreliable"]);
         assert_eq!(names("TestRejoin2B"), ["rejoin"]);

@@ -62,25 +62,13 @@ impl Fake {
         drop(thread);
         let apply_ch = Mutex::new(Some(apply_ch));
         let service = Service::new("Raft").method("RequestVote", |(): ()| false);
-        (
-            Arc::new(Fake {
-                wrong,
-                me,
-                apply_ch,
-                lock,
-            }),
-            vec![service],
-        )
+        (Arc::new(Fake { wrong, me, apply_ch, lock }), vec![service])
     }
 
     fn apply(&self, index: u64, command: Command) {
         let apply_ch = self.apply_ch.lock().clone();
         if let Some(apply_ch) = apply_ch {
-            let _ = apply_ch.send(ApplyMsg::Command {
-                index,
-                term: 1,
-                command,
-            });
+            let _ = apply_ch.send(ApplyMsg::Command { index, term: 1, command });
         }
     }
 }
@@ -130,143 +118,68 @@ fn run(wrong: Wrong, test: &str) -> Report {
 #[track_caller]
 fn expect(wrong: Wrong, test: &str, kind: FailureKind, words: &[&str]) {
     let report = run(wrong, test);
-    let failure = report
-        .result
-        .as_ref()
-        .expect_err("the test passed on a Raft that is wrong");
+    let failure = report.result.as_ref().expect_err("the test passed on a Raft that is wrong");
     let text = report::failure(&report, &Again::Command("raftlab".into()));
     assert_eq!(failure.kind, kind, "{text}");
     for word in words {
         assert!(text.contains(word), "{word:?} is missing from\n{text}");
     }
     assert!(text.contains("seed 7"), "{text}");
-    assert!(
-        text.contains(&format!("raftlab replay 7 {}", report.test.name)),
-        "{text}"
-    );
+    assert!(text.contains(&format!("raftlab replay 7 {}", report.test.name)), "{text}");
 }
 
 #[test]
 fn no_leader_is_said_with_what_each_server_believes() {
-    let words = [
-        "no leader among 3 connected servers",
-        "S2 is in term 1",
-        "the last events",
-    ];
-    expect(
-        Wrong::NeverElects,
-        "initial_election",
-        FailureKind::Test,
-        &words,
-    );
+    let words = ["no leader among 3 connected servers", "S2 is in term 1", "the last events"];
+    expect(Wrong::NeverElects, "initial_election", FailureKind::Test, &words);
 }
 
 #[test]
 fn two_leaders_in_a_term_break_election_safety() {
-    let words = [
-        "S0, S1, S2 all say that they lead term 1",
-        "Election Safety",
-    ];
-    expect(
-        Wrong::AllLead,
-        "initial_election",
-        FailureKind::Test,
-        &words,
-    );
+    let words = ["S0, S1, S2 all say that they lead term 1", "Election Safety"];
+    expect(Wrong::AllLead, "initial_election", FailureKind::Test, &words);
 }
 
 #[test]
 fn a_call_that_never_returns_is_named_with_its_place() {
-    let words = [
-        "120s of virtual time",
-        "test/main has been in start() on S0 since 0.0",
-        "failures.rs",
-    ];
-    expect(
-        Wrong::StartBlocks,
-        "basic_agree",
-        FailureKind::TimeLimit,
-        &words,
-    );
+    let words =
+        ["120s of virtual time", "test/main has been in start() on S0 since 0.0", "failures.rs"];
+    expect(Wrong::StartBlocks, "basic_agree", FailureKind::TimeLimit, &words);
 }
 
 #[test]
 fn a_panic_in_a_server_names_thread_time_and_place() {
-    let words = [
-        "index out of range",
-        "/ticker",
-        "virtual time 0.70",
-        "labtests/tests/failures.rs",
-    ];
-    expect(
-        Wrong::PanicsInItsThread,
-        "initial_election",
-        FailureKind::Panic,
-        &words,
-    );
+    let words =
+        ["index out of range", "/ticker", "virtual time 0.70", "labtests/tests/failures.rs"];
+    expect(Wrong::PanicsInItsThread, "initial_election", FailureKind::Panic, &words);
 }
 
 #[test]
 fn a_thread_that_outlives_kill_is_named() {
-    let words = [
-        "S0/ticker, S1/ticker, S2/ticker",
-        "kill() is to wake every thread",
-    ];
-    expect(
-        Wrong::IgnoresKill,
-        "initial_election",
-        FailureKind::Test,
-        &words,
-    );
+    let words = ["S0/ticker, S1/ticker, S2/ticker", "kill() is to wake every thread"];
+    expect(Wrong::IgnoresKill, "initial_election", FailureKind::Test, &words);
 }
 
 #[test]
 fn commands_out_of_order_are_named_with_the_index_that_was_due() {
     let words = ["S0 applied index 2 after index 0; index 1 was due"];
-    expect(
-        Wrong::AppliesOutOfOrder,
-        "basic_agree",
-        FailureKind::Test,
-        &words,
-    );
+    expect(Wrong::AppliesOutOfOrder, "basic_agree", FailureKind::Test, &words);
 }
 
 #[test]
 fn two_commands_at_one_index_break_state_machine_safety() {
-    let words = [
-        "applied \"1\" at index 1",
-        "S0 had applied \"0\"",
-        "State Machine Safety",
-    ];
-    expect(
-        Wrong::AppliesItsOwn,
-        "basic_agree",
-        FailureKind::Test,
-        &words,
-    );
+    let words = ["applied \"1\" at index 1", "S0 had applied \"0\"", "State Machine Safety"];
+    expect(Wrong::AppliesItsOwn, "basic_agree", FailureKind::Test, &words);
 }
 
 #[test]
 fn a_self_deadlock_is_reported_when_it_closes() {
-    let words = [
-        "ticker takes a lock that it already holds",
-        "virtual time 0.00",
-    ];
-    expect(
-        Wrong::Deadlocks,
-        "initial_election",
-        FailureKind::Deadlock,
-        &words,
-    );
+    let words = ["ticker takes a lock that it already holds", "virtual time 0.00"];
+    expect(Wrong::Deadlocks, "initial_election", FailureKind::Deadlock, &words);
 }
 
 #[test]
 fn a_method_that_is_not_there_is_a_mistake_and_not_a_lost_call() {
     let words = ["\"Raft.RequstVote\"", "there is Raft.RequestVote"];
-    expect(
-        Wrong::CallsWhatIsNotThere,
-        "initial_election",
-        FailureKind::Panic,
-        &words,
-    );
+    expect(Wrong::CallsWhatIsNotThere, "initial_election", FailureKind::Panic, &words);
 }

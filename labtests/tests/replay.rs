@@ -33,11 +33,7 @@ fn the_same_seed_gives_the_same_trace_for_every_test() {
         assert!(first.2 > 10, "{} wrote {} events", test.name, first.2);
         assert_eq!(first, traced(test, 3), "{}", test.name);
         let untraced = runner::run_one(&make(), test, 3, World::Simulated);
-        assert_eq!(
-            untraced.fingerprint, first.0,
-            "{}: listening changed the run",
-            test.name
-        );
+        assert_eq!(untraced.fingerprint, first.0, "{}: listening changed the run", test.name);
     }
 }
 

@@ -83,19 +83,13 @@ impl State {
         self.store_new(args.prev_log_index, args.entries);
         // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
         //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
-        self.commit_index = self
-            .commit_index
-            .max(args.leader_commit.min(last_new_index));
+        self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
         self.append_reply(true, None)
     }
 
     fn append_reply(&mut self, success: bool, conflict: Option<Conflict>) -> AppendEntriesReply {
         self.persist();
-        AppendEntriesReply {
-            term: self.current_term,
-            success,
-            conflict,
-        }
+        AppendEntriesReply { term: self.current_term, success, conflict }
     }
 
     fn conflict_with(&self, args: &AppendEntriesArgs) -> Option<Conflict> {
@@ -105,14 +99,8 @@ impl State {
         }
         match self.log.term_at(index) {
             Some(term) if term == args.prev_log_term => None,
-            Some(term) => Some(Conflict {
-                term: Some(term),
-                index: self.log.first_of_term(index),
-            }),
-            None => Some(Conflict {
-                term: None,
-                index: self.log.last_index() + 1,
-            }),
+            Some(term) => Some(Conflict { term: Some(term), index: self.log.first_of_term(index) }),
+            None => Some(Conflict { term: None, index: self.log.last_index() + 1 }),
         }
     }
 
@@ -124,11 +112,7 @@ impl State {
             // 3. "If an existing entry conflicts with a new one (same index but different terms), delete the existing
             //    entry and all that follow it (§5.3)". And only then: a late, shorter message must not cut off what
             //    has been acknowledged since.
-            if self
-                .log
-                .term_at(index)
-                .is_some_and(|term| term != entry.term)
-            {
+            if self.log.term_at(index).is_some_and(|term| term != entry.term) {
                 self.log.truncate_after(index - 1);
             }
             // 4. "Append any new entries not already in the log".
@@ -203,10 +187,7 @@ mod tests {
         let mut state = Server::new(3).log(&[1]).term(5).build();
         let deadline = state.election_deadline;
         let reply = state.handle_append_entries(append(4, (1, 1), &[4], 2), at_ms(9_000));
-        assert_eq!(
-            (reply.term, reply.success, terms(&state)),
-            (5, false, vec![1])
-        );
+        assert_eq!((reply.term, reply.success, terms(&state)), (5, false, vec![1]));
         assert_eq!((state.leader(), state.election_deadline), (None, deadline));
     }
 
@@ -214,21 +195,9 @@ mod tests {
     fn step_2_a_gap_or_another_term_is_refused_with_a_hint() {
         let mut state = Server::new(3).log(&[1, 4, 4]).term(6).build();
         let reply = handle(&mut state, append(6, (5, 6), &[6], 0));
-        assert_eq!(
-            reply.conflict,
-            Some(Conflict {
-                term: None,
-                index: 4
-            })
-        );
+        assert_eq!(reply.conflict, Some(Conflict { term: None, index: 4 }));
         let reply = handle(&mut state, append(6, (3, 5), &[6], 0));
-        assert_eq!(
-            reply.conflict,
-            Some(Conflict {
-                term: Some(4),
-                index: 2
-            })
-        );
+        assert_eq!(reply.conflict, Some(Conflict { term: Some(4), index: 2 }));
         assert_eq!(terms(&state), [1, 4, 4]);
     }
 
@@ -259,19 +228,14 @@ mod tests {
             let mut calls = 0;
             while !matches!(&leader.role, Role::Leader { progress } if progress[1].match_index == 11)
             {
-                let Role::Leader { progress } = &leader.role else {
-                    unreachable!()
-                };
+                let Role::Leader { progress } = &leader.role else { unreachable!() };
                 let args = leader.append_entries_args(progress[1].next_index);
                 let reply = follower.handle_append_entries(args.clone(), at_ms(0));
                 leader.handle_append_entries_reply(1, &args, &reply, at_ms(0));
                 calls += 1;
             }
             assert_eq!(terms(&follower), terms(&leader), "from {log:?}");
-            assert!(
-                calls <= 4,
-                "{calls} calls for {log:?}: one for each term, not for each entry"
-            );
+            assert!(calls <= 4, "{calls} calls for {log:?}: one for each term, not for each entry");
         }
     }
 
@@ -311,11 +275,7 @@ mod tests {
 
     #[test]
     fn entries_that_the_snapshot_covers_are_taken_as_known() {
-        let mut state = Server::new(3)
-            .log(&[1, 1, 1, 1])
-            .term(1)
-            .snapshot_to(3)
-            .build();
+        let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(1).snapshot_to(3).build();
         assert!(handle(&mut state, append(1, (1, 1), &[1, 1, 1, 1], 5)).success);
         assert_eq!((state.log.last_index(), state.commit_index), (5, 5));
     }
@@ -328,26 +288,13 @@ mod tests {
         }
         let long = append(1, (0, 0), &[1, 1, 1], 0);
         let short = append(1, (0, 0), &[1], 0);
-        let yes = AppendEntriesReply {
-            term: 1,
-            success: true,
-            conflict: None,
-        };
+        let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
         state.handle_append_entries_reply(1, &long, &yes, at_ms(0));
         state.handle_append_entries_reply(1, &short, &yes, at_ms(0));
-        let no = Conflict {
-            term: None,
-            index: 1,
-        };
-        let no = AppendEntriesReply {
-            term: 1,
-            success: false,
-            conflict: Some(no),
-        };
+        let no = Conflict { term: None, index: 1 };
+        let no = AppendEntriesReply { term: 1, success: false, conflict: Some(no) };
         state.handle_append_entries_reply(1, &short, &no, at_ms(0));
-        let Role::Leader { progress } = &state.role else {
-            unreachable!()
-        };
+        let Role::Leader { progress } = &state.role else { unreachable!() };
         assert_eq!((progress[1].match_index, progress[1].next_index), (3, 4));
         assert_eq!(state.commit_index, 3);
     }
@@ -356,15 +303,9 @@ mod tests {
     fn replies_to_an_earlier_leadership_do_not_count() {
         let mut state = Server::new(3).log(&[1, 1]).leader_of_term(4).build();
         let old = append(1, (0, 0), &[1, 1], 0);
-        let yes = AppendEntriesReply {
-            term: 1,
-            success: true,
-            conflict: None,
-        };
+        let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
         state.handle_append_entries_reply(1, &old, &yes, at_ms(0));
-        let Role::Leader { progress } = &state.role else {
-            unreachable!()
-        };
+        let Role::Leader { progress } = &state.role else { unreachable!() };
         assert_eq!(progress[1].match_index, 0);
     }
 }

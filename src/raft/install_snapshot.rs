@@ -61,9 +61,7 @@ impl State {
             }
         }
         self.persist();
-        InstallSnapshotReply {
-            term: self.current_term,
-        }
+        InstallSnapshotReply { term: self.current_term }
     }
 
     fn install(&mut self, args: InstallSnapshotArgs) {
@@ -140,10 +138,7 @@ mod tests {
     fn step_1_an_old_leader_installs_nothing() {
         let mut state = Server::new(3).term(5).build();
         let reply = state.handle_install_snapshot(install(4, 9, 4), at_ms(0));
-        assert_eq!(
-            (reply.term, state.log.base_index(), state.leader()),
-            (5, 0, None)
-        );
+        assert_eq!((reply.term, state.log.base_index(), state.leader()), (5, 0, None));
     }
 
     #[test]
@@ -167,14 +162,7 @@ mod tests {
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         state.commit_index = 4;
         let messages = state.take_committed();
-        assert!(matches!(
-            messages[0],
-            ApplyMsg::Snapshot {
-                index: 3,
-                term: 2,
-                ..
-            }
-        ));
+        assert!(matches!(messages[0], ApplyMsg::Snapshot { index: 3, term: 2, .. }));
         assert!(matches!(messages[1], ApplyMsg::Command { index: 4, .. }));
         assert!(!state.has_committed());
     }
@@ -215,9 +203,7 @@ mod tests {
         let args = install(1, 2, 1);
         let reply = InstallSnapshotReply { term: 1 };
         state.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
-        let Role::Leader { progress } = &state.role else {
-            unreachable!()
-        };
+        let Role::Leader { progress } = &state.role else { unreachable!() };
         assert_eq!((progress[1].match_index, progress[1].next_index), (2, 4));
         assert_eq!(state.commit_index, 2);
     }

@@ -12,49 +12,21 @@ impl State {
         if self.current_term == before.term && before.voted_for.is_some() {
             assert_eq!(self.voted_for, before.voted_for, "one vote a term (§5.2)");
         }
-        assert!(
-            self.commit_index >= before.commit_index,
-            "what is committed stays so (§5.4)"
-        );
-        assert!(
-            self.last_applied >= before.last_applied,
-            "nothing is applied twice"
-        );
+        assert!(self.commit_index >= before.commit_index, "what is committed stays so (§5.4)");
+        assert!(self.last_applied >= before.last_applied, "nothing is applied twice");
         assert!(
             log.base_index() <= self.commit_index,
             "snapshots cover only what is committed (§7)"
         );
-        assert!(
-            self.commit_index <= log.last_index(),
-            "what is committed is there"
-        );
-        assert!(
-            self.last_applied <= self.commit_index,
-            "only what is committed is applied"
-        );
-        assert!(
-            log.last_term() <= self.current_term,
-            "entries come from past and present terms"
-        );
-        assert!(
-            self.is_persisted(),
-            "Figure 2: saved before responding to RPCs"
-        );
+        assert!(self.commit_index <= log.last_index(), "what is committed is there");
+        assert!(self.last_applied <= self.commit_index, "only what is committed is applied");
+        assert!(log.last_term() <= self.current_term, "entries come from past and present terms");
+        assert!(self.is_persisted(), "Figure 2: saved before responding to RPCs");
         if let Role::Leader { progress } = &self.role {
             assert_eq!(self.voted_for, Some(self.me), "a leader voted for itself");
-            for (_, p) in progress
-                .iter()
-                .enumerate()
-                .filter(|(peer, _)| *peer != self.me)
-            {
-                assert!(
-                    p.match_index < p.next_index,
-                    "what matches isn't sent again"
-                );
-                assert!(
-                    p.match_index <= log.last_index(),
-                    "nobody matches what isn't there"
-                );
+            for (_, p) in progress.iter().enumerate().filter(|(peer, _)| *peer != self.me) {
+                assert!(p.match_index < p.next_index, "what matches isn't sent again");
+                assert!(p.match_index <= log.last_index(), "nobody matches what isn't there");
             }
         }
     }

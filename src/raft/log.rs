@@ -44,9 +44,7 @@ impl Log {
 
     /// The term of the last entry.
     pub fn last_term(&self) -> u64 {
-        self.entries
-            .last()
-            .map_or(self.base_term, |entry| entry.term)
+        self.entries.last().map_or(self.base_term, |entry| entry.term)
     }
 
     /// The term of the entry at `index`, unless that is in the snapshot or beyond the end.
@@ -98,8 +96,7 @@ impl Log {
     pub fn truncate_after(&mut self, index: u64) {
         if index < self.last_index() {
             self.touch(index);
-            self.entries
-                .truncate(index.saturating_sub(self.base_index) as usize);
+            self.entries.truncate(index.saturating_sub(self.base_index) as usize);
         }
     }
 
@@ -112,11 +109,7 @@ impl Log {
 
     /// Replaces everything by a snapshot up to `index`.
     pub fn restart_at(&mut self, index: u64, term: u64) {
-        *self = Log {
-            base_index: index,
-            base_term: term,
-            ..Log::default()
-        };
+        *self = Log { base_index: index, base_term: term, ..Log::default() };
     }
 
     /// The index after which the log has changed since the last call, if it has.
@@ -142,10 +135,7 @@ mod tests {
     fn log(terms: &[u64]) -> Log {
         let mut log = Log::default();
         for &term in terms {
-            log.append(Entry {
-                term,
-                command: Command::default(),
-            });
+            log.append(Entry { term, command: Command::default() });
         }
         log
     }
@@ -153,10 +143,7 @@ mod tests {
     #[test]
     fn an_empty_log_ends_at_index_0_with_term_0() {
         let log = Log::default();
-        assert_eq!(
-            (log.last_index(), log.last_term(), log.term_at(0)),
-            (0, 0, Some(0))
-        );
+        assert_eq!((log.last_index(), log.last_term(), log.term_at(0)), (0, 0, Some(0)));
         assert_eq!(log.term_at(1), None);
     }
 
@@ -164,32 +151,20 @@ mod tests {
     fn what_the_snapshot_covers_keeps_its_last_term() {
         let mut log = log(&[1, 1, 2, 3]);
         log.compact_to(3, 2);
-        assert_eq!(
-            (log.base_index(), log.last_index(), log.last_term()),
-            (3, 4, 3)
-        );
-        assert_eq!(
-            [log.term_at(2), log.term_at(3), log.term_at(4)],
-            [None, Some(2), Some(3)]
-        );
+        assert_eq!((log.base_index(), log.last_index(), log.last_term()), (3, 4, 3));
+        assert_eq!([log.term_at(2), log.term_at(3), log.term_at(4)], [None, Some(2), Some(3)]);
         assert_eq!(log.after(3).len(), 1);
         log.compact_to(4, 3);
         assert_eq!((log.last_index(), log.last_term()), (4, 3));
         log.restart_at(9, 5);
-        assert_eq!(
-            (log.last_index(), log.last_term(), log.after(0).len()),
-            (9, 5, 0)
-        );
+        assert_eq!((log.last_index(), log.last_term(), log.after(0).len()), (9, 5, 0));
     }
 
     #[test]
     fn runs_of_a_term_are_found_from_both_ends() {
         let log = log(&[1, 1, 4, 4, 4, 6]);
         assert_eq!([5, 3, 2, 6].map(|i| log.first_of_term(i)), [3, 3, 1, 6]);
-        assert_eq!(
-            [1, 4, 6].map(|t| log.last_of_term(t)),
-            [Some(2), Some(5), Some(6)]
-        );
+        assert_eq!([1, 4, 6].map(|t| log.last_of_term(t)), [Some(2), Some(5), Some(6)]);
         assert_eq!([2, 5, 7].map(|t| log.last_of_term(t)), [None, None, None]);
     }
 
@@ -199,10 +174,7 @@ mod tests {
         assert_eq!(log.take_unsaved(), Some(0));
         assert_eq!(log.take_unsaved(), None);
         log.truncate_after(1);
-        log.append(Entry {
-            term: 3,
-            command: Command::default(),
-        });
+        log.append(Entry { term: 3, command: Command::default() });
         assert_eq!(log.take_unsaved(), Some(1));
         log.truncate_after(7);
         assert!(!log.is_unsaved(), "nothing was there to drop");

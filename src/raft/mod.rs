@@ -75,10 +75,7 @@ impl Raft {
         let (kill, killed) = channel::bounded(0);
         let threads = shared.run(peers, apply_ch, &killed);
         let service = Raft::service(&shared);
-        let running = Mutex::new(Some(Running {
-            _killed: kill,
-            threads,
-        }));
+        let running = Mutex::new(Some(Running { _killed: kill, threads }));
         (Arc::new(Raft { shared, running }), vec![service])
     }
 

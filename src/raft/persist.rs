@@ -25,15 +25,9 @@ pub struct Saved {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {
     /// A new term, or a vote in the current one.
-    Vote {
-        current_term: u64,
-        voted_for: Option<usize>,
-    },
+    Vote { current_term: u64, voted_for: Option<usize> },
     /// The log after `prev_log_index` is now this.
-    Entries {
-        prev_log_index: u64,
-        entries: Vec<Entry>,
-    },
+    Entries { prev_log_index: u64, entries: Vec<Entry> },
 }
 
 /// Where the persistent state is saved.
@@ -45,10 +39,7 @@ pub struct Disk {
 impl Disk {
     /// A disk that holds `saved`.
     pub fn new(persister: Persister, saved: &Saved) -> Disk {
-        Disk {
-            persister,
-            saved_vote: (saved.current_term, saved.voted_for),
-        }
+        Disk { persister, saved_vote: (saved.current_term, saved.voted_for) }
     }
 
     /// Where it is.
@@ -68,16 +59,10 @@ pub fn restore(persister: &Persister) -> Saved {
     let mut saved: Saved = persister.raft_state().unwrap_or_default();
     for record in persister.records() {
         match record {
-            Record::Vote {
-                current_term,
-                voted_for,
-            } => {
+            Record::Vote { current_term, voted_for } => {
                 (saved.current_term, saved.voted_for) = (current_term, voted_for);
             }
-            Record::Entries {
-                prev_log_index,
-                entries,
-            } => {
+            Record::Entries { prev_log_index, entries } => {
                 saved.log.truncate_after(prev_log_index);
                 for entry in entries {
                     saved.log.append(entry);
@@ -96,18 +81,12 @@ impl State {
         let vote = (self.current_term, self.voted_for);
         if self.disk.saved_vote != vote {
             let (current_term, voted_for) = vote;
-            self.disk.persister.append(&Record::Vote {
-                current_term,
-                voted_for,
-            });
+            self.disk.persister.append(&Record::Vote { current_term, voted_for });
             self.disk.saved_vote = vote;
         }
         if let Some(prev_log_index) = self.log.take_unsaved() {
             let entries = self.log.after(prev_log_index).to_vec();
-            self.disk.persister.append(&Record::Entries {
-                prev_log_index,
-                entries,
-            });
+            self.disk.persister.append(&Record::Entries { prev_log_index, entries });
         }
     }
 
@@ -116,11 +95,7 @@ impl State {
     pub fn persist_with_snapshot(&mut self, snapshot: Snapshot) {
         let (current_term, voted_for) = (self.current_term, self.voted_for);
         self.log.take_unsaved();
-        let saved = Saved {
-            current_term,
-            voted_for,
-            log: self.log.clone(),
-        };
+        let saved = Saved { current_term, voted_for, log: self.log.clone() };
         self.disk.persister.save(&saved, snapshot);
         self.disk.saved_vote = (current_term, voted_for);
     }

@@ -50,19 +50,14 @@ impl State {
         let current = args.term == self.current_term;
         // 2. "If votedFor is null or candidateId, and candidate's log is at least as up-to-date as receiver's log,
         //    grant vote (§5.2, §5.4)".
-        let free = self
-            .voted_for
-            .is_none_or(|candidate| candidate == args.candidate_id);
+        let free = self.voted_for.is_none_or(|candidate| candidate == args.candidate_id);
         let vote_granted = current && free && self.is_up_to_date(args);
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
         }
         self.persist();
-        RequestVoteReply {
-            term: self.current_term,
-            vote_granted,
-        }
+        RequestVoteReply { term: self.current_term, vote_granted }
     }
 
     /// §5.4.1: "If the logs have last entries with different terms, then the log with the later term is more
@@ -103,12 +98,7 @@ mod tests {
     use super::*;
 
     fn ask(term: u64, candidate_id: usize, last: (u64, u64)) -> RequestVoteArgs {
-        RequestVoteArgs {
-            term,
-            candidate_id,
-            last_log_term: last.0,
-            last_log_index: last.1,
-        }
+        RequestVoteArgs { term, candidate_id, last_log_term: last.0, last_log_index: last.1 }
     }
 
     fn granted(state: &mut State, args: RequestVoteArgs) -> bool {
@@ -119,13 +109,7 @@ mod tests {
     fn step_1_an_old_term_is_refused_and_told_the_new_one() {
         let mut state = Server::new(3).term(5).build();
         let reply = state.handle_request_vote(&ask(4, 1, (9, 9)), at_ms(0));
-        assert_eq!(
-            reply,
-            RequestVoteReply {
-                term: 5,
-                vote_granted: false
-            }
-        );
+        assert_eq!(reply, RequestVoteReply { term: 5, vote_granted: false });
     }
 
     /// §5.2: "Each server will vote for at most one candidate in a given term, on a first-come-first-served
@@ -135,14 +119,8 @@ mod tests {
         let mut state = Server::new(3).build();
         assert!(granted(&mut state, ask(1, 1, (0, 0))));
         assert!(!granted(&mut state, ask(1, 2, (0, 0))));
-        assert!(
-            granted(&mut state, ask(1, 1, (0, 0))),
-            "the reply may have been lost"
-        );
-        assert!(
-            granted(&mut state, ask(2, 2, (0, 0))),
-            "a new term, a new vote"
-        );
+        assert!(granted(&mut state, ask(1, 1, (0, 0))), "the reply may have been lost");
+        assert!(granted(&mut state, ask(2, 2, (0, 0))), "a new term, a new vote");
         assert!(state.is_persisted());
     }
 
@@ -178,10 +156,7 @@ mod tests {
         let mut state = Server::new(5).build();
         state.become_candidate(at_ms(0));
         let args = state.request_vote_args();
-        let yes = RequestVoteReply {
-            term: 1,
-            vote_granted: true,
-        };
+        let yes = RequestVoteReply { term: 1, vote_granted: true };
         state.handle_request_vote_reply(1, &args, &yes, at_ms(1));
         state.handle_request_vote_reply(1, &args, &yes, at_ms(2));
         assert!(!state.is_leader(), "one server's vote counts once");
@@ -195,10 +170,7 @@ mod tests {
         state.become_candidate(at_ms(0));
         let old = state.request_vote_args();
         state.become_candidate(at_ms(1));
-        let yes = RequestVoteReply {
-            term: 1,
-            vote_granted: true,
-        };
+        let yes = RequestVoteReply { term: 1, vote_granted: true };
         state.handle_request_vote_reply(1, &old, &yes, at_ms(2));
         assert!(!state.is_leader());
     }
@@ -208,10 +180,7 @@ mod tests {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
         let args = state.request_vote_args();
-        let no = RequestVoteReply {
-            term: 3,
-            vote_granted: false,
-        };
+        let no = RequestVoteReply { term: 3, vote_granted: false };
         state.handle_request_vote_reply(1, &args, &no, at_ms(1));
         assert_eq!((state.current_term, state.voted_for), (3, None));
         assert_eq!(state.role, Role::Follower { leader: None });

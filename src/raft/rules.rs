@@ -57,22 +57,14 @@ impl State {
         if let Some(snapshot) = self.snapshot_to_apply.take() {
             let (index, term) = (self.log.base_index(), self.log.base_term());
             self.last_applied = index;
-            messages.push(ApplyMsg::Snapshot {
-                index,
-                term,
-                snapshot,
-            });
+            messages.push(ApplyMsg::Snapshot { index, term, snapshot });
         }
         while self.last_applied < self.commit_index {
             let index = self.last_applied + 1;
             let Some(Entry { term, command }) = self.log.get(index).cloned() else {
                 break;
             };
-            messages.push(ApplyMsg::Command {
-                index,
-                term,
-                command,
-            });
+            messages.push(ApplyMsg::Command { index, term, command });
             self.last_applied = index;
         }
         messages
@@ -117,10 +109,7 @@ impl State {
         self.voted_for = Some(self.me);
         log::debug!("stands for election in term {}", self.current_term);
         let ourselves = BTreeSet::from([self.me]);
-        self.role = Role::Candidate {
-            votes: ourselves.clone(),
-            answered: ourselves,
-        };
+        self.role = Role::Candidate { votes: ourselves.clone(), answered: ourselves };
         self.sent = vec![Sent::default(); self.servers];
         self.reset_election_timer(now);
         self.persist();
@@ -143,13 +132,8 @@ impl State {
     /// yet, so [`State::next_message`] has one for each.
     fn become_leader(&mut self) {
         log::debug!("leads term {}", self.current_term);
-        let progress = Progress {
-            next_index: self.log.last_index() + 1,
-            match_index: 0,
-        };
-        self.role = Role::Leader {
-            progress: vec![progress; self.servers],
-        };
+        let progress = Progress { next_index: self.log.last_index() + 1, match_index: 0 };
+        self.role = Role::Leader { progress: vec![progress; self.servers] };
         self.sent = vec![Sent::default(); self.servers];
     }
 
@@ -160,9 +144,7 @@ impl State {
             return Err(Refused::Stopped);
         }
         if !self.is_leader() {
-            return Err(Refused::NotLeader {
-                leader: self.leader(),
-            });
+            return Err(Refused::NotLeader { leader: self.leader() });
         }
         let term = self.current_term;
         let index = self.log.append(Entry { term, command });
@@ -207,10 +189,7 @@ impl State {
                 return Next::WaitUntil(at + pause);
             }
         }
-        self.sent[peer] = Sent {
-            at: Some(now),
-            unanswered: false,
-        };
+        self.sent[peer] = Sent { at: Some(now), unanswered: false };
         Next::Send(match &self.role {
             Role::Leader { progress } => self.replicate(progress[peer].next_index),
             _ => Message::RequestVote(self.request_vote_args()),
@@ -240,27 +219,11 @@ mod tests {
 
     #[test]
     fn a_quorum_is_more_than_half_for_every_size() {
-        let expected = [
-            (1, 1),
-            (2, 2),
-            (3, 2),
-            (4, 3),
-            (5, 3),
-            (6, 4),
-            (7, 4),
-            (8, 5),
-            (9, 5),
-        ];
+        let expected = [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4), (8, 5), (9, 5)];
         for (servers, majority) in expected {
             assert_eq!(quorum(servers), majority, "{servers} servers");
-            assert!(
-                2 * majority > servers,
-                "two majorities of {servers} share a server"
-            );
-            assert!(
-                servers - majority < majority,
-                "{servers} servers go on without a minority"
-            );
+            assert!(2 * majority > servers, "two majorities of {servers} share a server");
+            assert!(servers - majority < majority, "{servers} servers go on without a minority");
         }
     }
 
@@ -271,14 +234,8 @@ mod tests {
             state.start(Command::default()).unwrap();
             for acknowledged in 1..servers {
                 let before = state.commit_index;
-                assert_eq!(
-                    before == 1,
-                    acknowledged >= quorum(servers),
-                    "{servers} servers"
-                );
-                let Role::Leader { progress } = &mut state.role else {
-                    unreachable!()
-                };
+                assert_eq!(before == 1, acknowledged >= quorum(servers), "{servers} servers");
+                let Role::Leader { progress } = &mut state.role else { unreachable!() };
                 progress[acknowledged].match_index = 1;
                 state.advance_commit_index();
             }
@@ -290,22 +247,15 @@ mod tests {
     #[test]
     fn old_terms_are_not_committed_by_counting() {
         let mut state = Server::new(3).log(&[1, 2]).leader_of_term(4).build();
-        let Role::Leader { progress } = &mut state.role else {
-            unreachable!()
-        };
+        let Role::Leader { progress } = &mut state.role else { unreachable!() };
         progress[1].match_index = 2;
         state.advance_commit_index();
         assert_eq!(state.commit_index, 0);
         state.start(Command::default()).unwrap();
-        let Role::Leader { progress } = &mut state.role else {
-            unreachable!()
-        };
+        let Role::Leader { progress } = &mut state.role else { unreachable!() };
         progress[1].match_index = 3;
         state.advance_commit_index();
-        assert_eq!(
-            state.commit_index, 3,
-            "and then everything before it is committed with it"
-        );
+        assert_eq!(state.commit_index, 3, "and then everything before it is committed with it");
     }
 
     /// §5.1: "If a candidate or leader discovers that its term is out of date, it immediately reverts to
@@ -355,14 +305,8 @@ mod tests {
     #[test]
     fn a_leader_speaks_at_once_and_then_every_heartbeat() {
         let mut state = Server::new(3).leader_of_term(1).build();
-        assert!(matches!(
-            state.next_message(1, at_ms(0)),
-            Next::Send(Message::AppendEntries(_))
-        ));
-        assert_eq!(
-            state.next_message(1, at_ms(10)),
-            Next::WaitUntil(at_ms(100))
-        );
+        assert!(matches!(state.next_message(1, at_ms(0)), Next::Send(Message::AppendEntries(_))));
+        assert_eq!(state.next_message(1, at_ms(10)), Next::WaitUntil(at_ms(100)));
         state.start(Command::default()).unwrap();
         let Next::Send(Message::AppendEntries(args)) = state.next_message(1, at_ms(20)) else {
             panic!("a command is replicated at once")
@@ -370,10 +314,7 @@ mod tests {
         assert_eq!(args.entries.len(), 1);
         state.no_reply(1);
         assert_eq!(state.next_message(1, at_ms(30)), Next::WaitUntil(at_ms(50)));
-        assert!(
-            matches!(state.next_message(1, at_ms(50)), Next::Send(_)),
-            "§5.5: retried"
-        );
+        assert!(matches!(state.next_message(1, at_ms(50)), Next::Send(_)), "§5.5: retried");
     }
 
     #[test]

@@ -16,13 +16,7 @@ pub fn at_ms(ms: u64) -> Instant {
 /// Entries of these terms.
 pub fn entries(terms: &[u64]) -> Vec<Entry> {
     let command = Command::default();
-    terms
-        .iter()
-        .map(|&term| Entry {
-            term,
-            command: command.clone(),
-        })
-        .collect()
+    terms.iter().map(|&term| Entry { term, command: command.clone() }).collect()
 }
 
 /// Builds the state of server 0.
@@ -31,13 +25,7 @@ pub struct Server(State);
 impl Server {
     /// Of so many servers, new.
     pub fn new(servers: usize) -> Server {
-        Server(State::new(
-            0,
-            servers,
-            Persister::new(),
-            Options::default(),
-            at_ms(0),
-        ))
+        Server(State::new(0, servers, Persister::new(), Options::default(), at_ms(0)))
     }
 
     /// With a log of entries of these terms.
@@ -61,12 +49,8 @@ impl Server {
         self.0.become_candidate(at_ms(0));
         for peer in 1..self.0.servers {
             let args = self.0.request_vote_args();
-            let yes = super::request_vote::RequestVoteReply {
-                term,
-                vote_granted: true,
-            };
-            self.0
-                .handle_request_vote_reply(peer, &args, &yes, at_ms(0));
+            let yes = super::request_vote::RequestVoteReply { term, vote_granted: true };
+            self.0.handle_request_vote_reply(peer, &args, &yes, at_ms(0));
         }
         self
     }
@@ -88,13 +72,7 @@ impl Server {
     /// The same server after a crash.
     pub fn restarted(before: &State) -> State {
         let persister = before.disk.persister().succeed();
-        State::new(
-            before.me,
-            before.servers,
-            persister,
-            Options::default(),
-            at_ms(0),
-        )
+        State::new(before.me, before.servers, persister, Options::default(), at_ms(0))
     }
 }
 
@@ -118,10 +96,7 @@ fn saving_costs_what_has_changed() {
     for _ in 0..100 {
         state.start(Command::from(vec![0; 100])).unwrap();
     }
-    let (before, records) = (
-        size(&state),
-        state.disk.persister().records::<Record>().len(),
-    );
+    let (before, records) = (size(&state), state.disk.persister().records::<Record>().len());
     assert_eq!(records, 101, "a vote, and a record for each start");
     state.start(Command::from(vec![0; 100])).unwrap();
     assert!(size(&state) - before < 120, "one entry, not the whole log");

@@ -33,22 +33,13 @@ impl Shared {
     /// A server that nothing runs yet.
     pub fn new(state: State) -> Shared {
         let (ticker, peers, applier) = (Condvar::new(), Condvar::new(), Condvar::new());
-        Shared {
-            state: Mutex::new(state),
-            ticker,
-            peers,
-            applier,
-        }
+        Shared { state: Mutex::new(state), ticker, peers, applier }
     }
 
     /// Takes Raft's lock.
     pub fn lock(&self) -> Guard<'_> {
         let state = self.state.lock();
-        Guard {
-            shared: self,
-            before: Seen::of(&state),
-            state,
-        }
+        Guard { shared: self, before: Seen::of(&state), state }
     }
 
     /// Starts the threads. They end when `killed` is disconnected and [`State::killed`] is set.
@@ -67,11 +58,7 @@ impl Shared {
                 move || shared.ticker()
             }),
         ];
-        for (peer, end) in peers
-            .into_iter()
-            .enumerate()
-            .filter(|(peer, _)| *peer != me)
-        {
+        for (peer, end) in peers.into_iter().enumerate().filter(|(peer, _)| *peer != me) {
             let (shared, stop) = (self.clone(), killed.clone());
             let name = format!("peer {peer}");
             threads.push(start(&name, move || shared.peer(peer, &end, &stop)));
@@ -102,11 +89,7 @@ impl Shared {
                 Next::Send(message) => {
                     let timeout = state.options.call_timeout;
                     drop(state);
-                    let call = Call {
-                        end,
-                        timeout,
-                        killed,
-                    };
+                    let call = Call { end, timeout, killed };
                     self.exchange(peer, message, &call);
                     state = self.lock();
                 }
@@ -167,10 +150,7 @@ impl Shared {
 }
 
 fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    Builder::new()
-        .name(name)
-        .spawn(body)
-        .expect("the system refuses another thread")
+    Builder::new().name(name).spawn(body).expect("the system refuses another thread")
 }
 
 /// A call to one server that ends early if ours is killed.

@@ -41,10 +41,7 @@ pub(super) struct Waiter {
 
 impl Waiter {
     pub fn new(here: &Here) -> Arc<Waiter> {
-        Arc::new(Waiter {
-            id: here.task_id(),
-            taken: AtomicBool::new(false),
-        })
+        Arc::new(Waiter { id: here.task_id(), taken: AtomicBool::new(false) })
     }
 
     fn is_free(&self) -> bool {
@@ -84,11 +81,7 @@ impl<T> Queue<T> {
 
     pub fn len(&self) -> usize {
         // What a sender holds out is still the sender's.
-        if self.capacity == Some(0) {
-            0
-        } else {
-            self.state.lock().messages.len()
-        }
+        if self.capacity == Some(0) { 0 } else { self.state.lock().messages.len() }
     }
 
     #[track_caller]
@@ -177,11 +170,7 @@ impl<T> Queue<T> {
             None => true,
             Some(0) if will_wait => state.messages.is_empty(),
             Some(0) => {
-                let free = state
-                    .waiting
-                    .iter()
-                    .filter(|waiter| waiter.is_free())
-                    .count();
+                let free = state.waiting.iter().filter(|waiter| waiter.is_free()).count();
                 free > state.messages.len()
             }
             Some(capacity) => state.messages.len() < capacity,
@@ -198,13 +187,8 @@ impl<T> Queue<T> {
         }
         let number = state.next;
         state.next += 1;
-        let handed_to = (self.capacity == Some(0) && !will_wait).then(|| {
-            state
-                .waiting
-                .iter()
-                .find(|waiter| waiter.is_free())
-                .cloned()
-        });
+        let handed_to = (self.capacity == Some(0) && !will_wait)
+            .then(|| state.waiting.iter().find(|waiter| waiter.is_free()).cloned());
         match handed_to.flatten() {
             Some(waiter) => {
                 waiter.taken.store(true, Ordering::Relaxed);
@@ -256,11 +240,7 @@ impl<T> Queue<T> {
         let mut state = self.state.lock();
         let Some((_, message)) = state.messages.pop_front() else {
             let gone = state.senders == 0;
-            return Err(if gone {
-                TryRecvError::Disconnected
-            } else {
-                TryRecvError::Empty
-            });
+            return Err(if gone { TryRecvError::Disconnected } else { TryRecvError::Empty });
         };
         drop(state);
         if self.capacity.is_some() {

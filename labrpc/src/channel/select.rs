@@ -223,10 +223,7 @@ pub struct RecvArm<'a, R: Receive + ?Sized> {
 
 impl<'a, R: Receive + ?Sized> RecvArm<'a, R> {
     pub fn new(from: &'a R) -> Self {
-        RecvArm {
-            from,
-            got: RefCell::new(None),
-        }
+        RecvArm { from, got: RefCell::new(None) }
     }
 
     pub fn take(&self) -> Option<R::Output> {
@@ -254,11 +251,7 @@ pub struct SendArm<'a, T> {
 
 impl<'a, T> SendArm<'a, T> {
     pub fn new(to: &'a Sender<T>, message: T) -> Self {
-        SendArm {
-            to,
-            message: RefCell::new(Some(message)),
-            sent: RefCell::new(None),
-        }
+        SendArm { to, message: RefCell::new(Some(message)), sent: RefCell::new(None) }
     }
 
     pub fn take(&self) -> Option<Result<(), SendError<T>>> {
@@ -283,9 +276,9 @@ impl<T> Arm for SendArm<'_, T> {
         };
         let sent = match (&self.to.0, ripe.0) {
             (Sending::Real(sender), Some(operation)) => operation.send(sender, message),
-            (Sending::Simulated(queue), None) => queue
-                .deliver(message)
-                .map_err(|error| SendError(error.into_inner())),
+            (Sending::Simulated(queue), None) => {
+                queue.deliver(message).map_err(|error| SendError(error.into_inner()))
+            }
             _ => wrong_world(),
         };
         *self.sent.borrow_mut() = Some(sent);
@@ -305,11 +298,8 @@ pub enum Mode {
 #[track_caller]
 pub fn choose(arms: &[&dyn Arm], mode: Mode) {
     let simulated = run::in_simulation();
-    let registry = if simulated {
-        Registry::Simulated(Vec::new())
-    } else {
-        Registry::Real(Select::new())
-    };
+    let registry =
+        if simulated { Registry::Simulated(Vec::new()) } else { Registry::Real(Select::new()) };
     let mut registrar = Registrar(registry);
     for arm in arms {
         arm.register(&mut registrar);

@@ -139,19 +139,12 @@ struct Worker {
 }
 
 impl Threads {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "real mode: these threads really wait"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "real mode: these threads really wait")]
     fn new() -> Threads {
         let (later, sooner) = (Mutex::default(), Condvar::new());
         Threads {
             world: run::here().map(|here| here.world.clone()),
-            post: Arc::new(Post {
-                clock: WallClock::start(),
-                later,
-                sooner,
-            }),
+            post: Arc::new(Post { clock: WallClock::start(), later, sooner }),
             jobs: cb::unbounded(),
             idle: AtomicUsize::new(0),
             workers: Mutex::default(),
@@ -169,11 +162,7 @@ impl Threads {
         if later.over {
             return;
         }
-        let letter = Letter {
-            at: self.post.clock.elapsed() + delay,
-            number: later.next,
-            job,
-        };
+        let letter = Letter { at: self.post.clock.elapsed() + delay, number: later.next, job };
         later.next += 1;
         later.heap.push(Reverse(letter));
         if later.postman.is_none() {
@@ -191,20 +180,14 @@ impl Threads {
     fn here(&self, group: &str, name: &str) -> Option<Arc<Here>> {
         let world = self.world.clone()?;
         let group = Group::of_world(group, &world);
-        Some(Arc::new(Here {
-            world,
-            group,
-            name: name.into(),
-            task: None,
-        }))
+        Some(Arc::new(Here { world, group, name: name.into(), task: None }))
     }
 
     /// Gives the job to a worker that waits, else to a new one: a handler that hangs delays nobody.
     fn handle(self: &Arc<Self>, group: &Group, method: &'static str, job: Job) {
         let work = Some((group.clone(), method, job));
-        let claim = self
-            .idle
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        let claim =
+            self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
         if claim.is_err() {
             self.add_worker();
         }
@@ -251,9 +234,7 @@ impl Threads {
         for worker in ended {
             let _ = worker.handle.join();
         }
-        left.iter()
-            .map(|worker| worker.at.lock().clone().unwrap_or("a worker".into()))
-            .collect()
+        left.iter().map(|worker| worker.at.lock().clone().unwrap_or("a worker".into())).collect()
     }
 }
 
@@ -303,12 +284,7 @@ impl Drop for Threads {
 fn run_handler(world: Option<&Arc<World>>, group: Group, method: &str, job: Job) {
     let here = world.map(|world| {
         let (world, name) = (world.clone(), method.into());
-        Arc::new(Here {
-            world,
-            group,
-            name,
-            task: None,
-        })
+        Arc::new(Here { world, group, name, task: None })
     });
     set_here(here.clone());
     let result = panic::catch_unwind(AssertUnwindSafe(job));
@@ -318,10 +294,7 @@ fn run_handler(world: Option<&Arc<World>>, group: Group, method: &str, job: Job)
     set_here(None);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "real mode: these threads are the system's"
-)]
+#[expect(clippy::disallowed_methods, reason = "real mode: these threads are the system's")]
 fn start(name: &str, life: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(life);
     thread.expect("the system refuses another thread")

@@ -24,10 +24,7 @@ impl Baton {
     }
 
     /// Waits until the baton is passed to this, the calling thread.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where simulated threads stop"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where simulated threads stop")]
     pub fn wait(&self) {
         self.thread.get_or_init(std::thread::current);
         while !self.passed.swap(false, Ordering::Acquire) {

@@ -48,19 +48,14 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// Threads that have waited long for a lock are often the cause of what a test complains of.
 pub(crate) fn long_waits(waits: &[Waiting], now: Duration) -> String {
-    let long = waits
-        .iter()
-        .filter(|w| w.holder.is_some() && now.saturating_sub(w.since) >= LONG);
+    let long = waits.iter().filter(|w| w.holder.is_some() && now.saturating_sub(w.since) >= LONG);
     let mut text = String::new();
     for wait in long {
         if text.is_empty() {
             text.push_str("\n  meanwhile:");
         }
         let _ = write!(text, "\n  {wait}");
-        if let Some(holder) = waits
-            .iter()
-            .find(|w| Some(&w.thread) == wait.holder.as_ref())
-        {
+        if let Some(holder) = waits.iter().find(|w| Some(&w.thread) == wait.holder.as_ref()) {
             let _ = write!(text, "\n  {holder}");
         }
     }

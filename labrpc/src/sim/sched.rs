@@ -51,11 +51,7 @@ impl Wait {
     }
 
     pub fn at(what: &'static str, place: &'static Location<'static>) -> Wait {
-        Wait {
-            what,
-            place,
-            lock: None,
-        }
+        Wait { what, place, lock: None }
     }
 
     /// A wait for the lock at this address.
@@ -65,11 +61,7 @@ impl Wait {
     }
 
     pub fn lock_at(address: usize, place: &'static Location<'static>) -> Wait {
-        Wait {
-            what: "lock",
-            place,
-            lock: Some(address),
-        }
+        Wait { what: "lock", place, lock: Some(address) }
     }
 }
 
@@ -86,11 +78,7 @@ pub(crate) struct Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_secs_f64();
-        write!(
-            f,
-            "{} waits since {since:.6} s: {} at {}",
-            self.thread, self.what, self.place
-        )?;
+        write!(f, "{} waits since {since:.6} s: {} at {}", self.thread, self.what, self.place)?;
         match &self.holder {
             Some(holder) => write!(f, ", held by {holder}"),
             None => Ok(()),
@@ -318,15 +306,12 @@ impl Here {
 
     /// Whether the current task is being unwound by the run; its destructors must not wait for others for ever.
     pub fn is_crashed(&self) -> bool {
-        self.task
-            .as_ref()
-            .is_some_and(|task| task.crashed.load(Ordering::Relaxed))
+        self.task.as_ref().is_some_and(|task| task.crashed.load(Ordering::Relaxed))
     }
 
     /// One of `n`, as the seed says.
     pub fn choose(&self, n: usize) -> usize {
-        self.sched()
-            .map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
+        self.sched().map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
     }
 
     pub fn task_id(&self) -> u64 {
@@ -341,11 +326,7 @@ impl Core {
             return;
         };
         slot.parks += 1;
-        slot.parked = Some(Parked {
-            keys: keys.to_vec(),
-            wait,
-            since,
-        });
+        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since });
         let park = slot.parks;
         for key in keys {
             self.waiters.entry(*key).or_default().push(id);
@@ -360,11 +341,7 @@ impl Core {
             return;
         }
         let seq = self.fresh_id();
-        self.timers.push(Timer {
-            at: at.max(self.now),
-            seq,
-            what,
-        });
+        self.timers.push(Timer { at: at.max(self.now), seq, what });
     }
 
     fn fresh_id(&mut self) -> u64 {
@@ -411,9 +388,7 @@ impl Core {
     }
 
     fn is_current(&self, task: u64, park: u64) -> bool {
-        self.tasks
-            .get(&task)
-            .is_some_and(|slot| slot.parked.is_some() && slot.parks == park)
+        self.tasks.get(&task).is_some_and(|slot| slot.parked.is_some() && slot.parks == park)
     }
 
     /// When the next timer that still means something is due.
@@ -437,26 +412,18 @@ impl Core {
     }
 
     fn waits(&self) -> Vec<Waiting> {
-        self.tasks
-            .values()
-            .filter_map(|slot| self.waiting(slot))
-            .collect()
+        self.tasks.values().filter_map(|slot| self.waiting(slot)).collect()
     }
 
     fn waiting(&self, slot: &Slot) -> Option<Waiting> {
         let parked = slot.parked.as_ref()?;
-        let holder = parked
-            .wait
-            .lock
-            .and_then(|address| self.holders.get(&address));
+        let holder = parked.wait.lock.and_then(|address| self.holders.get(&address));
         Some(Waiting {
             thread: slot.title.clone(),
             what: parked.wait.what,
             place: parked.wait.place,
             since: parked.since,
-            holder: holder
-                .and_then(|id| self.tasks.get(id))
-                .map(|slot| slot.title.clone()),
+            holder: holder.and_then(|id| self.tasks.get(id)).map(|slot| slot.title.clone()),
         })
     }
 
@@ -482,12 +449,8 @@ impl Core {
     }
 
     fn crash(&mut self, which: impl Fn(&Slot) -> bool) {
-        let ids: Vec<u64> = self
-            .tasks
-            .iter()
-            .filter(|(_, slot)| which(slot))
-            .map(|(id, _)| *id)
-            .collect();
+        let ids: Vec<u64> =
+            self.tasks.iter().filter(|(_, slot)| which(slot)).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(slot) = self.tasks.get(&id) else {
                 continue;
@@ -504,10 +467,7 @@ impl Core {
         self.stuck += 1;
         let ids: Vec<u64> = self.tasks.keys().copied().collect();
         for id in ids {
-            let lock = self.tasks[&id]
-                .parked
-                .as_ref()
-                .is_some_and(|p| p.wait.lock.is_some());
+            let lock = self.tasks[&id].parked.as_ref().is_some_and(|p| p.wait.lock.is_some());
             if !lock {
                 self.wake(id, true);
             }
@@ -562,10 +522,7 @@ impl Sched {
     }
 
     pub fn fingerprint(&self) -> (u64, u64) {
-        (
-            self.core.lock().fingerprint,
-            self.steps.load(Ordering::Relaxed),
-        )
+        (self.core.lock().fingerprint, self.steps.load(Ordering::Relaxed))
     }
 
     pub fn waits(&self) -> Vec<Waiting> {
@@ -586,11 +543,7 @@ impl Sched {
             return;
         };
         let len = list.len();
-        let which = if len == 1 {
-            0
-        } else {
-            core.rng.random_range(0..len)
-        };
+        let which = if len == 1 { 0 } else { core.rng.random_range(0..len) };
         let id = core.waiters[&key][which];
         core.wake(id, false);
     }
@@ -616,11 +569,7 @@ impl Sched {
     /// The titles of the tasks of `group`.
     pub fn alive_in(&self, group: u64) -> Vec<String> {
         let core = self.core.lock();
-        core.tasks
-            .values()
-            .filter(|s| s.group == group)
-            .map(|s| s.title.clone())
-            .collect()
+        core.tasks.values().filter(|s| s.group == group).map(|s| s.title.clone()).collect()
     }
 
     pub fn is_alive(&self, task: u64) -> bool {
@@ -633,13 +582,7 @@ impl Sched {
 
     /// Makes a task. A named one gets a fresh OS thread; the others share a pool (and so thread-locals).
     pub fn spawn(&self, world: &Arc<World>, group: &Group, name: Option<&str>, body: Job) -> u64 {
-        self.spawn_as(
-            world,
-            group,
-            name.unwrap_or("unnamed"),
-            name.is_none(),
-            body,
-        )
+        self.spawn_as(world, group, name.unwrap_or("unnamed"), name.is_none(), body)
     }
 
     /// As [`spawn`](Sched::spawn), on a pooled thread under a name for reports.
@@ -675,16 +618,7 @@ impl Sched {
             task: Some(task.clone()),
         });
         let title = here.title();
-        core.tasks.insert(
-            id,
-            Slot {
-                task,
-                title,
-                group: group.id(),
-                parked: None,
-                parks: 0,
-            },
-        );
+        core.tasks.insert(id, Slot { task, title, group: group.id(), parked: None, parks: 0 });
         core.ready.push(id);
         let claim = core.claim.clone();
         drop(core);
@@ -781,11 +715,7 @@ impl Sched {
     fn give_up(&self, task: &Task) {
         if let Some(here) = run::here() {
             let text = report::deadlock(&self.waits());
-            here.world.fail(
-                FailureKind::Leak,
-                format!("destructors: {text}"),
-                Some(&here),
-            );
+            here.world.fail(FailureKind::Leak, format!("destructors: {text}"), Some(&here));
         }
         self.finish();
         task.baton.wait();
@@ -838,15 +768,8 @@ impl Sched {
         let steps = self.steps.load(Ordering::Relaxed);
         let mut core = self.core.lock();
         let (before, seen) = core.last_steps;
-        core.last_steps = if before == steps {
-            (steps, seen + 1)
-        } else {
-            (steps, 0)
-        };
-        let title = core
-            .tasks
-            .get(&core.running)
-            .map_or("(nobody)".into(), |s| s.title.clone());
+        core.last_steps = if before == steps { (steps, seen + 1) } else { (steps, 0) };
+        let title = core.tasks.get(&core.running).map_or("(nobody)".into(), |s| s.title.clone());
         (core.last_steps.1 >= ticks).then_some(title)
     }
 
@@ -889,9 +812,12 @@ fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
     };
     set_here(Some(here.clone()));
     let crashed_unborn = task.crashed.load(Ordering::Relaxed);
-    let result = panic::catch_unwind(AssertUnwindSafe(move || {
-        if crashed_unborn { drop(body) } else { body() }
-    }));
+    let result =
+        panic::catch_unwind(AssertUnwindSafe(
+            move || {
+                if crashed_unborn { drop(body) } else { body() }
+            },
+        ));
     if let Err(payload) = result {
         here.world.caught(here, &*payload);
         if !payload.is::<Crash>() {
@@ -926,12 +852,7 @@ fn start_os_thread(
             }
         }
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the threads of the simulation come from here"
-    )]
-    let thread = std::thread::Builder::new()
-        .name(name.to_string())
-        .spawn(life);
+    #[expect(clippy::disallowed_methods, reason = "the threads of the simulation come from here")]
+    let thread = std::thread::Builder::new().name(name.to_string()).spawn(life);
     thread.expect("the system refuses another thread")
 }

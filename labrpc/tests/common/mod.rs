@@ -44,16 +44,9 @@ pub fn alone(test: &str, body: impl FnOnce()) {
         return body();
     }
     let binary = std::env::current_exe().expect("a test binary has a path");
-    let child = Command::new(binary)
-        .args(["--exact", test])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
+    let child = Command::new(binary).args(["--exact", test]).env(ALONE, "1").output().unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
-    assert!(
-        child.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// How many OS threads the process has.

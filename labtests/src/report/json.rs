@@ -47,25 +47,16 @@ impl JsonFile {
     /// The folder isn't there or can't be written.
     pub fn create(path: &Path) -> io::Result<JsonFile> {
         if path.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "it is a folder",
-            ));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         if !folder.is_dir() {
             let text = format!("there is no folder {}", folder.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
         let file = NamedTempFile::new_in(folder)?;
-        Ok(JsonFile {
-            path: path.into(),
-            file,
-            results: Vec::new(),
-        })
+        Ok(JsonFile { path: path.into(), file, results: Vec::new() })
     }
 
     /// Takes a run in.
@@ -83,11 +74,7 @@ impl JsonFile {
             part: report.test.part,
             test: report.test.name,
             seed: report.seed,
-            world: if report.world == World::Real {
-                "real"
-            } else {
-                "simulated"
-            },
+            world: if report.world == World::Real { "real" } else { "simulated" },
             passed: report.result.is_ok(),
             wall_seconds: report.wall.as_secs_f64(),
             lab_seconds: report.lab_time.as_secs_f64(),

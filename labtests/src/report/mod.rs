@@ -24,10 +24,7 @@ pub fn failure(report: &Report, again: &Again) -> String {
         return String::new();
     };
     let test = report.test;
-    let mut text = format!(
-        "FAILED {} {}, seed {}\n\n",
-        test.part, test.name, report.seed
-    );
+    let mut text = format!("FAILED {} {}, seed {}\n\n", test.part, test.name, report.seed);
     for line in failure.to_string().lines() {
         let _ = writeln!(text, "  {line}");
     }

@@ -23,11 +23,7 @@ pub fn row_header() -> String {
 
 /// A test's row. The fingerprint of a simulation is the same on every machine.
 pub fn row(report: &Report) -> String {
-    let verdict = if report.result.is_ok() {
-        "passed"
-    } else {
-        "FAILED"
-    };
+    let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
     let stats = report.result.as_ref().copied().unwrap_or_default();
     let fingerprint = match report.world {
         World::Simulated => format!("{:016x}", report.fingerprint),
@@ -68,13 +64,7 @@ impl Sweep {
     /// Of no runs yet.
     pub fn new(test: &'static LabTest) -> Sweep {
         let lab = (Duration::MAX, Duration::ZERO, Duration::ZERO);
-        Sweep {
-            test,
-            runs: 0,
-            failed: 0,
-            wall: Duration::ZERO,
-            lab,
-        }
+        Sweep { test, runs: 0, failed: 0, wall: Duration::ZERO, lab }
     }
 
     /// The test whose runs these are.
@@ -88,11 +78,7 @@ impl Sweep {
         self.failed += u32::from(report.result.is_err());
         self.wall += report.wall;
         let (min, sum, max) = self.lab;
-        self.lab = (
-            min.min(report.lab_time),
-            sum + report.lab_time,
-            max.max(report.lab_time),
-        );
+        self.lab = (min.min(report.lab_time), sum + report.lab_time, max.max(report.lab_time));
     }
 
     /// What the columns of [`Sweep::row`] mean.

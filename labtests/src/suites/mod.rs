@@ -26,28 +26,17 @@ pub struct LabTest {
 
 /// Servers on a network that begins reliable.
 const fn reliable(servers: usize) -> Setup {
-    Setup {
-        servers,
-        reliable: true,
-        snapshots: false,
-    }
+    Setup { servers, reliable: true, snapshots: false }
 }
 
 /// Servers on a network that begins unreliable.
 const fn unreliable(servers: usize) -> Setup {
-    Setup {
-        servers,
-        reliable: false,
-        snapshots: false,
-    }
+    Setup { servers, reliable: false, snapshots: false }
 }
 
 /// With a service that makes snapshots.
 const fn with_snapshots(setup: Setup) -> Setup {
-    Setup {
-        snapshots: true,
-        ..setup
-    }
+    Setup { snapshots: true, ..setup }
 }
 
 /// The list of a module's tests: `name: "GoName", setup;`.
@@ -67,14 +56,7 @@ use tests;
 
 /// Every test, in the lab's order.
 pub fn all() -> impl Iterator<Item = &'static LabTest> {
-    [
-        raft_2a::TESTS,
-        raft_2b::TESTS,
-        raft_2c::TESTS,
-        raft_2d::TESTS,
-    ]
-    .into_iter()
-    .flatten()
+    [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS].into_iter().flatten()
 }
 
 /// A random command. Short, for the lab bounds the size of the log.

@@ -167,12 +167,7 @@ fn concurrent_starts(cluster: &Cluster) {
         let started: Vec<_> = starts.into_iter().map(|start| start.join()).collect();
         let started: Option<Vec<Started>> = started
             .into_iter()
-            .map(|start| {
-                start
-                    .ok()?
-                    .ok()
-                    .filter(|started| started.term == first.term)
-            })
+            .map(|start| start.ok()?.ok().filter(|started| started.term == first.term))
             .collect();
         let Some(started) = started else { continue }; // the term has changed
         let committed: Option<Vec<_>> = started
@@ -228,19 +223,13 @@ fn backup(cluster: &Cluster) {
     (0..50).for_each(|_| _ = one(3));
     // Of them, a leader and a follower alone with fifty more.
     let second = cluster.check_one_leader();
-    let other = if second == ring[2] {
-        after(cluster, second, 1)
-    } else {
-        ring[2]
-    };
+    let other = if second == ring[2] { after(cluster, second, 1) } else { ring[2] };
     cluster.disconnect(other);
     burst(cluster, second);
     cluster.sleep(ELECTION_TIMEOUT / 2);
     // The first two come back, with only the other one to repair them.
     (0..n).for_each(|i| cluster.disconnect(i));
-    [ring[0], ring[1], other]
-        .iter()
-        .for_each(|&i| cluster.connect(i));
+    [ring[0], ring[1], other].iter().for_each(|&i| cluster.connect(i));
     (0..50).for_each(|_| _ = one(3));
     (0..n).for_each(|i| cluster.connect(i));
     one(n);
@@ -255,11 +244,7 @@ fn burst(cluster: &Cluster, leader: usize) {
 
 /// How many calls elections, agreement and idle time may take.
 fn count(cluster: &Cluster) {
-    let calls = || {
-        (0..cluster.n())
-            .map(|i| cluster.net().count(&name(i)))
-            .sum::<u64>()
-    };
+    let calls = || (0..cluster.n()).map(|i| cluster.net().count(&name(i))).sum::<u64>();
     cluster.check_one_leader();
     let elected = calls();
     if !(1..=30).contains(&elected) {
@@ -313,9 +298,7 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
         let given = &commands[i as usize - 1];
         if found != *given {
             let (index, found, given) = (first.index + i, show(&found), show(given));
-            run::fail(format!(
-                "{given} was given for index {index}, and {found} was committed"
-            ));
+            run::fail(format!("{given} was given for index {index}, and {found} was committed"));
         }
     }
     if (0..cluster.n()).any(|i| cluster.state(i).is_none_or(|(term, _)| term != first.term)) {

@@ -64,9 +64,7 @@ fn persist2(cluster: &Cluster) {
         let ring: Vec<_> = (0..n).map(|steps| after(cluster, leader, steps)).collect();
         [ring[1], ring[2]].iter().for_each(|&i| cluster.crash(i));
         one(n - 2);
-        [ring[0], ring[3], ring[4]]
-            .iter()
-            .for_each(|&i| cluster.crash(i));
+        [ring[0], ring[3], ring[4]].iter().for_each(|&i| cluster.crash(i));
         [ring[1], ring[2]].iter().for_each(|&i| restart(cluster, i));
         cluster.sleep(ELECTION_TIMEOUT);
         restart(cluster, ring[3]); // without it, the two have a shorter log and no majority
@@ -228,15 +226,11 @@ fn churn(cluster: &Cluster) {
         cluster.connect(i);
     }
     stop.store(true, Ordering::Relaxed);
-    let seen = clients
-        .into_iter()
-        .map(|client| client.join().unwrap_or_default());
+    let seen = clients.into_iter().map(|client| client.join().unwrap_or_default());
     let seen: Vec<Command> = seen.flatten().collect();
     cluster.sleep(ELECTION_TIMEOUT);
     let last = cluster.one(random(cluster), cluster.n(), true);
-    let log: BTreeSet<_> = (1..=last)
-        .filter_map(|i| cluster.wait(i, cluster.n(), None))
-        .collect();
+    let log: BTreeSet<_> = (1..=last).filter_map(|i| cluster.wait(i, cluster.n(), None)).collect();
     if let Some(lost) = seen.iter().find(|command| !log.contains(command)) {
         run::fail(format!(
             "a client saw {} committed, and it isn't in the log any more (Leader Completeness, Figure 3, §5.4)",
@@ -265,9 +259,7 @@ fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<
         }
         seen
     };
-    let thread = thread::Builder::new()
-        .name(format!("client {me}"))
-        .spawn(body);
+    let thread = thread::Builder::new().name(format!("client {me}")).spawn(body);
     thread.expect("the system refuses another thread")
 }
 

@@ -54,11 +54,7 @@ fn thirty_rounds(cluster: &Cluster, fault: Fault) {
     let mut leader = cluster.check_one_leader();
     for round in 0..30 {
         let follower = after(cluster, leader, 1);
-        let (victim, sender) = if round % 3 == 1 {
-            (leader, follower)
-        } else {
-            (follower, leader)
-        };
+        let (victim, sender) = if round % 3 == 1 { (leader, follower) } else { (follower, leader) };
         match fault {
             Fault::None => {}
             Fault::CutOff => cluster.disconnect(victim),
