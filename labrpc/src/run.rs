@@ -178,6 +178,11 @@ pub(crate) fn here() -> Option<Arc<Here>> {
     HERE.try_with(|here| here.borrow().clone()).ok().flatten()
 }
 
+/// Looks at what the current thread belongs to, without taking a share in it.
+pub(crate) fn with_here<R>(f: impl FnOnce(&Here) -> R) -> Option<R> {
+    HERE.try_with(|here| here.borrow().as_deref().map(f)).ok().flatten()
+}
+
 /// As [`here`], but only in a simulation.
 pub(crate) fn simulated() -> Option<Arc<Here>> {
     HERE.try_with(|here| here.borrow().as_ref().filter(|here| here.task.is_some()).cloned())

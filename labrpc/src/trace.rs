@@ -148,17 +148,18 @@ impl Trace {
 
 /// Whether somebody listens to the events of the current thread's run.
 pub fn listening() -> bool {
-    run::here().is_some_and(|here| here.world.trace.listening)
+    run::with_here(|here| here.world.trace.listening).unwrap_or(false)
 }
 
 /// Writes an event, made only if somebody listens.
 pub(crate) fn emit(what: impl FnOnce() -> What) {
-    let Some(here) = run::here() else { return };
-    if here.world.trace.listening
-        && let Some(sink) = &mut *here.world.trace.sink.lock()
-    {
-        sink.event(&Event { at: here.world.now(), what: what() });
-    }
+    run::with_here(|here| {
+        if here.world.trace.listening
+            && let Some(sink) = &mut *here.world.trace.sink.lock()
+        {
+            sink.event(&Event { at: here.world.now(), what: what() });
+        }
+    });
 }
 
 /// Writes an event of the tester: what it does to the cluster, what it checks.
