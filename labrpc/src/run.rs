@@ -277,9 +277,9 @@ impl World {
     /// Records a failure, unless there is one already, and makes the run end.
     #[track_caller]
     pub fn fail(&self, kind: FailureKind, message: String, here: Option<&Here>) {
-        let place = (kind == FailureKind::Test)
-            .then(|| panic::Location::caller())
-            .map(|l| format!("{}:{}", l.file(), l.line()));
+        let caller = panic::Location::caller();
+        let place =
+            (kind == FailureKind::Test).then(|| format!("{}:{}", caller.file(), caller.line()));
         let thread = here.map_or_else(String::new, Here::title);
         self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
     }
