@@ -3,6 +3,7 @@
 use crate::channel::{self, Receive, Receiver, RecvError, Registrar, Ripe, Sender};
 use crate::codec;
 use crate::describe::Value;
+use crate::realm::Realm;
 use crate::trace;
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
@@ -14,7 +15,10 @@ use std::time::Duration;
 /// `None` means "no reply": lost, late, dead or cut off, and nobody can tell which. The server may or may not
 /// have done what it was asked.
 #[derive(Clone)]
-pub struct ClientEnd(Arc<dyn Transport>);
+pub struct ClientEnd {
+    realm: Realm,
+    transport: Arc<dyn Transport>,
+}
 
 /// What carries the bytes of a call. The lab's network is one.
 pub trait Transport: Send + Sync + 'static {
@@ -69,7 +73,7 @@ impl Drop for ReplyTo {
 impl ClientEnd {
     /// An end over some transport.
     pub fn new(transport: impl Transport) -> ClientEnd {
-        ClientEnd(Arc::new(transport))
+        ClientEnd { realm: Realm::current(), transport: Arc::new(transport) }
     }
 
     /// Calls `method` (as `Service.Method`) and waits for the reply; on the lab's network for up to 7 s.
@@ -99,15 +103,17 @@ impl ClientEnd {
     }
 
     /// Sends the request and returns at once. Dropping the [`Pending`] gives the reply up.
+    #[track_caller]
     pub fn send<A, R>(&self, method: &'static str, args: &A) -> Pending<R>
     where
         A: Serialize + ?Sized,
         R: DeserializeOwned,
     {
+        self.realm.enter("network");
         let (sender, answer) = channel::bounded(1);
         let described = trace::describe(args);
         let request = Request { method, args: codec::encode(args), described };
-        self.0.send(request, ReplyTo(Some(sender)));
+        self.transport.send(request, ReplyTo(Some(sender)));
         Pending { answer, method, reply: PhantomData }
     }
 }

@@ -1,6 +1,7 @@
 //! Which simulation an object belongs to, so that a thread from outside that touches it is caught.
 
 use crate::run::{self, FailureKind, Here, World};
+use std::panic::Location;
 use std::sync::Arc;
 
 /// The simulation in which an object was made, if it was made in one.
@@ -20,10 +21,14 @@ impl Realm {
     /// which would otherwise only see a thread that waits for ever, or virtual time that rushes by.
     #[track_caller]
     pub fn enter(self, what: &str) -> Option<Arc<Here>> {
+        self.enter_at(what, Location::caller())
+    }
+
+    /// As [`enter`](Realm::enter), from a place that the caller knows better.
+    pub fn enter_at(self, what: &str, place: &Location<'_>) -> Option<Arc<Here>> {
         let here = run::simulated();
         if let Some(world) = self.trespassed(here.as_deref()) {
             let thread = std::thread::current();
-            let place = std::panic::Location::caller();
             let text = format!(
                 "thread {:?}, which the simulation doesn't know, touched its {what} at {place}. \
                  Make threads with labrpc::thread::spawn, not std::thread::spawn",

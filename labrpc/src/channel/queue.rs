@@ -7,6 +7,7 @@ use crate::sim::sched::{Key, Wait};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -278,6 +279,12 @@ impl<T> Queue<T> {
         let lost = position.map(|position| state.handed.remove(position));
         drop(state);
         drop(lost);
+    }
+
+    /// For a `select!` outside the simulation.
+    pub fn refuse_stranger(&self, place: &Location<'_>) -> ! {
+        self.realm.enter_at("channel", place);
+        super::select::wrong_world()
     }
 
     /// A point where others may take over, and the check that the caller belongs here.

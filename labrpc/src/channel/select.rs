@@ -6,6 +6,7 @@ use crate::run::{self, Here};
 use crate::sim::sched::{Key, Wait};
 use crossbeam_channel::{Select, SelectedOperation};
 use std::cell::RefCell;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,17 +38,21 @@ use std::time::Duration;
 #[doc(hidden)]
 macro_rules! __select {
     // An arm, whose body is a block or is followed by a comma.
-    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:block $(,)? $($rest:tt)*) => {
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:block $($rest:tt)*) => {
         $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::RecvArm::new(&$r), $p, $body)] $($rest)*)
     };
     (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:expr $(, $($rest:tt)*)?) => {
         $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::RecvArm::new(&$r), $p, $body)] $($($rest)*)?)
     };
-    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] send($s:expr, $m:expr) -> $p:pat => $body:block $(,)? $($rest:tt)*) => {
+    (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] send($s:expr, $m:expr) -> $p:pat => $body:block $($rest:tt)*) => {
         $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::SendArm::new(&$s, $m), $p, $body)] $($rest)*)
     };
     (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] send($s:expr, $m:expr) -> $p:pat => $body:expr $(, $($rest:tt)*)?) => {
         $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::SendArm::new(&$s, $m), $p, $body)] $($($rest)*)?)
+    };
+    // The comma after a block.
+    (@arms [$($ids:ident)*] [$($done:tt)+] , $($rest:tt)*) => {
+        $crate::__select!(@arms [$($ids)*] [$($done)+] $($rest)*)
     };
     // What to do if no arm can go on.
     (@arms [$($ids:ident)*] [$($done:tt)*] default => $body:expr $(,)?) => {
@@ -88,7 +93,7 @@ pub trait Receive {
 }
 
 /// Where the arms of a `select!` put what they wait for.
-pub struct Registrar<'a>(Registry<'a>);
+pub struct Registrar<'a>(Registry<'a>, &'static Location<'static>);
 
 enum Registry<'a> {
     Real(Select<'a>),
@@ -174,6 +179,7 @@ impl<T> Receive for Receiver<T> {
             (Receiving::Simulated(queue), Registry::Simulated(watched)) => {
                 watched.push(Box::new(ToReceive(queue)));
             }
+            (Receiving::Simulated(queue), _) => queue.refuse_stranger(registrar.1),
             _ => wrong_world(),
         }
     }
@@ -203,7 +209,7 @@ impl<R: Receive + ?Sized> Receive for &R {
 }
 
 #[track_caller]
-fn wrong_world() -> ! {
+pub(super) fn wrong_world() -> ! {
     panic!("a select! mixes channels made inside a simulation and outside it")
 }
 
@@ -266,6 +272,7 @@ impl<T> Arm for SendArm<'_, T> {
             (Sending::Simulated(queue), Registry::Simulated(watched)) => {
                 watched.push(Box::new(ToSend(queue)));
             }
+            (Sending::Simulated(queue), _) => queue.refuse_stranger(registrar.1),
             _ => wrong_world(),
         }
     }
@@ -300,7 +307,7 @@ pub fn choose(arms: &[&dyn Arm], mode: Mode) {
     let simulated = run::in_simulation();
     let registry =
         if simulated { Registry::Simulated(Vec::new()) } else { Registry::Real(Select::new()) };
-    let mut registrar = Registrar(registry);
+    let mut registrar = Registrar(registry, Location::caller());
     for arm in arms {
         arm.register(&mut registrar);
     }
