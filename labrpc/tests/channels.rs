@@ -412,9 +412,10 @@ fn a_select_keeps_its_time() {
             }
         });
         takes(ms(5), || {
+            #[rustfmt::skip] // the comma after a block
             select! {
-                recv(receiver) -> _ => panic!("it is empty"),
-                recv(channel::after(ms(5))) -> _ => {}
+                recv(receiver) -> _ => { panic!("it is empty") },
+                recv(channel::after(ms(5))) -> _ => {},
             }
         });
     });
