@@ -440,7 +440,7 @@ fn a_lock_that_is_only_busy_is_no_circle() {
                 thread::spawn(move || {
                     for round in 0..10 {
                         // Both in the same order, or one after the other in either.
-                        if (i + round) % 2 == 0 {
+                        if (i + round).is_multiple_of(2) {
                             let first = locks[0].lock();
                             thread::yield_now();
                             *locks[1].lock() += *first;
