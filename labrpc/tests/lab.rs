@@ -845,9 +845,10 @@ fn the_threads_of_a_network_that_is_only_dropped_end_by_themselves() {
             let end = network.make_end("end");
             network.connect("end", "server");
             network.enable("end", true);
-            network.long_reordering(true); // for the thread that delivers late
+            let cut = network.make_end("cut");
             for _ in 0..10 {
                 drop::<Pending<()>>(end.send("JunkServer.Hang", &()));
+                drop::<Pending<()>>(cut.send("JunkServer.Hang", &())); // by the thread for what is late
             }
             junk.wait_hanging(10);
             junk.let_go();

@@ -3,14 +3,18 @@
 
 use labrpc::run::{Failure, FailureKind, Outcome, Run};
 use std::process::Command;
+use std::time::Duration;
 
 /// Seeds that every test of the network runs with.
 pub const SEEDS: std::ops::Range<u64> = 1..6;
 
+/// For a run that hangs for real, so that it fails by name.
+const REAL_LIMIT: Duration = Duration::from_secs(60);
+
 /// Runs `body` in simulations of several seeds and once for real.
 pub fn in_both_worlds(body: fn()) {
     in_simulations(body);
-    succeed(Run::real(1).run(body));
+    succeed(Run::real(1).time_limit(REAL_LIMIT).run(body));
 }
 
 /// Runs `body` in simulations of several seeds.
