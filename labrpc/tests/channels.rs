@@ -663,3 +663,27 @@ fn one_notice_wakes_one_and_all_wakes_all() {
         "the seed chooses who is woken, not the order in which they came: {first:?}"
     );
 }
+
+#[test]
+fn a_timeout_that_was_not_needed_cuts_no_later_wait_short() {
+    in_simulations(|| {
+        let (sender, receiver) = channel::unbounded();
+        let late = thread::spawn(move || {
+            for i in 0..3 {
+                sleep(ms(1));
+                sender.send(i).unwrap();
+            }
+            sleep(Duration::from_secs(10));
+        });
+        let (lock, changed) = (Mutex::new(()), Condvar::new());
+        assert_eq!(receiver.recv_timeout(ms(10)), Ok(0));
+        takes(ms(100) - ms(1), || {
+            assert_eq!(receiver.recv_timeout(ms(10)), Ok(1));
+            assert_eq!(receiver.recv_timeout(ms(10)), Ok(2));
+            takes(ms(20), || sleep(ms(20)));
+            takes(ms(30), || receiver.recv_timeout(ms(30)).unwrap_err());
+            takes(ms(47), || changed.wait_for(&mut lock.lock(), ms(47)));
+        });
+        late.join().unwrap();
+    });
+}

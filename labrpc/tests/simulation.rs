@@ -384,7 +384,7 @@ fn a_deadlock_names_every_thread_what_it_waits_for_and_where() {
 fn a_lock_taken_twice_is_reported_at_once() {
     let expected = Expected::default();
     let e = expected.clone();
-    let outcome: Outcome<()> = sim::run(1, move || {
+    let outcome: Outcome<()> = ten_seconds().run(move || {
         let lock = Mutex::new(());
         thread::spawn(|| loop_for_ever()); // so that there is no deadlock
         sleep(ms(5));
@@ -394,6 +394,11 @@ fn a_lock_taken_twice_is_reported_at_once() {
     let failure = expected.assert_in(outcome, FailureKind::Deadlock);
     assert!(failure.message.starts_with("S1/twice takes a lock that it already holds"));
     assert_eq!((failure.at.as_millis(), &failure.thread[..]), (5, "S1/twice"));
+}
+
+/// A run that is not left to go on for ever if nobody reports anything.
+fn ten_seconds() -> Run {
+    Run::simulated(1).time_limit(Duration::from_secs(10))
 }
 
 fn loop_for_ever() -> ! {
@@ -407,7 +412,7 @@ fn locks_taken_in_a_circle_are_reported_when_it_closes() {
     for n in [2, 3, 5] {
         let expected = Expected::default();
         let e = expected.clone();
-        let outcome: Outcome<()> = sim::run(1, move || {
+        let outcome: Outcome<()> = ten_seconds().run(move || {
             let locks: Arc<Vec<_>> = Arc::new((0..n).map(Mutex::new).collect());
             let bystander = locks.clone();
             for i in 0..n {
@@ -492,8 +497,7 @@ fn a_thread_that_spins_fails_the_run_and_not_the_process() {
 
 #[test]
 fn a_run_that_goes_on_for_ever_is_ended() {
-    let run = Run::simulated(1).time_limit(Duration::from_secs(10));
-    let outcome: Outcome<()> = run.run(|| {
+    let outcome: Outcome<()> = ten_seconds().run(|| {
         named("ticker", || loop_for_ever());
         named("applier", || _ = channel::never::<u8>().recv());
         sleep(Duration::from_secs(1000));
