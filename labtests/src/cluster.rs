@@ -156,8 +156,8 @@ impl Cluster {
 
     /// Gives a command to server `i`. A server that is down refuses as one that is stopped.
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
-        let raft = self.raft(i).ok_or(Refused::Stopped)?;
-        let calling = || raft.start(command.clone());
+        let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
+        let calling = || group.enter(|| raft.start(command.clone()));
         let result = run::calling(|| format!("start() on {}", name(i)), calling);
         if let Ok(Started { index, term }) = result {
             let who = name(i);
@@ -170,8 +170,15 @@ impl Cluster {
 
     /// The term and belief of server `i`; `None` if it is down.
     pub fn state(&self, i: usize) -> Option<(u64, bool)> {
-        let raft = self.raft(i)?;
-        Some(run::calling(|| format!("get_state() on {}", name(i)), || raft.get_state()))
+        let (raft, group) = self.running(i)?;
+        let calling = || group.enter(|| raft.get_state());
+        Some(run::calling(|| format!("get_state() on {}", name(i)), calling))
+    }
+
+    /// A server and its group, which threads that it makes while we call it belong to.
+    fn running(&self, i: usize) -> Option<(Arc<dyn Raft>, Group)> {
+        let slot = &self.0.slots.lock()[i];
+        Some((slot.raft.clone()?, slot.group.clone()))
     }
 
     /// Lets server `i` talk to all connected ones.
@@ -258,7 +265,7 @@ impl Cluster {
             raft
         });
         self.0.slots.lock()[i].raft = Some(raft.clone());
-        self.read(i, life, raft, applied);
+        self.read(i, life, raft, group, applied);
     }
 
     fn crash_if_up(&self, i: usize) {
@@ -268,7 +275,14 @@ impl Cluster {
     }
 
     /// A thread that reads the apply channel of server `i`, as its service would.
-    fn read(&self, i: usize, life: u64, raft: Arc<dyn Raft>, applied: Receiver<ApplyMsg>) {
+    fn read(
+        &self,
+        i: usize,
+        life: u64,
+        raft: Arc<dyn Raft>,
+        group: Group,
+        applied: Receiver<ApplyMsg>,
+    ) {
         let ledger = self.0.ledger.clone();
         let stopped = self.0.stopped.clone();
         let snapshots = self.0.setup.snapshots;
@@ -285,7 +299,7 @@ impl Cluster {
                 Ok(None) => {}
                 Ok(Some((index, snapshot))) => {
                     let what = || format!("snapshot({index}) on {who}");
-                    run::calling(what, || raft.snapshot(index, snapshot));
+                    run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
                 }
                 Err(wrong) => run::fail(wrong),
             }
