@@ -259,11 +259,9 @@ fn bar(runs: usize) -> ProgressBar {
     ProgressBar::new(runs as u64).with_style(style)
 }
 
-/// How to call this program again.
+/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`).
 fn program() -> String {
-    let path = std::env::args_os().next().map(PathBuf::from);
-    let name = path.as_deref().and_then(|path| path.file_name());
-    name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned())
+    std::env::args_os().next().map_or("raftlab".into(), |name| name.to_string_lossy().into_owned())
 }
 
 fn replay(make: &Make, seed: u64, word: &str) -> Result<bool, String> {
