@@ -10,7 +10,11 @@ use std::sync::Arc;
 
 /// A Raft server, as the service above it and the tests see it.
 ///
-/// The names are the Go lab's: `Start`, `GetState`, `Snapshot`, `Kill`.
+/// The names are the Go lab's: `Start`, `GetState`, `Snapshot`, `Kill`. All may be called from several threads at once.
+///
+/// A Go method starts a goroutine with `go rf.f()`. Here a thread must own what it uses, and has only `&self`: keep
+/// what threads share in an `Arc` of its own (as `raftlab::raft` does), or a `Weak` of oneself made by
+/// `Arc::new_cyclic` (as the example `go_shape` does).
 pub trait Raft: Send + Sync + 'static {
     /// Begins agreement on `command` and returns at once; the command comes out of the apply channel if and when
     /// it is committed, on every server.
@@ -20,9 +24,13 @@ pub trait Raft: Send + Sync + 'static {
     fn get_state(&self) -> (u64, bool);
 
     /// The service has made `snapshot` of everything up to and including `index`: the log before it may go.
+    ///
+    /// It is called by the thread that reads the apply channel, which reads on only when this returns: who sends on
+    /// that channel must not hold a lock that is taken here.
     fn snapshot(&self, index: u64, snapshot: Snapshot);
 
-    /// Stops the server: wakes every thread of its own, drops the apply sender, and returns when no thread is left.
+    /// Stops the server: wakes every thread of its own and drops the apply sender. Best, it returns when no thread is
+    /// left; Go's way, a mere flag that every thread looks at, will do if all have ended 10 s later.
     fn kill(&self);
 
     /// What this server thinks, for sharper checks. Optional: `None` means "not offered".
@@ -32,7 +40,12 @@ pub trait Raft: Send + Sync + 'static {
 }
 
 /// How the lab makes one server: `make(peers, me, persister, apply_ch)`, as in the Go lab, gives the Raft and the
-/// RPC services to register for it. `peers[me]` is the server's own end, never used.
+/// RPC services to register for it.
+///
+/// - `peers[me]` is the server's own end, never used.
+/// - `persister` holds what an earlier life has saved. The service reads the snapshot in it for itself, so the first
+///   command that is to come out of `apply_ch` is the one after it.
+/// - `apply_ch` has no buffer, as in Go: a send waits until the service takes the message.
 pub type Make =
     Arc<dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Made + Send + Sync>;
 
@@ -94,9 +107,9 @@ pub enum ApplyMsg {
     },
 }
 
-/// What [`Raft::inspect`] may tell. Fields that an implementation doesn't have stay `None`.
+/// What [`Raft::inspect`] may tell. Fields that an implementation doesn't have stay `None`; more may be added, so end
+/// with `..Inspection::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Inspection {
     /// Whom the server voted for in its current term.
     pub voted_for: Option<usize>,

@@ -180,7 +180,7 @@ impl Network {
     }
 
     /// Adds a server, or replaces it by its next incarnation. Its handlers run in the caller's
-    /// [`Group`](crate::thread::Group).
+    /// [`Group`].
     pub fn add_server(&self, name: impl Into<Arc<str>>, server: Server) {
         let name = name.into();
         let group = run::here().map_or_else(|| Group::new(name.clone()), |here| here.group.clone());

@@ -1,8 +1,10 @@
 //! Randomness, seeded: each user of it has a stream of its own, so that one more draw here moves nothing there.
 
+pub use ::rand::RngExt;
+
 use crate::run;
+use ::rand::{SeedableRng, TryRng};
 use parking_lot::Mutex;
-use rand::{RngExt, SeedableRng, TryRng};
 use rand_pcg::Pcg64;
 use std::convert::Infallible;
 use std::ops::Range;
@@ -58,8 +60,8 @@ impl Stream {
 /// The generator for a Raft's or a service's own needs: seeded inside a run, from the system outside one.
 ///
 /// ```
-/// use rand::RngExt;
-/// let timeout_ms = labrpc::rand::rng().random_range(400..800);
+/// use labrpc::rand::{RngExt, rng};
+/// let timeout_ms = rng().random_range(400..800);
 /// assert!((400..800).contains(&timeout_ms));
 /// ```
 pub fn rng() -> LabRng {
@@ -83,7 +85,7 @@ pub(crate) fn network() -> Arc<Stream> {
 
 /// Outside a run nothing replays, so the system may choose.
 fn outside_seed() -> u64 {
-    rand::rngs::SysRng.try_next_u64().unwrap_or(1)
+    ::rand::rngs::SysRng.try_next_u64().unwrap_or(1)
 }
 
 /// See [`rng`].
@@ -101,15 +103,15 @@ impl TryRng for LabRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.draw(rand::Rng::next_u32)
+        self.draw(::rand::Rng::next_u32)
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.draw(rand::Rng::next_u64)
+        self.draw(::rand::Rng::next_u64)
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.draw(|rng| rand::Rng::fill_bytes(rng, bytes))
+        self.draw(|rng| ::rand::Rng::fill_bytes(rng, bytes))
     }
 }
 

@@ -317,6 +317,7 @@ impl World {
         }
         state.failure.get_or_insert(failure);
         drop(state);
+        self.trace.mute();
         self.changed.notify_all();
         if let Some(sched) = &self.sched {
             sched.end_all();
@@ -481,12 +482,18 @@ impl Sched {
         self.spawn(world, &group, Some("main"), Box::new(ended));
         self.start();
         while !self.wait_for_end(WATCHDOG_TICK) {
-            if let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) {
+            let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) else {
+                continue;
+            };
+            if !world.failed() {
                 let note = PanicNote { place: None, backtrace: None };
                 let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
-                let failure = world.failure(FailureKind::Stall, message, culprit, note);
-                world.state.lock().failure.get_or_insert(failure);
-                return; // its threads are lost: one of them spins, the others wait for it
+                world.record(world.failure(FailureKind::Stall, message, culprit, note));
+            }
+            // A thread that only is slow ends at its next step. One that never takes another is lost, and with it
+            // those that wait for it.
+            if !self.wait_for_end(WATCHDOG_TICK) && self.stalled_for(WATCHDOG_TICKS).is_some() {
+                return;
             }
         }
         self.clean_up();

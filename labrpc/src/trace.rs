@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// One thing that happened.
@@ -131,14 +132,23 @@ impl<F: FnMut(&Event) + Send + 'static> Sink for F {
 
 /// A run's trace: the sink, if there is one.
 pub(crate) struct Trace {
-    /// Known from the start, so that asking costs nothing.
-    listening: bool,
+    /// Asked often, so it is no lock.
+    listening: AtomicBool,
     sink: Mutex<Option<Box<dyn Sink>>>,
 }
 
 impl Trace {
     pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
-        Trace { listening: sink.is_some(), sink: Mutex::new(sink) }
+        Trace { listening: AtomicBool::new(sink.is_some()), sink: Mutex::new(sink) }
+    }
+
+    fn listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    /// What happens from now on concerns nobody.
+    pub fn mute(&self) {
+        self.listening.store(false, Ordering::Relaxed);
     }
 
     pub fn close(&self) {
@@ -148,13 +158,13 @@ impl Trace {
 
 /// Whether somebody listens to the events of the current thread's run.
 pub fn listening() -> bool {
-    run::with_here(|here| here.world.trace.listening).unwrap_or(false)
+    run::with_here(|here| here.world.trace.listening()).unwrap_or(false)
 }
 
 /// Writes an event, made only if somebody listens.
 pub(crate) fn emit(what: impl FnOnce() -> What) {
     run::with_here(|here| {
-        if here.world.trace.listening
+        if here.world.trace.listening()
             && let Some(sink) = &mut *here.world.trace.sink.lock()
         {
             sink.event(&Event { at: here.world.now(), what: what() });
@@ -165,6 +175,11 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
 /// Writes an event of the tester: what it does to the cluster, what it checks.
 pub fn tester(text: impl FnOnce() -> String) {
     emit(|| What::Tester(text()));
+}
+
+/// Ends the trace: what happens from now on, while a test clears up, concerns nobody.
+pub fn end() {
+    run::with_here(|here| here.world.trace.mute());
 }
 
 /// Writes that `who`'s service got a message from the apply channel.

@@ -10,7 +10,9 @@ use labrpc::channel::Sender;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
+use parking_lot::Mutex;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,12 +57,11 @@ struct Flags {
     #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
     seed: u64,
     /// How many seeds, counted up from --seed.
-    #[arg(long, global = true, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
     seeds: u64,
     /// How many tests to run at once [default: one per CPU; 8 with --real].
-    #[arg(long, global = true, value_name = "J", value_parser = clap::value_parser!(u32).range(1..))]
-    jobs: Option<u32>,
+    #[arg(long, global = true, value_name = "J", value_parser = jobs)]
+    jobs: Option<usize>,
     /// Write the results to this file too.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -71,6 +72,34 @@ struct Flags {
 
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "a whole number from 1 on is wanted".into())
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
+}
+
+/// Every job has tens of threads.
+const MOST_JOBS: usize = 256;
+
+impl Flags {
+    /// The first flag given that means nothing to `replay`.
+    fn beyond_seed(&self) -> Option<&'static str> {
+        let given = [
+            (self.real, "--real: real threads don't replay"),
+            (self.seeds != 1, "--seeds"),
+            (self.seed != 1, "--seed: the seed is its first argument"),
+            (self.jobs.is_some(), "--jobs"),
+            (self.json.is_some(), "--json"),
+            (self.list, "--list"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
 }
 
 /// The exit status of wrong usage.
@@ -93,7 +122,10 @@ where
     let done = match cli.command {
         None => test(&make, &cli.select, &cli.flags),
         Some(Command::Test { select }) => test(&make, &select, &cli.flags),
-        Some(Command::Replay { seed, test }) => replay(&make, seed, &test),
+        Some(Command::Replay { seed, test }) => match cli.flags.beyond_seed() {
+            Some(flag) => Err(format!("replay takes a seed and a test, and no {flag}")),
+            None => replay(&make, seed, &test),
+        },
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -120,13 +152,9 @@ fn selected(words: &[String]) -> Result<Vec<&'static LabTest>, String> {
 fn test(make: &Make, words: &[String], flags: &Flags) -> Result<bool, String> {
     let tests = selected(words)?;
     if flags.list {
-        let mut out = io::stdout().lock();
-        for test in tests {
-            if writeln!(out, "{} {}", test.part, test.name).is_err() {
-                break; // nobody reads on
-            }
-        }
-        return Ok(true);
+        let mut out = Out::default();
+        tests.iter().for_each(|test| out.line(&format!("{} {}", test.part, test.name)));
+        return out.finish().map(|()| true);
     }
     if flags.seed.checked_add(flags.seeds - 1).is_none() {
         return Err(format!("seeds end at {}: take a smaller --seed or fewer --seeds", u64::MAX));
@@ -142,23 +170,29 @@ fn test(make: &Make, words: &[String], flags: &Flags) -> Result<bool, String> {
     if let (Some(json), Some(path)) = (session.json, &flags.json) {
         json.finish().map_err(|error| unwritable(path, error))?;
     }
+    session.out.finish()?;
     Ok(passed)
 }
 
 /// One run of the command over tests and seeds.
 struct Session {
-    work: Vec<(&'static LabTest, u64)>,
+    tests: Vec<&'static LabTest>,
+    seeds: RangeInclusive<u64>,
     world: World,
     jobs: usize,
     /// Many seeds: a table at the end, and only failures before.
     sweeps: Option<Vec<Sweep>>,
     json: Option<JsonFile>,
     bar: ProgressBar,
+    out: Out,
     passed: usize,
     failed: usize,
     lab_time: Duration,
     last_line: Instant,
 }
+
+/// How many tests run at once on real threads: most of the time they sleep.
+const REAL_JOBS: usize = 8;
 
 /// After so many failures in full, further ones get a line.
 const STORIES: usize = 3;
@@ -168,17 +202,17 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Session {
     fn new(tests: Vec<&'static LabTest>, flags: &Flags, json: Option<JsonFile>) -> Session {
-        let seeds = flags.seed..=flags.seed + (flags.seeds - 1);
-        let work: Vec<_> = seeds.flat_map(|s| tests.iter().map(move |&test| (test, s))).collect();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = flags.jobs.map_or(if flags.real { 8 } else { cpus }, |jobs| jobs as usize);
         let sweep = flags.seeds > 1;
+        let runs = flags.seeds.saturating_mul(tests.len() as u64);
         Session {
-            bar: bar(work.len()),
-            work,
-            world: if flags.real { World::Real } else { World::Simulated },
-            jobs,
+            bar: bar(runs),
+            out: Out::default(),
             sweeps: sweep.then(|| tests.iter().map(|&test| Sweep::new(test)).collect()),
+            tests,
+            seeds: flags.seed..=flags.seed + (flags.seeds - 1),
+            world: if flags.real { World::Real } else { World::Simulated },
+            jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
             json,
             passed: 0,
             failed: 0,
@@ -192,20 +226,23 @@ impl Session {
         if self.sweeps.is_none() {
             self.say(&report::row_header());
         }
-        let work = std::mem::take(&mut self.work);
-        runner::run_all(make, &work, self.world, self.jobs, |report| {
-            self.take(&report, work.len())
-        });
+        let (tests, seeds) = (self.tests.clone(), self.seeds.clone());
+        let work = seeds.flat_map(move |s| tests.clone().into_iter().map(move |test| (test, s)));
+        let (world, jobs) = (self.world, self.jobs);
+        runner::run_all(make, work, world, jobs, |report| self.take(&report));
         self.bar.finish_and_clear();
         if let Some(sweeps) = &self.sweeps {
-            println!("{}", Sweep::header());
-            sweeps.iter().for_each(|sweep| println!("{}", sweep.row()));
+            self.out.line(&Sweep::header());
+            sweeps.iter().for_each(|sweep| self.out.line(&sweep.row()));
+        }
+        if self.failed > STORIES {
+            self.out.line("the first failures are told in full; replay tells of the others");
         }
         let wall = began.elapsed();
-        println!("{}", report::summary(self.passed, self.failed, wall, self.lab_time));
+        self.out.line(&report::summary(self.passed, self.failed, wall, self.lab_time));
     }
 
-    fn take(&mut self, report: &Report, of: usize) {
+    fn take(&mut self, report: &Report) {
         self.bar.inc(1);
         self.lab_time += report.lab_time;
         match report.result {
@@ -221,7 +258,7 @@ impl Session {
                 if let Some(sweep) = sweeps.iter_mut().find(|s| s.test().name == report.test.name) {
                     sweep.add(report);
                 }
-                self.say_how_far(of);
+                self.say_how_far();
             }
         }
         if report.result.is_err() {
@@ -234,29 +271,49 @@ impl Session {
         }
     }
 
-    fn say_how_far(&mut self, of: usize) {
+    fn say_how_far(&mut self) {
         let piped = !io::stderr().is_terminal();
         if piped && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            self.say(&format!(
-                "{} of {of} runs, {} failed",
-                self.passed + self.failed,
-                self.failed
-            ));
+            let (ended, all) = (self.passed + self.failed, self.bar.length().unwrap_or(0));
+            self.say(&format!("{ended} of {all} runs, {} failed", self.failed));
         }
     }
 
     /// Prints a line above the progress bar.
-    fn say(&self, text: &str) {
-        self.bar.suspend(|| println!("{text}"));
+    fn say(&mut self, text: &str) {
+        let out = &mut self.out;
+        self.bar.suspend(|| out.line(text));
+    }
+}
+
+/// Standard output, which may be full, and whose reader may go away.
+#[derive(Default)]
+struct Out(Option<io::Error>);
+
+impl Out {
+    fn line(&mut self, text: &str) {
+        if self.0.is_none() {
+            self.0 = writeln!(io::stdout(), "{text}").err();
+        }
+    }
+
+    /// Whether everything could be written that somebody wanted to read.
+    fn finish(self) -> Result<(), String> {
+        match self.0.or(io::stdout().flush().err()) {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("can't write to standard output: {error}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// A progress bar on standard error, if that is a terminal.
-fn bar(runs: usize) -> ProgressBar {
+fn bar(runs: u64) -> ProgressBar {
     let template = "{wide_bar} {pos}/{len}, {eta} left";
     let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(runs as u64).with_style(style)
+    ProgressBar::new(runs).with_style(style)
 }
 
 /// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`).
@@ -272,14 +329,21 @@ fn replay(make: &Make, seed: u64, word: &str) -> Result<bool, String> {
             return Err(format!("{word:?} is several tests; name one of {}", names.join(", ")));
         }
     };
-    let mut out = BufWriter::new(io::stdout());
+    let out = Arc::new(Mutex::new((BufWriter::new(io::stdout()), Out::default())));
+    let sink = out.clone();
     let report = runner::replay(make, test, seed, move |event: &Event| {
-        let _ = writeln!(out, "{event}"); // nobody may read on; the verdict still counts
+        let (buffer, out) = &mut *sink.lock();
+        if out.0.is_none() {
+            out.0 = writeln!(buffer, "{event}").err();
+        }
     });
-    let mut out = io::stdout().lock();
-    let _ = match &report.result {
-        Ok(_) => writeln!(out, "passed {} {}, seed {seed}", test.part, test.name),
-        Err(failure) => writeln!(out, "FAILED {} {}: {failure}", test.part, test.name),
-    };
+    let (buffer, out) = &mut *out.lock();
+    out.0 = out.0.take().or(buffer.flush().err());
+    match &report.result {
+        Ok(_) => out.line(&format!("passed {} {}, seed {seed}", test.part, test.name)),
+        Err(failure) => out.line(&format!("FAILED {} {}: {failure}", test.part, test.name)),
+    }
+    out.line(&format!("fingerprint {:016x}", report.fingerprint));
+    std::mem::take(out).finish()?;
     Ok(report.result.is_ok())
 }

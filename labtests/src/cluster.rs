@@ -314,8 +314,8 @@ impl Cluster {
         if let Some(left) = self.stop() {
             run::fail(format!(
                 "{PATIENCE:?} after kill() these threads still run: {left}. kill() is to wake every thread of a \
-                 server: those that wait for a lock, for a reply, for the clock, and for the service to read \
-                 the apply channel"
+                 server: those that wait for a condition variable, for a reply, for the clock, and for the \
+                 service to read the apply channel"
             ));
         }
         stats
@@ -333,6 +333,7 @@ impl Cluster {
     /// Stops everything; gives back the names of threads that go on nevertheless.
     fn stop(&self) -> Option<String> {
         trace::tester(|| "stops all servers".into());
+        trace::end();
         let mut left = Vec::new();
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {

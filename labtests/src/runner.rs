@@ -10,7 +10,7 @@ use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Go's own limit for a test.
@@ -122,31 +122,28 @@ impl LastEvents {
     }
 }
 
-/// Runs every test under every seed, `jobs` at a time, and gives each report to `each`, in the order of `work`.
+/// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`.
 pub fn run_all(
     make: &Make,
-    work: &[(&'static LabTest, u64)],
+    work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,
     world: World,
     jobs: usize,
     mut each: impl FnMut(Report),
 ) {
-    let (todo, take) = channel::unbounded();
+    let work = Arc::new(Mutex::new(work.enumerate()));
     let (done, reports) = channel::unbounded();
-    for (number, &(test, seed)) in work.iter().enumerate() {
-        let _ = todo.send((number, test, seed));
-    }
-    drop(todo);
-    let workers = (0..jobs.min(work.len())).map(|_| {
-        let (make, take, done) = (make.clone(), take.clone(), done.clone());
+    let workers = (0..jobs).map(|_| {
+        let (make, work, done) = (make.clone(), work.clone(), done.clone());
         thread::spawn(move || {
-            for (number, test, seed) in take.iter() {
+            let next = || work.lock().next();
+            while let Some((number, (test, seed))) = next() {
                 let _ = done.send((number, run_one(&make, test, seed, world)));
             }
         })
     });
     let workers: Vec<_> = workers.collect();
     drop(done);
-    let mut early = std::collections::BTreeMap::new();
+    let mut early = BTreeMap::new();
     let mut next = 0;
     for (number, report) in reports.iter() {
         early.insert(number, report);
@@ -179,10 +176,13 @@ pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
         }
     }
     let names = tests.iter().flat_map(|test| [test.name, test.part]);
-    let nearest = names
-        .max_by(|a, b| strsim::jaro_winkler(a, word).total_cmp(&strsim::jaro_winkler(b, word)));
-    let nearest = nearest.unwrap_or("2A");
-    Err(format!("there is no test {word:?}; did you mean {nearest:?}? --list shows them all"))
+    let likeness = |name: &str| strsim::jaro_winkler(name, word);
+    let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let suggestion = match nearest.filter(|name| likeness(name) > 0.7) {
+        Some(name) => format!("; did you mean {name:?}?"),
+        None => ".".into(),
+    };
+    Err(format!("there is no test {word:?}{suggestion} --list shows them all"))
 }
 
 /// `InitialElection`, `InitialElection2A` and `TestInitialElection2A`.
@@ -195,7 +195,7 @@ fn go_names(test: &LabTest) -> [String; 3] {
 ///
 /// - `LAB_SEED`: the seed, or the first of several.
 /// - `LAB_SEEDS`: how many.
-/// - `LAB_REAL=1`: on threads and the wall clock.
+/// - `LAB_REAL=1`: on threads and the wall clock; `0` or nothing: simulated.
 ///
 /// # Panics
 /// If the test fails, after a report on standard error; or if a variable makes no sense.
@@ -203,11 +203,18 @@ pub fn cargo_test(name: &str, make: Make) {
     labrpc::logging::init();
     let first = number_in_env("LAB_SEED", 1);
     let seeds = number_in_env("LAB_SEEDS", 1);
-    let real = std::env::var("LAB_REAL").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
-    let world = if real { World::Real } else { World::Simulated };
+    let world = match std::env::var("LAB_REAL").as_deref() {
+        Err(_) | Ok("" | "0") => World::Simulated,
+        Ok("1") => World::Real,
+        Ok(other) => panic!("LAB_REAL={other:?} is neither 0 nor 1"),
+    };
+    let last = seeds.checked_sub(1).and_then(|more| first.checked_add(more));
+    let last = last.unwrap_or_else(|| {
+        panic!("LAB_SEED={first} and LAB_SEEDS={seeds}: no seeds, or some beyond {}", u64::MAX)
+    });
     let test = suites::all().find(|test| test.name == name);
     let test = test.unwrap_or_else(|| panic!("the lab has no test {name:?}"));
-    for seed in first..first.saturating_add(seeds) {
+    for seed in first..=last {
         let report = run_one(&make, test, seed, world);
         if report.result.is_err() {
             eprintln!("{}", report::failure(&report, &report::Again::CargoTest));

@@ -46,10 +46,10 @@ fn another_seed_gives_another_run() {
 
 #[test]
 fn one_job_and_several_give_the_same_runs() {
-    let work: Vec<_> = suites::all().map(|test| (test, 5)).collect();
     let run = |jobs| {
+        let work = suites::all().map(|test| (test, 5));
         let mut seen = Vec::new();
-        runner::run_all(&make(), &work, World::Simulated, jobs, |report| {
+        runner::run_all(&make(), work, World::Simulated, jobs, |report| {
             seen.push((report.test.name, report.fingerprint));
         });
         seen

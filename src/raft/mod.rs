@@ -123,12 +123,12 @@ impl labrpc::api::Raft for Raft {
 
     fn inspect(&self) -> Option<Inspection> {
         let state = self.shared.lock();
-        let mut inspection = Inspection::default();
-        inspection.voted_for = state.voted_for;
-        inspection.commit_index = Some(state.commit_index);
-        inspection.last_applied = Some(state.last_applied);
-        inspection.last_log_index = Some(state.log.last_index());
-        Some(inspection)
+        Some(Inspection {
+            voted_for: state.voted_for,
+            commit_index: Some(state.commit_index),
+            last_applied: Some(state.last_applied),
+            last_log_index: Some(state.log.last_index()),
+        })
     }
 }
 

@@ -49,7 +49,7 @@ impl State {
         }
     }
 
-    /// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine (§5.3)".
+    /// "If commitIndex > lastApplied: increment lastApplied, apply `log[lastApplied]` to state machine (§5.3)".
     ///
     /// What comes out counts as applied, and must reach the service in this order.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
@@ -153,7 +153,7 @@ impl State {
         Ok(Started { index, term })
     }
 
-    /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and log[N].term ==
+    /// "If there exists an N such that N > commitIndex, a majority of `matchIndex[i] >= N`, and `log[N].term ==`
     /// currentTerm: set commitIndex = N (§5.3, §5.4)".
     pub fn advance_commit_index(&mut self) {
         let Role::Leader { progress } = &self.role else {

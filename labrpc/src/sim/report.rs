@@ -6,9 +6,24 @@ use std::time::Duration;
 
 /// Nobody is ready and no timer is left.
 pub(crate) fn deadlock(waits: &[Waiting]) -> String {
-    let mut text = String::from("every thread waits, and nothing will wake one");
+    format!("every thread waits, and nothing will wake one{}", lines(waits))
+}
+
+/// A line for each wait; threads of one kind that wait for the same at the same place share one.
+fn lines(waits: &[Waiting]) -> String {
+    let mut kinds: Vec<(&Waiting, usize)> = Vec::new();
     for wait in waits {
-        let _ = write!(text, "\n  {wait}");
+        match kinds.iter_mut().find(|(other, _)| other.is_like(wait)) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((wait, 1)),
+        }
+    }
+    let mut text = String::new();
+    for (first, count) in kinds {
+        let _ = write!(text, "\n  {first}");
+        if count > 1 {
+            let _ = write!(text, " (and {} more like it)", count - 1);
+        }
     }
     text
 }
@@ -19,25 +34,28 @@ pub(crate) fn lock_circle(circle: &[Waiting]) -> String {
         [alone] => format!("{} takes a lock that it already holds", alone.thread),
         _ => "locks are taken in a circle".to_string(),
     };
-    for wait in circle {
-        let _ = write!(text, "\n  {wait}");
-    }
+    text.push_str(&lines(circle));
     text
 }
 
 /// The clock passed the limit.
 pub(crate) fn time_limit(limit: Duration, waits: &[Waiting]) -> String {
-    let mut text = format!("the run was still going after {limit:?} of virtual time");
-    for wait in waits {
-        let _ = write!(text, "\n  {wait}");
-    }
-    text
+    format!("the run was still going after {limit:?} of virtual time{}", lines(waits))
+}
+
+/// A thread that never lets virtual time jump.
+pub(crate) fn spin(thread: &str, steps: u64) -> String {
+    format!(
+        "{thread} spins: {steps} steps went by, and at each of them some thread was ready, mostly this one. \
+         Virtual time only passes while all threads wait: wait with a Condvar, a channel or a sleep, not in a loop \
+         that looks again and again"
+    )
 }
 
 /// A thread that never comes back to the scheduler.
 pub(crate) fn stall(thread: &str, wall: Duration) -> String {
     format!(
-        "{thread} has run for {wall:?} without reaching a lock, a channel, a sleep or an RPC of labrpc. \
+        "in {wall:?}, {thread} hardly ever reached a lock, a channel, a sleep or an RPC of labrpc. \
          Either it loops without end, or it blocks in something that the simulation can't see: \
          std::thread::sleep, std::sync::Mutex, a std channel, real I/O"
     )
@@ -49,15 +67,10 @@ const LONG: Duration = Duration::from_secs(1);
 /// Threads that have waited long for a lock are often the cause of what a test complains of.
 pub(crate) fn long_waits(waits: &[Waiting], now: Duration) -> String {
     let long = waits.iter().filter(|w| w.holder.is_some() && now.saturating_sub(w.since) >= LONG);
-    let mut text = String::new();
+    let mut told = Vec::new();
     for wait in long {
-        if text.is_empty() {
-            text.push_str("\n  meanwhile:");
-        }
-        let _ = write!(text, "\n  {wait}");
-        if let Some(holder) = waits.iter().find(|w| Some(&w.thread) == wait.holder.as_ref()) {
-            let _ = write!(text, "\n  {holder}");
-        }
+        told.push(wait.clone());
+        told.extend(waits.iter().find(|w| Some(&w.thread) == wait.holder.as_ref()).cloned());
     }
-    text
+    if told.is_empty() { String::new() } else { format!("\n  meanwhile:{}", lines(&told)) }
 }

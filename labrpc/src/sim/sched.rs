@@ -75,6 +75,14 @@ pub(crate) struct Waiting {
     pub holder: Option<String>,
 }
 
+impl Waiting {
+    /// Whether two waits differ only in which of several threads of a name it is, and since when.
+    pub fn is_like(&self, other: &Waiting) -> bool {
+        let of = |w: &Waiting| (w.thread.clone(), w.what, w.place, w.holder.clone());
+        of(self) == of(other)
+    }
+}
+
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_secs_f64();
@@ -123,8 +131,8 @@ struct Core {
     holders: BTreeMap<usize, u64>,
     next_id: u64,
     ending: bool,
-    /// Groups that have crashed and whose last destructors run: what starts in them doesn't.
-    crashing: BTreeSet<u64>,
+    /// Groups that have crashed: what starts in them doesn't.
+    crashed: BTreeSet<u64>,
     /// Whether there are OS threads that can't be joined, ever.
     lost: bool,
     /// How often everything was stuck while ending.
@@ -134,7 +142,11 @@ struct Core {
     claim: Option<Arc<Claim>>,
     idle: Vec<Arc<Worker>>,
     os_threads: Vec<JoinHandle<()>>,
-    last_steps: (u64, u32),
+    /// Steps since virtual time last jumped, and how often it did.
+    since_jump: u64,
+    jumps: u64,
+    /// The watchdog's last look: how many steps, and how many looks in a row saw hardly any.
+    last_look: (u64, u32),
 }
 
 /// What the scheduler knows of a task.
@@ -145,6 +157,8 @@ struct Slot {
     parked: Option<Parked>,
     /// Counts parks, so that a timer of an earlier one wakes nobody.
     parks: u64,
+    /// How often it ran since virtual time last jumped, and which jump that was.
+    ran: (u64, u64),
 }
 
 struct Parked {
@@ -193,6 +207,13 @@ const STEP: Duration = Duration::from_micros(1);
 
 /// One in this many points yields, on average.
 const YIELD_ONE_IN: u32 = 16;
+
+/// So many steps without a jump of virtual time mean that some task is always ready: it spins.
+const SPIN_LIMIT: u64 = 1_000_000;
+
+/// With fewer steps than this between two looks of the watchdog, a simulation is as good as stalled; a healthy one
+/// takes hundreds of thousands.
+const HARDLY_ANY: u64 = 50;
 
 /// A crashed task that has caught its unwinding this often is suspended for good.
 const UNWOUND_LIMIT: u32 = 100;
@@ -402,6 +423,19 @@ impl Core {
         None
     }
 
+    /// Counts a step of task `id`; names the task that spins, when one must.
+    fn note_step(&mut self, id: u64) -> Option<String> {
+        let jumps = self.jumps;
+        let slot = self.tasks.get_mut(&id)?;
+        slot.ran = if slot.ran.0 == jumps { (jumps, slot.ran.1 + 1) } else { (jumps, 1) };
+        self.since_jump += 1;
+        if self.since_jump != SPIN_LIMIT || self.ending {
+            return None;
+        }
+        let busy = self.tasks.values().filter(|slot| slot.ran.0 == jumps);
+        busy.max_by_key(|slot| slot.ran.1).map(|slot| slot.title.clone())
+    }
+
     fn take_ready(&mut self) -> Option<u64> {
         let which = match self.ready.len() {
             0 => return None,
@@ -478,11 +512,12 @@ impl Core {
 
 impl Sched {
     pub fn new(seed: u64, limit: Duration) -> Sched {
+        let mut rng = Pcg64::seed_from_u64(seed);
         Sched {
             core: Mutex::new(Core {
                 now: Duration::ZERO,
-                rng: Pcg64::seed_from_u64(seed),
-                until_yield: YIELD_ONE_IN,
+                until_yield: rng.random_range(0..2 * YIELD_ONE_IN),
+                rng,
                 tasks: BTreeMap::new(),
                 running: 0,
                 ready: Vec::new(),
@@ -491,7 +526,7 @@ impl Sched {
                 holders: BTreeMap::new(),
                 next_id: 0,
                 ending: false,
-                crashing: BTreeSet::new(),
+                crashed: BTreeSet::new(),
                 lost: false,
                 stuck: 0,
                 over: false,
@@ -499,7 +534,9 @@ impl Sched {
                 claim: None,
                 idle: Vec::new(),
                 os_threads: Vec::new(),
-                last_steps: (0, 0),
+                since_jump: 0,
+                jumps: 0,
+                last_look: (0, 0),
             }),
             now_ns: AtomicU64::new(0),
             steps: AtomicU64::new(0),
@@ -560,10 +597,8 @@ impl Sched {
     /// Makes every task of `group` end; they unwind before anybody else's destructors see them gone.
     pub fn crash_group(&self, group: u64) {
         let mut core = self.core.lock();
-        if core.tasks.values().any(|slot| slot.group == group) {
-            core.crashing.insert(group);
-            core.crash(|slot| slot.group == group);
-        }
+        core.crashed.insert(group);
+        core.crash(|slot| slot.group == group);
     }
 
     /// The titles of the tasks of `group`.
@@ -606,7 +641,7 @@ impl Sched {
         let worker = worker.unwrap_or_default();
         let task = Arc::new(Task {
             id,
-            crashed: AtomicBool::new(core.ending || core.crashing.contains(&group.id())),
+            crashed: AtomicBool::new(core.ending || core.crashed.contains(&group.id())),
             unwound: AtomicU32::new(0),
             timed_out: AtomicBool::new(false),
             baton: worker.baton.clone(),
@@ -618,7 +653,10 @@ impl Sched {
             task: Some(task.clone()),
         });
         let title = here.title();
-        core.tasks.insert(id, Slot { task, title, group: group.id(), parked: None, parks: 0 });
+        core.tasks.insert(
+            id,
+            Slot { task, title, group: group.id(), parked: None, parks: 0, ran: (0, 0) },
+        );
         core.ready.push(id);
         let claim = core.claim.clone();
         drop(core);
@@ -676,6 +714,10 @@ impl Sched {
                 core.running = id;
                 core.fingerprint = mix(core.fingerprint, id ^ now.as_nanos() as u64);
                 self.steps.fetch_add(1, Ordering::Relaxed);
+                if let Some(spinner) = core.note_step(id) {
+                    let text = report::spin(&spinner, SPIN_LIMIT);
+                    core = self.fail(core, FailureKind::Stall, text);
+                }
                 return Some((core, id));
             } else if core.tasks.is_empty() {
                 return None;
@@ -683,6 +725,8 @@ impl Sched {
                 let until = if core.ending { at } else { at.min(self.limit) };
                 let now = core.now.max(until);
                 self.set_now(&mut core, now);
+                core.jumps += 1;
+                core.since_jump = 0;
                 if until < at {
                     let text = report::time_limit(self.limit, &core.waits());
                     core = self.fail(core, FailureKind::TimeLimit, text);
@@ -727,9 +771,6 @@ impl Sched {
         core.idle.extend(pool);
         core.tasks.remove(&id);
         let group = group.id();
-        if core.crashing.contains(&group) && !core.tasks.values().any(|s| s.group == group) {
-            core.crashing.remove(&group);
-        }
         core.unpark_all(Key::Task(id));
         core.unpark_all(Key::Group(group));
         match self.pick(core) {
@@ -763,14 +804,15 @@ impl Sched {
         core.over
     }
 
-    /// The thread that has run through `ticks` calls of this without a step.
+    /// The thread that runs, after so many calls of this between which next to nothing happened.
     pub fn stalled_for(&self, ticks: u32) -> Option<String> {
         let steps = self.steps.load(Ordering::Relaxed);
         let mut core = self.core.lock();
-        let (before, seen) = core.last_steps;
-        core.last_steps = if before == steps { (steps, seen + 1) } else { (steps, 0) };
+        let (before, looks) = core.last_look;
+        let stalled = steps - before < HARDLY_ANY;
+        core.last_look = (steps, if stalled { looks + 1 } else { 0 });
         let title = core.tasks.get(&core.running).map_or("(nobody)".into(), |s| s.title.clone());
-        (core.last_steps.1 >= ticks).then_some(title)
+        (core.last_look.1 >= ticks).then_some(title)
     }
 
     /// After the end: lets the pool go, and waits for every OS thread.

@@ -2,6 +2,7 @@
 
 use crate::runner::{Report, World};
 use serde::Serialize;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -9,7 +10,6 @@ use tempfile::NamedTempFile;
 /// A JSON file that appears when it is complete: a line for each run, in an array.
 pub struct JsonFile {
     path: PathBuf,
-    file: NamedTempFile,
     results: Vec<JsonResult>,
 }
 
@@ -41,22 +41,24 @@ struct JsonFailure {
 }
 
 impl JsonFile {
-    /// Prepares to write `path`, so that a path that can't be written is known before the tests run.
+    /// Prepares to write `path`, so that a path that can't be written is known before the tests run. Nothing is left
+    /// behind if the program is stopped.
     ///
     /// # Errors
-    /// The folder isn't there or can't be written.
+    /// The folder isn't there or can't be written; or there is something that is no file, or may not be written.
     pub fn create(path: &Path) -> io::Result<JsonFile> {
-        if path.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            let text = format!("there is no folder {}", folder.display());
+        let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
+        if path.exists() {
+            if !path.is_file() {
+                return Err(io::Error::other("it is there and is no regular file"));
+            }
+            OpenOptions::new().write(true).open(&path)?;
+        } else if !folder_of(&path).is_dir() {
+            let text = format!("there is no folder {}", folder_of(&path).display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        let file = NamedTempFile::new_in(folder)?;
-        Ok(JsonFile { path: path.into(), file, results: Vec::new() })
+        NamedTempFile::new_in(folder_of(&path))?;
+        Ok(JsonFile { path, results: Vec::new() })
     }
 
     /// Takes a run in.
@@ -87,14 +89,33 @@ impl JsonFile {
         });
     }
 
-    /// Writes the file, in one step.
+    /// Writes the file, in one step: a file of that name is either the old one or the new.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
-    pub fn finish(mut self) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut self.file, &self.results)?;
-        self.file.write_all(b"\n")?;
-        self.file.persist(self.path)?;
+    pub fn finish(self) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(folder_of(&self.path))?;
+        serde_json::to_writer_pretty(&mut file, &self.results)?;
+        file.write_all(b"\n")?;
+        let mode = fs::metadata(&self.path).map(|before| before.permissions());
+        file.as_file().set_permissions(mode.or_else(|_| usual_permissions(&file))?)?;
+        file.persist(self.path)?;
         Ok(())
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What a new file gets that isn't a temporary one.
+fn usual_permissions(file: &NamedTempFile) -> io::Result<fs::Permissions> {
+    let permissions = file.as_file().metadata()?.permissions();
+    #[cfg(unix)]
+    let permissions = {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = permissions;
+        fs::Permissions::from_mode(0o644)
+    };
+    Ok(permissions)
 }

@@ -46,7 +46,8 @@ fn how_again(report: &Report, again: &Again) -> String {
     match (report.world, again) {
         (World::Simulated, Again::CargoTest) => {
             format!(
-                "LAB_SEED={seed} cargo test {name}\n  every event: raftlab replay {seed} {name}"
+                "LAB_SEED={seed} cargo test {name}\n  every event, if your main() calls \
+                 labtests::cli::main: cargo run --release -- replay {seed} {name}"
             )
         }
         (World::Simulated, Again::Command(program)) => format!("{program} replay {seed} {name}"),

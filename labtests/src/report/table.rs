@@ -24,21 +24,21 @@ pub fn row_header() -> String {
 /// A test's row. The fingerprint of a simulation is the same on every machine.
 pub fn row(report: &Report) -> String {
     let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
-    let stats = report.result.as_ref().copied().unwrap_or_default();
+    let [rpcs, bytes, commands] = match &report.result {
+        Ok(s) => [s.rpcs, s.bytes, s.commands].map(|number| number.to_string()),
+        Err(_) => [(); 3].map(|()| "-".into()),
+    };
     let fingerprint = match report.world {
         World::Simulated => format!("{:016x}", report.fingerprint),
         World::Real => "-".into(),
     };
     format!(
-        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {:>7} {:>10} {:>8}  {fingerprint}",
+        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {rpcs:>7} {bytes:>10} {commands:>8}  {fingerprint}",
         report.test.part,
         report.test.name,
         report.wall.as_secs_f64(),
         report.lab_time.as_secs_f64(),
         report.test.setup.servers,
-        stats.rpcs,
-        stats.bytes,
-        stats.commands,
     )
 }
 
@@ -85,7 +85,7 @@ impl Sweep {
     pub fn header() -> String {
         format!(
             "{:<4} {:<28} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}",
-            "part", "test", "runs", "failed", "wall s", "lab min", "mean", "max"
+            "part", "test", "runs", "failed", "wall s", "min lab s", "mean", "max"
         )
     }
 
