@@ -65,14 +65,17 @@ impl Cluster {
                 run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
             }
         }
-        agreed.unwrap_or(0)
+        agreed.unwrap_or_else(|| run::fail("no connected server is up to be asked for its term"))
     }
 
     /// No connected server says that it is the leader.
     #[track_caller]
     pub fn check_no_leader(&self) {
+        let mut asked = 0;
         for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
-            if let Some((term, true)) = self.state(i) {
+            let state = self.state(i);
+            asked += usize::from(state.is_some());
+            if let Some((term, true)) = state {
                 run::fail(format!(
                     "{} says that it leads term {term}, but only {} of {} servers are connected: no majority \
                      can have elected it (§5.2)",
@@ -81,6 +84,9 @@ impl Cluster {
                     self.n()
                 ));
             }
+        }
+        if asked == 0 {
+            run::fail("no connected server is up to be asked whether it leads");
         }
     }
 
@@ -94,11 +100,11 @@ impl Cluster {
     #[track_caller]
     pub fn check_not_committed(&self, index: u64, why: &str) {
         let (count, found) = self.n_committed(index);
-        if let Some(found) = found {
+        if count > 0 {
             let who = names(&self.ledger().lock().who_has(index));
+            let what = found.map_or("something".into(), |command| show(&command));
             run::fail(format!(
-                "{count} servers ({who}) have applied {} at index {index}, {why}",
-                show(&found)
+                "{count} servers ({who}) have applied {what} at index {index}, {why}"
             ));
         }
     }

@@ -257,6 +257,7 @@ impl Cluster {
         let peers = peers.collect();
         let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots);
         let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
+        let life = life.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);
         let raft = group.enter(|| {
             let making = || (self.0.make)(peers, i, persister, apply);

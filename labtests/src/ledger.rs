@@ -5,7 +5,9 @@
 
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::codec;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// See the [module](self).
 pub struct Ledger {
@@ -15,16 +17,32 @@ pub struct Ledger {
 }
 
 struct Applied {
-    command: Command,
-    term: u64,
+    entry: Entry,
     by: usize,
+}
+
+/// What is at an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Entry {
+    Command(Command),
+    /// Raft's own: it takes an index, and the service doesn't see it.
+    Internal,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::Command(command) => f.write_str(&show(command)),
+            Entry::Internal => f.write_str("an entry of Raft's own"),
+        }
+    }
 }
 
 /// One server's side.
 #[derive(Default)]
 struct Applier {
     /// Everything it has applied, in all its lives.
-    ever: BTreeMap<u64, Command>,
+    ever: BTreeMap<u64, Entry>,
     life: u64,
     alive: bool,
     /// The last index that it has applied in this life.
@@ -37,8 +55,8 @@ pub type ToSave = Option<(u64, Snapshot)>;
 /// The service makes a snapshot when it has applied an index whose successor this divides.
 const SNAPSHOT_EVERY: u64 = 10;
 
-/// What a snapshot of the tester's service holds: the last index, and every command from the beginning.
-type Contents = (u64, Vec<Option<Command>>);
+/// What a snapshot of the tester's service holds: the last index, and every entry from index 1 to that.
+type Contents = (u64, Vec<Entry>);
 
 impl Ledger {
     /// For so many servers, none of which has applied anything.
@@ -50,19 +68,24 @@ impl Ledger {
     }
 
     /// A server starts, perhaps from a saved snapshot. Gives back the number of this life.
-    pub fn begin_life(&mut self, server: usize, snapshot: Option<&Snapshot>) -> u64 {
-        let last = match snapshot.map(|snapshot| codec::decode::<Contents>(snapshot)) {
-            None => 0,
-            Some(Ok((index, _))) => index,
-            Some(Err(error)) => labrpc::run::fail(format!(
-                "the snapshot that S{server} has saved is not one that its service made: {error}"
-            )),
-        };
+    ///
+    /// # Errors
+    /// What is wrong with the snapshot.
+    pub fn begin_life(
+        &mut self,
+        server: usize,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<u64, String> {
         let applier = &mut self.servers[server];
         applier.life += 1;
         applier.alive = true;
-        applier.last = last;
-        applier.life
+        applier.last = 0;
+        let life = applier.life;
+        if let Some(snapshot) = snapshot {
+            let read = self.take_in(server, None, snapshot);
+            read.map_err(|wrong| format!("the snapshot that S{server} has saved {wrong}"))?;
+        }
+        Ok(life)
     }
 
     /// A server has crashed: what it still sends counts no more.
@@ -86,22 +109,24 @@ impl Ledger {
             return Ok(None);
         }
         match message {
-            ApplyMsg::Command { index, term, command } => {
+            ApplyMsg::Command { index, command, .. } => {
                 self.in_order(server, index)?;
-                self.agrees(server, index, term, &command)?;
-                let applier = &mut self.servers[server];
-                applier.ever.insert(index, command);
-                applier.last = index;
+                self.enter(server, index, Entry::Command(command))?;
+                self.servers[server].last = index;
             }
             ApplyMsg::Internal { index, .. } => {
                 self.in_order(server, index)?;
+                self.enter(server, index, Entry::Internal)?;
                 self.servers[server].last = index;
             }
             ApplyMsg::Snapshot { index, snapshot, .. } => {
-                self.installed(server, index, &snapshot)?;
+                let read = self.take_in(server, Some(index), &snapshot);
+                read.map_err(|wrong| format!("the snapshot that S{server} delivered {wrong}"))?;
                 return Ok(None);
             }
-            _ => return Ok(None),
+            other => {
+                return Err(format!("S{server} delivered what the tester doesn't know: {other:?}"));
+            }
         }
         let last = self.servers[server].last;
         let due = snapshots && (last + 1).is_multiple_of(SNAPSHOT_EVERY);
@@ -120,82 +145,64 @@ impl Ledger {
         ))
     }
 
-    fn agrees(
-        &mut self,
-        server: usize,
-        index: u64,
-        term: u64,
-        command: &Command,
-    ) -> Result<(), String> {
-        let first = self.agreed.entry(index).or_insert_with(|| Applied {
-            command: command.clone(),
-            term,
-            by: server,
-        });
-        if first.command == *command {
-            return Ok(());
+    /// Enters what a server has at an index, unless somebody had something else there.
+    fn enter(&mut self, server: usize, index: u64, entry: Entry) -> Result<(), String> {
+        let fresh = || Applied { entry: entry.clone(), by: server };
+        let first = self.agreed.entry(index).or_insert_with(fresh);
+        if first.entry != entry {
+            return Err(format!(
+                "S{server} applied {entry} at index {index}, where S{} had applied {}. State Machine Safety \
+                 (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever applies \
+                 another there",
+                first.by, first.entry
+            ));
         }
-        Err(format!(
-            "S{server} applied {} at index {index} (term {term}), where S{} had applied {} (term {}). State \
-             Machine Safety (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever \
-             applies another there",
-            show(command),
-            first.by,
-            show(&first.command),
-            first.term
-        ))
+        self.servers[server].ever.insert(index, entry);
+        Ok(())
     }
 
-    fn installed(&mut self, server: usize, index: u64, snapshot: &Snapshot) -> Result<(), String> {
-        let (inner, commands) = codec::decode::<Contents>(snapshot).map_err(|error| {
-            format!("S{server} delivered a snapshot that no service made: {error}")
-        })?;
-        if inner != index {
-            return Err(format!(
-                "S{server} delivered a snapshot as one up to index {index}, but it goes up to {inner}"
-            ));
+    /// A service replaces its state by a snapshot, which is to go up to `index`.
+    fn take_in(
+        &mut self,
+        server: usize,
+        index: Option<u64>,
+        snapshot: &Snapshot,
+    ) -> Result<(), String> {
+        let contents = codec::decode::<Contents>(snapshot);
+        let (inner, entries) =
+            contents.map_err(|error| format!("is none of its service's: {error}"))?;
+        if inner != entries.len() as u64 {
+            return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
+        }
+        if index.is_some_and(|index| index != inner) {
+            return Err(format!("was said to go up to index {index:?}, and goes up to {inner}"));
         }
         let last = self.servers[server].last;
-        if index < last {
+        if inner < last {
             return Err(format!(
-                "S{server} delivered a snapshot up to index {index} after it had applied index {last}: its \
-                 service would go back"
+                "goes up to index {inner}, after index {last} was applied: the service would go back"
             ));
         }
-        for (index, command) in (1..).zip(commands) {
-            let Some(command) = command else { continue };
-            if let Some(agreed) = self.agreed.get(&index)
-                && agreed.command != command
-            {
-                return Err(format!(
-                    "S{server} delivered a snapshot that has {} at index {index}, where S{} had applied {} \
-                     (State Machine Safety, Figure 3)",
-                    show(&command),
-                    agreed.by,
-                    show(&agreed.command)
-                ));
-            }
-            self.servers[server].ever.insert(index, command);
+        for (index, entry) in (1..).zip(entries) {
+            self.enter(server, index, entry).map_err(|wrong| format!("is wrong: {wrong}"))?;
         }
-        self.servers[server].last = index;
+        self.servers[server].last = inner;
         Ok(())
     }
 
     fn snapshot_of(&self, server: usize, index: u64) -> Snapshot {
         let ever = &self.servers[server].ever;
-        let commands = (1..=index).map(|i| ever.get(&i).cloned()).collect();
-        Snapshot::from(codec::encode::<Contents>(&(index, commands)))
+        let entries = ever.range(..=index).map(|(_, entry)| entry.clone()).collect();
+        Snapshot::from(codec::encode::<Contents>(&(index, entries)))
     }
 
-    /// How many servers have applied something at `index`, and what.
+    /// How many servers have applied something at `index`, and which command, if it is one.
     pub fn committed(&self, index: u64) -> (usize, Option<Command>) {
         let count = self.servers.iter().filter(|s| s.ever.contains_key(&index)).count();
-        (count, self.agreed.get(&index).map(|applied| applied.command.clone()))
-    }
-
-    /// What was agreed on at each index.
-    pub fn agreed(&self) -> impl Iterator<Item = (u64, &Command)> {
-        self.agreed.iter().map(|(index, applied)| (*index, &applied.command))
+        match self.agreed.get(&index) {
+            Some(Applied { entry: Entry::Command(command), .. }) => (count, Some(command.clone())),
+            _ => (count, None),
+        }
     }
 
     /// Which servers have applied `index`.
@@ -234,7 +241,7 @@ mod tests {
     /// A ledger of two servers in their first lives.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(2);
-        assert_eq!([ledger.begin_life(0, None), ledger.begin_life(1, None)], [1, 1]);
+        assert_eq!([0, 1].map(|server| ledger.begin_life(server, None)), [Ok(1), Ok(1)]);
         ledger
     }
 
@@ -245,7 +252,7 @@ mod tests {
         let error = ledger.applied(1, 1, apply(1, 8), false).unwrap_err();
         assert!(error.contains("State Machine Safety"), "{error}");
         ledger.end_life(0);
-        let life = ledger.begin_life(0, None);
+        let life = ledger.begin_life(0, None).unwrap();
         assert!(ledger.applied(0, life, apply(1, 8), false).is_err());
     }
 
@@ -256,6 +263,31 @@ mod tests {
         assert!(ledger.applied(0, 1, apply(1, 7), false).is_err());
         assert!(ledger.applied(0, 1, apply(3, 9), false).is_err());
         assert!(ledger.applied(1, 1, apply(2, 9), false).is_err());
+    }
+
+    #[test]
+    fn a_command_where_another_had_an_entry_of_rafts_own_is_caught() {
+        let mut ledger = ledger();
+        ledger.applied(0, 1, apply(1, 7), false).unwrap();
+        let error = ledger.applied(1, 1, ApplyMsg::Internal { index: 1, term: 1 }, false);
+        assert!(error.unwrap_err().contains("State Machine Safety"));
+    }
+
+    #[test]
+    fn a_snapshot_with_a_hole_or_a_false_command_is_caught_also_at_a_restart() {
+        let snapshot = |index: u64, values: &[u64]| {
+            let entries = values.iter().map(|value| Entry::Command(command(value))).collect();
+            Snapshot::from(codec::encode::<Contents>(&(index, entries)))
+        };
+        let mut ledger = ledger();
+        ledger.applied(0, 1, apply(1, 7), false).unwrap();
+        let deliver = |snapshot| ApplyMsg::Snapshot { index: 2, term: 1, snapshot };
+        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[7])), true).is_err(), "a hole");
+        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[8, 9])), true).is_err(), "8 for 7");
+        ledger.end_life(1);
+        assert!(ledger.begin_life(1, Some(&snapshot(2, &[8, 9]))).is_err());
+        ledger.begin_life(1, Some(&snapshot(2, &[7, 9]))).unwrap();
+        assert_eq!(ledger.committed(2), (1, Some(command(9))), "what it holds counts as applied");
     }
 
     #[test]
@@ -284,7 +316,7 @@ mod tests {
         assert!(back.contains("go back"), "{back}");
         assert!(ledger.applied(1, 1, install(9, Snapshot::default()), true).is_err());
         ledger.end_life(1);
-        let life = ledger.begin_life(1, Some(&snapshot));
+        let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
         ledger.applied(1, life, apply(10, 10), true).unwrap();
     }
 }

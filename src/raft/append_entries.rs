@@ -72,6 +72,7 @@ impl State {
         if args.term < self.current_term {
             return self.append_reply(false, None);
         }
+        debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
         // Candidates: "If AppendEntries RPC received from new leader: convert to follower".
         self.become_follower(Some(args.leader_id), now);
         self.reset_election_timer(now);
@@ -94,7 +95,7 @@ impl State {
 
     fn conflict_with(&self, args: &AppendEntriesArgs) -> Option<Conflict> {
         let index = args.prev_log_index;
-        if index < self.log.base_index() {
+        if index < self.log.last_included_index() {
             return None; // what the snapshot covers is committed, so it agrees
         }
         match self.log.term_at(index) {
@@ -106,13 +107,17 @@ impl State {
 
     fn store_new(&mut self, prev_log_index: u64, entries: Vec<Entry>) {
         for (index, entry) in (prev_log_index + 1..).zip(entries) {
-            if index <= self.log.base_index() {
+            if index <= self.log.last_included_index() {
                 continue; // in the snapshot
             }
             // 3. "If an existing entry conflicts with a new one (same index but different terms), delete the existing
             //    entry and all that follow it (§5.3)". And only then: a late, shorter message must not cut off what
             //    has been acknowledged since.
             if self.log.term_at(index).is_some_and(|term| term != entry.term) {
+                debug_assert!(
+                    index > self.commit_index,
+                    "what is committed conflicts with nothing"
+                );
                 self.log.truncate_after(index - 1);
             }
             // 4. "Append any new entries not already in the log".
@@ -151,7 +156,7 @@ impl State {
             // "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry (§5.3)".
             let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
             let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
-            let next = next.min(args.prev_log_index); // never the same again
+            let next = next.min(args.prev_log_index); // so that each rejection makes progress
             progress.next_index = next.max(progress.match_index + 1);
         }
     }
@@ -297,6 +302,56 @@ mod tests {
         let Role::Leader { progress } = &state.role else { unreachable!() };
         assert_eq!((progress[1].match_index, progress[1].next_index), (3, 4));
         assert_eq!(state.commit_index, 3);
+    }
+
+    #[test]
+    fn a_reply_speaks_of_what_its_call_carried_and_not_of_the_log_since() {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        state.start(Default::default()).unwrap();
+        let args = state.append_entries_args(1);
+        state.start(Default::default()).unwrap();
+        let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
+        state.handle_append_entries_reply(1, &args, &yes, at_ms(0));
+        let Role::Leader { progress } = &state.role else { unreachable!() };
+        assert_eq!((progress[1].match_index, progress[1].next_index), (1, 2));
+        assert_eq!(state.commit_index, 1);
+    }
+
+    /// §5.3: where the leader has entries of the conflicting term, the logs may agree up to the last of them.
+    #[test]
+    fn a_conflict_is_passed_a_term_at_a_time() {
+        let mut state = Server::new(3).log(&[1, 1, 4, 4, 4, 6]).leader_of_term(7).build();
+        let args = state.append_entries_args(7);
+        let no = |term, index| {
+            let conflict = Some(Conflict { term, index });
+            AppendEntriesReply { term: 7, success: false, conflict }
+        };
+        let next = |state: &State| match &state.role {
+            Role::Leader { progress } => progress[1].next_index,
+            _ => unreachable!(),
+        };
+        state.handle_append_entries_reply(1, &args, &no(Some(4), 3), at_ms(0));
+        assert_eq!(next(&state), 6, "we have entries of term 4, up to index 5");
+        state.handle_append_entries_reply(1, &args, &no(Some(3), 2), at_ms(0));
+        assert_eq!(next(&state), 2, "we have none of term 3");
+        state.handle_append_entries_reply(1, &args, &no(None, 4), at_ms(0));
+        assert_eq!(next(&state), 4, "its log ends at index 3");
+    }
+
+    #[test]
+    fn a_leader_is_heard_also_when_its_entries_do_not_fit() {
+        let mut state = Server::new(3).term(3).build();
+        state.handle_append_entries(append(3, (7, 3), &[], 0), at_ms(9_000));
+        assert!(state.election_deadline >= at_ms(9_500));
+    }
+
+    #[test]
+    fn a_deposed_leader_waits_a_while_before_it_stands_again() {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        let no = AppendEntriesReply { term: 2, success: false, conflict: None };
+        let args = state.append_entries_args(1);
+        state.handle_append_entries_reply(1, &args, &no, at_ms(9_000));
+        assert!(!state.is_leader() && !state.election_due(at_ms(9_499)));
     }
 
     #[test]

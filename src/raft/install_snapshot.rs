@@ -38,8 +38,8 @@ impl State {
         InstallSnapshotArgs {
             term: self.current_term,
             leader_id: self.me,
-            last_included_index: self.log.base_index(),
-            last_included_term: self.log.base_term(),
+            last_included_index: self.log.last_included_index(),
+            last_included_term: self.log.last_included_term(),
             data: self.disk.snapshot(),
         }
     }
@@ -53,6 +53,7 @@ impl State {
         self.update_term(args.term, now);
         // 1. "Reply immediately if term < currentTerm".
         if args.term == self.current_term {
+            debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
             self.become_follower(Some(args.leader_id), now);
             self.reset_election_timer(now);
             // What we have committed, we have or shall have applied: an older snapshot would take us back.
@@ -68,7 +69,8 @@ impl State {
         let (index, term) = (args.last_included_index, args.last_included_term);
         if self.log.term_at(index) == Some(term) {
             // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
-            //    entries following it and reply".
+            //    entries following it and reply". But the service needs the snapshot all the same: the entries that
+            //    it covers are no longer here to be applied one by one.
             self.log.compact_to(index, term);
         } else {
             // 7. "Discard the entire log".
@@ -107,7 +109,7 @@ impl State {
     /// independently").
     pub fn snapshot(&mut self, index: u64, snapshot: Snapshot) {
         // It may be late, after a newer one from the leader; and of what it hasn't got it can't have made one.
-        if index <= self.log.base_index() || index > self.last_applied {
+        if index <= self.log.last_included_index() || index > self.last_applied {
             return;
         }
         let Some(term) = self.log.term_at(index) else {
@@ -138,21 +140,21 @@ mod tests {
     fn step_1_an_old_leader_installs_nothing() {
         let mut state = Server::new(3).term(5).build();
         let reply = state.handle_install_snapshot(install(4, 9, 4), at_ms(0));
-        assert_eq!((reply.term, state.log.base_index(), state.leader()), (5, 0, None));
+        assert_eq!((reply.term, state.log.last_included_index(), state.leader()), (5, 0, None));
     }
 
     #[test]
     fn step_6_what_follows_a_matching_entry_stays() {
         let mut state = Server::new(3).log(&[1, 1, 2, 2]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
-        assert_eq!((state.log.base_index(), state.log.last_index()), (3, 4));
+        assert_eq!((state.log.last_included_index(), state.log.last_index()), (3, 4));
     }
 
     #[test]
     fn step_7_a_log_that_differs_goes() {
         let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
-        assert_eq!((state.log.base_index(), state.log.last_index()), (3, 3));
+        assert_eq!((state.log.last_included_index(), state.log.last_index()), (3, 3));
         assert_eq!(state.log.last_term(), 2);
     }
 
@@ -164,7 +166,7 @@ mod tests {
         let messages = state.take_committed();
         assert!(matches!(messages[0], ApplyMsg::Snapshot { index: 3, term: 2, .. }));
         assert!(matches!(messages[1], ApplyMsg::Command { index: 4, .. }));
-        assert!(!state.has_committed());
+        assert!(!state.has_unapplied());
     }
 
     #[test]
@@ -173,8 +175,8 @@ mod tests {
         state.commit_index = 4;
         state.take_committed();
         state.handle_install_snapshot(install(1, 2, 1), at_ms(9_000));
-        assert_eq!((state.log.base_index(), state.last_applied), (0, 4));
-        assert!(!state.has_committed());
+        assert_eq!((state.log.last_included_index(), state.last_applied), (0, 4));
+        assert!(!state.has_unapplied());
         assert!(state.election_deadline >= at_ms(9_500));
     }
 
@@ -185,16 +187,41 @@ mod tests {
         state.take_committed();
         state.snapshot(2, Snapshot::from(vec![7]));
         let state = Server::restarted(&state);
-        assert_eq!((state.log.base_index(), state.log.last_index()), (2, 3));
+        assert_eq!((state.log.last_included_index(), state.log.last_index()), (2, 3));
         assert_eq!((state.commit_index, state.last_applied), (2, 2));
         assert_eq!(&state.disk.snapshot()[..], [7]);
+    }
+
+    #[test]
+    fn what_is_installed_is_committed_and_saved_with_its_log() {
+        let mut state = Server::new(3).log(&[1]).term(2).build();
+        state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
+        assert_eq!(state.commit_index, 3);
+        let state = Server::restarted(&state);
+        assert_eq!((state.log.last_included_index(), state.log.last_included_term()), (3, 2));
+        assert_eq!(&state.disk.snapshot()[..], [3]);
+    }
+
+    #[test]
+    fn the_term_at_the_edge_of_a_snapshot_is_known() {
+        let state = Server::new(3).log(&[1, 2, 2, 3]).leader_of_term(4).snapshot_to(3).build();
+        assert_eq!(state.append_entries_args(4).prev_log_term, 2);
+    }
+
+    #[test]
+    fn a_reply_to_an_earlier_leadership_does_not_count() {
+        let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(4).build();
+        let reply = InstallSnapshotReply { term: 1 };
+        state.handle_install_snapshot_reply(1, &install(1, 2, 1), &reply, at_ms(0));
+        let Role::Leader { progress } = &state.role else { unreachable!() };
+        assert_eq!(progress[1].match_index, 0);
     }
 
     #[test]
     fn a_snapshot_of_what_is_not_applied_is_refused() {
         let mut state = Server::new(3).log(&[1, 1, 2]).term(2).build();
         state.snapshot(2, Snapshot::default());
-        assert_eq!(state.log.base_index(), 0);
+        assert_eq!(state.log.last_included_index(), 0);
     }
 
     #[test]

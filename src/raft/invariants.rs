@@ -2,7 +2,7 @@
 //! was when the lock was taken.
 
 use super::state::{Role, State};
-use super::threads::Seen;
+use super::threads::{RoleName, Seen};
 
 impl State {
     /// Panics if an invariant is broken.
@@ -15,14 +15,22 @@ impl State {
         assert!(self.commit_index >= before.commit_index, "what is committed stays so (§5.4)");
         assert!(self.last_applied >= before.last_applied, "nothing is applied twice");
         assert!(
-            log.base_index() <= self.commit_index,
+            log.last_included_index() <= self.commit_index,
             "snapshots cover only what is committed (§7)"
         );
         assert!(self.commit_index <= log.last_index(), "what is committed is there");
         assert!(self.last_applied <= self.commit_index, "only what is committed is applied");
         assert!(log.last_term() <= self.current_term, "entries come from past and present terms");
+        assert_eq!(
+            self.snapshot_to_apply.is_some(),
+            self.last_applied < log.last_included_index(),
+            "a snapshot is handed over before the commands that follow it"
+        );
         assert!(self.is_persisted(), "Figure 2: saved before responding to RPCs");
         if let Role::Leader { progress } = &self.role {
+            let leads_on = (before.role, before.term) == (RoleName::Leader, self.current_term);
+            let grows = log.last_index() >= before.last_index;
+            assert!(grows || !leads_on, "Leader Append-Only (Figure 3, §5.3)");
             assert_eq!(self.voted_for, Some(self.me), "a leader voted for itself");
             for (_, p) in progress.iter().enumerate().filter(|(peer, _)| *peer != self.me) {
                 assert!(p.match_index < p.next_index, "what matches isn't sent again");

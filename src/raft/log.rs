@@ -1,6 +1,6 @@
 //! The log and its snapshot offset (§5.3, §7).
 //!
-//! Entries up to [`Log::base_index`] are in the snapshot and no longer here; of the last of them the term is
+//! Entries up to [`Log::last_included_index`] are in the snapshot and no longer here; of the last of them the term is
 //! kept, for the consistency check of the entry that follows.
 
 use labrpc::api::Command;
@@ -18,8 +18,8 @@ pub struct Entry {
 /// The log. The first index is 1; index 0 stands for "before everything" and has term 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
-    base_index: u64,
-    base_term: u64,
+    last_included_index: u64,
+    last_included_term: u64,
     entries: Vec<Entry>,
     /// What is on disk differs after this index. See [`Log::take_unsaved`].
     #[serde(skip)]
@@ -28,42 +28,42 @@ pub struct Log {
 
 impl Log {
     /// The last index that the snapshot covers.
-    pub fn base_index(&self) -> u64 {
-        self.base_index
+    pub fn last_included_index(&self) -> u64 {
+        self.last_included_index
     }
 
-    /// The term of the entry at [`Log::base_index`].
-    pub fn base_term(&self) -> u64 {
-        self.base_term
+    /// The term of the entry at [`Log::last_included_index`].
+    pub fn last_included_term(&self) -> u64 {
+        self.last_included_term
     }
 
     /// The index of the last entry.
     pub fn last_index(&self) -> u64 {
-        self.base_index + self.entries.len() as u64
+        self.last_included_index + self.entries.len() as u64
     }
 
     /// The term of the last entry.
     pub fn last_term(&self) -> u64 {
-        self.entries.last().map_or(self.base_term, |entry| entry.term)
+        self.entries.last().map_or(self.last_included_term, |entry| entry.term)
     }
 
     /// The term of the entry at `index`, unless that is in the snapshot or beyond the end.
     pub fn term_at(&self, index: u64) -> Option<u64> {
-        if index == self.base_index {
-            return Some(self.base_term);
+        if index == self.last_included_index {
+            return Some(self.last_included_term);
         }
         self.get(index).map(|entry| entry.term)
     }
 
     /// The entry at `index`, unless that is in the snapshot or beyond the end.
     pub fn get(&self, index: u64) -> Option<&Entry> {
-        let offset = index.checked_sub(self.base_index + 1)?;
+        let offset = index.checked_sub(self.last_included_index + 1)?;
         self.entries.get(offset as usize)
     }
 
     /// The entries after `index`.
     pub fn after(&self, index: u64) -> &[Entry] {
-        let offset = index.saturating_sub(self.base_index) as usize;
+        let offset = index.saturating_sub(self.last_included_index) as usize;
         self.entries.get(offset..).unwrap_or(&[])
     }
 
@@ -71,7 +71,7 @@ impl Log {
     pub fn first_of_term(&self, index: u64) -> u64 {
         let term = self.term_at(index);
         let mut first = index;
-        while first > self.base_index + 1 && self.term_at(first - 1) == term {
+        while first > self.last_included_index + 1 && self.term_at(first - 1) == term {
             first -= 1;
         }
         first
@@ -81,7 +81,7 @@ impl Log {
     pub fn last_of_term(&self, term: u64) -> Option<u64> {
         // Terms never fall along the log.
         let end = self.entries.partition_point(|entry| entry.term <= term);
-        let index = self.base_index + end as u64;
+        let index = self.last_included_index + end as u64;
         (self.term_at(index) == Some(term)).then_some(index)
     }
 
@@ -96,20 +96,20 @@ impl Log {
     pub fn truncate_after(&mut self, index: u64) {
         if index < self.last_index() {
             self.touch(index);
-            self.entries.truncate(index.saturating_sub(self.base_index) as usize);
+            self.entries.truncate(index.saturating_sub(self.last_included_index) as usize);
         }
     }
 
     /// Drops everything up to and including `index`, which a snapshot now covers.
     pub fn compact_to(&mut self, index: u64, term: u64) {
-        let covered = index.saturating_sub(self.base_index) as usize;
+        let covered = index.saturating_sub(self.last_included_index) as usize;
         self.entries.drain(..covered.min(self.entries.len()));
-        (self.base_index, self.base_term) = (index, term);
+        (self.last_included_index, self.last_included_term) = (index, term);
     }
 
     /// Replaces everything by a snapshot up to `index`.
     pub fn restart_at(&mut self, index: u64, term: u64) {
-        *self = Log { base_index: index, base_term: term, ..Log::default() };
+        *self = Log { last_included_index: index, last_included_term: term, ..Log::default() };
     }
 
     /// The index after which the log has changed since the last call, if it has.
@@ -151,7 +151,7 @@ mod tests {
     fn what_the_snapshot_covers_keeps_its_last_term() {
         let mut log = log(&[1, 1, 2, 3]);
         log.compact_to(3, 2);
-        assert_eq!((log.base_index(), log.last_index(), log.last_term()), (3, 4, 3));
+        assert_eq!((log.last_included_index(), log.last_index(), log.last_term()), (3, 4, 3));
         assert_eq!([log.term_at(2), log.term_at(3), log.term_at(4)], [None, Some(2), Some(3)]);
         assert_eq!(log.after(3).len(), 1);
         log.compact_to(4, 3);

@@ -44,7 +44,7 @@ pub struct Raft {
 
 struct Running {
     /// Dropped, it wakes who waits for a reply or for the service.
-    _killed: Sender<()>,
+    alive: Sender<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -72,10 +72,10 @@ impl Raft {
     ) -> (Arc<Raft>, Vec<Service>) {
         let state = State::new(me, peers.len(), persister, options, Instant::now());
         let shared = Arc::new(Shared::new(state));
-        let (kill, killed) = channel::bounded(0);
+        let (alive, killed) = channel::bounded(0);
         let threads = shared.run(peers, apply_ch, &killed);
         let service = Raft::service(&shared);
-        let running = Mutex::new(Some(Running { _killed: kill, threads }));
+        let running = Mutex::new(Some(Running { alive, threads }));
         (Arc::new(Raft { shared, running }), vec![service])
     }
 
@@ -110,11 +110,10 @@ impl labrpc::api::Raft for Raft {
     }
 
     fn kill(&self) {
-        let running = self.running.lock().take();
-        let Some(running) = running else { return };
         self.shared.lock().killed = true;
-        let Running { _killed, threads } = running;
-        drop(_killed);
+        let mut running = self.running.lock(); // where a second caller waits until the first is done
+        let Some(Running { alive, threads }) = running.take() else { return };
+        drop(alive);
         for thread in threads {
             // A panic in there has been reported where it happened.
             let _ = thread.join();

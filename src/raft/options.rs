@@ -16,7 +16,8 @@ pub struct Options {
     /// How long a call may take. Not longer than the heartbeat: the lab's network keeps a call to an unreachable server
     /// for up to 7 s, and a server that came back in that time would hear nothing.
     pub call_timeout: Duration,
-    /// How soon after a call that got no reply the next one is sent to the same server.
+    /// If a call got no reply, the next one to the same server is sent this long after it was, or as soon as it has
+    /// timed out.
     pub retry: Duration,
 }
 

@@ -94,6 +94,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules::Next;
     use super::super::tests::{Server, at_ms};
     use super::*;
 
@@ -162,6 +163,27 @@ mod tests {
         assert!(!state.is_leader(), "one server's vote counts once");
         state.handle_request_vote_reply(2, &args, &yes, at_ms(3));
         assert!(state.is_leader());
+    }
+
+    #[test]
+    fn a_refusal_is_no_vote_and_an_answer_all_the_same() {
+        let mut state = Server::new(3).build();
+        state.become_candidate(at_ms(0));
+        let args = state.request_vote_args();
+        let no = RequestVoteReply { term: 1, vote_granted: false };
+        state.handle_request_vote_reply(1, &args, &no, at_ms(1));
+        assert!(!state.is_leader());
+        assert_eq!(state.next_message(1, at_ms(500)), Next::Wait, "it has answered");
+    }
+
+    /// §5.5: "the servers retry RPCs if they do not receive a response in a timely manner".
+    #[test]
+    fn a_vote_is_asked_for_again_until_it_is_answered() {
+        let mut state = Server::new(3).build();
+        state.become_candidate(at_ms(0));
+        assert!(matches!(state.next_message(1, at_ms(0)), Next::Send(_)));
+        state.no_reply(1);
+        assert!(matches!(state.next_message(1, at_ms(100)), Next::Send(_)));
     }
 
     #[test]

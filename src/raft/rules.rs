@@ -55,15 +55,15 @@ impl State {
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
         let mut messages = Vec::new();
         if let Some(snapshot) = self.snapshot_to_apply.take() {
-            let (index, term) = (self.log.base_index(), self.log.base_term());
+            let (index, term) = (self.log.last_included_index(), self.log.last_included_term());
             self.last_applied = index;
             messages.push(ApplyMsg::Snapshot { index, term, snapshot });
         }
         while self.last_applied < self.commit_index {
             let index = self.last_applied + 1;
-            let Some(Entry { term, command }) = self.log.get(index).cloned() else {
-                break;
-            };
+            let entry = self.log.get(index).cloned();
+            let Entry { term, command } =
+                entry.expect("what is committed is in the log or a snapshot");
             messages.push(ApplyMsg::Command { index, term, command });
             self.last_applied = index;
         }
@@ -71,7 +71,7 @@ impl State {
     }
 
     /// Whether [`State::take_committed`] would give something.
-    pub fn has_committed(&self) -> bool {
+    pub fn has_unapplied(&self) -> bool {
         self.snapshot_to_apply.is_some() || self.last_applied < self.commit_index
     }
 }
@@ -79,7 +79,7 @@ impl State {
 // "Followers (§5.2)"
 impl State {
     /// Follows `leader`, or nobody yet. The election timer is left alone while it runs: only a leader's word or
-    /// a granted vote buys time (Students' classic: resetting it here lets a stale candidate starve a good one).
+    /// a granted vote buys time. Were it reset here, a candidate whose log is behind could starve a better one for ever.
     pub fn become_follower(&mut self, leader: Option<usize>, now: Instant) {
         if self.is_leader() {
             log::debug!("steps down in term {}", self.current_term);
@@ -191,15 +191,15 @@ impl State {
         }
         self.sent[peer] = Sent { at: Some(now), unanswered: false };
         Next::Send(match &self.role {
-            Role::Leader { progress } => self.replicate(progress[peer].next_index),
+            Role::Leader { progress } => self.entries_or_snapshot(progress[peer].next_index),
             _ => Message::RequestVote(self.request_vote_args()),
         })
     }
 
     /// "If last log index >= nextIndex for a follower: send AppendEntries RPC with log entries starting at
     /// nextIndex"; §7: the snapshot, if those entries are no longer there.
-    fn replicate(&self, next_index: u64) -> Message {
-        if next_index > self.log.base_index() {
+    fn entries_or_snapshot(&self, next_index: u64) -> Message {
+        if next_index > self.log.last_included_index() {
             Message::AppendEntries(self.append_entries_args(next_index))
         } else {
             Message::InstallSnapshot(self.install_snapshot_args())

@@ -34,7 +34,7 @@ pub struct State {
     // Volatile state on all servers.
     /// "Index of highest log entry known to be committed".
     pub commit_index: u64,
-    /// "Index of highest log entry applied to state machine": handed to the service, here.
+    /// "Index of highest log entry applied to state machine": here, handed to the service or just about to be.
     pub last_applied: u64,
     /// Follower, candidate or leader, with what only that role has.
     pub role: Role,
@@ -60,7 +60,8 @@ pub enum Role {
     Candidate {
         /// Who has granted a vote, with us.
         votes: BTreeSet<usize>,
-        /// Who has answered at all; the others are asked again.
+        /// Who has answered at all. The paper retries each RPC until it is answered (§5.5), so the others are asked
+        /// again.
         answered: BTreeSet<usize>,
     },
     /// Handles all commands.
@@ -106,8 +107,8 @@ impl State {
             voted_for: saved.voted_for,
             disk: Disk::new(persister, &saved),
             // What a snapshot covers has been committed, and the service reads the saved snapshot itself.
-            commit_index: saved.log.base_index(),
-            last_applied: saved.log.base_index(),
+            commit_index: saved.log.last_included_index(),
+            last_applied: saved.log.last_included_index(),
             log: saved.log,
             role: Role::Follower { leader: None },
             election_deadline: now,

@@ -79,12 +79,13 @@ impl Server {
 #[test]
 fn a_restart_finds_term_vote_and_log() {
     let mut state = Server::new(3).log(&[1, 1, 2]).term(4).build();
+    state.current_term = 6; // not the term of an entry
     state.voted_for = Some(2);
     state.log.truncate_after(1);
     state.log.append(entries(&[4]).remove(0));
     state.persist();
     let after = Server::restarted(&state);
-    assert_eq!((after.current_term, after.voted_for), (4, Some(2)));
+    assert_eq!((after.current_term, after.voted_for), (6, Some(2)));
     assert_eq!(after.log, state.log);
     assert_eq!((after.commit_index, after.last_applied), (0, 0));
 }

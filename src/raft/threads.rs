@@ -2,9 +2,9 @@
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
-//! | `ticker` | the election deadline | a change of role |
-//! | `peer N`, one for each other server | something to say to server N | a change of role or log; time |
-//! | `applier` | committed entries, or a snapshot | the commit index, an installed snapshot |
+//! | `ticker` | the election deadline | time; a change of role; an earlier deadline |
+//! | `peer N`, one for each other server | something to say to server N; then its reply | time; a change of role or log |
+//! | `applier` | committed entries, or a snapshot; then the service | the commit index, an installed snapshot |
 //!
 //! `kill` wakes them all and joins them. None calls, sends or sleeps while it holds the lock. When the lock is released, the
 //! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
@@ -140,7 +140,7 @@ impl Shared {
     fn next_committed(&self) -> Option<Vec<ApplyMsg>> {
         let mut state = self.lock();
         while !state.killed {
-            if state.has_committed() {
+            if state.has_unapplied() {
                 return Some(state.take_committed());
             }
             state.wait(&self.applier, None);
@@ -193,6 +193,7 @@ pub struct Seen {
     pub commit_index: u64,
     /// See [`State::last_applied`].
     pub last_applied: u64,
+    election_deadline: Instant,
     killed: bool,
 }
 
@@ -219,6 +220,7 @@ impl Seen {
             last_index: state.log.last_index(),
             commit_index: state.commit_index,
             last_applied: state.last_applied,
+            election_deadline: state.election_deadline,
             killed: state.killed,
         }
     }
@@ -242,14 +244,15 @@ impl Guard<'_> {
             self.state.check_invariants(&before);
         }
         let elected_or_deposed = (before.term, before.role) != (now.term, now.role);
-        if elected_or_deposed || before.killed != now.killed {
+        let earlier = now.election_deadline < before.election_deadline;
+        if elected_or_deposed || earlier || before.killed != now.killed {
             self.shared.ticker.notify_all();
         }
         let news = now.role == RoleName::Leader && before.last_index != now.last_index;
         if elected_or_deposed || news || before.killed != now.killed {
             self.shared.peers.notify_all();
         }
-        if self.state.has_committed() || before.killed != now.killed {
+        if self.state.has_unapplied() || before.killed != now.killed {
             self.shared.applier.notify_all();
         }
         self.before = now;

@@ -9,7 +9,7 @@ use labrpc::run;
 use labrpc::sync::Arc;
 use labrpc::thread::{self, JoinHandle};
 use labrpc::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 tests! { "2C":
@@ -226,21 +226,28 @@ fn churn(cluster: &Cluster) {
         cluster.connect(i);
     }
     stop.store(true, Ordering::Relaxed);
+    // A client that failed has failed the test.
     let seen = clients.into_iter().map(|client| client.join().unwrap_or_default());
-    let seen: Vec<Command> = seen.flatten().collect();
+    let seen: Vec<(u64, Command)> = seen.flatten().collect();
+    if seen.is_empty() {
+        run::fail("in 14 s of churn no client saw a single command committed");
+    }
     cluster.sleep(ELECTION_TIMEOUT);
     let last = cluster.one(random(cluster), cluster.n(), true);
-    let log: BTreeSet<_> = (1..=last).filter_map(|i| cluster.wait(i, cluster.n(), None)).collect();
-    if let Some(lost) = seen.iter().find(|command| !log.contains(command)) {
+    let log: BTreeMap<_, _> = (1..=last)
+        .filter_map(|index| Some((index, cluster.wait(index, cluster.n(), None)?)))
+        .collect();
+    if let Some((index, lost)) = seen.iter().find(|(index, seen)| log.get(index) != Some(seen)) {
         run::fail(format!(
-            "a client saw {} committed, and it isn't in the log any more (Leader Completeness, Figure 3, §5.4)",
+            "a client saw {} committed at index {index}, and it isn't there any more (Leader Completeness, \
+             Figure 3, §5.4)",
             crate::ledger::show(lost)
         ));
     }
 }
 
 /// A client of the churn: what it saw committed.
-fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<Command>> {
+fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<(u64, Command)>> {
     let (cluster, stop) = (cluster.clone(), stop.clone());
     let body = move || {
         let mut seen = Vec::new();
@@ -264,10 +271,10 @@ fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<
 }
 
 /// Waits for something to be committed at `index`; gives it back if it is `value`.
-fn poll(cluster: &Cluster, index: u64, value: Command) -> Option<Command> {
+fn poll(cluster: &Cluster, index: u64, value: Command) -> Option<(u64, Command)> {
     for pause in [10, 20, 50, 100, 200] {
         if let Some(found) = cluster.n_committed(index).1 {
-            return (found == value).then_some(value);
+            return (found == value).then_some((index, value));
         }
         cluster.sleep(Duration::from_millis(pause));
     }

@@ -3,6 +3,7 @@
 use super::{after, random, reliable, tests, unreliable, with_snapshots};
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use labrpc::api::Command;
 use labrpc::run;
 
 tests! { "2D":
@@ -65,7 +66,7 @@ fn thirty_rounds(cluster: &Cluster, fault: Fault) {
             one(there);
         }
         for _ in 0..cluster.draws().range("commands between snapshots", 5..15) {
-            let _ = cluster.start(sender, &command(random(cluster))); // it need not be the leader
+            give(cluster, sender, &command(random(cluster)));
         }
         one(there);
         check_saved_state(cluster);
@@ -80,6 +81,16 @@ fn thirty_rounds(cluster: &Cluster, fault: Fault) {
         if fault != Fault::None {
             one(n);
             leader = cluster.check_one_leader();
+        }
+    }
+}
+
+/// Gives a command to `first`, or else to whoever leads and is connected, if anybody does.
+fn give(cluster: &Cluster, first: usize, command: &Command) {
+    let ring = (0..cluster.n()).map(|steps| after(cluster, first, steps));
+    for i in ring.filter(|&i| cluster.is_connected(i)) {
+        if cluster.start(i, command).is_ok() {
+            return;
         }
     }
 }
