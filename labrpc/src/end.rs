@@ -1,13 +1,16 @@
 //! The caller's side of an RPC.
 
-use crate::channel::{self, Receive, Receiver, RecvError, Registrar, Ripe, Sender};
+use crate::channel::{self, Receive, Receiver, Registrar, Ripe, Sender};
 use crate::codec;
 use crate::describe::Value;
 use crate::realm::Realm;
+use crate::run;
+use crate::slot::Slot;
 use crate::trace;
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// One end of a connection to a server. Calls go out on it; replies come back, or don't.
@@ -37,7 +40,12 @@ pub struct Request {
 }
 
 /// Where the answer to a call goes. Dropping it means that there will be none.
-pub struct ReplyTo(Option<Sender<Answer>>);
+pub struct ReplyTo(Option<Destination>);
+
+enum Destination {
+    Simulated(Sender<Answer>),
+    Real(Arc<Slot<Answer>>),
+}
 
 enum Answer {
     Reply(Vec<u8>),
@@ -58,8 +66,10 @@ impl ReplyTo {
     }
 
     fn answer(&mut self, answer: Answer) {
-        if let Some(sender) = self.0.take() {
-            sender.deliver(answer);
+        match self.0.take() {
+            Some(Destination::Simulated(sender)) => sender.deliver(answer),
+            Some(Destination::Real(slot)) => slot.put(answer),
+            None => {}
         }
     }
 }
@@ -110,40 +120,84 @@ impl ClientEnd {
         R: DeserializeOwned,
     {
         self.realm.enter("network");
-        let (sender, answer) = channel::bounded(1);
         let described = trace::describe(args);
         let request = Request { method, args: codec::encode(args), described };
-        self.transport.send(request, ReplyTo(Some(sender)));
+        let (to, answer) = if run::in_simulation() {
+            let (sender, receiver) = channel::bounded(1);
+            (Destination::Simulated(sender), Source { slot: None, receiver: receiver.into() })
+        } else {
+            let slot = Arc::new(Slot::new());
+            (
+                Destination::Real(slot.clone()),
+                Source { slot: Some(slot), receiver: OnceLock::new() },
+            )
+        };
+        self.transport.send(request, ReplyTo(Some(to)));
         Pending { answer, method, reply: PhantomData }
     }
 }
 
 /// A reply that may come. Wait for it, put it into a [`select!`](crate::channel::select), or drop it.
 pub struct Pending<R> {
-    answer: Receiver<Answer>,
+    answer: Source,
     method: &'static str,
     reply: PhantomData<fn() -> R>,
+}
+
+/// Where the answer comes from: in real mode a slot, or a channel once a `select!` asks for one.
+struct Source {
+    slot: Option<Arc<Slot<Answer>>>,
+    receiver: OnceLock<Receiver<Answer>>,
+}
+
+impl Source {
+    fn receiver(&self) -> &Receiver<Answer> {
+        self.receiver.get_or_init(|| {
+            let (sender, receiver) = channel::bounded(1);
+            if let Some(slot) = &self.slot {
+                slot.forward(sender);
+            }
+            receiver
+        })
+    }
+
+    /// Waits, at most until the timeout.
+    #[track_caller]
+    fn wait(&self, timeout: Option<Duration>) -> Option<Answer> {
+        match (&self.slot, self.receiver.get(), timeout) {
+            (Some(slot), None, None) => slot.take(None),
+            (Some(slot), None, Some(timeout)) => {
+                // A timeout that is never over is none.
+                slot.take(std_now().checked_add(timeout))
+            }
+            (_, _, None) => self.receiver().recv().ok(),
+            (_, _, Some(timeout)) => self.receiver().recv_timeout(timeout).ok(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real mode waits on the wall clock")]
+fn std_now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 impl<R: DeserializeOwned> Pending<R> {
     /// Waits until the reply is there, or until the network gives it up.
     #[track_caller]
     pub fn wait(self) -> Option<R> {
-        let answer = self.answer.recv();
+        let answer = self.answer.wait(None);
         self.decode(answer)
     }
 
     /// Waits at most for `timeout`.
     #[track_caller]
     pub fn wait_timeout(self, timeout: Duration) -> Option<R> {
-        match self.answer.recv_timeout(timeout) {
-            Ok(answer) => self.decode(Ok(answer)),
-            Err(_) => None,
-        }
+        let answer = self.answer.wait(Some(timeout));
+        self.decode(answer)
     }
 
     #[track_caller]
-    fn decode(&self, answer: Result<Answer, RecvError>) -> Option<R> {
+    fn decode(&self, answer: Option<Answer>) -> Option<R> {
         match answer.unwrap_or(Answer::Lost) {
             Answer::Lost => None,
             Answer::Mistake(text) => panic!("{text}"),
@@ -159,11 +213,11 @@ impl<R: DeserializeOwned> Receive for Pending<R> {
     type Output = Option<R>;
 
     fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
-        self.answer.register(registrar);
+        self.answer.receiver().register(registrar);
     }
 
     fn complete(&self, ripe: Ripe<'_>) -> Option<R> {
-        let answer = self.answer.complete(ripe);
-        self.decode(answer)
+        let answer = self.answer.receiver().complete(ripe);
+        self.decode(answer.ok())
     }
 }

@@ -48,6 +48,7 @@ mod realm;
 pub mod run;
 mod server;
 pub mod sim;
+mod slot;
 pub mod sync;
 pub mod thread;
 pub mod time;

@@ -4,14 +4,14 @@
 use super::LATENCY;
 use crate::rand::Stream;
 use crate::run::{self, Here, World, set_here};
+use crate::slot::Slot;
 use crate::thread::Group;
 use crate::time::WallClock;
-use crossbeam_channel as cb;
 use parking_lot::{Condvar, Mutex};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -81,10 +81,16 @@ impl Delivery {
 pub(super) struct Threads {
     world: Option<Arc<World>>,
     post: Arc<Post>,
-    jobs: (cb::Sender<Work>, cb::Receiver<Work>),
-    /// Workers that wait, or are about to, and have not been counted on.
-    idle: AtomicUsize,
+    over: AtomicBool,
+    idle: Arc<Mutex<Idle>>,
     workers: Mutex<Vec<Worker>>,
+}
+
+/// The workers that wait for a job. The last to come is the first to go: it may not even have fallen asleep.
+#[derive(Default)]
+struct Idle {
+    places: Vec<Arc<Slot<Work>>>,
+    over: bool,
 }
 
 /// What the postman works on. He doesn't keep the network alive.
@@ -135,24 +141,23 @@ type Work = Option<(Group, &'static str, Job)>;
 struct Worker {
     handle: std::thread::JoinHandle<()>,
     /// What it is at, for reports.
-    at: Arc<Mutex<Option<String>>>,
+    at: Arc<Mutex<Option<Arc<Here>>>>,
 }
 
 impl Threads {
-    #[expect(clippy::disallowed_methods, reason = "real mode: these threads really wait")]
     fn new() -> Threads {
         let (later, sooner) = (Mutex::default(), Condvar::new());
         Threads {
             world: run::here().map(|here| here.world.clone()),
             post: Arc::new(Post { clock: WallClock::start(), later, sooner }),
-            jobs: cb::unbounded(),
-            idle: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+            idle: Arc::default(),
             workers: Mutex::default(),
         }
     }
 
     fn unless_over(&self, job: impl FnOnce()) {
-        if !self.post.later.lock().over {
+        if !self.over.load(Ordering::Relaxed) {
             job();
         }
     }
@@ -184,32 +189,29 @@ impl Threads {
     }
 
     /// Gives the job to a worker that waits, else to a new one: a handler that hangs delays nobody.
-    fn handle(self: &Arc<Self>, group: &Group, method: &'static str, job: Job) {
+    fn handle(&self, group: &Group, method: &'static str, job: Job) {
         let work = Some((group.clone(), method, job));
-        let claim =
-            self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
-        if claim.is_err() {
-            self.add_worker();
+        let place = self.idle.lock().places.pop();
+        match place {
+            Some(place) => place.put(work),
+            None => self.add_worker(work),
         }
-        let _ = self.jobs.0.send(work);
     }
 
-    /// A worker for one job that is about to be sent.
-    fn add_worker(self: &Arc<Self>) {
-        let threads = Arc::downgrade(self);
-        let jobs = self.jobs.1.clone();
-        let world = self.world.clone();
+    fn add_worker(&self, first: Work) {
+        let place = Arc::new(Slot::new());
+        place.put(first);
+        let (idle, world) = (self.idle.clone(), self.world.clone());
         let at = Arc::new(Mutex::new(None));
         let note = at.clone();
         let life = move || {
-            while let Ok(Some((group, method, job))) = jobs.recv() {
-                *note.lock() = Some(format!("{}/{method}", group.name()));
-                run_handler(world.as_ref(), group, method, job);
-                *note.lock() = None;
-                let Some(threads) = threads.upgrade() else {
+            while let Some(Some((group, method, job))) = place.take(None) {
+                run_handler(world.as_ref(), group, method, job, &note);
+                let mut idle = idle.lock();
+                if idle.over {
                     return;
-                };
-                threads.idle.fetch_add(1, Ordering::AcqRel);
+                }
+                idle.places.push(place.clone());
             }
         };
         let handle = start("labrpc worker", life);
@@ -217,13 +219,10 @@ impl Threads {
     }
 
     fn shutdown(&self, patience: Duration) -> Vec<String> {
-        if let Some(postman) = self.post.close() {
+        if let Some(postman) = self.close() {
             let _ = postman.join();
         }
         let workers = std::mem::take(&mut *self.workers.lock());
-        for _ in &workers {
-            let _ = self.jobs.0.send(None);
-        }
         let clock = WallClock::start();
         let running = |worker: &Worker| !worker.handle.is_finished();
         while workers.iter().any(running) && clock.elapsed() < patience {
@@ -234,7 +233,19 @@ impl Threads {
         for worker in ended {
             let _ = worker.handle.join();
         }
-        left.iter().map(|worker| worker.at.lock().clone().unwrap_or("a worker".into())).collect()
+        let title = |worker: &Worker| worker.at.lock().as_ref().map(|here| here.title());
+        left.iter().map(|worker| title(worker).unwrap_or("a worker".into())).collect()
+    }
+
+    /// Tells everybody to end; gives back the postman, who is to be joined.
+    fn close(&self) -> Option<std::thread::JoinHandle<()>> {
+        self.over.store(true, Ordering::Relaxed);
+        let mut idle = self.idle.lock();
+        idle.over = true;
+        let places = std::mem::take(&mut idle.places);
+        drop(idle);
+        places.iter().for_each(|place| place.put(None));
+        self.post.close()
     }
 }
 
@@ -274,24 +285,30 @@ impl Post {
 impl Drop for Threads {
     /// A network that nobody shut down: its threads end by themselves.
     fn drop(&mut self) {
-        self.post.close();
-        for _ in self.workers.get_mut() {
-            let _ = self.jobs.0.send(None);
-        }
+        self.close();
     }
 }
 
-fn run_handler(world: Option<&Arc<World>>, group: Group, method: &str, job: Job) {
+/// Runs a handler; what the thread belongs to meanwhile stands in `note`.
+fn run_handler(
+    world: Option<&Arc<World>>,
+    group: Group,
+    method: &str,
+    job: Job,
+    note: &Mutex<Option<Arc<Here>>>,
+) {
     let here = world.map(|world| {
         let (world, name) = (world.clone(), method.into());
         Arc::new(Here { world, group, name, task: None })
     });
-    set_here(here.clone());
+    note.lock().clone_from(&here);
+    set_here(here);
     let result = panic::catch_unwind(AssertUnwindSafe(job));
-    if let (Some(here), Err(payload)) = (here, result) {
+    if let (Some(here), Err(payload)) = (run::here(), result) {
         here.world.caught(&here, &*payload);
     }
     set_here(None);
+    note.lock().take();
 }
 
 #[expect(clippy::disallowed_methods, reason = "real mode: these threads are the system's")]
