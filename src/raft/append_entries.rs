@@ -135,36 +135,27 @@ impl State {
         reply: &AppendEntriesReply,
         now: Instant,
     ) {
-        self.update_term(reply.term, now);
-        self.persist();
-        // A reply to what an earlier leadership sent says nothing about this one.
-        if args.term != self.current_term {
+        if !self.is_current_reply(args.term, reply.term, now) {
             return;
         }
-        let Role::Leader { progress } = &mut self.role else {
-            return;
-        };
-        let progress = &mut progress[peer];
         if reply.success {
-            // "If successful: update nextIndex and matchIndex for follower (§5.3)": from what this call carried, and
-            // never back, for replies may overtake one another.
-            let matched = args.prev_log_index + args.entries.len() as u64;
-            progress.match_index = progress.match_index.max(matched);
-            progress.next_index = progress.next_index.max(progress.match_index + 1);
-            self.advance_commit_index();
-        } else if let Some(conflict) = &reply.conflict {
+            // What this call carried, and not what the log has grown to since.
+            self.note_match(peer, args.prev_log_index + args.entries.len() as u64);
+        } else if let Some(conflict) = &reply.conflict
+            && let Role::Leader { progress } = &mut self.role
+        {
             // "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry (§5.3)".
             let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
             let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
-            progress.next_index = next.max(progress.match_index + 1);
+            progress[peer].next_index = next.max(progress[peer].match_index + 1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, at_ms, entries};
+    use super::super::tests::{Server, at_ms, entries, progress};
     use super::*;
 
     /// Entries of these terms after `prev` (an index and its term), from the leader of `term`.
@@ -233,7 +224,7 @@ mod tests {
             let mut calls = 0;
             while !matches!(&leader.role, Role::Leader { progress } if progress[1].match_index == 11)
             {
-                let Role::Leader { progress } = &leader.role else { unreachable!() };
+                let progress = progress(&leader);
                 let args = leader.append_entries_args(progress[1].next_index);
                 let reply = follower.handle_append_entries(args.clone(), at_ms(0));
                 leader.handle_append_entries_reply(1, &args, &reply, at_ms(0));
@@ -299,7 +290,7 @@ mod tests {
         let no = Conflict { term: None, index: 1 };
         let no = AppendEntriesReply { term: 1, success: false, conflict: Some(no) };
         state.handle_append_entries_reply(1, &short, &no, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let progress = progress(&state);
         assert_eq!((progress[1].match_index, progress[1].next_index), (3, 4));
         assert_eq!(state.commit_index, 3);
     }
@@ -312,7 +303,7 @@ mod tests {
         state.start(Default::default()).unwrap();
         let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
         state.handle_append_entries_reply(1, &args, &yes, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let progress = progress(&state);
         assert_eq!((progress[1].match_index, progress[1].next_index), (1, 2));
         assert_eq!(state.commit_index, 1);
     }
@@ -360,7 +351,7 @@ mod tests {
         let old = append(1, (0, 0), &[1, 1], 0);
         let yes = AppendEntriesReply { term: 1, success: true, conflict: None };
         state.handle_append_entries_reply(1, &old, &yes, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let progress = progress(&state);
         assert_eq!(progress[1].match_index, 0);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! As in the lab, a snapshot goes in one message: there is no offset and no done.
 
-use super::state::{Role, State};
+use super::state::State;
 use labrpc::api::Snapshot;
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -91,18 +91,9 @@ impl State {
         reply: &InstallSnapshotReply,
         now: Instant,
     ) {
-        self.update_term(reply.term, now);
-        self.persist();
-        if args.term != self.current_term {
-            return;
+        if self.is_current_reply(args.term, reply.term, now) {
+            self.note_match(peer, args.last_included_index);
         }
-        let Role::Leader { progress } = &mut self.role else {
-            return;
-        };
-        let progress = &mut progress[peer];
-        progress.match_index = progress.match_index.max(args.last_included_index);
-        progress.next_index = progress.next_index.max(progress.match_index + 1);
-        self.advance_commit_index();
     }
 
     /// The service has made a snapshot of everything up to `index` (§7: "each server takes snapshots
@@ -122,7 +113,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, at_ms};
+    use super::super::tests::{Server, at_ms, progress};
     use super::*;
     use labrpc::api::ApplyMsg;
 
@@ -213,7 +204,7 @@ mod tests {
         let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(4).build();
         let reply = InstallSnapshotReply { term: 1 };
         state.handle_install_snapshot_reply(1, &install(1, 2, 1), &reply, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let progress = progress(&state);
         assert_eq!(progress[1].match_index, 0);
     }
 
@@ -230,7 +221,7 @@ mod tests {
         let args = install(1, 2, 1);
         let reply = InstallSnapshotReply { term: 1 };
         state.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
-        let Role::Leader { progress } = &state.role else { unreachable!() };
+        let progress = progress(&state);
         assert_eq!((progress[1].match_index, progress[1].next_index), (2, 4));
         assert_eq!(state.commit_index, 2);
     }

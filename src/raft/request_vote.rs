@@ -75,10 +75,7 @@ impl State {
         reply: &RequestVoteReply,
         now: Instant,
     ) {
-        self.update_term(reply.term, now);
-        self.persist();
-        // A reply to an earlier candidacy says nothing about this one.
-        if args.term != self.current_term {
+        if !self.is_current_reply(args.term, reply.term, now) {
             return;
         }
         let Role::Candidate { votes, answered } = &mut self.role else {

@@ -49,6 +49,14 @@ impl State {
         }
     }
 
+    /// The first thing to do with any reply: whether it answers a call made in the present term. One to an earlier
+    /// candidacy or leadership says nothing about this one, but for its term.
+    pub fn is_current_reply(&mut self, call_term: u64, reply_term: u64, now: Instant) -> bool {
+        self.update_term(reply_term, now);
+        self.persist();
+        call_term == self.current_term
+    }
+
     /// "If commitIndex > lastApplied: increment lastApplied, apply `log[lastApplied]` to state machine (§5.3)".
     ///
     /// What comes out counts as applied, and must reach the service in this order.
@@ -167,6 +175,18 @@ impl State {
         if n > self.commit_index && self.log.term_at(n) == Some(self.current_term) {
             self.commit_index = n;
         }
+    }
+
+    /// "If successful: update nextIndex and matchIndex for follower (§5.3)": it has everything up to `index`. Never
+    /// back, for replies may overtake one another.
+    pub fn note_match(&mut self, peer: usize, index: u64) {
+        let Role::Leader { progress } = &mut self.role else {
+            return;
+        };
+        let progress = &mut progress[peer];
+        progress.match_index = progress.match_index.max(index);
+        progress.next_index = progress.next_index.max(progress.match_index + 1);
+        self.advance_commit_index();
     }
 
     /// What to send to `peer`: requests for a vote, entries, heartbeats "during idle periods to prevent election

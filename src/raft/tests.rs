@@ -3,7 +3,7 @@
 use super::log::Entry;
 use super::options::Options;
 use super::persist::Record;
-use super::state::State;
+use super::state::{Progress, Role, State};
 use labrpc::Persister;
 use labrpc::api::{Command, Snapshot};
 use labrpc::time::{Duration, Instant};
@@ -17,6 +17,14 @@ pub fn at_ms(ms: u64) -> Instant {
 pub fn entries(terms: &[u64]) -> Vec<Entry> {
     let command = Command::default();
     terms.iter().map(|&term| Entry { term, command: command.clone() }).collect()
+}
+
+/// What a leader knows of each server.
+pub fn progress(state: &State) -> &[Progress] {
+    match &state.role {
+        Role::Leader { progress } => progress,
+        other => panic!("{other:?} has no progress"),
+    }
 }
 
 /// Builds the state of server 0.

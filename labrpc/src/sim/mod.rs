@@ -5,7 +5,8 @@
 //! when nobody is ready, virtual time jumps to the next timer. Who runs next is decided by the seed, so a run
 //! is a function of its seed, and ten virtual seconds take as long as the work in them.
 //!
-//! - `sched`: who runs next, the clock and the timers, park and unpark.
+//! - `sched`: who runs next. In it `park` (the one primitive), `timers` (what is due when) and `tasks` (how they
+//!   begin, crash and end).
 //! - `baton`: how a thread is suspended and resumed, apart from who is next.
 //! - `report`: what to say when threads wait for each other.
 //! - `cpu`: all threads of a simulation on one CPU, for a wake across CPUs costs ten times as much.

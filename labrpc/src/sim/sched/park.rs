@@ -1,0 +1,323 @@
+//! Park and unpark: the one primitive that everything blocks through, and who waits for what.
+
+use super::super::report;
+use super::{Core, Due, Sched, Slot, Task};
+use crate::run::{self, FailureKind, Here};
+use rand::RngExt;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a parked task waits for. Never shown and never iterated, so addresses are harmless here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A lock or condition variable, by where it is.
+    Address(usize),
+    /// A channel, by its number.
+    Channel(u64),
+    /// A receiver that waits, by its channel's number.
+    Receiver(u64),
+    /// The end of a task.
+    Task(u64),
+    /// A change in who is alive in a group.
+    Group(u64),
+}
+
+/// Why and where a task parks, for reports.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    what: &'static str,
+    place: &'static Location<'static>,
+    lock: Option<usize>,
+}
+
+impl Wait {
+    #[track_caller]
+    pub fn new(what: &'static str) -> Wait {
+        Wait::at(what, Location::caller())
+    }
+
+    pub fn at(what: &'static str, place: &'static Location<'static>) -> Wait {
+        Wait { what, place, lock: None }
+    }
+
+    /// A wait for the lock at this address.
+    #[track_caller]
+    pub fn lock(address: usize) -> Wait {
+        Wait::lock_at(address, Location::caller())
+    }
+
+    pub fn lock_at(address: usize, place: &'static Location<'static>) -> Wait {
+        Wait { what: "lock", place, lock: Some(address) }
+    }
+}
+
+/// A line of a report: who waits for what.
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    pub thread: String,
+    what: &'static str,
+    place: &'static Location<'static>,
+    pub since: Duration,
+    pub holder: Option<String>,
+}
+
+impl Waiting {
+    /// Whether two waits differ only in which of several threads of a name it is, and since when.
+    pub fn is_like(&self, other: &Waiting) -> bool {
+        let of = |w: &Waiting| (w.thread.clone(), w.what, w.place, w.holder.clone());
+        of(self) == of(other)
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.as_secs_f64();
+        write!(f, "{} waits since {since:.6} s: {} at {}", self.thread, self.what, self.place)?;
+        match &self.holder {
+            Some(holder) => write!(f, ", held by {holder}"),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) struct Parked {
+    keys: Vec<Key>,
+    wait: Wait,
+    since: Duration,
+}
+
+impl Parked {
+    pub(super) fn is_for_lock(&self) -> bool {
+        self.wait.lock.is_some()
+    }
+}
+
+/// One in this many points yields, on average.
+pub(super) const YIELD_ONE_IN: u32 = 16;
+
+/// A crashed task that has caught its unwinding this often is suspended for good.
+const UNWOUND_LIMIT: u32 = 100;
+
+impl Here {
+    pub(super) fn sched(&self) -> Option<(&Sched, &Arc<Task>)> {
+        self.world.sched.as_ref().zip(self.task.as_ref())
+    }
+
+    /// A place where another task may take over, if the seed says so.
+    #[track_caller]
+    pub fn point(&self) {
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
+        self.unwind_if_crashed();
+        let mut core = sched.core.lock();
+        if core.until_yield > 0 {
+            core.until_yield -= 1;
+            return;
+        }
+        core.until_yield = core.rng.random_range(0..2 * YIELD_ONE_IN);
+        core.ready.push(task.id);
+        sched.switch(core, task);
+        self.unwind_if_crashed();
+    }
+
+    /// Lets every other task that is ready go first, perhaps.
+    pub fn yield_now(&self) {
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
+        self.unwind_if_crashed();
+        let mut core = sched.core.lock();
+        core.ready.push(task.id);
+        sched.switch(core, task);
+        self.unwind_if_crashed();
+    }
+
+    /// Waits until somebody unparks one of `keys`, or until `deadline`: then the answer is true.
+    /// May also return for no reason, so callers look again.
+    pub fn park(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
+        self.unwind_if_crashed();
+        let timed_out = self.park_through_crash(keys, deadline, wait);
+        self.unwind_if_crashed();
+        timed_out
+    }
+
+    /// As [`park`](Here::park), but doesn't unwind a crashed task: for destructors.
+    pub fn park_through_crash(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
+        let Some((sched, task)) = self.sched() else {
+            return false;
+        };
+        let mut core = sched.core.lock();
+        core.suspend(task.id, keys, deadline, wait);
+        if let Some(circle) = wait.lock.and_then(|_| core.lock_circle(task.id)) {
+            drop(core);
+            if !std::thread::panicking() {
+                let text = report::lock_circle(&circle);
+                self.world.fail(FailureKind::Deadlock, text, Some(self));
+            }
+            core = sched.core.lock();
+        }
+        sched.switch(core, task);
+        task.timed_out.load(Ordering::Relaxed)
+    }
+
+    /// A crashed task is only resumed to unwind; its destructors may still wait.
+    pub fn unwind_if_crashed(&self) {
+        let Some((sched, task)) = self.sched() else {
+            return;
+        };
+        if self.is_crashed() && !std::thread::panicking() {
+            if task.unwound.fetch_add(1, Ordering::Relaxed) >= UNWOUND_LIMIT {
+                let text = format!("{} catches the unwinding that is to end it", self.title());
+                self.world.fail(FailureKind::Leak, text, Some(self));
+                sched.abandon(task, &self.group);
+            }
+            run::unwind();
+        }
+    }
+
+    /// Wakes one task that waits for `key`.
+    pub fn unpark_one(&self, key: Key) {
+        if let Some((sched, _)) = self.sched() {
+            sched.unpark_one(key);
+        }
+    }
+
+    /// Wakes every task that waits for `key`.
+    pub fn unpark_all(&self, key: Key) {
+        if let Some((sched, _)) = self.sched() {
+            sched.unpark_all(key);
+        }
+    }
+
+    /// Notes which task holds the contended lock at `address` (`None`: it is free), for reports.
+    pub fn note_holder(&self, address: usize, holder: Option<u64>) {
+        let Some((sched, _)) = self.sched() else {
+            return;
+        };
+        let mut core = sched.core.lock();
+        match holder {
+            Some(holder) => core.holders.insert(address, holder),
+            None => core.holders.remove(&address),
+        };
+    }
+
+    /// Whether the current task is being unwound by the run; its destructors must not wait for others for ever.
+    pub fn is_crashed(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| task.crashed.load(Ordering::Relaxed))
+    }
+
+    /// One of `n`, as the seed says.
+    pub fn choose(&self, n: usize) -> usize {
+        self.sched().map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
+    }
+
+    pub fn task_id(&self) -> u64 {
+        self.task.as_ref().map_or(0, |task| task.id)
+    }
+}
+
+impl Core {
+    pub(super) fn suspend(
+        &mut self,
+        id: u64,
+        keys: &[Key],
+        deadline: Option<Duration>,
+        wait: Wait,
+    ) {
+        let since = self.now;
+        let Some(slot) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        slot.parks += 1;
+        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since });
+        let park = slot.parks;
+        for key in keys {
+            self.waiters.entry(*key).or_default().push(id);
+        }
+        if let Some(at) = deadline {
+            self.add_timer(at, Due::Wake { task: id, park });
+        }
+    }
+
+    /// Makes a parked task ready.
+    pub(super) fn wake(&mut self, id: u64, timed_out: bool) {
+        let Some(slot) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let Some(parked) = slot.parked.take() else {
+            return;
+        };
+        slot.task.timed_out.store(timed_out, Ordering::Relaxed);
+        for key in parked.keys {
+            if let Some(list) = self.waiters.get_mut(&key) {
+                list.retain(|waiter| *waiter != id);
+                if list.is_empty() {
+                    self.waiters.remove(&key);
+                }
+            }
+        }
+        self.ready.push(id);
+    }
+
+    pub(super) fn unpark_all(&mut self, key: Key) {
+        while let Some(&first) = self.waiters.get(&key).and_then(|list| list.first()) {
+            self.wake(first, false);
+        }
+    }
+
+    pub(super) fn waits(&self) -> Vec<Waiting> {
+        self.tasks.values().filter_map(|slot| self.waiting(slot)).collect()
+    }
+
+    pub(super) fn waiting(&self, slot: &Slot) -> Option<Waiting> {
+        let parked = slot.parked.as_ref()?;
+        let holder = parked.wait.lock.and_then(|address| self.holders.get(&address));
+        Some(Waiting {
+            thread: slot.title.clone(),
+            what: parked.wait.what,
+            place: parked.wait.place,
+            since: parked.since,
+            holder: holder.and_then(|id| self.tasks.get(id)).map(|slot| slot.title.clone()),
+        })
+    }
+
+    /// Follows who holds the lock that `first` waits for, and what that one waits for, back to `first`.
+    pub(super) fn lock_circle(&self, first: u64) -> Option<Vec<Waiting>> {
+        let mut circle = Vec::new();
+        let mut id = first;
+        while circle.len() <= self.tasks.len() {
+            let slot = self.tasks.get(&id)?;
+            circle.push(self.waiting(slot)?);
+            id = *self.holders.get(&slot.parked.as_ref()?.wait.lock?)?;
+            if id == first {
+                return Some(circle);
+            }
+        }
+        None
+    }
+}
+
+impl Sched {
+    pub fn unpark_one(&self, key: Key) {
+        let mut core = self.core.lock();
+        let Some(list) = core.waiters.get(&key) else {
+            return;
+        };
+        let len = list.len();
+        let which = if len == 1 { 0 } else { core.rng.random_range(0..len) };
+        let id = core.waiters[&key][which];
+        core.wake(id, false);
+    }
+
+    pub fn unpark_all(&self, key: Key) {
+        self.core.lock().unpark_all(key);
+    }
+
+    pub fn waits(&self) -> Vec<Waiting> {
+        self.core.lock().waits()
+    }
+}

@@ -1,0 +1,253 @@
+//! How tasks begin, crash and end, and the OS threads under them.
+
+use super::super::baton::{Job, Worker};
+use super::super::cpu::Claim;
+use super::super::report;
+use super::park::Parked;
+use super::{Core, Key, Sched, Slot, Task};
+use crate::run::{self, Crash, FailureKind, Here, World, set_here};
+use crate::thread::Group;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+/// Destructors that wait for what will never come are let go this often before they are given up.
+const STUCK_LIMIT: u32 = 100;
+
+impl Sched {
+    /// Makes every task end, as soon as it would run next.
+    pub fn end_all(&self) {
+        self.core.lock().end_all();
+    }
+
+    /// Makes every task of `group` end; they unwind before anybody else's destructors see them gone.
+    pub fn crash_group(&self, group: u64) {
+        let mut core = self.core.lock();
+        core.crashed.insert(group);
+        core.crash(|slot| slot.group == group);
+    }
+
+    /// The titles of the tasks of `group`.
+    pub fn alive_in(&self, group: u64) -> Vec<String> {
+        let core = self.core.lock();
+        core.tasks.values().filter(|s| s.group == group).map(|s| s.title.clone()).collect()
+    }
+
+    pub fn is_alive(&self, task: u64) -> bool {
+        self.core.lock().tasks.contains_key(&task)
+    }
+
+    /// Makes a task. A named one gets a fresh OS thread; the others share a pool (and so thread-locals).
+    pub fn spawn(&self, world: &Arc<World>, group: &Group, name: Option<&str>, body: Job) -> u64 {
+        self.spawn_as(world, group, name.unwrap_or("unnamed"), name.is_none(), body)
+    }
+
+    /// As [`spawn`](Sched::spawn), on a pooled thread under a name for reports.
+    pub fn spawn_pooled(&self, world: &Arc<World>, group: &Group, name: &str, body: Job) -> u64 {
+        self.spawn_as(world, group, name, true, body)
+    }
+
+    pub(super) fn spawn_as(
+        &self,
+        world: &Arc<World>,
+        group: &Group,
+        name: &str,
+        pooled: bool,
+        body: Job,
+    ) -> u64 {
+        let mut core = self.core.lock();
+        let reaped = (!pooled).then(|| core.reap());
+        let id = core.fresh_id();
+        let worker = if pooled { core.idle.pop() } else { None };
+        let fresh = worker.is_none();
+        let worker = worker.unwrap_or_default();
+        let task = Arc::new(Task {
+            id,
+            crashed: AtomicBool::new(core.ending || core.crashed.contains(&group.id())),
+            unwound: AtomicU32::new(0),
+            timed_out: AtomicBool::new(false),
+            baton: worker.baton.clone(),
+        });
+        let here = Arc::new(Here {
+            world: world.clone(),
+            group: group.clone(),
+            name: name.into(),
+            task: Some(task.clone()),
+        });
+        let title = here.title();
+        core.tasks.insert(
+            id,
+            Slot { task, title, group: group.id(), parked: None, parks: 0, ran: (0, 0) },
+        );
+        core.ready.push(id);
+        let claim = core.claim.clone();
+        drop(core);
+        let back = pooled.then(|| worker.clone());
+        *worker.job.lock() = Some(Box::new(move || run_task(&here, body, back)));
+        if fresh {
+            let handle = start_os_thread(name, worker, claim, pooled);
+            self.core.lock().os_threads.push(handle);
+        }
+        for handle in reaped.into_iter().flatten() {
+            let _ = handle.join();
+        }
+        id
+    }
+
+    /// Destructors wait for each other and can't be let go: their threads stay suspended for ever, and say so.
+    pub(super) fn give_up(&self, task: &Task) {
+        if let Some(here) = run::here() {
+            let text = report::deadlock(&self.waits());
+            here.world.fail(FailureKind::Leak, format!("destructors: {text}"), Some(&here));
+        }
+        self.finish();
+        task.baton.wait();
+    }
+
+    /// The current task has ended: hands over for good.
+    pub(super) fn exit(&self, id: u64, group: &Group, pool: Option<Arc<Worker>>) {
+        let mut core = self.core.lock();
+        core.idle.extend(pool);
+        core.tasks.remove(&id);
+        let group = group.id();
+        core.unpark_all(Key::Task(id));
+        core.unpark_all(Key::Group(group));
+        match self.pick(core) {
+            Some((core, next)) => {
+                let baton = core.tasks[&next].task.baton.clone();
+                drop(core);
+                baton.pass();
+            }
+            None => self.finish(),
+        }
+    }
+
+    /// As [`exit`](Sched::exit), for a task that can't be brought to an end; its thread waits for ever.
+    pub(super) fn abandon(&self, task: &Task, group: &Group) {
+        self.core.lock().lost = true;
+        self.exit(task.id, group, None);
+        task.baton.wait();
+    }
+
+    pub(super) fn finish(&self) {
+        self.core.lock().over = true;
+        self.ended.notify_all();
+    }
+
+    /// After the end: lets the pool go, and waits for every OS thread.
+    pub fn clean_up(&self) {
+        let mut core = self.core.lock();
+        let stuck = core.lost || !core.tasks.is_empty();
+        let idle = std::mem::take(&mut core.idle);
+        let threads = std::mem::take(&mut core.os_threads);
+        let timers = std::mem::take(&mut core.timers);
+        core.claim = None;
+        drop(core);
+        drop(timers);
+        for worker in idle {
+            worker.baton.pass();
+        }
+        for thread in threads {
+            if !stuck {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Everything ends: every task is resumed to unwind.
+    pub(super) fn end_all(&mut self) {
+        self.ending = true;
+        self.crash(|_| true);
+    }
+
+    pub(super) fn crash(&mut self, which: impl Fn(&Slot) -> bool) {
+        let ids: Vec<u64> =
+            self.tasks.iter().filter(|(_, slot)| which(slot)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(slot) = self.tasks.get(&id) else {
+                continue;
+            };
+            // A destructor that already waits goes on waiting.
+            if !slot.task.crashed.swap(true, Ordering::Relaxed) {
+                self.wake(id, false);
+            }
+        }
+    }
+
+    /// While ending, all that is left are destructors that wait. Lets those go that wait for no lock.
+    pub(super) fn unstick(&mut self) -> bool {
+        self.stuck += 1;
+        let ids: Vec<u64> = self.tasks.keys().copied().collect();
+        for id in ids {
+            let lock = self.tasks[&id].parked.as_ref().is_some_and(Parked::is_for_lock);
+            if !lock {
+                self.wake(id, true);
+            }
+        }
+        self.stuck < STUCK_LIMIT && !self.ready.is_empty()
+    }
+
+    /// The OS threads that have ended or are about to.
+    pub(super) fn reap(&mut self) -> Vec<JoinHandle<()>> {
+        let (ended, alive) = std::mem::take(&mut self.os_threads)
+            .into_iter()
+            .partition(|thread: &JoinHandle<()>| thread.is_finished());
+        self.os_threads = alive;
+        ended
+    }
+}
+
+/// The life of a task, on its OS thread, which goes back to the pool if it is from there.
+fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
+    let Some((sched, task)) = here.sched() else {
+        return;
+    };
+    set_here(Some(here.clone()));
+    let crashed_unborn = task.crashed.load(Ordering::Relaxed);
+    let result =
+        panic::catch_unwind(AssertUnwindSafe(
+            move || {
+                if crashed_unborn { drop(body) } else { body() }
+            },
+        ));
+    if let Err(payload) = result {
+        here.world.caught(here, &*payload);
+        if !payload.is::<Crash>() {
+            // A payload of the user's may have a destructor that panics.
+            let _ = panic::catch_unwind(AssertUnwindSafe(move || drop(payload)));
+        }
+    }
+    sched.exit(task.id, &here.group, pool);
+    set_here(None);
+}
+
+/// Starts an OS thread for `worker`: for one task, or for one after another.
+fn start_os_thread(
+    name: &str,
+    worker: Arc<Worker>,
+    claim: Option<Arc<Claim>>,
+    pooled: bool,
+) -> JoinHandle<()> {
+    let name = if pooled { "labrpc pool" } else { name };
+    let life = move || {
+        if let Some(claim) = claim {
+            claim.bind();
+        }
+        loop {
+            worker.baton.wait();
+            let Some(job) = worker.job.lock().take() else {
+                return;
+            };
+            job();
+            if !pooled {
+                return;
+            }
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "the threads of the simulation come from here")]
+    let thread = std::thread::Builder::new().name(name.to_string()).spawn(life);
+    thread.expect("the system refuses another thread")
+}
