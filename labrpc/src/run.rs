@@ -517,9 +517,26 @@ fn install_panic_hook() {
             let captured = trace.status() == std::backtrace::BacktraceStatus::Captured;
             let note = PanicNote {
                 place: info.location().map(|l| format!("{}:{}", l.file(), l.line())),
-                backtrace: captured.then(|| trace.to_string()),
+                backtrace: captured.then(|| own_frames(&trace.to_string())),
             };
             LAST_PANIC.with_borrow_mut(|last| *last = Some(note));
         }));
     });
+}
+
+/// The frames of a backtrace between the panic's machinery and that of the thread's start.
+fn own_frames(backtrace: &str) -> String {
+    let mut frames: Vec<String> = Vec::new();
+    for line in backtrace.lines() {
+        let begins = line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        match frames.last_mut() {
+            Some(frame) if !begins => *frame = format!("{frame}\n{line}"),
+            _ => frames.push(line.to_string()),
+        }
+    }
+    let panics = |frame: &String| frame.contains("panicking::") || frame.contains("begin_unwind");
+    let first = frames.iter().position(|frame| frame.contains("begin_unwind")).unwrap_or(0);
+    let own = frames.into_iter().skip(first).skip_while(panics);
+    let own: Vec<_> = own.take_while(|frame| !frame.contains("catch_unwind")).collect();
+    own.join("\n")
 }
