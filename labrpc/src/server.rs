@@ -76,6 +76,7 @@ impl Server {
         let names = self.services.values().flat_map(|service| {
             service.methods.keys().map(|method| format!("{}.{method}", service.name))
         });
-        names.collect::<Vec<_>>().join(", ")
+        let names: Vec<_> = names.collect();
+        if names.is_empty() { "no service at all".into() } else { names.join(", ") }
     }
 }

@@ -6,7 +6,7 @@ use super::threads::{RoleName, Seen};
 
 impl State {
     /// Panics if an invariant is broken.
-    pub fn check_invariants(&self, before: &Seen) {
+    pub(super) fn check_invariants(&self, before: &Seen) {
         let log = &self.log;
         assert!(self.current_term >= before.term, "terms never go back");
         if self.current_term == before.term && before.voted_for.is_some() {

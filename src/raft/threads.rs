@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::ops::{Deref, DerefMut};
 
 /// What the threads of a server share.
-pub struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
     /// Where the ticker, the peers' threads and the applier wait.
     ticker: Condvar,
@@ -172,7 +172,7 @@ impl Call<'_> {
 }
 
 /// Raft's lock, held. Released, it checks the invariants (in debug builds) and wakes whom the change concerns.
-pub struct Guard<'a> {
+pub(super) struct Guard<'a> {
     shared: &'a Shared,
     before: Seen,
     state: MutexGuard<'a, State>,
@@ -180,7 +180,7 @@ pub struct Guard<'a> {
 
 /// What a waiting thread may wait for, and what must not go back while the lock is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub(super) struct Seen {
     /// See [`State::current_term`].
     pub term: u64,
     /// See [`State::voted_for`].
@@ -199,8 +199,7 @@ pub struct Seen {
 
 /// The roles without their data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the paper's names")]
-pub enum RoleName {
+pub(super) enum RoleName {
     Follower,
     Candidate,
     Leader,
