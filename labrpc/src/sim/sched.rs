@@ -2,7 +2,7 @@
 //!
 //! A *task* is one thread of the simulation. Exactly one task runs at a time, the one that holds the baton, and
 //! only it changes [`Core`]. So nothing happens between two statements of a task unless it parks or reaches a
-//! [`Here::point`]; in particular, nothing happens between its last look at a condition and its park.
+//! `Here::point`; in particular, nothing happens between its last look at a condition and its park.
 
 mod park;
 mod tasks;
