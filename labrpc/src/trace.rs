@@ -45,7 +45,7 @@ pub enum What {
         /// See [`What::Called`].
         method: &'static str,
     },
-    /// The handler has answered.
+    /// The handler has answered, whether its caller still waits for that or not.
     Answered {
         /// Which call.
         call: u64,

@@ -103,37 +103,37 @@ struct Post {
 /// What waits for its time.
 #[derive(Default)]
 struct Later {
-    heap: BinaryHeap<Reverse<Letter>>,
+    heap: BinaryHeap<Reverse<Due>>,
     next: u64,
     over: bool,
     postman: Option<std::thread::JoinHandle<()>>,
 }
 
-struct Letter {
+struct Due {
     at: Duration,
     number: u64,
     job: Job,
 }
 
-impl Ord for Letter {
-    fn cmp(&self, other: &Letter) -> std::cmp::Ordering {
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
         (self.at, self.number).cmp(&(other.at, other.number))
     }
 }
 
-impl PartialOrd for Letter {
-    fn partial_cmp(&self, other: &Letter) -> Option<std::cmp::Ordering> {
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Letter {
-    fn eq(&self, other: &Letter) -> bool {
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Letter {}
+impl Eq for Due {}
 
 /// A handler to run; `None` ends the worker.
 type Work = Option<(Group, &'static str, Job)>;
@@ -167,14 +167,14 @@ impl Threads {
         if later.over {
             return;
         }
-        let letter = Letter { at: self.post.clock.elapsed() + delay, number: later.next, job };
+        let due = Due { at: self.post.clock.elapsed() + delay, number: later.next, job };
         later.next += 1;
-        later.heap.push(Reverse(letter));
+        later.heap.push(Reverse(due));
         if later.postman.is_none() {
             let (post, here) = (self.post.clone(), self.here("network", "postman"));
             later.postman = Some(start("labrpc postman", move || {
                 set_here(here);
-                post.deliver_letters();
+                post.deliver_what_is_due();
             }));
         }
         drop(later);
@@ -250,18 +250,18 @@ impl Threads {
 }
 
 impl Post {
-    fn deliver_letters(&self) {
+    fn deliver_what_is_due(&self) {
         let mut later = self.later.lock();
         while !later.over {
             let now = self.clock.elapsed();
-            match later.heap.peek().map(|letter| letter.0.at) {
+            match later.heap.peek().map(|due| due.0.at) {
                 None => self.sooner.wait(&mut later),
                 Some(at) if at > now => _ = self.sooner.wait_for(&mut later, at - now),
                 Some(_) => {
-                    let letter = later.heap.pop();
+                    let due = later.heap.pop();
                     drop(later);
-                    if let Some(Reverse(letter)) = letter {
-                        (letter.job)();
+                    if let Some(Reverse(due)) = due {
+                        (due.job)();
                     }
                     later = self.later.lock();
                 }
@@ -273,10 +273,10 @@ impl Post {
     fn close(&self) -> Option<std::thread::JoinHandle<()>> {
         let mut later = self.later.lock();
         later.over = true;
-        let letters = std::mem::take(&mut later.heap);
+        let due = std::mem::take(&mut later.heap);
         let postman = later.postman.take();
         drop(later);
-        drop(letters);
+        drop(due);
         self.sooner.notify_all();
         postman
     }
