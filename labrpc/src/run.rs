@@ -217,6 +217,16 @@ pub fn fail(message: impl Into<String>) -> ! {
     unwind()
 }
 
+/// As [`fail`], but the current thread goes on until it next waits: for who can't be unwound, such as a
+/// [`Sink`].
+pub fn condemn(message: impl Into<String>) {
+    if let Some(here) = here() {
+        let note = PanicNote { place: None, backtrace: None };
+        let world = &here.world;
+        world.record(world.failure(FailureKind::Test, message.into(), here.title(), note));
+    }
+}
+
 /// Whether the run of the current thread has already failed: a test that goes on in real mode asks now and then.
 pub fn has_failed() -> bool {
     here().is_some_and(|here| here.world.failed())

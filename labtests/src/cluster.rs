@@ -3,6 +3,7 @@
 //! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
+use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
@@ -33,6 +34,7 @@ struct Inner {
     net: Network,
     slots: Mutex<Vec<Slot>>,
     ledger: Arc<Mutex<Ledger>>,
+    watch: Watch,
     draws: Arc<Stream>,
     /// Readers of apply channels. They end when their server lets go of the channel, or when `stop` is dropped.
     readers: Mutex<Vec<JoinHandle<()>>>,
@@ -75,10 +77,30 @@ pub fn name(i: usize) -> Arc<str> {
     format!("S{i}").into()
 }
 
+/// How server `i` calls itself in its life number `life`: `S0`, then `S0.2`.
+fn name_in_life(i: usize, life: u64) -> String {
+    if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
+}
+
+/// Whose end that is, from 0; in which life, from 1; and whom it leads to: `S0.2->S1`.
+pub fn parse_end(end: &str) -> Option<(usize, u64, usize)> {
+    let (from, to) = end.split_once("->")?;
+    let (from, life) = from.split_once('.').unwrap_or((from, "1"));
+    let number = |name: &str| name.strip_prefix('S')?.parse().ok();
+    Some((number(from)?, life.parse().ok()?, number(to)?))
+}
+
 impl Cluster {
     /// Makes and connects all servers. Calls on the network have long delays, as in the Go lab: a server that
     /// sends to one peer after another would stall.
     pub fn new(make: Make, setup: Setup) -> Cluster {
+        let watch = Watch::new(setup.servers, false);
+        watch.end();
+        Cluster::watched(make, setup, watch)
+    }
+
+    /// As [`Cluster::new`], with somebody watching.
+    pub fn watched(make: Make, setup: Setup, watch: Watch) -> Cluster {
         let net = Network::new();
         net.reliable(setup.reliable);
         net.long_delays(true);
@@ -98,6 +120,7 @@ impl Cluster {
             net,
             slots: Mutex::new(slots.collect()),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
+            watch,
             draws: rand::tester(),
             readers: Mutex::default(),
             stop: Mutex::new(Some(stop)),
@@ -159,7 +182,8 @@ impl Cluster {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));
         let result = run::calling(|| format!("start() on {}", name(i)), calling);
-        if let Ok(Started { index, term }) = result {
+        if let Ok(started @ Started { index, term }) = result {
+            self.0.watch.took(i, started, command);
             let who = name(i);
             trace::tester(|| {
                 format!("gave {} to {who}: index {index}, term {term}", show(command))
@@ -171,8 +195,13 @@ impl Cluster {
     /// The term and belief of server `i`; `None` if it is down.
     pub fn state(&self, i: usize) -> Option<(u64, bool)> {
         let (raft, group) = self.running(i)?;
+        let look = self.0.watch.look(i);
+        let inspecting = || group.enter(|| raft.inspect());
+        let inspection = run::calling(|| format!("inspect() on {}", name(i)), inspecting);
         let calling = || group.enter(|| raft.get_state());
-        Some(run::calling(|| format!("get_state() on {}", name(i)), calling))
+        let state = run::calling(|| format!("get_state() on {}", name(i)), calling);
+        self.0.watch.saw(look, state, inspection);
+        Some(state)
     }
 
     /// A server and its group, which threads that it makes while we call it belong to.
@@ -215,6 +244,8 @@ impl Cluster {
         trace::tester(|| format!("crashes {}", name(i)));
         self.set_connected(i, false);
         self.0.net.delete_server(&name(i));
+        // From now on it promises nothing to anybody, and what it saves will soon be nothing.
+        self.0.watch.ends_life(i);
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
         slot.persister = slot.persister.succeed();
@@ -244,7 +275,8 @@ impl Cluster {
         let slot = &mut slots[i];
         slot.life += 1;
         slot.group = Group::new(name(i));
-        let owner = if slot.life == 1 { format!("S{i}") } else { format!("S{i}.{}", slot.life) };
+        let owner = name_in_life(i, slot.life);
+        self.0.watch.begins_life(i);
         let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
         slot.ends.clone_from(&names);
         let (group, persister) = (slot.group.clone(), slot.persister.clone());
@@ -284,7 +316,7 @@ impl Cluster {
         group: Group,
         applied: Receiver<ApplyMsg>,
     ) {
-        let ledger = self.0.ledger.clone();
+        let (ledger, watch) = (self.0.ledger.clone(), self.0.watch.clone());
         let stopped = self.0.stopped.clone();
         let snapshots = self.0.setup.snapshots;
         let who = name(i);
@@ -295,10 +327,12 @@ impl Cluster {
             };
             let Ok(message) = message else { return };
             trace::applied(&who, || describe(&message));
+            watch.applies(i, life, &message);
             let verdict = ledger.lock().applied(i, life, message, snapshots);
             match verdict {
                 Ok(None) => {}
                 Ok(Some((index, snapshot))) => {
+                    watch.is_given_snapshot(i, index);
                     let what = || format!("snapshot({index}) on {who}");
                     run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
                 }
@@ -335,6 +369,7 @@ impl Cluster {
     fn stop(&self) -> Option<String> {
         trace::tester(|| "stops all servers".into());
         trace::end();
+        self.0.watch.end();
         let mut left = Vec::new();
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {

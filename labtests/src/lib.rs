@@ -36,12 +36,14 @@
 //! | the tests | [`suites`] |
 //! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
 //! | the servers under test | [`cluster`], and what they applied: [`ledger`] |
+//! | the paper's properties, checked all the while | [`invariants`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
 //! | saying how it went | [`report`] |
 
 pub mod checks;
 pub mod cli;
 pub mod cluster;
+pub mod invariants;
 pub mod ledger;
 pub mod report;
 pub mod runner;

@@ -1,6 +1,7 @@
 //! Running tests: one, or a selection under many seeds.
 
 use crate::cluster::{Cluster, Stats};
+use crate::invariants::Watch;
 use crate::report;
 use crate::suites::{self, LabTest};
 use labrpc::api::Make;
@@ -44,6 +45,8 @@ pub struct Report {
     pub result: Result<Stats, Box<Failure>>,
     /// The last things that happened, if it failed.
     pub last_events: Vec<String>,
+    /// What could not be checked on this Raft, and why.
+    pub unchecked: Vec<&'static str>,
 }
 
 /// How many events a failure shows.
@@ -51,55 +54,86 @@ const LAST_EVENTS: usize = 25;
 
 /// Runs one test.
 pub fn run_one(make: &Make, test: &'static LabTest, seed: u64, world: World) -> Report {
-    let began = Instant::now();
     // A simulation that fails is run again to see its last events, for the same seed gives the same run. Real threads
     // don't repeat themselves, so there the events are kept as they come.
     let events = LastEvents::default();
-    let run = match world {
-        World::Simulated => Run::simulated(seed),
-        World::Real => Run::real(seed).trace(events.clone()),
+    let mut report = match world {
+        World::Simulated => run_watched(make, test, seed, world, |_: &Event| {}),
+        World::Real => run_watched(make, test, seed, world, events.clone()),
     };
-    let outcome = run_traced(run, make, test);
-    let wall = began.elapsed();
-    if world == World::Simulated && outcome.result.is_err() {
-        run_traced(Run::simulated(seed).trace(events.clone()), make, test);
+    if report.result.is_err() {
+        if world == World::Simulated {
+            replay(make, test, seed, events.clone());
+        }
+        report.last_events = events.take();
     }
-    let failed = outcome.result.is_err();
-    Report {
-        test,
-        seed,
-        world,
-        wall,
-        lab_time: outcome.lab_time,
-        fingerprint: outcome.fingerprint,
-        result: outcome.result.map_err(Box::new),
-        last_events: if failed { events.take() } else { Vec::new() },
-    }
+    report
 }
 
 /// Runs a test in a simulation whose events go to `sink`.
 pub fn replay(make: &Make, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
+    run_watched(make, test, seed, World::Simulated, sink)
+}
+
+/// Runs a test, with the invariants checked all the while.
+fn run_watched(
+    make: &Make,
+    test: &'static LabTest,
+    seed: u64,
+    world: World,
+    mut sink: impl Sink,
+) -> Report {
+    let watch = Watch::new(test.setup.servers, test.expects_saves());
+    let mut watching = watch.clone();
+    let run = new_run(seed, world).trace(move |event: &Event| {
+        sink.event(event); // first, so that it gets the one that breaks a rule
+        watching.event(event);
+    });
+    let mut report = run_as(run, make, test, seed, world, watch.clone());
+    report.unchecked = watch.unchecked();
+    report
+}
+
+/// Runs a test without trace and without invariants: to measure what they cost.
+pub fn run_unwatched(make: &Make, test: &'static LabTest, seed: u64, world: World) -> Report {
+    let watch = Watch::new(test.setup.servers, false);
+    watch.end();
+    run_as(new_run(seed, world), make, test, seed, world, watch)
+}
+
+fn new_run(seed: u64, world: World) -> Run {
+    match world {
+        World::Simulated => Run::simulated(seed),
+        World::Real => Run::real(seed),
+    }
+}
+
+fn run_as(
+    run: Run,
+    make: &Make,
+    test: &'static LabTest,
+    seed: u64,
+    world: World,
+    watch: Watch,
+) -> Report {
     let began = Instant::now();
-    let outcome = run_traced(Run::simulated(seed).trace(sink), make, test);
+    let make = make.clone();
+    let outcome = run.time_limit(TIME_LIMIT).run(move || {
+        let cluster = Cluster::watched(make, test.setup, watch);
+        (test.body)(&cluster);
+        cluster.finish()
+    });
     Report {
         test,
         seed,
-        world: World::Simulated,
+        world,
         wall: began.elapsed(),
         lab_time: outcome.lab_time,
         fingerprint: outcome.fingerprint,
         result: outcome.result.map_err(Box::new),
         last_events: Vec::new(),
+        unchecked: Vec::new(),
     }
-}
-
-fn run_traced(run: Run, make: &Make, test: &'static LabTest) -> labrpc::run::Outcome<Stats> {
-    let make = make.clone();
-    run.time_limit(TIME_LIMIT).run(move || {
-        let cluster = Cluster::new(make, test.setup);
-        (test.body)(&cluster);
-        cluster.finish()
-    })
 }
 
 /// A sink that keeps the last events, in words.

@@ -24,6 +24,13 @@ pub struct LabTest {
     pub body: fn(&Cluster),
 }
 
+impl LabTest {
+    /// Whether servers are expected to save what Figure 2 calls persistent: many run 2A and 2B before theirs do.
+    pub fn expects_saves(&self) -> bool {
+        !["2A", "2B"].contains(&self.part)
+    }
+}
+
 /// Servers on a network that begins reliable.
 const fn reliable(servers: usize) -> Setup {
     Setup { servers, reliable: true, snapshots: false }

@@ -1,0 +1,199 @@
+//! Every entry that anybody was seen to have, and what is committed of them.
+//!
+//! An index and a term name an entry, for only one leader of that term can have made it, and one that stands at the end
+//! of a log names the whole log (§5.3, the Log Matching Property). So entries form a tree, and a log is a path in it.
+
+use super::message::Place;
+use labrpc::api::Command;
+use labrpc::describe::Value;
+use std::collections::BTreeMap;
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct History {
+    entries: BTreeMap<Place, Entry>,
+    /// The terms of what is committed, from index 1 on.
+    committed: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The term of the entry before it, once that is known.
+    before: Option<u64>,
+    /// The entry as an AppendEntries carried it.
+    carried: Option<Value>,
+    /// The command for which `start()` named this place.
+    started: Option<Command>,
+}
+
+const BEGINNING: Place = Place { term: 0, index: 0 };
+
+impl History {
+    /// An AppendEntries carries this entry, after one of term `before`.
+    ///
+    /// # Errors
+    /// Another one had another entry at this place, or another one before it.
+    pub fn carried(&mut self, place: Place, before: u64, value: &Value) -> Result<(), String> {
+        let entry = self.entries.entry(place).or_default();
+        match &entry.carried {
+            None => entry.carried = Some(value.clone()),
+            Some(known) if known == value => {}
+            Some(known) => {
+                return Err(format!("the entry at {place} is {value}, and elsewhere {known}"));
+            }
+        }
+        match entry.before.replace(before) {
+            Some(known) if known != before => Err(format!(
+                "the entry before {place} is of term {before}, and elsewhere of term {known}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// `start()` gave this place to a command, after an entry of term `before`, if that is known.
+    ///
+    /// # Errors
+    /// It had given it to one already.
+    pub fn started(
+        &mut self,
+        place: Place,
+        before: Option<u64>,
+        command: &Command,
+    ) -> Result<(), String> {
+        let entry = self.entries.entry(place).or_default();
+        entry.before = entry.before.or(before);
+        match entry.started.replace(command.clone()) {
+            None => Ok(()),
+            Some(_) => Err(format!("start() gave {place} to two commands")),
+        }
+    }
+
+    /// The command for which `start()` named this place, if it did.
+    pub fn command(&self, place: Place) -> Option<&Command> {
+        self.entries.get(&place)?.started.as_ref()
+    }
+
+    /// The term at `index` in the log that ends with `last`, or 0 if that is shorter; `None` if nobody has shown it.
+    pub fn term_at(&self, last: Place, index: u64) -> Option<u64> {
+        if index == 0 || index > last.index {
+            return Some(0);
+        }
+        let mut at = last;
+        while at.index > index {
+            if self.committed_term(at.index) == Some(at.term) {
+                return self.committed_term(index);
+            }
+            let term = if at.index == 1 { 0 } else { self.entries.get(&at)?.before? };
+            at = Place { term, index: at.index - 1 };
+        }
+        Some(at.term)
+    }
+
+    /// The entries from `last` back to the one after `index`, as far as anybody has shown them.
+    pub fn back_to(&self, last: Place, index: u64) -> impl Iterator<Item = Place> {
+        let before = move |at: &Place| {
+            let term = self.entries.get(at)?.before?;
+            Some(Place { term, index: at.index - 1 })
+        };
+        let back = std::iter::successors(Some(last), before);
+        back.take_while(move |place| place.index > index)
+    }
+
+    /// Whether the log that ends with `last` has the entry at `place`.
+    pub fn holds(&self, last: Place, place: Place) -> Option<bool> {
+        Some(self.term_at(last, place.index)? == place.term)
+    }
+
+    /// What two logs have in common, by its last entry. Where that is unknown: nothing.
+    pub fn common(&self, a: Place, b: Place) -> Place {
+        let mut index = a.index.min(b.index);
+        while index > 0 {
+            match (self.term_at(a, index), self.term_at(b, index)) {
+                (Some(ours), Some(theirs)) if ours == theirs => return Place { term: ours, index },
+                (Some(_), Some(_)) => index -= 1,
+                _ => return BEGINNING,
+            }
+        }
+        BEGINNING
+    }
+
+    /// The term of the committed entry at `index`.
+    pub fn committed_term(&self, index: u64) -> Option<u64> {
+        if index == 0 {
+            return Some(0);
+        }
+        self.committed.get(index as usize - 1).copied()
+    }
+
+    /// The last entry that is known to be committed.
+    pub fn last_committed(&self) -> Place {
+        let index = self.committed.len() as u64;
+        Place { term: self.committed_term(index).unwrap_or(0), index }
+    }
+
+    /// The log that ends with `last` is committed, as far as anybody has shown it.
+    ///
+    /// # Errors
+    /// Where it differs from what is committed already: the index, its term there and here.
+    pub fn commit(&mut self, last: Place) -> Result<(), (u64, u64, u64)> {
+        let known = self.committed.len() as u64;
+        let joint = known.min(last.index);
+        match (self.term_at(last, joint), self.committed_term(joint)) {
+            (Some(here), Some(there)) if here != there => return Err((joint, there, here)),
+            (None, _) => return Ok(()),
+            _ => {}
+        }
+        let terms: Option<Vec<u64>> =
+            (known + 1..=last.index).map(|index| self.term_at(last, index)).collect();
+        self.committed.extend(terms.unwrap_or_default());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(index: u64, term: u64) -> Place {
+        Place { term, index }
+    }
+
+    /// Two logs: terms 1 1 2, and 1 1 3 3.
+    fn history() -> History {
+        let mut history = History::default();
+        for (at, before) in
+            [((1, 1), 0), ((2, 1), 1), ((3, 2), 1), ((3, 3), 1), ((4, 3), 3)].map(|(p, b)| (p, b))
+        {
+            history.carried(place(at.0, at.1), before, &Value::Unsigned(at.0)).unwrap();
+        }
+        history
+    }
+
+    #[test]
+    fn a_log_is_known_by_its_last_entry() {
+        let history = history();
+        assert_eq!(history.term_at(place(4, 3), 2), Some(1));
+        assert_eq!(history.term_at(place(4, 3), 5), Some(0), "beyond its end");
+        assert_eq!(history.holds(place(4, 3), place(3, 2)), Some(false));
+        assert_eq!(history.holds(place(9, 9), place(3, 2)), None, "never seen");
+        assert_eq!(history.common(place(3, 2), place(4, 3)), place(2, 1));
+    }
+
+    #[test]
+    fn another_entry_at_a_place_or_before_it_is_found() {
+        let mut history = history();
+        assert!(history.carried(place(4, 3), 3, &Value::Unsigned(5)).is_err());
+        assert!(history.carried(place(4, 3), 2, &Value::Unsigned(4)).is_err());
+        history.started(place(4, 3), Some(3), &Command::from(vec![4])).unwrap();
+        assert!(history.started(place(4, 3), Some(3), &Command::from(vec![4])).is_err());
+    }
+
+    #[test]
+    fn what_is_committed_once_is_committed_for_ever() {
+        let mut history = history();
+        history.commit(place(3, 2)).unwrap();
+        assert_eq!(history.last_committed(), place(3, 2));
+        history.commit(place(2, 1)).unwrap();
+        assert_eq!(history.commit(place(4, 3)), Err((3, 2, 3)));
+    }
+}

@@ -1,0 +1,89 @@
+//! One leader's term of office, as far as it was seen.
+
+use super::message::Place;
+
+/// See the [module](self).
+pub struct Reign {
+    /// Who leads.
+    pub leader: usize,
+    /// Where its log ended when it stood for election, if that was seen.
+    pub base: Option<Place>,
+    /// The last entry that it was seen to have.
+    pub last: Place,
+    /// The index of its first own entry.
+    first: Option<u64>,
+    /// Up to where each server has said, in this term, that its log is the leader's.
+    agrees: Vec<u64>,
+}
+
+impl Reign {
+    /// Of a leader of whose log no more is known than where it ended.
+    pub fn new(leader: usize, base: Option<Place>, servers: usize) -> Reign {
+        let last = base.unwrap_or_default();
+        Reign { leader, base, last, first: None, agrees: vec![0; servers] }
+    }
+
+    /// The leader's log has this entry.
+    pub fn has(&mut self, place: Place, term: u64) {
+        if place.index > self.last.index {
+            self.last = place;
+        }
+        if place.term == term {
+            self.first = Some(self.first.map_or(place.index, |first| first.min(place.index)));
+        }
+    }
+
+    /// A server says that its log is the leader's up to `index`.
+    pub fn agrees(&mut self, server: usize, index: u64) {
+        self.agrees[server] = self.agrees[server].max(index);
+    }
+
+    /// Up to where the leader may count entries as committed: a majority has them, itself among them, and the last
+    /// of them is of its own term (§5.4.2).
+    pub fn may_commit(&self) -> Option<u64> {
+        self.counted(self.last.index)
+    }
+
+    /// The same without counting the leader, who may save its own entries later than it sends them (thesis 10.2.1).
+    pub fn must_be_committed(&self) -> Option<u64> {
+        self.counted(0)
+    }
+
+    fn counted(&self, leaders_own: u64) -> Option<u64> {
+        let mut agrees = self.agrees.clone();
+        agrees[self.leader] = leaders_own;
+        agrees.sort_unstable_by(|a, b| b.cmp(a));
+        let index = agrees[agrees.len() / 2];
+        self.first.is_some_and(|first| first <= index).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_entries_are_committed_only_with_one_of_the_leaders_own() {
+        let mut reign = Reign::new(0, Some(Place { term: 2, index: 2 }), 5);
+        reign.agrees(1, 2);
+        reign.agrees(2, 2);
+        assert_eq!(reign.may_commit(), None, "Figure 8");
+        reign.has(Place { term: 4, index: 3 }, 4);
+        reign.agrees(1, 3);
+        assert_eq!(reign.may_commit(), None, "index 3 is on two of five");
+        reign.agrees(2, 3);
+        assert_eq!((reign.may_commit(), reign.must_be_committed()), (Some(3), None));
+        reign.agrees(3, 3);
+        assert_eq!(reign.must_be_committed(), Some(3));
+    }
+
+    #[test]
+    fn a_majority_of_an_even_number_is_more_than_half() {
+        let mut reign = Reign::new(0, None, 4);
+        reign.has(Place { term: 1, index: 1 }, 1);
+        reign.agrees(1, 1);
+        assert_eq!(reign.may_commit(), None, "two of four");
+        reign.agrees(2, 1);
+        assert_eq!(reign.may_commit(), Some(1));
+    }
+}
