@@ -25,6 +25,8 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A sequence or tuple.
     List(Vec<Value>),
+    /// A sequence of which only the length was kept.
+    Many(usize),
     /// A map, in the order in which it iterates.
     Map(Vec<(Value, Value)>),
     /// A struct, or a struct-like enum variant.
@@ -36,7 +38,12 @@ pub enum Value {
 impl Value {
     /// Describes `value`. What serde can't serialize is described as its error text.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Value {
-        value.serialize(Describe).unwrap_or_else(|error| Value::Text(error.0))
+        Describe { brief: false }.describe(value)
+    }
+
+    /// As [`Value::of`], but a longer list is only counted: a state that is saved again and again has a log in it.
+    pub fn brief<T: Serialize + ?Sized>(value: &T) -> Value {
+        Describe { brief: true }.describe(value)
     }
 
     /// The field `name` of a struct, also through newtypes and `Some`.
@@ -70,6 +77,7 @@ impl fmt::Display for Value {
             Value::Text(text) => write!(f, "{text:?}"),
             Value::Bytes(bytes) => write_bytes(f, bytes),
             Value::List(items) => write_list(f, items),
+            Value::Many(len) => write!(f, "[{len} items]"),
             Value::Map(pairs) => write!(f, "{{{} keys}}", pairs.len()),
             Value::Struct(name, fields) => {
                 write!(f, "{name} {{")?;
@@ -96,9 +104,12 @@ fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
 }
 
+/// Longer lists are not shown item by item.
+const SHORT: usize = 2;
+
 /// Short lists whole, long ones by their length: a log of a thousand entries would hide the line it is on.
 fn write_list(f: &mut fmt::Formatter<'_>, items: &[Value]) -> fmt::Result {
-    if items.len() > 2 {
+    if items.len() > SHORT {
         return write!(f, "[{} items]", items.len());
     }
     f.write_str("[")?;
@@ -108,7 +119,17 @@ fn write_list(f: &mut fmt::Formatter<'_>, items: &[Value]) -> fmt::Result {
     f.write_str("]")
 }
 
-struct Describe;
+/// How to describe.
+#[derive(Clone, Copy)]
+struct Describe {
+    brief: bool,
+}
+
+impl Describe {
+    fn describe<T: Serialize + ?Sized>(self, value: &T) -> Value {
+        value.serialize(self).unwrap_or_else(|error| Value::Text(error.0))
+    }
+}
 
 #[derive(Debug)]
 struct Error(String);
@@ -170,7 +191,7 @@ impl ser::Serializer for Describe {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, Error> {
-        Ok(Value::Tagged("Some", Box::new(value.serialize(Describe)?)))
+        Ok(Value::Tagged("Some", Box::new(value.serialize(self)?)))
     }
 
     fn serialize_unit(self) -> Result<Value, Error> {
@@ -195,7 +216,7 @@ impl ser::Serializer for Describe {
         _: &'static str,
         value: &T,
     ) -> Result<Value, Error> {
-        value.serialize(Describe)
+        value.serialize(self)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -205,11 +226,11 @@ impl ser::Serializer for Describe {
         variant: &'static str,
         value: &T,
     ) -> Result<Value, Error> {
-        Ok(Value::Tagged(variant, Box::new(value.serialize(Describe)?)))
+        Ok(Value::Tagged(variant, Box::new(value.serialize(self)?)))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Items, Error> {
-        Ok(Items { tag: None, items: Vec::with_capacity(len.unwrap_or(0)) })
+        Ok(Items::new(self, None, len.unwrap_or(0)))
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Items, Error> {
@@ -227,15 +248,15 @@ impl ser::Serializer for Describe {
         variant: &'static str,
         len: usize,
     ) -> Result<Items, Error> {
-        Ok(Items { tag: Some(variant), items: Vec::with_capacity(len) })
+        Ok(Items::new(self, Some(variant), len))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Pairs, Error> {
-        Ok(Pairs { key: None, pairs: Vec::new() })
+        Ok(Pairs { how: self, key: None, pairs: Vec::new() })
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields, Error> {
-        Ok(Fields { name, fields: Vec::with_capacity(len) })
+        Ok(Fields { how: self, name, fields: Vec::with_capacity(len) })
     }
 
     fn serialize_struct_variant(
@@ -250,18 +271,29 @@ impl ser::Serializer for Describe {
 }
 
 struct Items {
+    how: Describe,
+    len: usize,
     tag: Option<&'static str>,
     items: Vec<Value>,
 }
 
 impl Items {
+    fn new(how: Describe, tag: Option<&'static str>, len: usize) -> Items {
+        let items = Vec::with_capacity(if how.brief { len.min(SHORT) } else { len });
+        Items { how, len: 0, tag, items }
+    }
+
     fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.items.push(value.serialize(Describe)?);
+        self.len += 1;
+        if !self.how.brief || self.len <= SHORT {
+            self.items.push(value.serialize(self.how)?);
+        }
         Ok(())
     }
 
     fn finish(self) -> Result<Value, Error> {
-        let list = Value::List(self.items);
+        let whole = self.items.len() == self.len;
+        let list = if whole { Value::List(self.items) } else { Value::Many(self.len) };
         Ok(match self.tag {
             Some(tag) => Value::Tagged(tag, Box::new(list)),
             None => list,
@@ -293,6 +325,7 @@ items! {
 }
 
 struct Pairs {
+    how: Describe,
     key: Option<Value>,
     pairs: Vec<(Value, Value)>,
 }
@@ -302,13 +335,13 @@ impl ser::SerializeMap for Pairs {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = Some(key.serialize(Describe)?);
+        self.key = Some(key.serialize(self.how)?);
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let key = self.key.take().ok_or_else(|| Error("a map value without its key".into()))?;
-        self.pairs.push((key, value.serialize(Describe)?));
+        self.pairs.push((key, value.serialize(self.how)?));
         Ok(())
     }
 
@@ -318,6 +351,7 @@ impl ser::SerializeMap for Pairs {
 }
 
 struct Fields {
+    how: Describe,
     name: &'static str,
     fields: Vec<(&'static str, Value)>,
 }
@@ -333,7 +367,7 @@ macro_rules! fields {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), Error> {
-                self.fields.push((key, value.serialize(Describe)?));
+                self.fields.push((key, value.serialize(self.how)?));
                 Ok(())
             }
             fn end(self) -> Result<Value, Error> {
@@ -389,5 +423,7 @@ mod tests {
         assert_eq!(Value::of(&vec![1u8, 2, 3]).to_string(), "[3 items]");
         assert_eq!(Value::of(&Command::from(vec![0; 5000])).to_string(), "<5000 bytes>");
         assert_eq!(Value::of(&(1, "x")).to_string(), "[1, \"x\"]");
+        assert_eq!(Value::brief(&vec![1u8, 2, 3]), Value::Many(3));
+        assert_eq!(Value::brief(&vec![1u8, 2]), Value::of(&vec![1u8, 2]));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::api::Snapshot;
 use crate::codec;
+use crate::describe::Value;
 use crate::trace::{self, What};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -141,7 +142,8 @@ impl Persister {
     }
 
     fn trace<T: Serialize + ?Sized>(&self, done: bool, what: &'static str, value: &T) {
-        if done && let Some(value) = trace::describe(value) {
+        if done && trace::listening() {
+            let value = Value::brief(value);
             trace::emit(|| What::Saved { who: self.owner.clone(), what, value });
         }
     }

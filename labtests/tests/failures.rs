@@ -136,7 +136,7 @@ fn no_leader_is_said_with_what_each_server_believes() {
 
 #[test]
 fn two_leaders_in_a_term_break_election_safety() {
-    let words = ["S0, S1, S2 all say that they lead term 1", "Election Safety"];
+    let words = ["S0 and S1 both lead term 1", "Election Safety"];
     expect(Wrong::AllLead, "initial_election", FailureKind::Test, &words);
 }
 

@@ -14,6 +14,7 @@
 
 pub mod append_entries;
 pub mod install_snapshot;
+#[cfg(debug_assertions)]
 mod invariants;
 pub mod log;
 pub mod options;
