@@ -5,7 +5,7 @@
 
 use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
-use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
+use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
 use labrpc::sync::{Arc, Mutex};
@@ -20,8 +20,30 @@ pub struct Setup {
     pub servers: usize,
     /// Whether the network begins reliable.
     pub reliable: bool,
-    /// Whether the service makes snapshots: after every tenth command.
-    pub snapshots: bool,
+    /// Whether and how the service makes snapshots.
+    pub snapshots: Snapshots,
+}
+
+/// How the service that a test puts above each server makes snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snapshots {
+    /// It doesn't.
+    Never,
+    /// After every tenth command.
+    EveryTenth,
+    /// After every fourth, and some are handed over late, twice, or after newer ones. It takes its time, too.
+    Sloppy,
+}
+
+impl Snapshots {
+    /// After how many commands one is made.
+    fn every(self) -> Option<u64> {
+        match self {
+            Snapshots::Never => None,
+            Snapshots::EveryTenth => Some(10),
+            Snapshots::Sloppy => Some(4),
+        }
+    }
 }
 
 /// The servers under test. Clones are the same cluster.
@@ -287,7 +309,7 @@ impl Cluster {
             peer
         });
         let peers = peers.collect();
-        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots);
+        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots != Snapshots::Never);
         let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
         let life = life.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);
@@ -316,28 +338,25 @@ impl Cluster {
         group: Group,
         applied: Receiver<ApplyMsg>,
     ) {
-        let (ledger, watch) = (self.0.ledger.clone(), self.0.watch.clone());
         let stopped = self.0.stopped.clone();
-        let snapshots = self.0.setup.snapshots;
-        let who = name(i);
+        let mut reader = Reader {
+            i,
+            life,
+            raft,
+            group,
+            ledger: self.0.ledger.clone(),
+            watch: self.0.watch.clone(),
+            snapshots: self.0.setup.snapshots,
+            draws: self.0.draws.clone(),
+            late: Vec::new(),
+        };
         let read = move || loop {
             let message = select! {
                 recv(applied) -> message => message,
                 recv(stopped) -> _ => return,
             };
             let Ok(message) = message else { return };
-            trace::applied(&who, || describe(&message));
-            watch.applies(i, life, &message);
-            let verdict = ledger.lock().applied(i, life, message, snapshots);
-            match verdict {
-                Ok(None) => {}
-                Ok(Some((index, snapshot))) => {
-                    watch.is_given_snapshot(i, index);
-                    let what = || format!("snapshot({index}) on {who}");
-                    run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
-                }
-                Err(wrong) => run::fail(wrong),
-            }
+            reader.take(message);
         };
         let thread = Builder::new().name(format!("reader of {}", name(i))).spawn(read);
         self.0.readers.lock().push(thread.expect("the system refuses another thread"));
@@ -412,6 +431,53 @@ impl Drop for Inner {
         }
         self.stop.get_mut().take();
         self.net.shutdown(PATIENCE);
+    }
+}
+
+/// Who reads the apply channel of one server.
+struct Reader {
+    i: usize,
+    life: u64,
+    raft: Arc<dyn Raft>,
+    group: Group,
+    ledger: Arc<Mutex<Ledger>>,
+    watch: Watch,
+    snapshots: Snapshots,
+    draws: Arc<Stream>,
+    /// Snapshots that a sloppy service has not handed over yet, or will again.
+    late: Vec<(u64, Snapshot)>,
+}
+
+impl Reader {
+    fn take(&mut self, message: ApplyMsg) {
+        let sloppy = self.snapshots == Snapshots::Sloppy;
+        trace::applied(&name(self.i), || describe(&message));
+        if sloppy && self.draws.chance("service pauses", 1, 8) {
+            sleep(self.draws.millis("service pause", 0..60));
+        }
+        self.watch.applies(self.i, self.life, &message);
+        let every = self.snapshots.every();
+        let made = self.ledger.lock().applied(self.i, self.life, message, every);
+        let made = made.unwrap_or_else(|wrong| run::fail(wrong));
+        if !sloppy {
+            made.into_iter().for_each(|(index, snapshot)| self.hand_over(index, snapshot));
+            return;
+        }
+        self.late.extend(made);
+        if !self.late.is_empty() && self.draws.chance("hands a snapshot over", 1, 3) {
+            let which = self.draws.below("which snapshot", self.late.len() as u64) as usize;
+            let (index, snapshot) = self.late[which].clone();
+            if self.draws.chance("once and for all", 2, 3) {
+                self.late.remove(which);
+            }
+            self.hand_over(index, snapshot);
+        }
+    }
+
+    fn hand_over(&self, index: u64, snapshot: Snapshot) {
+        self.watch.is_given_snapshot(self.i, index);
+        let what = || format!("snapshot({index}) on {}", name(self.i));
+        run::calling(what, || self.group.enter(|| self.raft.snapshot(index, snapshot)));
     }
 }
 

@@ -52,9 +52,6 @@ struct Applier {
 /// A snapshot that the service is to hand to its Raft.
 pub type ToSave = Option<(u64, Snapshot)>;
 
-/// The service makes a snapshot when it has applied an index whose successor this divides.
-const SNAPSHOT_EVERY: u64 = 10;
-
 /// What a snapshot of the tester's service holds: the last index, and every entry from index 1 to that.
 type Contents = (u64, Vec<Entry>);
 
@@ -93,7 +90,8 @@ impl Ledger {
         self.servers[server].alive = false;
     }
 
-    /// A message came out of a server's apply channel.
+    /// A message came out of a server's apply channel. Gives back a snapshot if one is due: when the service has
+    /// applied an index whose successor is divided by `every`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -102,7 +100,7 @@ impl Ledger {
         server: usize,
         life: u64,
         message: ApplyMsg,
-        snapshots: bool,
+        every: Option<u64>,
     ) -> Result<ToSave, String> {
         let applier = &self.servers[server];
         if applier.life != life || !applier.alive {
@@ -129,7 +127,7 @@ impl Ledger {
             }
         }
         let last = self.servers[server].last;
-        let due = snapshots && (last + 1).is_multiple_of(SNAPSHOT_EVERY);
+        let due = every.is_some_and(|every| (last + 1).is_multiple_of(every));
         Ok(due.then(|| (last, self.snapshot_of(server, last))))
     }
 
@@ -248,28 +246,28 @@ mod tests {
     #[test]
     fn two_values_at_one_index_are_caught_also_after_a_crash() {
         let mut ledger = ledger();
-        ledger.applied(0, 1, apply(1, 7), false).unwrap();
-        let error = ledger.applied(1, 1, apply(1, 8), false).unwrap_err();
+        ledger.applied(0, 1, apply(1, 7), None).unwrap();
+        let error = ledger.applied(1, 1, apply(1, 8), None).unwrap_err();
         assert!(error.contains("State Machine Safety"), "{error}");
         ledger.end_life(0);
         let life = ledger.begin_life(0, None).unwrap();
-        assert!(ledger.applied(0, life, apply(1, 8), false).is_err());
+        assert!(ledger.applied(0, life, apply(1, 8), None).is_err());
     }
 
     #[test]
     fn gaps_and_repetitions_are_caught() {
         let mut ledger = ledger();
-        ledger.applied(0, 1, apply(1, 7), false).unwrap();
-        assert!(ledger.applied(0, 1, apply(1, 7), false).is_err());
-        assert!(ledger.applied(0, 1, apply(3, 9), false).is_err());
-        assert!(ledger.applied(1, 1, apply(2, 9), false).is_err());
+        ledger.applied(0, 1, apply(1, 7), None).unwrap();
+        assert!(ledger.applied(0, 1, apply(1, 7), None).is_err());
+        assert!(ledger.applied(0, 1, apply(3, 9), None).is_err());
+        assert!(ledger.applied(1, 1, apply(2, 9), None).is_err());
     }
 
     #[test]
     fn a_command_where_another_had_an_entry_of_rafts_own_is_caught() {
         let mut ledger = ledger();
-        ledger.applied(0, 1, apply(1, 7), false).unwrap();
-        let error = ledger.applied(1, 1, ApplyMsg::Internal { index: 1, term: 1 }, false);
+        ledger.applied(0, 1, apply(1, 7), None).unwrap();
+        let error = ledger.applied(1, 1, ApplyMsg::Internal { index: 1, term: 1 }, None);
         assert!(error.unwrap_err().contains("State Machine Safety"));
     }
 
@@ -280,10 +278,10 @@ mod tests {
             Snapshot::from(codec::encode::<Contents>(&(index, entries)))
         };
         let mut ledger = ledger();
-        ledger.applied(0, 1, apply(1, 7), false).unwrap();
+        ledger.applied(0, 1, apply(1, 7), None).unwrap();
         let deliver = |snapshot| ApplyMsg::Snapshot { index: 2, term: 1, snapshot };
-        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[7])), true).is_err(), "a hole");
-        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[8, 9])), true).is_err(), "8 for 7");
+        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[7])), Some(10)).is_err(), "a hole");
+        assert!(ledger.applied(1, 1, deliver(snapshot(2, &[8, 9])), Some(10)).is_err(), "8 for 7");
         ledger.end_life(1);
         assert!(ledger.begin_life(1, Some(&snapshot(2, &[8, 9]))).is_err());
         ledger.begin_life(1, Some(&snapshot(2, &[7, 9]))).unwrap();
@@ -294,7 +292,7 @@ mod tests {
     fn a_dead_life_counts_no_more() {
         let mut ledger = ledger();
         ledger.end_life(0);
-        ledger.applied(0, 1, apply(5, 5), false).unwrap();
+        ledger.applied(0, 1, apply(5, 5), None).unwrap();
         assert_eq!(ledger.committed(5), (0, None));
     }
 
@@ -303,20 +301,23 @@ mod tests {
         let mut ledger = ledger();
         let mut made = None;
         for index in 1..=9 {
-            made = ledger.applied(0, 1, apply(index, index), true).unwrap();
+            made = ledger.applied(0, 1, apply(index, index), Some(10)).unwrap();
             assert_eq!(made.is_some(), index == 9, "index {index}");
         }
         let (index, snapshot) = made.unwrap();
         let install = |index, snapshot| ApplyMsg::Snapshot { index, term: 1, snapshot };
-        assert!(ledger.applied(1, 1, install(8, snapshot.clone()), true).is_err(), "not its index");
-        ledger.applied(1, 1, install(index, snapshot.clone()), true).unwrap();
+        assert!(
+            ledger.applied(1, 1, install(8, snapshot.clone()), Some(10)).is_err(),
+            "not its index"
+        );
+        ledger.applied(1, 1, install(index, snapshot.clone()), Some(10)).unwrap();
         assert_eq!(ledger.committed(4), (2, Some(command(4))));
-        ledger.applied(1, 1, apply(10, 10), true).unwrap();
-        let back = ledger.applied(1, 1, install(index, snapshot.clone()), true).unwrap_err();
+        ledger.applied(1, 1, apply(10, 10), Some(10)).unwrap();
+        let back = ledger.applied(1, 1, install(index, snapshot.clone()), Some(10)).unwrap_err();
         assert!(back.contains("go back"), "{back}");
-        assert!(ledger.applied(1, 1, install(9, Snapshot::default()), true).is_err());
+        assert!(ledger.applied(1, 1, install(9, Snapshot::default()), Some(10)).is_err());
         ledger.end_life(1);
         let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
-        ledger.applied(1, life, apply(10, 10), true).unwrap();
+        ledger.applied(1, life, apply(10, 10), Some(10)).unwrap();
     }
 }

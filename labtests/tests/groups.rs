@@ -5,7 +5,7 @@ use labrpc::channel::Sender;
 use labrpc::run::Run;
 use labrpc::time::{Duration, sleep};
 use labrpc::{ClientEnd, Persister, Service, thread};
-use labtests::cluster::{Cluster, Setup};
+use labtests::cluster::{Cluster, Setup, Snapshots};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,7 @@ fn a_thread_that_start_made_crashes_with_its_server() {
         (Arc::new(SpawnsInStart(counted.clone())), Vec::<Service>::new())
     };
     let outcome = Run::simulated(1).run(move || {
-        let setup = Setup { servers: 1, reliable: true, snapshots: false };
+        let setup = Setup { servers: 1, reliable: true, snapshots: Snapshots::Never };
         let cluster = Cluster::new(labtests::make(make), setup);
         cluster.start(0, &Command::default()).unwrap();
         cluster.sleep(Duration::from_millis(100));

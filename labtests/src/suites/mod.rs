@@ -7,7 +7,7 @@ pub mod raft_2b;
 pub mod raft_2c;
 pub mod raft_2d;
 
-use crate::cluster::{Cluster, Setup};
+use crate::cluster::{Cluster, Setup, Snapshots};
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +33,17 @@ impl LabTest {
 
 /// Servers on a network that begins reliable.
 const fn reliable(servers: usize) -> Setup {
-    Setup { servers, reliable: true, snapshots: false }
+    Setup { servers, reliable: true, snapshots: Snapshots::Never }
 }
 
 /// Servers on a network that begins unreliable.
 const fn unreliable(servers: usize) -> Setup {
-    Setup { servers, reliable: false, snapshots: false }
+    Setup { servers, reliable: false, snapshots: Snapshots::Never }
 }
 
 /// With a service that makes snapshots.
 const fn with_snapshots(setup: Setup) -> Setup {
-    Setup { snapshots: true, ..setup }
+    Setup { snapshots: Snapshots::EveryTenth, ..setup }
 }
 
 /// The list of a module's tests: `name: "GoName", setup;`.
