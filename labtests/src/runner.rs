@@ -12,6 +12,7 @@ use labrpc::time::{Duration, Instant};
 use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Go's own limit for a test.
@@ -156,20 +157,21 @@ impl LastEvents {
     }
 }
 
-/// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`.
+/// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
+/// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
 pub fn run_all(
     make: &Make,
     work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,
     world: World,
     jobs: usize,
-    mut each: impl FnMut(Report),
+    mut each: impl FnMut(Report) -> ControlFlow<()>,
 ) {
-    let work = Arc::new(Mutex::new(work.enumerate()));
+    let work = Arc::new(Mutex::new(Some(work.enumerate())));
     let (done, reports) = channel::unbounded();
     let workers = (0..jobs).map(|_| {
         let (make, work, done) = (make.clone(), work.clone(), done.clone());
         thread::spawn(move || {
-            let next = || work.lock().next();
+            let next = || work.lock().as_mut()?.next();
             while let Some((number, (test, seed))) = next() {
                 let _ = done.send((number, run_one(&make, test, seed, world)));
             }
@@ -181,9 +183,13 @@ pub fn run_all(
     let mut next = 0;
     for (number, report) in reports.iter() {
         early.insert(number, report);
-        while let Some(report) = early.remove(&next) {
-            each(report);
+        while work.lock().is_some()
+            && let Some(report) = early.remove(&next)
+        {
             next += 1;
+            if each(report).is_break() {
+                *work.lock() = None;
+            }
         }
     }
     for worker in workers {

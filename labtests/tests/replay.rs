@@ -7,6 +7,7 @@ use labtests::suites;
 use parking_lot::Mutex;
 use raftlab::raft::Raft;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 fn make() -> Make {
@@ -51,6 +52,7 @@ fn one_job_and_several_give_the_same_runs() {
         let mut seen = Vec::new();
         runner::run_all(&make(), work, World::Simulated, jobs, |report| {
             seen.push((report.test.name, report.fingerprint));
+            ControlFlow::Continue(())
         });
         seen
     };

@@ -46,7 +46,11 @@ impl JsonFile {
     ///
     /// # Errors
     /// The folder isn't there or can't be written; or there is something that is no file, or may not be written.
-    pub fn create(path: &Path) -> io::Result<JsonFile> {
+    pub fn create(path: &Path) -> Result<JsonFile, String> {
+        JsonFile::prepare(path).map_err(|error| unwritable(path, &error))
+    }
+
+    fn prepare(path: &Path) -> io::Result<JsonFile> {
         let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
         if path.exists() {
             if !path.is_file() {
@@ -93,15 +97,23 @@ impl JsonFile {
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(self) -> Result<(), String> {
+        self.write().map_err(|error| unwritable(&self.path, &error))
+    }
+
+    fn write(&self) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(folder_of(&self.path))?;
         serde_json::to_writer_pretty(&mut file, &self.results)?;
         file.write_all(b"\n")?;
         let mode = fs::metadata(&self.path).map(|before| before.permissions());
         file.as_file().set_permissions(mode.or_else(|_| usual_permissions(&file))?)?;
-        file.persist(self.path)?;
+        file.persist(&self.path)?;
         Ok(())
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    format!("can't write {}: {error}", path.display())
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -42,10 +42,31 @@ pub fn row(report: &Report) -> String {
     )
 }
 
-/// The last line of a run.
-pub fn summary(passed: usize, failed: usize, wall: Duration, lab_time: Duration) -> String {
+/// How many runs went how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All was well.
+    pub passed: u64,
+    /// Something was not.
+    pub failed: u64,
+    /// Not yet, or never: an earlier failure ended it all.
+    pub not_run: u64,
+}
+
+impl Counts {
+    /// Takes in one of those not run yet.
+    pub fn add(&mut self, failed: bool) {
+        self.not_run = self.not_run.saturating_sub(1);
+        *(if failed { &mut self.failed } else { &mut self.passed }) += 1;
+    }
+}
+
+/// The last lines.
+pub fn summary(counts: Counts, wall: Duration, lab_time: Duration) -> String {
+    let Counts { passed, failed, not_run } = counts;
+    let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
     format!(
-        "{passed} passed, {failed} failed\nin {:.2} s, for {:.0} s of lab time",
+        "{passed} passed, {failed} failed{not_run}\nin {:.2} s, for {:.0} s of lab time",
         wall.as_secs_f64(),
         lab_time.as_secs_f64()
     )

@@ -1,0 +1,98 @@
+//! The command's arguments.
+
+use super::work::Shard;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
+#[derive(Parser)]
+#[command(name = "raftlab", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+    #[arg(value_name = "SELECT")]
+    pub select: Vec<String>,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run tests (the default).
+    Test {
+        /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+        #[arg(value_name = "SELECT")]
+        select: Vec<String>,
+    },
+    /// Run one test again in the simulation, and print every event as it happens.
+    Replay {
+        /// The seed that a failure named.
+        #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
+        seed: u64,
+        /// The test.
+        test: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Flags {
+    /// Run on OS threads and the wall clock, not in the simulation.
+    #[arg(long, global = true)]
+    pub real: bool,
+    /// The seed, or the first of several.
+    #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
+    pub seed: u64,
+    /// How many seeds, counted up from --seed.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
+    pub seeds: u64,
+    /// How many tests to run at once [default: one per CPU; 8 with --real].
+    #[arg(long, global = true, value_name = "J", value_parser = jobs)]
+    pub jobs: Option<usize>,
+    /// Run nothing more after the first failure.
+    #[arg(long, global = true)]
+    pub fail_fast: bool,
+    /// Run the I-th of N equal parts of the work, as one machine of N.
+    #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    pub shard: Shard,
+    /// Write the results to this file too.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// List the tests, one a line, and run none.
+    #[arg(long, global = true)]
+    pub list: bool,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "a whole number from 1 on is wanted".into())
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
+}
+
+/// Every job has tens of threads.
+const MOST_JOBS: usize = 256;
+
+impl Flags {
+    /// The first flag given, for commands that run no selection of tests: to them none of these means anything.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.real, "--real"),
+            (self.seeds != 1, "--seeds"),
+            (self.seed != 1, "--seed"),
+            (self.jobs.is_some(), "--jobs"),
+            (self.fail_fast, "--fail-fast"),
+            (self.shard != Shard::WHOLE, "--shard"),
+            (self.json.is_some(), "--json"),
+            (self.list, "--list"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
+}

@@ -1,0 +1,208 @@
+//! The `raftlab` command, for the reference Raft or for yours.
+
+mod args;
+mod out;
+mod session;
+mod work;
+
+pub use out::Out;
+pub use work::Shard;
+
+use crate::runner;
+use crate::suites::{self, LabTest};
+use args::{Cli, Command, Flags};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
+use labrpc::api::{ApplyMsg, Make, Raft};
+use labrpc::channel::Sender;
+use labrpc::trace::Event;
+use labrpc::{ClientEnd, Persister, Service};
+use parking_lot::Mutex;
+use session::Session;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+use work::Work;
+
+/// Runs the command on the Raft that `make` makes. The process's arguments are its own.
+///
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong.
+pub fn main<R, F>(make: F) -> ExitCode
+where
+    R: Raft,
+    F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> (Arc<R>, Vec<Service>)
+        + Send
+        + Sync
+        + 'static,
+{
+    Program::new(crate::make(make)).main()
+}
+
+/// The command, with what it may have beside `test` and `replay`.
+pub struct Program {
+    make: Make,
+    extras: Vec<Extra>,
+}
+
+/// A further command of the program.
+struct Extra {
+    command: clap::Command,
+    run: Box<RunExtra>,
+}
+
+type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<bool, Wrong>;
+
+/// Why nothing was run, or why there is nothing to see of it.
+enum Wrong {
+    /// clap's word on the arguments; also a help text.
+    Arguments(clap::Error),
+    /// Ours.
+    Text(String),
+}
+
+impl From<clap::Error> for Wrong {
+    fn from(error: clap::Error) -> Wrong {
+        Wrong::Arguments(error)
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Wrong {
+        Wrong::Text(text)
+    }
+}
+
+impl Wrong {
+    /// Says it. Returns the exit status, which is 0 for a help text.
+    fn tell(&self) -> u8 {
+        match self {
+            Wrong::Arguments(error) => {
+                // Nobody can be told that nobody could be told.
+                let _ = error.print();
+                u8::try_from(error.exit_code()).unwrap_or(USAGE)
+            }
+            Wrong::Text(text) => {
+                eprintln!("error: {text}");
+                USAGE
+            }
+        }
+    }
+}
+
+/// The exit status of wrong usage.
+const USAGE: u8 = 2;
+
+impl Program {
+    /// The command as [`main`] runs it.
+    pub fn new(make: Make) -> Program {
+        Program { make, extras: Vec::new() }
+    }
+
+    /// With one more command, which says whether it found all well, or what was wrong with its usage.
+    pub fn command<A: Args>(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        run: impl FnOnce(A, &mut Out) -> Result<bool, String> + 'static,
+    ) -> Program {
+        let command = A::augment_args(clap::Command::new(name)).about(about);
+        let run =
+            move |matches: &ArgMatches, out: &mut Out| Ok(run(A::from_arg_matches(matches)?, out)?);
+        self.extras.push(Extra { command, run: Box::new(run) });
+        self
+    }
+
+    /// Runs it on the process's arguments.
+    pub fn main(self) -> ExitCode {
+        labrpc::logging::init();
+        ExitCode::from(self.run(std::env::args_os(), Out::stdout()))
+    }
+
+    /// Runs it on these arguments, the first of which is its name. Returns the exit status.
+    pub fn run<T>(self, args: impl IntoIterator<Item = T>, out: Out) -> u8
+    where
+        T: Into<OsString> + Clone,
+    {
+        let extras = self.extras.iter().map(|extra| extra.command.clone());
+        let matches = Cli::command().subcommands(extras).try_get_matches_from(args);
+        let done = matches.map_err(Wrong::from).and_then(|matches| self.dispatch(&matches, out));
+        done.map_or_else(|wrong| wrong.tell(), |well| u8::from(!well))
+    }
+
+    fn dispatch(self, matches: &ArgMatches, mut out: Out) -> Result<bool, Wrong> {
+        if let Some((name, of_extra)) = matches.subcommand()
+            && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
+        {
+            if let Some(flag) = Flags::from_arg_matches(matches)?.given() {
+                return Err(format!("{name} takes no {flag}").into());
+            }
+            let well = (extra.run)(of_extra, &mut out)?;
+            out.finish()?;
+            return Ok(well);
+        }
+        let cli = Cli::from_arg_matches(matches)?;
+        match cli.command {
+            None => Ok(test(&self.make, &cli.select, &cli.flags, out)?),
+            Some(Command::Test { select }) => Ok(test(&self.make, &select, &cli.flags, out)?),
+            Some(Command::Replay { seed, test }) => match cli.flags.given() {
+                Some(flag) => Err(no_flag_of_replay(flag).into()),
+                None => Ok(replay(&self.make, seed, &test, out)?),
+            },
+        }
+    }
+}
+
+/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`).
+fn program() -> String {
+    std::env::args_os().next().map_or("raftlab".into(), |name| name.to_string_lossy().into_owned())
+}
+
+fn no_flag_of_replay(flag: &str) -> String {
+    let why = match flag {
+        "--real" => ": real threads don't replay",
+        "--seed" => ": the seed is its first argument",
+        _ => "",
+    };
+    format!("replay takes a seed and a test, and no {flag}{why}")
+}
+
+/// The tests that all words select together, in the lab's order.
+fn selected(words: &[String]) -> Result<Vec<&'static LabTest>, String> {
+    if words.is_empty() {
+        return Ok(suites::all().collect());
+    }
+    let mut names = Vec::new();
+    for word in words {
+        names.extend(runner::select(word)?.iter().map(|test| test.name));
+    }
+    Ok(suites::all().filter(|test| names.contains(&test.name)).collect())
+}
+
+fn test(make: &Make, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
+    let work = Work::new(selected(words)?, flags.seed, flags.seeds, flags.shard)?;
+    if flags.list {
+        work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
+        return out.finish().map(|()| true);
+    }
+    Session::new(work, flags, out)?.run(make)
+}
+
+fn replay(make: &Make, seed: u64, word: &str, out: Out) -> Result<bool, String> {
+    let test = match runner::select(word)?[..] {
+        [test] => test,
+        ref several => {
+            let names: Vec<_> = several.iter().map(|test| test.name).collect();
+            return Err(format!("{word:?} is several tests; name one of {}", names.join(", ")));
+        }
+    };
+    let out = Arc::new(Mutex::new(out));
+    let sink = out.clone();
+    let report = runner::replay(make, test, seed, move |event: &Event| sink.lock().queue(event));
+    let mut out = out.lock();
+    match &report.result {
+        Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),
+        Err(failure) => out.line(format_args!("FAILED {} {}: {failure}", test.part, test.name)),
+    }
+    out.line(format_args!("fingerprint {:016x}", report.fingerprint));
+    out.finish()?;
+    Ok(report.result.is_ok())
+}

@@ -1,0 +1,142 @@
+//! One run of the command over tests and seeds.
+
+use super::args::Flags;
+use super::out::Out;
+use super::program;
+use super::work::Work;
+use crate::report::{self, Again, Counts, JsonFile, Sweep};
+use crate::runner::{self, Report, World};
+use indicatif::{ProgressBar, ProgressStyle};
+use labrpc::api::Make;
+use labrpc::time::{Duration, Instant};
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+
+/// What it is told, and what it has seen so far.
+pub struct Session {
+    work: Work,
+    world: World,
+    jobs: usize,
+    fail_fast: bool,
+    /// Many seeds: a table at the end, and only failures before.
+    sweeps: Option<Vec<Sweep>>,
+    json: Option<JsonFile>,
+    bar: ProgressBar,
+    out: Out,
+    counts: Counts,
+    lab_time: Duration,
+    last_line: Instant,
+}
+
+/// How many tests run at once on real threads: most of the time they sleep.
+const REAL_JOBS: usize = 8;
+
+/// After so many failures in full, further ones get a line.
+const STORIES: u64 = 3;
+
+/// In a pipe, a long sweep says this often how far it is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// Prepares to do the work.
+    ///
+    /// # Errors
+    /// The file for the results can't be written.
+    pub fn new(work: Work, flags: &Flags, out: Out) -> Result<Session, String> {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let json = flags.json.as_deref().map(JsonFile::create).transpose()?;
+        Ok(Session {
+            bar: bar(work.runs()),
+            out,
+            sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
+            counts: Counts { not_run: work.runs(), ..Counts::default() },
+            work,
+            world: if flags.real { World::Real } else { World::Simulated },
+            jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
+            fail_fast: flags.fail_fast,
+            json,
+            lab_time: Duration::ZERO,
+            last_line: Instant::now(),
+        })
+    }
+
+    /// Does the work. Whether all of it passed.
+    ///
+    /// # Errors
+    /// What there is to say could not be written.
+    pub fn run(mut self, make: &Make) -> Result<bool, String> {
+        let began = Instant::now();
+        if self.sweeps.is_none() {
+            self.say(&report::row_header());
+        }
+        let (runs, world, jobs) = (self.work.clone().into_runs(), self.world, self.jobs);
+        runner::run_all(make, runs, world, jobs, |report| self.take(&report));
+        self.bar.finish_and_clear();
+        if let Some(sweeps) = &self.sweeps {
+            self.out.line(Sweep::header());
+            sweeps.iter().for_each(|sweep| self.out.line(sweep.row()));
+        }
+        if self.counts.failed > STORIES {
+            self.out.line("the first failures are told in full; replay tells of the others");
+        }
+        self.out.line(report::summary(self.counts, began.elapsed(), self.lab_time));
+        self.json.map_or(Ok(()), JsonFile::finish)?;
+        self.out.finish()?;
+        Ok(self.counts.failed == 0)
+    }
+
+    /// Takes a run in, in the order of the work. So `--fail-fast` ends at the same failure with any number of jobs.
+    fn take(&mut self, report: &Report) -> ControlFlow<()> {
+        let failed = report.result.is_err();
+        self.counts.add(failed);
+        self.lab_time += report.lab_time;
+        self.show_how_far();
+        if let Some(json) = &mut self.json {
+            json.add(report);
+        }
+        match &mut self.sweeps {
+            None => self.say(&report::row(report)),
+            Some(sweeps) => {
+                let sweep = sweeps.iter_mut().find(|sweep| sweep.test().name == report.test.name);
+                sweep.into_iter().for_each(|sweep| sweep.add(report));
+                self.say_how_far();
+            }
+        }
+        if failed && self.counts.failed <= STORIES {
+            let again = Again::Command(program());
+            self.say(&format!("\n{}\n", report::failure(report, &again)));
+        } else if failed && self.sweeps.is_some() {
+            self.say(&report::row(report));
+        }
+        if failed && self.fail_fast { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn show_how_far(&self) {
+        let Counts { passed, failed, .. } = self.counts;
+        self.bar.set_message(format!("{passed} passed, {failed} failed"));
+        self.bar.inc(1);
+    }
+
+    fn say_how_far(&mut self) {
+        let piped = !io::stderr().is_terminal();
+        if piped && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            let Counts { passed, failed, not_run } = self.counts;
+            let ended = passed + failed;
+            self.say(&format!("{ended} of {} runs, {failed} failed", ended + not_run));
+        }
+    }
+
+    /// Prints a line above the progress bar.
+    fn say(&mut self, text: &str) {
+        let out = &mut self.out;
+        self.bar.suspend(|| out.line(text));
+    }
+}
+
+/// A progress bar on standard error, if that is a terminal.
+fn bar(runs: u64) -> ProgressBar {
+    let template = "{wide_bar} {pos}/{len}, {msg}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::new(runs).with_style(style)
+}

@@ -1,0 +1,44 @@
+//! The `raftlab` command as the shell sees it: wrong usage is named, with exit status 2.
+
+use std::process::Command;
+
+/// The exit status on these arguments, and what stands on standard error.
+fn raftlab(args: &str) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_raftlab")).args(args.split(' ')).output();
+    let output = output.unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[track_caller]
+fn wrong(args: &str, word: &str) {
+    let (status, error) = raftlab(args);
+    assert_eq!(status, 2, "{args}: {error}");
+    assert!(error.starts_with("error: "), "{args}: {error}");
+    assert!(error.contains(word), "{args}: {error}");
+}
+
+#[test]
+fn a_shard_is_one_of_those_there_are() {
+    for shard in ["0/4", "5/4", "a/b", "3", "1/0", "-1/4", "1/4/2", "/", "1/", "1/99999999999"] {
+        wrong(&format!("--shard={shard} 2A"), "I/N is wanted, such as 2/4");
+    }
+}
+
+#[test]
+fn replay_takes_a_seed_and_a_test_and_nothing_else() {
+    for flag in ["--real", "--seed 2", "--seeds 2", "--jobs 2", "--fail-fast", "--shard 1/2"] {
+        let name = flag.split(' ').next().unwrap();
+        wrong(
+            &format!("replay 1 rejoin {flag}"),
+            &format!("replay takes a seed and a test, and no {name}"),
+        );
+    }
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_named() {
+    wrong("--seeds 0", "from 1 on");
+    wrong("--jobs 0", "from 1 to 256");
+    wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
+    wrong("rejoyn", "did you mean \"rejoin\"?");
+}
