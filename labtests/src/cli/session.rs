@@ -74,7 +74,8 @@ impl Session {
         self.bar.finish_and_clear();
         if let Some(sweeps) = &self.sweeps {
             self.out.line(Sweep::header());
-            sweeps.iter().for_each(|sweep| self.out.line(sweep.row()));
+            let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
+            ran.for_each(|sweep| self.out.line(sweep.row()));
         }
         if self.counts.failed > STORIES {
             self.out.line("the first failures are told in full; replay tells of the others");

@@ -93,6 +93,11 @@ impl Sweep {
         self.test
     }
 
+    /// Whether there was no run.
+    pub fn is_empty(&self) -> bool {
+        self.runs == 0
+    }
+
     /// Takes a run in.
     pub fn add(&mut self, report: &Report) {
         self.runs += 1;
