@@ -42,3 +42,10 @@ fn numbers_that_make_no_sense_are_named() {
     wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
     wrong("rejoyn", "did you mean \"rejoin\"?");
 }
+
+#[test]
+fn bugs_takes_the_name_of_one() {
+    wrong("bugs no_such_bug", "there is no bug \"no_such_bug\"");
+    wrong("bugs --real", "bugs takes no --real");
+    assert!(!raftlab("bugs").1.contains("error"));
+}

@@ -1,0 +1,168 @@
+//! The `gallery` command.
+
+use crate::hunt::hunt;
+use crate::table::{self, Tried};
+use crate::tree::Tree;
+use clap::Parser;
+use gallery::patch::Patch;
+use gallery::record::Records;
+use indicatif::{ProgressBar, ProgressStyle};
+use labrpc::time::{Duration, Instant};
+use labtests::cli::Shard;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Tries out the gallery of bugs. Works in target/gallery.
+#[derive(Parser)]
+#[command(name = "gallery")]
+enum Cli {
+    /// Check that every patch is as it should be and fits the sources.
+    Check,
+    /// Put each bug into its Raft, and see which test catches it.
+    Run(Run),
+    /// Put a bug into its Raft, and replay the run that caught it, every event as a line.
+    Show {
+        /// The bug.
+        name: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// The bugs. Nothing: all of them.
+    names: Vec<String>,
+    /// Try the I-th of N equal parts of them.
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    part: Shard,
+    /// How long to look for each, building not counted.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    seconds: u64,
+    /// Write what caught them into bugs/caught.json.
+    #[arg(long)]
+    record: bool,
+}
+
+/// Runs the command. The exit status is 0 if all is as it should be, 1 if not, 2 if the usage was wrong.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse() {
+        Cli::Check => check(),
+        Cli::Run(args) => run(&args),
+        Cli::Show { name } => show(&name),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Says what failed, and on which file.
+pub fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("can't {what} {}: {error}", path.display())
+}
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn record_file() -> PathBuf {
+    folder().join("caught.json")
+}
+
+fn prepare() -> Result<Tree, String> {
+    let repo = folder().join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+    Tree::prepare(&repo, &repo.join(target).join("gallery"))
+}
+
+fn check() -> Result<bool, String> {
+    let tree = prepare()?;
+    let wrong: Vec<String> = match gallery::load(folder()) {
+        Err(wrong) => vec![wrong],
+        Ok(patches) => {
+            println!("{} patches", patches.len());
+            patches.iter().filter_map(|patch| tree.check(patch).err()).collect()
+        }
+    };
+    wrong.iter().for_each(|wrong| println!("{wrong}"));
+    Ok(wrong.is_empty())
+}
+
+fn show(name: &str) -> Result<bool, String> {
+    let patches = gallery::load(folder())?;
+    let patch = gallery::find(&patches, name)?;
+    let records = Records::load(&record_file())?;
+    let caught = records.of(name).ok_or(format!("nothing is known to catch {name}"))?;
+    let failed_again = prepare()?.with_bug(patch, |program| {
+        let mut replay = Command::new(program);
+        replay.args(["replay", &caught.seed.to_string(), &caught.test]);
+        let status = replay.status().map_err(failed("run", program))?;
+        Ok(status.code() == Some(1))
+    })?;
+    if !failed_again {
+        println!("It passed: caught.json is out of date. cargo run -p gallery -- run {name}");
+    }
+    Ok(failed_again)
+}
+
+fn run(args: &Run) -> Result<bool, String> {
+    let began = Instant::now();
+    let patches = gallery::load(folder())?;
+    let chosen = choose(&patches, args)?;
+    let tree = prepare()?;
+    let tried = try_each(&tree, chosen, Duration::from_secs(args.seconds));
+    if args.record {
+        record(&patches, &tried)?;
+    }
+    tried.iter().for_each(|tried| println!("{}", tried.row()));
+    println!("{}", table::summary(&tried, began.elapsed()));
+    Ok(tried.iter().all(Tried::is_right))
+}
+
+fn choose<'a>(patches: &'a [Patch], args: &Run) -> Result<Vec<&'a Patch>, String> {
+    let named: Result<Vec<_>, _> =
+        args.names.iter().map(|name| gallery::find(patches, name)).collect();
+    let named = if args.names.is_empty() { patches.iter().collect() } else { named? };
+    let part = named.into_iter().enumerate().filter(|(place, _)| args.part.has(0, *place));
+    let mut chosen: Vec<_> = part.map(|(_, patch)| patch).collect();
+    // To go from one Raft to the other is to build more.
+    chosen.sort_by_key(|patch| patch.header.host);
+    Ok(chosen)
+}
+
+fn try_each<'a>(tree: &Tree, patches: Vec<&'a Patch>, limit: Duration) -> Vec<Tried<'a>> {
+    let bar = ProgressBar::new(patches.len() as u64);
+    let template = "{wide_bar} {pos}/{len}, {msg}, {elapsed}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let all = patches.len();
+    let tried = patches.into_iter().enumerate().map(|(place, patch)| {
+        bar.set_message(patch.name.clone());
+        let results = tree.file(&format!("{}.json", patch.name));
+        let began = Instant::now();
+        let result = tree.with_bug(patch, |program| hunt(program, &results, limit));
+        let tried = Tried { patch, result, wall: began.elapsed() };
+        bar.inc(1);
+        if bar.is_hidden() {
+            eprintln!("{}/{all} {}", place + 1, tried.row());
+        }
+        tried
+    });
+    let tried = tried.collect();
+    bar.finish_and_clear();
+    tried
+}
+
+/// Puts what was found in place of what was known. Of a bug whose program didn't even run, nothing is known now.
+fn record(patches: &[Patch], tried: &[Tried<'_>]) -> Result<(), String> {
+    let mut records = Records::load(&record_file())?;
+    records.0.retain(|name, _| patches.iter().any(|patch| patch.name == *name));
+    for Tried { patch, result, .. } in tried {
+        records.0.insert(patch.name.clone(), result.clone().unwrap_or(None));
+    }
+    records.save(&record_file())
+}

@@ -1,0 +1,117 @@
+//! The gallery: the classic bugs of Raft, each a small patch, and what catches it.
+//!
+//! A bug is a file `bugs/NAME.patch`; [`patch`] tells what is in it. `caught.json` says which test of the lab caught each
+//! ([`record`]). `raftlab bugs` shows both ([`lesson`]); `cargo run -p gallery` tries them out.
+
+pub mod lesson;
+pub mod list;
+pub mod patch;
+pub mod record;
+
+use patch::Patch;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The patches that this program was built with, by name.
+///
+/// # Errors
+/// One isn't as it should be.
+pub fn embedded() -> Result<Vec<Patch>, String> {
+    let patches = list::PATCHES.iter().map(|(name, text)| Patch::parse(name, text));
+    numbered_once(patches.collect::<Result<_, _>>()?)
+}
+
+/// The patches in the folder, by name.
+///
+/// # Errors
+/// Some aren't as they should be, or can't be read. The text has a line for each.
+pub fn load(folder: &Path) -> Result<Vec<Patch>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let (mut patches, mut wrong) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "patch") {
+            let text = std::fs::read_to_string(&path).map_err(failed)?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            match Patch::parse(&name, &text) {
+                Ok(patch) => patches.push(patch),
+                Err(error) => wrong.push(error),
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.sort();
+        return Err(wrong.join("\n"));
+    }
+    patches.sort_by(|a, b| a.name.cmp(&b.name));
+    numbered_once(patches)
+}
+
+fn numbered_once(patches: Vec<Patch>) -> Result<Vec<Patch>, String> {
+    let mut numbers = BTreeMap::new();
+    for patch in &patches {
+        if let Some(other) = numbers.insert(patch.number, &patch.name) {
+            return Err(format!("{other} and {} are both bug {}", patch.name, patch.number));
+        }
+    }
+    Ok(patches)
+}
+
+/// The patch of that name.
+///
+/// # Errors
+/// There is none. The text suggests the nearest name.
+pub fn find<'a>(patches: &'a [Patch], name: &str) -> Result<&'a Patch, String> {
+    if let Some(patch) = patches.iter().find(|patch| patch.name == name) {
+        return Ok(patch);
+    }
+    let likeness = |patch: &&Patch| strsim::jaro_winkler(&patch.name, name);
+    let nearest = patches.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let suggestion = match nearest.filter(|patch| likeness(patch) > 0.7) {
+        Some(patch) => format!("; did you mean {:?}?", patch.name),
+        None => ".".into(),
+    };
+    Err(format!("there is no bug {name:?}{suggestion} `raftlab bugs` lists them all"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::Records;
+
+    #[test]
+    fn the_list_is_what_the_folder_has() {
+        let folder = load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let names = |patches: &[Patch]| -> String {
+            patches.iter().map(|patch| format!("    {}\n", patch.name)).collect()
+        };
+        let (listed, there) = (names(&embedded().unwrap()), names(&folder));
+        assert!(listed == there, "src/list.rs is to have\npatches! {{\n{there}}}");
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_nearest() {
+        let patch = |number, name: &str| {
+            let text = format!(
+                "Bug: {number} {name}\nGroup: Apply\nKind: safety\nHost: reference\nWhat: a\n\
+                 Rule: b\nFalls: c\nSchedule: d\n---\n+++ b/src/raft/mod.rs\n"
+            );
+            Patch::parse(name, &text).unwrap()
+        };
+        let patches = vec![patch(4, "double_vote"), patch(7, "elect_half")];
+        assert_eq!(find(&patches, "elect_half").unwrap().number, 7);
+        let error = find(&patches, "duble_vot").unwrap_err();
+        assert!(error.contains("did you mean \"double_vote\"?"), "{error}");
+        assert!(!find(&patches, "zzz").unwrap_err().contains("did you mean"));
+        let twice = vec![patch(4, "double_vote"), patch(4, "elect_half")];
+        assert!(numbered_once(twice).unwrap_err().contains("both bug 4"));
+    }
+
+    #[test]
+    fn every_record_is_of_a_bug() {
+        let patches = embedded().unwrap();
+        for name in Records::embedded().unwrap().0.keys() {
+            find(&patches, name).unwrap();
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Tries the gallery out: whether every patch fits, and which test catches each bug.
+
+mod cli;
+mod hunt;
+mod table;
+mod tree;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
