@@ -1,9 +1,18 @@
 //! The lab's network: who may talk to whom, and what gets lost, late or reordered.
 //!
 //! The numbers are the Go lab's, to the millisecond. The simulation adds [`LATENCY`] to every message.
+//!
+//! Beyond the Go lab, all off at first: a [rule](Network::intercept) for single messages, and switches that
+//! [duplicate](Network::duplicate), [delay](Network::delays) and lose messages [one way](Network::lose_requests).
 
+mod caller;
 mod delivery;
 mod message;
+mod rules;
+mod switches;
+
+pub use rules::{Fate, Leg, Letter};
+pub use switches::Duplication;
 
 use crate::end::{ClientEnd, ReplyTo, Request, Transport};
 use crate::rand::{self, Stream};
@@ -11,14 +20,17 @@ use crate::run;
 use crate::server::Server;
 use crate::thread::Group;
 use crate::trace::{self, What};
+use caller::Caller;
 use delivery::Delivery;
 use message::Message;
 use parking_lot::Mutex;
+use rules::Rules;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use switches::{Link, Switches};
 
 /// How long a message takes in a simulation, each way, at most. Not in the Go lab: with no delay at all, a busy client
 /// moves virtual time by a microsecond a step, and a crash hardly ever falls between a send and its delivery.
@@ -61,6 +73,8 @@ struct Net {
     draws: Arc<Stream>,
     tables: Mutex<Tables>,
     delivery: Delivery,
+    rules: Rules,
+    switches: Switches,
 }
 
 #[derive(Default)]
@@ -82,11 +96,12 @@ struct End {
     name: Arc<str>,
     net: Weak<Net>,
     route: Mutex<Route>,
-    /// Calls that are with a handler.
-    with_handler: Mutex<BTreeMap<u64, ReplyTo>>,
+    /// Calls that are with a handler, by number and copy.
+    with_handler: Mutex<BTreeMap<(u64, u8), Caller>>,
+    link: Mutex<Link>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Route {
     enabled: bool,
     server: Option<Arc<str>>,
@@ -113,6 +128,8 @@ impl Network {
             draws: rand::network(),
             tables: Mutex::default(),
             delivery: Delivery::new(),
+            rules: Rules::default(),
+            switches: Switches::default(),
         }))
     }
 
@@ -143,6 +160,7 @@ impl Network {
             net: Arc::downgrade(&self.0),
             route: Mutex::default(),
             with_handler: Mutex::default(),
+            link: Mutex::default(),
         });
         let before = self.0.tables.lock().ends.insert(name.clone(), end.clone());
         assert!(before.is_none(), "there already is an end {name:?}");
@@ -155,6 +173,7 @@ impl Network {
         if let Some(end) = end {
             *end.route.lock() = Route { deleted: true, ..Route::default() };
             end.give_up();
+            self.0.rules.forget_callers(&end);
         }
     }
 
@@ -244,6 +263,7 @@ impl Network {
     /// Ends the network: every call gets its `None`, and the network's threads end. Gives back the handlers
     /// that were still running after `patience`, by name. (In a simulation the network has no threads.)
     pub fn shutdown(&self, patience: Duration) -> Vec<String> {
+        self.no_intercept();
         let tables = std::mem::take(&mut *self.0.tables.lock());
         for host in tables.hosts.values() {
             host.gone.store(true, Relaxed);
@@ -252,6 +272,7 @@ impl Network {
             *end.route.lock() = Route { deleted: true, ..Route::default() };
             end.give_up();
         }
+        self.0.rules.clear();
         self.0.delivery.shutdown(patience)
     }
 }
@@ -273,11 +294,12 @@ impl Transport for LabEnd {
         let call = net.calls.fetch_add(1, Relaxed) + 1;
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
         let Request { method, args, described } = request;
+        let seen = if net.rules.on() { described.clone().map(Arc::new) } else { None };
         if let Some(args) = described {
             trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
         }
-        let message = Message { call, method, end: end.clone() };
-        message.set_out(&net, args, reply_to);
+        let message = Message { call, copy: 0, method, end: end.clone(), args: seen };
+        message.set_out(&net, args, Caller::Alone(reply_to));
     }
 }
 
@@ -285,9 +307,11 @@ impl End {
     /// Ends the calls that are with a handler; their callers get `None`.
     fn give_up(&self) {
         let given_up = std::mem::take(&mut *self.with_handler.lock());
-        for (call, reply_to) in given_up {
-            trace::emit(|| self.lost(call, "cut off while the handler ran"));
-            drop(reply_to);
+        for ((call, _), caller) in given_up {
+            if let Some(reply_to) = caller.give_up() {
+                trace::emit(|| self.lost(call, "cut off while the handler ran"));
+                drop(reply_to);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// One thing that happened.
@@ -134,12 +134,15 @@ impl<F: FnMut(&Event) + Send + 'static> Sink for F {
 pub(crate) struct Trace {
     /// Asked often, so it is no lock.
     listening: AtomicBool,
+    /// How many networks have a rule, which sees messages described.
+    rules: AtomicUsize,
     sink: Mutex<Option<Box<dyn Sink>>>,
 }
 
 impl Trace {
     pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
-        Trace { listening: AtomicBool::new(sink.is_some()), sink: Mutex::new(sink) }
+        let listening = AtomicBool::new(sink.is_some());
+        Trace { listening, rules: AtomicUsize::new(0), sink: Mutex::new(sink) }
     }
 
     fn listening(&self) -> bool {
@@ -195,7 +198,21 @@ pub fn note(text: impl fmt::Display) {
     });
 }
 
-/// Describes `value` if somebody listens.
+/// Describes `value` if somebody listens, or if a rule of the network is going to look at it.
 pub(crate) fn describe<T: Serialize + ?Sized>(value: &T) -> Option<Value> {
-    listening().then(|| Value::of(value))
+    let ruled = |trace: &Trace| trace.rules.load(Ordering::Relaxed) > 0;
+    let wanted = |here: &run::Here| here.world.trace.listening() || ruled(&here.world.trace);
+    run::with_here(wanted).unwrap_or(false).then(|| Value::of(value))
+}
+
+/// Notes that a network has a rule from now on, or no longer.
+pub(crate) fn describe_for_rules(yes: bool) {
+    run::with_here(|here| {
+        let rules = &here.world.trace.rules;
+        if yes {
+            rules.fetch_add(1, Ordering::Relaxed)
+        } else {
+            rules.fetch_sub(1, Ordering::Relaxed)
+        }
+    });
 }

@@ -3,6 +3,8 @@
 //! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
+mod links;
+
 use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
@@ -12,6 +14,8 @@ use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::{Builder, Group, JoinHandle};
 use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
+use links::Links;
+pub use links::way_of;
 
 /// How a test wants its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ struct Inner {
     setup: Setup,
     net: Network,
     slots: Mutex<Vec<Slot>>,
+    /// No lock of the simulation: whoever asks for it yields nowhere.
+    links: parking_lot::Mutex<Links>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -141,6 +147,7 @@ impl Cluster {
             setup,
             net,
             slots: Mutex::new(slots.collect()),
+            links: parking_lot::Mutex::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -309,6 +316,7 @@ impl Cluster {
             peer
         });
         let peers = peers.collect();
+        self.set_links(i);
         let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots != Snapshots::Never);
         let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
         let life = life.unwrap_or_else(|wrong| run::fail(wrong));
@@ -389,6 +397,8 @@ impl Cluster {
         trace::tester(|| "stops all servers".into());
         trace::end();
         self.0.watch.end();
+        self.0.net.no_intercept();
+        self.0.net.discard(|_| true); // nobody is to wait for these when it is killed
         let mut left = Vec::new();
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {

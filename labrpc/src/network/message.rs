@@ -1,10 +1,12 @@
 //! A call under way, step by step.
 
+use super::caller::Caller;
+use super::rules::{Cargo, Fate, Held, Leg, Letter};
 use super::{
     CUT_OFF_LONG_MS, CUT_OFF_MS, End, Host, LATE, LATE_BY_MS, LATE_BY_UP_TO_MS, LOSS, Net,
     SHORT_DELAY_MS,
 };
-use crate::end::ReplyTo;
+use crate::describe::Value;
 use crate::run;
 use crate::server::Reply;
 use crate::trace::{self, What};
@@ -15,64 +17,139 @@ use std::time::Duration;
 /// A call under way. Its steps follow one another in time, each on whatever thread the network has.
 ///
 /// It keeps neither the network nor the server alive: a step would drop them where their destructors can't wait.
+#[derive(Clone)]
 pub(super) struct Message {
     pub call: u64,
+    /// Which copy of the request.
+    pub copy: u8,
     pub method: &'static str,
     pub end: Arc<End>,
+    /// The arguments as a rule sees them, if there was one at the start.
+    pub args: Option<Arc<Value>>,
+}
+
+/// Whom a request reaches.
+pub(super) enum To {
+    /// The incarnation that it was sent to.
+    Life(Weak<Host>),
+    /// Whoever has the name when it arrives.
+    Server(Arc<str>),
+}
+
+impl To {
+    fn host(&self, net: &Net) -> Option<Arc<Host>> {
+        match self {
+            To::Life(host) => host.upgrade(),
+            To::Server(name) => net.tables.lock().hosts.get(name).cloned(),
+        }
+    }
 }
 
 impl Message {
-    fn lose(&self, reply_to: ReplyTo, why: &'static str) {
-        trace::emit(|| self.end.lost(self.call, why));
-        drop(reply_to);
+    /// The caller of this copy gets no answer.
+    pub fn lose(&self, caller: Option<Caller>, why: &'static str) {
+        if let Some(reply_to) = caller.and_then(Caller::give_up) {
+            trace::emit(|| self.end.lost(self.call, why));
+            drop(reply_to);
+        }
+    }
+
+    fn letter(&self, leg: Leg, reply: Option<Arc<Value>>) -> Letter {
+        let unknown = || Arc::new(Value::Unit("()"));
+        Letter {
+            call: self.call,
+            end: self.end.name.clone(),
+            method: self.method,
+            leg,
+            args: self.args.clone().unwrap_or_else(unknown),
+            reply,
+        }
     }
 
     /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
-    pub fn set_out(self, net: &Net, args: Vec<u8>, reply_to: ReplyTo) {
-        let route = self.end.route.lock();
-        let host = route.host.clone();
-        let reached = route.enabled && host.strong_count() > 0;
-        let deleted = route.deleted;
-        drop(route);
-        let draws = &net.draws;
-        if !reached {
-            let long = net.long_delays.load(Relaxed) && !deleted;
-            let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
-            let delay = draws.millis("cut off", range);
-            return net.delivery.after(delay, move || self.lose(reply_to, "nobody reached"));
+    pub fn set_out(self, net: &Net, args: Vec<u8>, caller: Caller) {
+        let route = self.end.route.lock().clone();
+        let reached = route.enabled && route.host.strong_count() > 0;
+        let server = match route.server {
+            Some(server) if reached && !net.switches.cut(&self.end, Leg::Request) => server,
+            _ => return self.reach_nobody(net, caller, route.deleted),
+        };
+        let fate = net.rules.fate(|| self.letter(Leg::Request, None));
+        if fate == Fate::Hold {
+            let letter = self.letter(Leg::Request, None);
+            let cargo = Cargo::Request { args, server };
+            return net.rules.hold(Held { letter, message: self, caller: Some(caller), cargo });
         }
+        let draws = &net.draws;
         let mut delay = net.delivery.latency(draws);
+        if fate == Fate::Lose {
+            return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
+        }
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
             if draws.chance("request lost", LOSS.0, LOSS.1) {
-                return net.delivery.after(delay, move || self.lose(reply_to, "the request"));
+                return net.delivery.after(delay, move || self.lose(Some(caller), "the request"));
             }
         }
-        net.delivery.after(delay, move || self.arrive(args, reply_to, &host));
+        let late = fate.delay() + net.switches.delay(draws, &self.end, Leg::Request);
+        let copy = fate.copy().or_else(|| net.switches.copy(draws));
+        // Where nothing is switched on, a restart of the server ends its calls, as in the Go lab.
+        let usual = late.is_zero() && copy.is_none();
+        let to = if usual { To::Life(route.host) } else { To::Server(server.clone()) };
+        let caller = match copy {
+            None => caller,
+            Some(after) => self.travel_again(net, &args, caller, delay + late + after, server),
+        };
+        net.delivery.after(delay + late, move || self.arrive(args, Some(caller), &to));
+    }
+
+    /// Nobody gets the message, and nobody says so: the caller waits for a while.
+    fn reach_nobody(self, net: &Net, caller: Caller, deleted: bool) {
+        let long = net.long_delays.load(Relaxed) && !deleted;
+        let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
+        let delay = net.draws.millis("cut off", range);
+        net.delivery.after(delay, move || self.lose(Some(caller), "nobody reached"));
+    }
+
+    /// Sends a copy; gives back the first one's share of the caller.
+    fn travel_again(
+        &self,
+        net: &Net,
+        args: &[u8],
+        caller: Caller,
+        delay: Duration,
+        server: Arc<str>,
+    ) -> Caller {
+        let (first, second) = caller.share();
+        let copy = Message { copy: self.copy + 1, ..self.clone() };
+        let args = args.to_vec();
+        let to = To::Server(server);
+        net.delivery.after(delay, move || copy.arrive(args, Some(second), &to));
+        first
     }
 
     /// Step 2, at the server: a thread of its own for the handler.
-    fn arrive(self, args: Vec<u8>, reply_to: ReplyTo, host: &Weak<Host>) {
-        let (Some(net), Some(host)) = (self.end.net.upgrade(), host.upgrade()) else {
-            return self.lose(reply_to, "the server is dead");
+    pub fn arrive(self, args: Vec<u8>, caller: Option<Caller>, to: &To) {
+        let Some(net) = self.end.net.upgrade() else {
+            return self.lose(caller, "the server is dead");
         };
-        if host.gone.load(Relaxed) {
-            return self.lose(reply_to, "the server is dead");
-        }
+        let Some(host) = to.host(&net).filter(|host| !host.gone.load(Relaxed)) else {
+            return self.lose(caller, "the server is dead");
+        };
         host.calls.fetch_add(1, Relaxed);
         trace::emit(|| What::Delivered {
             call: self.call,
             end: self.end.name.clone(),
             method: self.method,
         });
-        self.end.with_handler.lock().insert(self.call, reply_to);
+        if let Some(caller) = caller {
+            self.end.with_handler.lock().insert((self.call, self.copy), caller);
+        }
         // Cut off since it set out: the handler runs, but its caller gets no answer. Looked at only now that
         // whoever cuts it off later finds the call.
         if !self.end.route.lock().enabled || host.gone.load(Relaxed) {
-            let given_up = self.end.with_handler.lock().remove(&self.call);
-            if let Some(reply_to) = given_up {
-                self.lose(reply_to, "cut off on its way");
-            }
+            let given_up = self.end.with_handler.lock().remove(&(self.call, self.copy));
+            self.lose(given_up, "cut off on its way");
         }
         let group = host.group.clone();
         net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
@@ -82,15 +159,15 @@ impl Message {
     fn handle(self, args: &[u8], host: &Host) {
         let unanswered = Unanswered(&self);
         let result = host.server.dispatch(self.method, args);
-        let reply_to = unanswered.take(); // none: cut off meanwhile
+        let caller = unanswered.take(); // none: cut off meanwhile
         drop(unanswered);
         if host.gone.load(Relaxed) {
-            return reply_to.into_iter().for_each(|to| self.lose(to, "the server is dead"));
+            return self.lose(caller, "the server is dead");
         }
         match result {
-            Ok(reply) => self.return_with(reply, reply_to),
+            Ok(reply) => self.return_with(reply, caller),
             Err(text) => {
-                let Some(reply_to) = reply_to else { return };
+                let Some(reply_to) = caller.and_then(Caller::answer) else { return };
                 let text = format!("{}: {text}", host.name);
                 if let Some(here) = run::here() {
                     here.world.fail(run::FailureKind::Panic, text.clone(), Some(&here));
@@ -101,29 +178,60 @@ impl Message {
     }
 
     /// Step 4: the way back. What the server has answered counts, also if nobody is there to hear it.
-    fn return_with(self, reply: Reply, reply_to: Option<ReplyTo>) {
+    fn return_with(self, reply: Reply, caller: Option<Caller>) {
         let Reply { bytes, described } = reply;
+        let net = self.end.net.upgrade();
+        let ruled = net.as_ref().is_some_and(|net| net.rules.on());
+        let seen = if ruled { described.clone().map(Arc::new) } else { None };
         if let Some(reply) = described {
             let end = self.end.name.clone();
             trace::emit(|| What::Answered { call: self.call, end, reply });
         }
-        let (Some(net), Some(reply_to)) = (self.end.net.upgrade(), reply_to) else { return };
+        let (Some(net), Some(caller)) = (net, caller) else { return };
+        if net.switches.cut(&self.end, Leg::Reply) {
+            return self.reach_nobody(&net, caller, false);
+        }
+        let fate = net.rules.fate(|| self.letter(Leg::Reply, seen.clone()));
+        if fate == Fate::Hold {
+            let letter = self.letter(Leg::Reply, seen);
+            let cargo = Cargo::Reply(bytes);
+            return net.rules.hold(Held { letter, message: self, caller: Some(caller), cargo });
+        }
         let draws = &net.draws;
+        if fate == Fate::Lose {
+            let delay = net.delivery.latency(draws);
+            return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
+        }
         if net.unreliable.load(Relaxed) && draws.chance("reply lost", LOSS.0, LOSS.1) {
-            return self.lose(reply_to, "the reply");
+            return self.lose(Some(caller), "the reply");
         }
         let mut delay = net.delivery.latency(draws);
         if net.long_reordering.load(Relaxed) && draws.chance("reply late", LATE.0, LATE.1) {
             let most = 1 + draws.below("reply late by, at most", LATE_BY_UP_TO_MS);
             delay += Duration::from_millis(LATE_BY_MS + draws.below("reply late by", most));
         }
-        net.delivery.after(delay, move || {
-            if let Some(net) = self.end.net.upgrade() {
-                net.bytes.fetch_add(bytes.len() as u64, Relaxed);
-            }
-            trace::emit(|| What::Returned { call: self.call, end: self.end.name.clone() });
-            reply_to.reply(bytes);
-        });
+        delay += fate.delay() + net.switches.delay(draws, &self.end, Leg::Reply);
+        net.delivery.after(delay, move || self.come_back(bytes, caller));
+    }
+
+    /// Step 5, at the caller.
+    pub fn come_back(self, bytes: Vec<u8>, caller: Caller) {
+        let Some(reply_to) = caller.answer() else { return }; // the answer to a copy was faster
+        if let Some(net) = self.end.net.upgrade() {
+            net.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        }
+        trace::emit(|| What::Returned { call: self.call, end: self.end.name.clone() });
+        reply_to.reply(bytes);
+    }
+}
+
+impl Fate {
+    fn delay(self) -> Duration {
+        if let Fate::Delay(delay) = self { delay } else { Duration::ZERO }
+    }
+
+    fn copy(self) -> Option<Duration> {
+        if let Fate::Copy(after) = self { Some(after) } else { None }
     }
 }
 
@@ -131,8 +239,8 @@ impl Message {
 struct Unanswered<'a>(&'a Message);
 
 impl Unanswered<'_> {
-    fn take(&self) -> Option<ReplyTo> {
-        self.0.end.with_handler.lock().remove(&self.0.call)
+    fn take(&self) -> Option<Caller> {
+        self.0.end.with_handler.lock().remove(&(self.0.call, self.0.copy))
     }
 }
 
