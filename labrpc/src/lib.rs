@@ -56,5 +56,5 @@ pub mod trace;
 
 pub use end::{ClientEnd, Pending, ReplyTo, Request, Transport};
 pub use network::Network;
-pub use persister::{Memory, Persister, Saved, Storage};
+pub use persister::{Memory, Moment, Persister, Saved, Storage};
 pub use server::{Server, Service};

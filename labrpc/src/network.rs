@@ -92,6 +92,12 @@ struct Host {
     calls: AtomicU64,
 }
 
+impl Host {
+    fn is_up(&self) -> bool {
+        !self.gone.load(Relaxed) && !self.group.has_crashed()
+    }
+}
+
 struct End {
     name: Arc<str>,
     net: Weak<Net>,

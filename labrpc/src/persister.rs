@@ -3,6 +3,7 @@
 use crate::api::Snapshot;
 use crate::codec;
 use crate::describe::Value;
+use crate::thread::{Group, crashed_here};
 use crate::trace::{self, What};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,6 +30,24 @@ pub struct Persister {
     owner: Arc<str>,
     life: u64,
     storage: Arc<dyn Storage>,
+    plan: Arc<Mutex<Option<Plan>>>,
+}
+
+/// A crash that is to come.
+struct Plan {
+    group: Group,
+    /// At which save from now, from 1.
+    saves: u64,
+    moment: Moment,
+}
+
+/// When, around a save, a server crashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Just before it takes effect: nothing of it is saved.
+    Before,
+    /// Just after: all of it is saved, but nobody has heard of it.
+    After,
 }
 
 /// What a [`Persister`] keeps its bytes in: memory in the lab, files in earnest.
@@ -68,7 +87,7 @@ impl Persister {
     /// Over some storage. Traces call it `owner`.
     pub fn over(owner: impl Into<Arc<str>>, storage: impl Storage) -> Persister {
         storage.begin(0);
-        Persister { owner: owner.into(), life: 0, storage: Arc::new(storage) }
+        Persister { owner: owner.into(), life: 0, storage: Arc::new(storage), plan: Arc::default() }
     }
 
     /// The same under another name for traces.
@@ -79,29 +98,77 @@ impl Persister {
     /// A handle for the next incarnation, which finds exactly what has been saved until now. This one and its
     /// clones save into the void from now on.
     pub fn succeed(&self) -> Persister {
-        let next = Persister { life: self.life + 1, ..self.clone() };
+        let next = Persister { life: self.life + 1, plan: Arc::default(), ..self.clone() };
         next.storage.begin(next.life);
         next
     }
 
     /// Replaces the state and forgets the records; the snapshot stays. One atomic step.
     pub fn save_state<T: Serialize + ?Sized>(&self, state: &T) {
-        let done = self.storage.replace(self.life, codec::encode(state), None);
-        self.trace(done, "state", state);
+        let store = |bytes| self.storage.replace(self.life, bytes, None);
+        self.carry_out("state", state, store);
     }
 
     /// Adds a record to the state, so that saving costs what has changed. One atomic step.
     pub fn append<T: Serialize + ?Sized>(&self, record: &T) {
-        let done = self.storage.append(self.life, codec::encode(record));
-        self.trace(done, "record", record);
+        let store = |bytes| self.storage.append(self.life, bytes);
+        self.carry_out("record", record, store);
     }
 
     /// Replaces state and snapshot together, and forgets the records. One atomic step.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
-        let done = self.storage.replace(self.life, codec::encode(state), Some(snapshot));
-        self.trace(done, "state with a snapshot", state);
+        let store = |bytes| self.storage.replace(self.life, bytes, Some(snapshot));
+        self.carry_out("state with a snapshot", state, store);
         log::trace!("{} saved a snapshot of {size} bytes", self.owner);
+    }
+
+    /// Crashes `group`, whose server this handle belongs to, at the `saves`th save from now: just before that save takes
+    /// effect, or just after. Replaces the plan before. [`Group::wait_crashed`] tells when it has happened.
+    ///
+    /// In real mode nobody can stop the thread that saves, but no one hears of it any more: before the save returns, the
+    /// group is off the network, and what it saves from then on isn't seen.
+    pub fn crash_at_save(&self, group: &Group, saves: u64, moment: Moment) {
+        *self.plan.lock() = Some(Plan { group: group.clone(), saves: saves.max(1), moment });
+    }
+
+    /// Makes nothing of a planned crash that has not happened yet.
+    pub fn call_off_crash(&self) {
+        *self.plan.lock() = None;
+    }
+
+    fn carry_out<T: Serialize + ?Sized>(
+        &self,
+        what: &'static str,
+        value: &T,
+        store: impl FnOnce(Vec<u8>) -> bool,
+    ) {
+        let due = self.plan_due();
+        if let Some(Plan { group, moment: Moment::Before, .. }) = &due {
+            self.crash(group);
+        }
+        let done = !crashed_here() && store(codec::encode(value));
+        self.trace(done, what, value);
+        if let Some(Plan { group, moment: Moment::After, .. }) = &due {
+            self.crash(group);
+        }
+    }
+
+    /// Counts a save; the plan, if it is for this one.
+    fn plan_due(&self) -> Option<Plan> {
+        let mut plan = self.plan.lock();
+        if crashed_here() || std::thread::panicking() {
+            return None;
+        }
+        plan.as_mut()?.saves -= 1;
+        plan.take_if(|plan| plan.saves == 0)
+    }
+
+    /// In a simulation, the end of the current thread, if it is of the group.
+    fn crash(&self, group: &Group) {
+        trace::tester(|| format!("{} crashes as it saves", group.name()));
+        self.storage.begin(self.life + 1); // nothing of this life is seen any more, as after `succeed`
+        group.crash();
     }
 
     /// The state, if there is one.

@@ -3,12 +3,16 @@
 //! In a simulation a thread with a name gets an OS thread of its own; one without a name borrows one from a
 //! pool, and so may find thread-locals that another left behind.
 
+mod crash;
+
 use crate::realm::Realm;
 use crate::run::{self, Here, World, set_here};
 use crate::sim::sched::{Key, Wait};
 pub use crate::time::sleep;
 use crate::time::{Instant, WallClock};
 
+use crash::Fuse;
+pub(crate) use crash::crashed_here;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io;
@@ -187,6 +191,7 @@ struct GroupInner {
     test: bool,
     alive: Mutex<BTreeMap<u64, Arc<str>>>,
     changed: Condvar,
+    fuse: Fuse,
 }
 
 impl Group {
@@ -206,7 +211,8 @@ impl Group {
             None => REAL_ID.fetch_add(1, Ordering::Relaxed),
         };
         let (alive, changed) = (Mutex::default(), Condvar::new());
-        Group(Arc::new(GroupInner { id, name, world, test, alive, changed }))
+        let fuse = Fuse::new();
+        Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse }))
     }
 
     /// Its name.
@@ -221,27 +227,6 @@ impl Group {
     /// Whether it is the test's own, not a server's.
     pub(crate) fn is_test(&self) -> bool {
         self.0.test
-    }
-
-    /// Runs `f` on the current thread; threads that it makes belong to this group.
-    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        let Some(before) = run::here() else {
-            return f();
-        };
-        let inside = Here {
-            world: before.world.clone(),
-            group: self.clone(),
-            name: before.name.clone(),
-            task: before.task.clone(),
-        };
-        struct Restore(Option<Arc<Here>>);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                set_here(self.0.take());
-            }
-        }
-        let _restore = Restore(set_here(Some(Arc::new(inside))));
-        f()
     }
 
     /// The names of its threads that have not ended.
@@ -280,22 +265,6 @@ impl Group {
                 return;
             }
         }
-    }
-
-    /// Stops every thread of the group where it stands, as a crash of the machine would: none runs another
-    /// statement of its body; only destructors run. Returns when all are gone.
-    ///
-    /// Only a simulation can do that; in real mode this does nothing, and [`Raft::kill`](crate::api::Raft::kill)
-    /// has to stop a server.
-    #[track_caller]
-    pub fn crash(&self) {
-        let Some(here) = run::simulated() else { return };
-        let Some(sched) = &here.world.sched else {
-            return;
-        };
-        sched.crash_group(self.0.id);
-        here.unwind_if_crashed(); // the caller may be one of them
-        self.wait_ended_simulated(None);
     }
 
     /// Counts a real thread as alive until the answer is dropped.

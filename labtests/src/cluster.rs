@@ -4,6 +4,7 @@
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
 mod links;
+mod plans;
 
 use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
@@ -16,6 +17,7 @@ use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
 pub use links::way_of;
+use std::sync::atomic::AtomicBool;
 
 /// How a test wants its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ struct Inner {
     slots: Mutex<Vec<Slot>>,
     /// No lock of the simulation: whoever asks for it yields nowhere.
     links: parking_lot::Mutex<Links>,
+    /// Whether a crash was ever planned.
+    planned: AtomicBool,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -148,6 +152,7 @@ impl Cluster {
             net,
             slots: Mutex::new(slots.collect()),
             links: parking_lot::Mutex::default(),
+            planned: AtomicBool::new(false),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -211,6 +216,7 @@ impl Cluster {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));
         let result = run::calling(|| format!("start() on {}", name(i)), calling);
+        let result = result.unwrap_or(Err(Refused::Stopped));
         if let Ok(started @ Started { index, term }) = result {
             self.0.watch.took(i, started, command);
             let who = name(i);
@@ -226,9 +232,9 @@ impl Cluster {
         let (raft, group) = self.running(i)?;
         let look = self.0.watch.look(i);
         let inspecting = || group.enter(|| raft.inspect());
-        let inspection = run::calling(|| format!("inspect() on {}", name(i)), inspecting);
+        let inspection = run::calling(|| format!("inspect() on {}", name(i)), inspecting)?;
         let calling = || group.enter(|| raft.get_state());
-        let state = run::calling(|| format!("get_state() on {}", name(i)), calling);
+        let state = run::calling(|| format!("get_state() on {}", name(i)), calling)?;
         self.0.watch.saw(look, state, inspection);
         Some(state)
     }
@@ -236,7 +242,8 @@ impl Cluster {
     /// A server and its group, which threads that it makes while we call it belong to.
     fn running(&self, i: usize) -> Option<(Arc<dyn Raft>, Group)> {
         let slot = &self.0.slots.lock()[i];
-        Some((slot.raft.clone()?, slot.group.clone()))
+        let raft = slot.raft.clone().filter(|_| !slot.group.has_crashed())?;
+        Some((raft, slot.group.clone()))
     }
 
     /// Lets server `i` talk to all connected ones.
@@ -277,6 +284,8 @@ impl Cluster {
         self.0.watch.ends_life(i);
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
+        slot.group.call_off_crash();
+        slot.persister.call_off_crash();
         slot.persister = slot.persister.succeed();
         let ends = std::mem::take(&mut slot.ends);
         let raft = slot.raft.take();
@@ -327,6 +336,7 @@ impl Cluster {
             self.0.net.add_server(name(i), Server::new(services));
             raft
         });
+        let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed as it was made", name(i))));
         self.0.slots.lock()[i].raft = Some(raft.clone());
         self.read(i, life, raft, group, applied);
     }
@@ -397,6 +407,7 @@ impl Cluster {
         trace::tester(|| "stops all servers".into());
         trace::end();
         self.0.watch.end();
+        self.settle_plans();
         self.0.net.no_intercept();
         self.0.net.discard(|_| true); // nobody is to wait for these when it is killed
         let mut left = Vec::new();
@@ -460,6 +471,9 @@ struct Reader {
 
 impl Reader {
     fn take(&mut self, message: ApplyMsg) {
+        if self.group.has_crashed() && !run::in_simulation() {
+            return; // its threads still run, and may tell of what was never saved
+        }
         let sloppy = self.snapshots == Snapshots::Sloppy;
         trace::applied(&name(self.i), || describe(&message));
         if sloppy && self.draws.chance("service pauses", 1, 8) {

@@ -9,6 +9,7 @@ use super::{
 use crate::describe::Value;
 use crate::run;
 use crate::server::Reply;
+use crate::thread::crashed_here;
 use crate::trace::{self, What};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -69,7 +70,7 @@ impl Message {
     /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
     pub fn set_out(self, net: &Net, args: Vec<u8>, caller: Caller) {
         let route = self.end.route.lock().clone();
-        let reached = route.enabled && route.host.strong_count() > 0;
+        let reached = route.enabled && route.host.strong_count() > 0 && !crashed_here();
         let server = match route.server {
             Some(server) if reached && !net.switches.cut(&self.end, Leg::Request) => server,
             _ => return self.reach_nobody(net, caller, route.deleted),
@@ -133,7 +134,7 @@ impl Message {
         let Some(net) = self.end.net.upgrade() else {
             return self.lose(caller, "the server is dead");
         };
-        let Some(host) = to.host(&net).filter(|host| !host.gone.load(Relaxed)) else {
+        let Some(host) = to.host(&net).filter(|host| host.is_up()) else {
             return self.lose(caller, "the server is dead");
         };
         host.calls.fetch_add(1, Relaxed);
@@ -147,7 +148,7 @@ impl Message {
         }
         // Cut off since it set out: the handler runs, but its caller gets no answer. Looked at only now that
         // whoever cuts it off later finds the call.
-        if !self.end.route.lock().enabled || host.gone.load(Relaxed) {
+        if !self.end.route.lock().enabled || !host.is_up() {
             let given_up = self.end.with_handler.lock().remove(&(self.call, self.copy));
             self.lose(given_up, "cut off on its way");
         }
@@ -161,7 +162,7 @@ impl Message {
         let result = host.server.dispatch(self.method, args);
         let caller = unanswered.take(); // none: cut off meanwhile
         drop(unanswered);
-        if host.gone.load(Relaxed) {
+        if !host.is_up() {
             return self.lose(caller, "the server is dead");
         }
         match result {

@@ -82,6 +82,8 @@ struct Slot {
     task: Arc<Task>,
     title: String,
     group: u64,
+    /// The group that it is inside of as a guest.
+    visits: Option<u64>,
     parked: Option<Parked>,
     /// Counts parks, so that a timer of an earlier one wakes nobody.
     parks: u64,

@@ -112,6 +112,7 @@ impl Here {
         let Some((sched, task)) = self.sched() else {
             return;
         };
+        self.pass_point();
         self.unwind_if_crashed();
         let mut core = sched.core.lock();
         if core.until_yield > 0 {
@@ -129,6 +130,7 @@ impl Here {
         let Some((sched, task)) = self.sched() else {
             return;
         };
+        self.pass_point();
         self.unwind_if_crashed();
         let mut core = sched.core.lock();
         core.ready.push(task.id);
@@ -139,6 +141,7 @@ impl Here {
     /// Waits until somebody unparks one of `keys`, or until `deadline`: then the answer is true.
     /// May also return for no reason, so callers look again.
     pub fn park(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
+        self.pass_point();
         self.unwind_if_crashed();
         let timed_out = self.park_through_crash(keys, deadline, wait);
         self.unwind_if_crashed();
@@ -205,9 +208,25 @@ impl Here {
         };
     }
 
-    /// Whether the current task is being unwound by the run; its destructors must not wait for others for ever.
+    /// Whether the current task is being unwound by the run, or out of a group that it visits; its destructors must not
+    /// wait for others for ever.
     pub fn is_crashed(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| task.crashed.load(Ordering::Relaxed))
+        let crashed = |task: &Task| task.crashed.load(Ordering::Relaxed);
+        self.task.as_deref().is_some_and(|task| crashed(task) || self.group.has_crashed())
+    }
+
+    /// Notes which group the current task is inside of, other than its own; gives back the one before.
+    pub fn visit(&self, group: Option<u64>) -> Option<u64> {
+        let (sched, task) = self.sched()?;
+        let mut core = sched.core.lock();
+        std::mem::replace(&mut core.tasks.get_mut(&task.id)?.visits, group)
+    }
+
+    /// The current task was unwound, but only out of a group that it visited.
+    pub fn was_unwound_for_another(&self) {
+        if let Some(task) = &self.task {
+            task.unwound.store(0, Ordering::Relaxed);
+        }
     }
 
     /// One of `n`, as the seed says.

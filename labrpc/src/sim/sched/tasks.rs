@@ -21,11 +21,16 @@ impl Sched {
         self.core.lock().end_all();
     }
 
-    /// Makes every task of `group` end; they unwind before anybody else's destructors see them gone.
+    /// Makes every task of `group` end, and its visitors leave; they unwind before anybody else's destructors see
+    /// them gone.
     pub fn crash_group(&self, group: u64) {
         let mut core = self.core.lock();
         core.crashed.insert(group);
         core.crash(|slot| slot.group == group);
+        let visitors = core.tasks.iter().filter(|(_, slot)| slot.visits == Some(group));
+        let visitors: Vec<u64> = visitors.map(|(id, _)| *id).collect();
+        visitors.into_iter().for_each(|id| core.wake(id, false));
+        core.unpark_all(Key::Group(group));
     }
 
     /// The titles of the tasks of `group`.
@@ -78,7 +83,15 @@ impl Sched {
         let title = here.title();
         core.tasks.insert(
             id,
-            Slot { task, title, group: group.id(), parked: None, parks: 0, ran: (0, 0) },
+            Slot {
+                task,
+                title,
+                group: group.id(),
+                visits: None,
+                parked: None,
+                parks: 0,
+                ran: (0, 0),
+            },
         );
         core.ready.push(id);
         let claim = core.claim.clone();

@@ -1,0 +1,60 @@
+//! Crashes at moments that no tester could meet by the clock.
+
+use super::{Cluster, name};
+use labrpc::Moment;
+use labrpc::time::Duration;
+use labrpc::trace;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Cluster {
+    /// Crashes server `i` when its threads have passed so many more [points](labrpc::thread::Group::crash_after), wherever
+    /// each of them stands then. Until [`wait_crashed`](Cluster::wait_crashed) has noticed, the server is as dead as after
+    /// [`crash`](Cluster::crash), but its place is still taken. Only a simulation can do that; in real mode nothing happens.
+    ///
+    /// [`crash`](Cluster::crash) and [`start_server`](Cluster::start_server) call a plan off.
+    pub fn crash_after_steps(&self, i: usize, steps: u64) {
+        trace::tester(|| format!("is going to crash {} after {steps} steps", name(i)));
+        self.0.planned.store(true, Relaxed);
+        self.0.slots.lock()[i].group.crash_after(steps);
+    }
+
+    /// Crashes server `i` at its `saves`th save from now, just before it takes effect or just after; for the rest as
+    /// [`crash_after_steps`](Cluster::crash_after_steps). In real mode the server is cut off from network and storage at that
+    /// moment, and killed when [`wait_crashed`](Cluster::wait_crashed) notices.
+    pub fn crash_at_save(&self, i: usize, saves: u64, moment: Moment) {
+        trace::tester(|| format!("is going to crash {} {moment:?} save {saves}", name(i)));
+        self.0.planned.store(true, Relaxed);
+        let slot = &self.0.slots.lock()[i];
+        slot.persister.crash_at_save(&slot.group, saves, moment);
+    }
+
+    /// Waits until a planned crash of server `i` has happened, for `timeout` at most, and says whether it has. If so, the
+    /// server is down as after [`crash`](Cluster::crash). A server that is down already counts as crashed.
+    pub fn wait_crashed(&self, i: usize, timeout: Duration) -> bool {
+        let slots = self.0.slots.lock();
+        let (group, up) = (slots[i].group.clone(), slots[i].raft.is_some());
+        drop(slots);
+        if up && !group.wait_crashed(timeout) {
+            return false;
+        }
+        self.crash_if_up(i);
+        true
+    }
+
+    /// Finishes the crashes that have happened and calls off the others.
+    pub(super) fn settle_plans(&self) {
+        if !self.0.planned.load(Relaxed) {
+            return; // and yields nowhere
+        }
+        for i in 0..self.n() {
+            let slots = self.0.slots.lock();
+            let (group, persister) = (slots[i].group.clone(), slots[i].persister.clone());
+            drop(slots);
+            group.call_off_crash();
+            persister.call_off_crash();
+            if group.has_crashed() {
+                self.crash_if_up(i);
+            }
+        }
+    }
+}
