@@ -213,6 +213,7 @@ impl labrpc::api::Raft for Raft {
         rf.log.push(LogEntry { term, command });
         rf.persist();
         self.broadcast(term); // and not only with the next heartbeat
+        self.advance_commit_index(&mut rf); // a server alone
         Ok(Started { index: rf.last_log_index(), term })
     }
 
@@ -276,6 +277,7 @@ impl Raft {
             let args = args.clone(); // a closure of Go would share it; this one is moved into its thread
             self.go(move |raft| raft.ask_for_vote(server, &args));
         }
+        self.lead_if_elected(rf); // a server alone
     }
 
     /// A thread of its own for each vote: the call may take seconds, and waits without the lock.
@@ -287,6 +289,10 @@ impl Raft {
             return;
         }
         rf.votes += 1;
+        self.lead_if_elected(&mut rf);
+    }
+
+    fn lead_if_elected(&self, rf: &mut Locked) {
         if rf.votes >= self.majority() {
             rf.role = Role::Leader;
             rf.next_index = vec![rf.last_log_index() + 1; self.peers.len()];

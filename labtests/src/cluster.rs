@@ -433,6 +433,15 @@ impl Cluster {
         (!left.is_empty()).then(|| left.join(", "))
     }
 
+    /// Lets the service of server `i` make a snapshot of what it has applied up to `index`.
+    pub fn make_snapshot(&self, i: usize, index: u64) {
+        let Some((raft, group)) = self.running(i) else { return };
+        let snapshot = self.0.ledger.lock().snapshot_of(i, index);
+        self.0.watch.is_given_snapshot(i, index);
+        let what = || format!("snapshot({index}) on {}", name(i));
+        run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
+    }
+
     /// Sleeps, on the run's clock.
     pub fn sleep(&self, duration: Duration) {
         sleep(duration);

@@ -25,6 +25,7 @@ mod server;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 use labrpc::run;
 use labrpc::trace::{Event, Sink};
+pub use message::{Ask, Place, Reply};
 use model::{Model, Verdict};
 use parking_lot::Mutex;
 use std::sync::Arc;

@@ -188,7 +188,8 @@ impl Ledger {
         Ok(())
     }
 
-    fn snapshot_of(&self, server: usize, index: u64) -> Snapshot {
+    /// A snapshot of what a server has applied up to `index`.
+    pub fn snapshot_of(&self, server: usize, index: u64) -> Snapshot {
         let ever = &self.servers[server].ever;
         let entries = ever.range(..=index).map(|(_, entry)| entry.clone()).collect();
         Snapshot::from(codec::encode::<Contents>(&(index, entries)))

@@ -132,6 +132,18 @@ impl Network {
         count
     }
 
+    /// Lets a copy of each held request go that `which` names, and holds on to the request itself; gives back how many.
+    /// Nobody gets the copies' answers.
+    pub fn repeat(&self, mut which: impl FnMut(&Letter) -> bool) -> usize {
+        let held = self.0.rules.held.lock();
+        let copies: Vec<_> =
+            held.iter().filter(|held| which(&held.letter)).filter_map(Held::copy).collect();
+        drop(held);
+        let count = copies.len();
+        copies.into_iter().for_each(|held| held.go_on(&self.0));
+        count
+    }
+
     /// Loses those held messages that `which` names; gives back how many. Their callers get `None`.
     pub fn discard(&self, which: impl FnMut(&Letter) -> bool) -> usize {
         let discarded = self.0.rules.take(which);
@@ -187,6 +199,17 @@ impl Rules {
 }
 
 impl Held {
+    /// The same request without anybody who waits for its answer.
+    fn copy(&self) -> Option<Held> {
+        let Cargo::Request { args, server } = &self.cargo else { return None };
+        Some(Held {
+            letter: self.letter.clone(),
+            message: Message { copy: u8::MAX, ..self.message.clone() },
+            caller: None,
+            cargo: Cargo::Request { args: args.clone(), server: server.clone() },
+        })
+    }
+
     fn go_on(self, net: &Net) {
         let Held { message, caller, cargo, .. } = self;
         let now = Duration::ZERO;

@@ -547,10 +547,12 @@ impl Model {
         let most = self.reigns.values().filter_map(Reign::may_commit).max().unwrap_or(0);
         if had && prev.index >= most && prev.index > self.servers[i].snapshot {
             return Err(format!(
-                "{} had said that it has {}, and now that it does not agree at {prev}: entries that were acknowledged \
-                 are gone. Only one that conflicts with a new one is deleted (Figure 2, AppendEntries 3; §5.3)",
+                "{} had said that it has {}, and now refuses what its leader {} sends to follow {prev}. Either entries that \
+                 were acknowledged are gone, though only one that conflicts with a new one is deleted (Figure 2, \
+                 AppendEntries 3; §5.3); or it does not follow the leader of its term (Rules for Servers, Candidates)",
                 name(i),
-                open.kept
+                open.kept,
+                name(call.from)
             ));
         }
         self.servers[i].heard(call.term);

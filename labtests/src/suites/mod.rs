@@ -3,9 +3,15 @@
 //! A test is a function of a [`Cluster`]. It sees servers only through [`labrpc::api::Raft`].
 
 pub mod raft_2a;
+pub mod raft_2a_plus;
 pub mod raft_2b;
+pub mod raft_2b_plus;
 pub mod raft_2c;
+pub mod raft_2c_plus;
 pub mod raft_2d;
+pub mod raft_2d_plus;
+pub mod stage;
+pub mod storm;
 
 use crate::cluster::{Cluster, Setup, Snapshots};
 
@@ -27,7 +33,7 @@ pub struct LabTest {
 impl LabTest {
     /// Whether servers are expected to save what Figure 2 calls persistent: many run 2A and 2B before theirs do.
     pub fn expects_saves(&self) -> bool {
-        !["2A", "2B"].contains(&self.part)
+        !self.part.starts_with("2A") && !self.part.starts_with("2B")
     }
 }
 
@@ -46,6 +52,11 @@ const fn with_snapshots(setup: Setup) -> Setup {
     Setup { snapshots: Snapshots::EveryTenth, ..setup }
 }
 
+/// With a service that hands its snapshots over late, twice, and out of order.
+const fn sloppy(setup: Setup) -> Setup {
+    Setup { snapshots: Snapshots::Sloppy, ..setup }
+}
+
 /// The list of a module's tests: `name: "GoName", setup;`.
 macro_rules! tests {
     ($part:literal: $($name:ident = $go_name:literal, $setup:expr;)*) => {
@@ -61,9 +72,11 @@ macro_rules! tests {
 }
 use tests;
 
-/// Every test, in the lab's order.
+/// Every test: the Go lab's in its order, then ours.
 pub fn all() -> impl Iterator<Item = &'static LabTest> {
-    [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS].into_iter().flatten()
+    let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
+    let plus = [raft_2a_plus::TESTS, raft_2b_plus::TESTS, raft_2c_plus::TESTS, raft_2d_plus::TESTS];
+    classic.into_iter().chain(plus).flatten()
 }
 
 /// A random command. Short, for the lab bounds the size of the log.

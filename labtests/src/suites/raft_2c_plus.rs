@@ -1,0 +1,146 @@
+//! 2C+: persistence (Figure 2) where servers crash anywhere, also just before and just after something is saved; and
+//! Figure 8, as it is drawn.
+
+use super::stage::{Mail, Stage};
+use super::storm::{Trouble, storm};
+use super::{random, reliable, tests};
+use crate::cluster::Cluster;
+use crate::ledger::command;
+use labrpc::network::Fate;
+use labrpc::time::Duration;
+
+tests! { "2C+":
+    figure_8_as_drawn = "Figure8AsDrawn", reliable(5);
+    figure_8_own_term = "Figure8OwnTerm", reliable(5);
+    voters_crash = "VotersCrash", reliable(3);
+    crashes_anywhere = "CrashesAnywhere", reliable(3);
+    crashes_at_saves = "CrashesAtSaves", reliable(5);
+    blackouts = "Blackouts", reliable(5);
+    crashes_and_old_messages = "CrashesAndOldMessages", reliable(5);
+    everything = "Everything", reliable(5);
+}
+
+/// Figure 8 (§5.4.2): "a time sequence showing why a leader cannot determine commitment using log entries from older
+/// terms". The figure's S1 to S5 are S0 to S4 here.
+fn figure_8_as_drawn(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let Some(two) = until_c(&stage) else { return };
+    // In (c) the entry is on a majority, and not committed: whoever counts it so is caught here.
+    cluster.sleep(Duration::from_millis(300));
+    if cluster.n_committed(two).0 == 0 {
+        stage.caption(
+            "(d) S0 crashes, S4 could be elected leader, and overwrite the entry with its own",
+        );
+        cluster.crash(S[0]);
+        start_again(cluster, S[4]);
+        stage.elect(S[4], &[S[1], S[2], S[3]]);
+    }
+    everybody_again(&stage);
+}
+
+/// Figure 8 (e): "if S1 replicates an entry from its current term on a majority of the servers before crashing, then
+/// this entry is committed (S5 cannot win an election)".
+fn figure_8_own_term(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let Some(_) = until_c(&stage) else { return };
+    stage.caption("(e) S0 replicates an entry of its current term on a majority before it crashes");
+    let Ok(four) = cluster.start(S[0], &command(random(cluster))) else {
+        return everybody_again(&stage);
+    };
+    [S[1], S[2]].iter().for_each(|&i| stage.has_of_term(i, four.index, four.term));
+    cluster.sleep(Duration::from_millis(300));
+    cluster.crash(S[0]);
+    start_again(cluster, S[4]);
+    stage.caption("S4 stands for election as long as it likes");
+    stage.direct(|mail| if mail.from == S[4] { Fate::Deliver } else { Fate::Lose });
+    cluster.sleep(Duration::from_secs(4)); // whoever votes for it is caught
+    everybody_again(&stage);
+}
+
+const S: [usize; 5] = [0, 1, 2, 3, 4];
+
+/// Figure 8 up to (c). Gives back the index of the entry; `None` if a server lost a command on the way.
+fn until_c(stage: &Stage<'_>) -> Option<u64> {
+    let cluster = stage.cluster;
+    stage.elect(S[0], &[S[1], S[2], S[3], S[4]]);
+    cluster.one(random(cluster), 5, true);
+    stage.caption("(a) S0 is leader and partially replicates the log entry at index 2");
+    stage.elect(S[0], &[S[1], S[2], S[3], S[4]]);
+    stage.direct(only(S[0], &[S[1]]));
+    let two = cluster.start(S[0], &command(random(cluster))).ok()?.index;
+    stage.has(S[1], two);
+    stage.caption("(b) S0 crashes; S4 is elected leader with votes from S2, S3 and itself, and accepts another entry there");
+    cluster.crash(S[0]);
+    stage.elect(S[4], &[S[2], S[3]]);
+    stage.direct(|_| Fate::Lose);
+    cluster.start(S[4], &command(random(cluster))).ok()?;
+    stage.caption("(c) S4 crashes; S0 restarts, is elected leader, and continues replication: the entry is on a majority");
+    cluster.crash(S[4]);
+    start_again(cluster, S[0]);
+    let term = stage.elect(S[0], &[S[1], S[2]]);
+    stage.has_of_term(S[2], two, term);
+    Some(two)
+}
+
+fn only(from: usize, to: &'static [usize]) -> impl Fn(&Mail) -> Fate {
+    move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+}
+
+fn start_again(cluster: &Cluster, i: usize) {
+    cluster.start_server(i);
+    cluster.connect(i);
+}
+
+/// The script is over: everybody runs, hears everybody, and agrees.
+fn everybody_again(stage: &Stage<'_>) {
+    stage.caption("all servers run and hear each other");
+    let cluster = stage.cluster;
+    stage.all_pass();
+    (0..cluster.n()).filter(|&i| cluster.raft(i).is_none()).for_each(|i| start_again(cluster, i));
+    cluster.one(random(cluster), cluster.n(), true);
+}
+
+/// Who has voted crashes, and is asked again by others.
+fn voters_crash(cluster: &Cluster) {
+    let troubles = [Trouble::CrashesAtSaves, Trouble::Duplicates, Trouble::Reordering];
+    storm(cluster, &troubles, false);
+}
+
+/// A server may stop between any two steps.
+fn crashes_anywhere(cluster: &Cluster) {
+    storm(cluster, &[Trouble::Crashes], true);
+}
+
+/// A server may stop just before or just after it has saved something.
+fn crashes_at_saves(cluster: &Cluster) {
+    storm(cluster, &[Trouble::CrashesAtSaves, Trouble::Partitions], true);
+}
+
+/// All servers at once.
+fn blackouts(cluster: &Cluster) {
+    storm(cluster, &[Trouble::Blackouts, Trouble::CrashesAtSaves], true);
+}
+
+/// Messages from before a crash reach whoever runs after it.
+fn crashes_and_old_messages(cluster: &Cluster) {
+    let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Duplicates];
+    storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
+}
+
+/// All kinds of trouble at once.
+fn everything(cluster: &Cluster) {
+    use Trouble::*;
+    let troubles = [
+        Duplicates,
+        Reordering,
+        LateReplies,
+        Loss,
+        OneWayCuts,
+        SlowLinks,
+        Partitions,
+        Crashes,
+        CrashesAtSaves,
+        Blackouts,
+    ];
+    storm(cluster, &troubles, true);
+}

@@ -1,0 +1,210 @@
+//! A stage for scripted schedules: who may speak to whom, and which messages wait for their cue. Schedules of that
+//! kind are in the paper's figures, and a random run seldom meets them.
+//!
+//! Messages are told apart by what their fields are called, or else by their method's name, so a script plays on
+//! anybody's Raft.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name, parse_end};
+use crate::invariants::{Ask, Place, Reply};
+use labrpc::network::{Fate, Leg, Letter};
+use labrpc::time::{Duration, Instant};
+use labrpc::{run, trace};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// What a message is, whoever's it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RequestVote, or the reply to it.
+    Vote,
+    /// AppendEntries.
+    Entries,
+    /// InstallSnapshot.
+    Snapshot,
+    /// Something of the implementation's own.
+    Other,
+}
+
+/// A message as a script sees it.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// When it set out.
+    pub at: Instant,
+    /// Which call it belongs to.
+    pub call: u64,
+    /// Whose call it is.
+    pub from: usize,
+    /// Whom the caller calls.
+    pub to: usize,
+    /// The call itself, or the reply to it.
+    pub leg: Leg,
+    /// What it is.
+    pub kind: Kind,
+    /// The term of the call, if it can be read.
+    pub term: u64,
+    /// Of entries: the index of the last that the call speaks of, if it can be read. Of a snapshot: up to where it goes.
+    pub last: Option<u64>,
+    /// How many entries it carries, if that can be read.
+    pub carries: usize,
+    /// Of a reply: what it says.
+    pub reply: Reply,
+}
+
+impl Mail {
+    fn read(letter: &Letter) -> Option<Mail> {
+        let (from, _, to) = parse_end(&letter.end)?;
+        let ask = Ask::read(letter.method, &letter.args);
+        let (kind, term, last, carries) = match &ask {
+            Some(Ask::Vote { term, .. }) => (Kind::Vote, *term, None, 0),
+            Some(Ask::Append { term, prev, entries, .. }) => {
+                (Kind::Entries, *term, Some(prev.index + entries.len() as u64), entries.len())
+            }
+            Some(Ask::Install { term, last: Place { index, .. } }) => {
+                (Kind::Snapshot, *term, Some(*index), 0)
+            }
+            None => (kind_by_name(letter.method), 0, None, 0),
+        };
+        let reply = letter.reply.as_ref().map_or_else(Reply::default, |reply| Reply::read(reply));
+        let (at, call, leg) = (Instant::now(), letter.call, letter.leg);
+        Some(Mail { at, call, from, to, leg, kind, term, last, carries, reply })
+    }
+
+    /// Whether it is a call, and not a reply.
+    pub fn is_call(&self) -> bool {
+        self.leg == Leg::Request
+    }
+}
+
+fn kind_by_name(method: &str) -> Kind {
+    let method = method.to_ascii_lowercase();
+    let has = |word: &str| method.contains(word);
+    match () {
+        () if has("prevote") || has("pre_vote") => Kind::Other,
+        () if has("vote") => Kind::Vote,
+        () if has("append") || has("entries") || has("heartbeat") => Kind::Entries,
+        () if has("snapshot") || has("install") => Kind::Snapshot,
+        () => Kind::Other,
+    }
+}
+
+type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
+
+/// A cluster whose messages follow a script.
+pub struct Stage<'a> {
+    /// The servers.
+    pub cluster: &'a Cluster,
+    scene: Arc<Mutex<Scene>>,
+}
+
+#[derive(Default)]
+struct Scene {
+    director: Option<Arc<Director>>,
+    /// Every message since the curtain rose.
+    mail: Vec<Mail>,
+}
+
+/// A chosen server must be elected within this: it may need many tries.
+const ELECTED_WITHIN: Duration = Duration::from_secs(60);
+
+impl<'a> Stage<'a> {
+    /// Everything is delivered, and noted.
+    pub fn new(cluster: &'a Cluster) -> Stage<'a> {
+        let scene = Arc::new(Mutex::new(Scene::default()));
+        let stage = Stage { cluster, scene: scene.clone() };
+        cluster.net().intercept(move |letter| {
+            let Some(mail) = Mail::read(letter) else { return Fate::Deliver };
+            let director = scene.lock().director.clone();
+            let fate = director.map_or(Fate::Deliver, |director| director(&mail));
+            scene.lock().mail.push(mail);
+            fate
+        });
+        stage
+    }
+
+    /// From now on, this decides on each message.
+    pub fn direct(&self, director: impl Fn(&Mail) -> Fate + Send + Sync + 'static) {
+        self.scene.lock().director = Some(Arc::new(Box::new(director)));
+    }
+
+    /// From now on everything is delivered, also what was held.
+    pub fn all_pass(&self) {
+        self.direct(|_| Fate::Deliver);
+        self.cluster.net().release(|_| true);
+    }
+
+    /// Every message of which this is true, of those noted so far.
+    pub fn mail(&self, which: impl Fn(&Mail) -> bool) -> Vec<Mail> {
+        self.scene.lock().mail.iter().filter(|mail| which(mail)).cloned().collect()
+    }
+
+    /// Lets go of what is held and of which this is true.
+    pub fn release(&self, which: impl Fn(&Mail) -> bool) -> usize {
+        self.cluster.net().release(|letter| Mail::read(letter).is_some_and(|mail| which(&mail)))
+    }
+
+    /// Says in the trace where in the script we are.
+    pub fn caption(&self, text: &str) {
+        trace::tester(|| format!("-- {text}"));
+    }
+
+    /// Waits until something holds; gives back whether it came to that in time.
+    pub fn until(&self, longest: Duration, mut holds: impl FnMut() -> bool) -> bool {
+        let began = Instant::now();
+        while !holds() {
+            if began.elapsed() > longest {
+                return false;
+            }
+            self.cluster.sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
+    /// Makes `leader` the leader, by the votes of `voters`: only it is heard, and only by them. Afterwards its entries
+    /// reach them, and nothing else reaches anybody.
+    #[track_caller]
+    pub fn elect(&self, leader: usize, voters: &[usize]) -> u64 {
+        let to: Vec<_> = voters.to_vec();
+        self.direct(move |mail| {
+            if mail.from == leader && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+        });
+        let leads = || matches!(self.cluster.state(leader), Some((_, true)));
+        if !self.until(ELECTED_WITHIN, leads) {
+            run::fail(format!(
+                "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only one that {} could \
+                 hear (§5.2); {}",
+                name(leader),
+                voters.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", "),
+                self.cluster.who_thinks_what()
+            ));
+        }
+        self.cluster.state(leader).map_or(0, |(term, _)| term)
+    }
+
+    /// Waits until `server` has told a leader that its log has `index`.
+    #[track_caller]
+    pub fn has(&self, server: usize, index: u64) {
+        self.has_of_term(server, index, 0);
+    }
+
+    /// The same, and in `term` or later.
+    #[track_caller]
+    pub fn has_of_term(&self, server: usize, index: u64, term: u64) {
+        let acknowledged = |mail: &Mail| {
+            let accepted = mail.kind == Kind::Entries && mail.reply.yes == Some(true);
+            let enough = mail.term >= term && mail.last.is_some_and(|last| last >= index);
+            mail.to == server && accepted && enough
+        };
+        let readable = !self.mail(|mail| mail.last.is_some()).is_empty();
+        if !readable {
+            self.cluster.sleep(ELECTION_TIMEOUT / 2); // no way to know
+        } else if !self.until(2 * ELECTION_TIMEOUT, || !self.mail(acknowledged).is_empty()) {
+            run::fail(format!(
+                "{} did not get index {index} within {:?}, though its leader's messages reach it; {}",
+                name(server),
+                2 * ELECTION_TIMEOUT,
+                self.cluster.who_thinks_what()
+            ));
+        }
+    }
+}
