@@ -23,7 +23,8 @@ fn server(servers: usize) -> Server {
     let peers = (0..servers).map(|i| network.make_end(format!("S0->S{i}"))).collect();
     let (apply_ch, applied) = channel::bounded(0);
     let group = Group::new("S0");
-    let (raft, _) = group.enter(|| Raft::make(peers, 0, Persister::new(), apply_ch));
+    let made = group.enter(|| Raft::make(peers, 0, Persister::new(), apply_ch));
+    let (raft, _) = made.expect("the group is alive");
     Server { raft, group, applied, _network: network }
 }
 

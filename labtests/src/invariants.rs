@@ -28,6 +28,7 @@ use labrpc::trace::{Event, Sink};
 pub use message::{Ask, Place, Reply};
 use model::{Model, Verdict};
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Watches one run. Clones are the same watch. It draws nothing and waits for nothing, so that a seed is the same run
@@ -62,8 +63,8 @@ impl Watch {
         self.0.lock().over = true;
     }
 
-    /// What could not be checked on this Raft, and why.
-    pub fn unchecked(&self) -> Vec<&'static str> {
+    /// What could not be checked on this Raft, and why. `None` if its servers didn't speak to each other at all.
+    pub fn unchecked(&self) -> Option<BTreeSet<&'static str>> {
         let seen = &self.0.lock().model.seen;
         let checks = [
             (
@@ -82,8 +83,8 @@ impl Watch {
             ),
             (seen.inspections, "commit indexes before anything is applied: there is no inspect()"),
         ];
-        let unseen = checks.into_iter().filter(|(seen_it, _)| seen.calls && !seen_it);
-        unseen.map(|(_, what)| what).collect()
+        let unseen = checks.into_iter().filter(|(seen_it, _)| !seen_it);
+        seen.calls.then(|| unseen.map(|(_, what)| what).collect())
     }
 
     fn tell<R>(&self, f: impl FnOnce(&mut Model) -> R) -> Option<R> {

@@ -89,6 +89,25 @@ macro_rules! raft_suite {
                 snapshot_basic snapshot_install snapshot_install_unreliable snapshot_install_crash
                 snapshot_install_un_crash snapshot_all_crash snapshot_init
             }
+            raft_2a_plus {
+                one_server two_servers four_servers doubled_votes one_way_cuts late_votes
+                votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
+                refused_votes_buy_no_time granted_votes_buy_time
+            }
+            raft_2b_plus {
+                alone pair four_agree doubled_entries overtaking_entries late_replies
+                one_way_entries seven_in_trouble old_acknowledgements
+                acknowledgements_in_reverse conflict_in_few_steps speed
+            }
+            raft_2c_plus {
+                figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
+                crashes_at_saves blackouts crashes_and_old_messages everything
+            }
+            raft_2d_plus {
+                sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
+                snapshots_and_everything snapshot_from_the_past entries_before_a_snapshot
+                long_install
+            }
         }
 
         #[test]

@@ -9,6 +9,7 @@ use crate::runner::{self, Report, World};
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::api::Make;
 use labrpc::time::{Duration, Instant};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 
@@ -24,6 +25,8 @@ pub struct Session {
     bar: ProgressBar,
     out: Out,
     counts: Counts,
+    /// What none of the runs could check.
+    unchecked: Option<BTreeSet<&'static str>>,
     lab_time: Duration,
     last_line: Instant,
 }
@@ -55,6 +58,7 @@ impl Session {
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
             fail_fast: flags.fail_fast,
             json,
+            unchecked: None,
             lab_time: Duration::ZERO,
             last_line: Instant::now(),
         })
@@ -81,6 +85,9 @@ impl Session {
             self.out.line("the first failures are told in full; replay tells of the others");
         }
         self.out.line(report::summary(self.counts, began.elapsed(), self.lab_time));
+        for what in self.unchecked.take().unwrap_or_default() {
+            self.out.line(format!("not checked on this Raft: {what}"));
+        }
         self.json.map_or(Ok(()), JsonFile::finish)?;
         self.out.finish()?;
         Ok(self.counts.failed == 0)
@@ -91,6 +98,10 @@ impl Session {
         let failed = report.result.is_err();
         self.counts.add(failed);
         self.lab_time += report.lab_time;
+        if let Some(unchecked) = &report.unchecked {
+            let so_far = self.unchecked.get_or_insert_with(|| unchecked.clone());
+            so_far.retain(|what| unchecked.contains(what));
+        }
         self.show_how_far();
         if let Some(json) = &mut self.json {
             json.add(report);

@@ -208,7 +208,7 @@ fn leader_of_the_same_term(cluster: &Cluster) {
                 && mail.kind == Kind::Entries
                 && mail.term == term
         };
-        let heard = |mail: &Mail| followed(mail) && !mail.is_call();
+        let heard = |mail: &Mail| followed(mail) && mail.reply.term == Some(term);
         let in_time = stage.until(ms(400), || !stage.mail(heard).is_empty());
         if in_time && cluster.state(winner) == Some((term, true)) {
             return calm_in_term(&stage, winner, loser, term);
@@ -247,6 +247,7 @@ fn same_term(stage: &Stage<'_>, a: usize, b: usize) -> Option<(usize, usize, u64
 
 fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
     stage.caption("there is a leader of the term, and both others hear it");
+    stage.cluster.net().discard(|_| true);
     stage.all_pass();
     stage.cluster.sleep(3 * ELECTION_TIMEOUT);
     let (now, _) = stage.cluster.state(loser).unwrap_or_default();

@@ -19,7 +19,7 @@ tests! { "2B+":
     late_replies = "LateReplies", reliable(5);
     one_way_entries = "OneWayEntries", reliable(5);
     seven_in_trouble = "SevenInTrouble", reliable(7);
-    acknowledgements_of_an_old_term = "AcknowledgementsOfAnOldTerm", reliable(5);
+    old_acknowledgements = "OldAcknowledgements", reliable(5);
     acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);
     conflict_in_few_steps = "ConflictInFewSteps", reliable(3);
     speed = "Speed", reliable(3);
@@ -87,7 +87,7 @@ fn seven_in_trouble(cluster: &Cluster) {
 
 /// S0 leads, and its followers' acknowledgements are on their way for long. It loses its entries to another leader,
 /// leads again, and has others at the same indexes: what arrives now says nothing of these.
-fn acknowledgements_of_an_old_term(cluster: &Cluster) {
+fn old_acknowledgements(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);

@@ -142,8 +142,8 @@ fn restart(cluster: &Cluster, i: usize) {
 
 /// Half of the time a server that says that it leads, else anybody.
 fn likely_leader(cluster: &Cluster) -> usize {
-    let leads = |&i: &usize| matches!(cluster.state(i), Some((_, true)));
-    let leader = (0..cluster.n()).filter(leads).last();
+    let leads = |i: &usize| matches!(cluster.state(*i), Some((_, true)));
+    let leader = (0..cluster.n()).rev().find(leads);
     match leader.filter(|_| cluster.draws().chance("the leader", 1, 2)) {
         Some(leader) => leader,
         None => anybody(cluster),
