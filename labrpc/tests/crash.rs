@@ -308,6 +308,7 @@ fn others_see_a_crashed_thread_end() {
                 sleep(HOUR);
             })
         });
+        let joined = joined.unwrap();
         let waits = thread::spawn(move || receiver.recv());
         sleep(Duration::from_millis(1));
         group.crash();

@@ -622,7 +622,7 @@ fn a_panic_in_any_thread_fails_the_run() {
     panics(|body| body(), "test/main");
     panics(|body| _ = named("ticker", body), "test/ticker");
     panics(|body| _ = thread::spawn(body), "test/unnamed");
-    panics(|body| Group::new("S2").enter(|| drop(named("applier", body))), "S2/applier");
+    panics(|body| _ = Group::new("S2").enter(|| named("applier", body)), "S2/applier");
     panics(|body| _ = thread::spawn(body).join(), "test/unnamed");
     // In a handler.
     panics(
