@@ -17,7 +17,7 @@ use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
 pub use links::way_of;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How a test wants its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ struct Slot {
     persister: Persister,
     /// The names of its ends, by peer.
     ends: Vec<String>,
+    /// Whether its service takes no message for now.
+    service_waits: Arc<AtomicBool>,
     /// What is left of crashed incarnations, in real mode.
     remains: Vec<Group>,
 }
@@ -100,6 +102,9 @@ pub struct Stats {
     /// How many commands were agreed on.
     pub commands: u64,
 }
+
+/// How often a service that waits looks whether it still has to.
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// How long a killed server may take to end its threads.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -143,6 +148,7 @@ impl Cluster {
             group: Group::new(name(i)),
             persister: Persister::new().named(name(i)),
             ends: Vec::new(),
+            service_waits: Arc::default(),
             remains: Vec::new(),
         });
         let (stop, stopped) = channel::bounded(0);
@@ -357,6 +363,7 @@ impl Cluster {
         applied: Receiver<ApplyMsg>,
     ) {
         let stopped = self.0.stopped.clone();
+        let waits = self.0.slots.lock()[i].service_waits.clone();
         let mut reader = Reader {
             i,
             life,
@@ -369,6 +376,12 @@ impl Cluster {
             late: Vec::new(),
         };
         let read = move || loop {
+            while waits.load(Relaxed) {
+                select! {
+                    recv(stopped) -> _ => return,
+                    default(LOOKS_EVERY) => {}
+                }
+            }
             let message = select! {
                 recv(applied) -> message => message,
                 recv(stopped) -> _ => return,
@@ -431,6 +444,13 @@ impl Cluster {
             let _ = reader.join();
         }
         (!left.is_empty()).then(|| left.join(", "))
+    }
+
+    /// Whether the service of server `i` takes nothing from its apply channel for now, in this life and the next.
+    pub fn service_waits(&self, i: usize, yes: bool) {
+        let verb = if yes { "stops" } else { "wakes" };
+        trace::tester(|| format!("{verb} the service of {}", name(i)));
+        self.0.slots.lock()[i].service_waits.store(yes, Relaxed);
     }
 
     /// Lets the service of server `i` make a snapshot of what it has applied up to `index`.

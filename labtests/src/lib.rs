@@ -96,8 +96,11 @@ macro_rules! raft_suite {
             }
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
-                one_way_entries seven_in_trouble old_acknowledgements
-                acknowledgements_in_reverse conflict_in_few_steps speed
+                one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
+            }
+            raft_2b_scripts {
+                old_acknowledgements old_refusals acknowledgements_in_reverse
+                refusals_in_reverse conflict_before_the_hint
             }
             raft_2c_plus {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
@@ -106,7 +109,7 @@ macro_rules! raft_suite {
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshot_from_the_past entries_before_a_snapshot
-                long_install
+                long_install installed_in_reverse old_install_refused service_that_waits
             }
         }
 

@@ -6,6 +6,7 @@ pub mod raft_2a;
 pub mod raft_2a_plus;
 pub mod raft_2b;
 pub mod raft_2b_plus;
+pub mod raft_2b_scripts;
 pub mod raft_2c;
 pub mod raft_2c_plus;
 pub mod raft_2d;
@@ -75,7 +76,13 @@ use tests;
 /// Every test: the Go lab's in its order, then ours.
 pub fn all() -> impl Iterator<Item = &'static LabTest> {
     let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
-    let plus = [raft_2a_plus::TESTS, raft_2b_plus::TESTS, raft_2c_plus::TESTS, raft_2d_plus::TESTS];
+    let plus = [
+        raft_2a_plus::TESTS,
+        raft_2b_plus::TESTS,
+        raft_2b_scripts::TESTS,
+        raft_2c_plus::TESTS,
+        raft_2d_plus::TESTS,
+    ];
     classic.into_iter().chain(plus).flatten()
 }
 

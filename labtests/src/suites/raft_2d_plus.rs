@@ -19,6 +19,9 @@ tests! { "2D+":
     snapshot_from_the_past = "SnapshotFromThePast", with_snapshots(reliable(3));
     entries_before_a_snapshot = "EntriesBeforeASnapshot", reliable(3);
     long_install = "LongInstall", with_snapshots(reliable(3));
+    installed_in_reverse = "InstalledInReverse", with_snapshots(reliable(3));
+    old_install_refused = "OldInstallRefused", with_snapshots(reliable(5));
+    service_that_waits = "ServiceThatWaits", with_snapshots(reliable(3));
 }
 
 /// A slow service that hands its snapshots over late, twice, and after newer ones.
@@ -151,4 +154,95 @@ fn long_install(cluster: &Cluster) {
     }
     stage.all_pass();
     commands(cluster, 3, 3);
+}
+
+/// S2 gets a snapshot twice; the second answer comes when it has long got more.
+fn installed_in_reverse(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    commands(cluster, 3, 3);
+    cluster.disconnect(s2);
+    commands(cluster, 25, 2);
+    stage.caption("S2 gets a snapshot, and again; both answers are held back");
+    let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && !mail.is_call();
+    stage.direct(move |mail| match () {
+        () if answer(mail) => Fate::Hold,
+        () if mail.from == s0 => Fate::Deliver,
+        () => Fate::Lose,
+    });
+    cluster.connect(s2);
+    stage.until(ELECTION_TIMEOUT, || stage.mail(answer).len() >= 2);
+    stage.caption("the first answer arrives, and S2 gets all the rest");
+    stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
+    let first = stage.mail(answer).first().map(|mail| mail.call);
+    stage.release(|mail| Some(mail.call) == first);
+    let last = (0..5).map(|_| cluster.one(random(cluster), 3, true)).last().unwrap_or(0);
+    stage.has(s2, last);
+    cluster.sleep(ELECTION_TIMEOUT / 2);
+    stage.caption("the second answer arrives");
+    let from = Instant::now();
+    stage.release(|_| true);
+    stage.nothing_again(s0, from, last);
+    stage.all_pass();
+    commands(cluster, 1, 3);
+}
+
+/// S0 is told, long after, what S4 said to a snapshot in an old term: that it refused it. S0 leads again by now, in a
+/// later term, and S4 has still to get it.
+fn old_install_refused(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    commands(cluster, 3, 5);
+    stage.caption("S4 misses much, and stands for election where nobody hears it");
+    cluster.disconnect(s4);
+    commands(cluster, 12, 4);
+    cluster.sleep(ELECTION_TIMEOUT);
+    stage.caption("it refuses S0's snapshot, for its term is newer; that answer is on the way for long, and S4 crashes");
+    let to_s4 = move |mail: &Mail| mail.from == s0 && mail.to == s4;
+    stage.direct(move |mail| match () {
+        () if mail.to == s4 && mail.is_call() && to_s4(mail) => Fate::Deliver,
+        () if to_s4(mail) => Fate::Hold,
+        () if mail.from == s0 => Fate::Deliver,
+        () => Fate::Lose,
+    });
+    cluster.connect(s4);
+    stage.until(ELECTION_TIMEOUT, || !cluster.net().held().is_empty());
+    cluster.crash(s4);
+    let answers = stage.mail(|mail| to_s4(mail) && !mail.is_call());
+    let newest = answers.iter().filter_map(|mail| mail.reply.term).max().unwrap_or(0);
+    stage.caption("S0 loses and wins elections until its term is as new");
+    let mut term = 0;
+    while term < newest {
+        stage.elect(s1, &[s2, s3]);
+        term = stage.elect(s0, &[s1, s2, s3]);
+    }
+    stage.caption("the old answer arrives; then S4 comes back");
+    stage.release(|_| true);
+    cluster.sleep(ELECTION_TIMEOUT / 10);
+    stage.all_pass();
+    cluster.start_server(s4);
+    cluster.connect(s4);
+    commands(cluster, 2, 5);
+}
+
+/// A service that takes nothing for a while, and meanwhile its server gets commands, then a snapshot, then more
+/// commands: they must come in this order.
+fn service_that_waits(cluster: &Cluster) {
+    commands(cluster, 3, 3);
+    for _ in 0..3 {
+        let behind = after(cluster, cluster.check_one_leader(), 1);
+        cluster.service_waits(behind, true);
+        commands(cluster, 3, 2);
+        cluster.sleep(ELECTION_TIMEOUT / 5); // its server hears that these are committed
+        cluster.disconnect(behind);
+        commands(cluster, 25, 2);
+        cluster.connect(behind);
+        cluster.sleep(ELECTION_TIMEOUT);
+        commands(cluster, 3, 2);
+        cluster.sleep(ELECTION_TIMEOUT / 5);
+        cluster.service_waits(behind, false);
+        commands(cluster, 2, 3);
+    }
 }

@@ -207,4 +207,26 @@ impl<'a> Stage<'a> {
             ));
         }
     }
+
+    /// Waits a while; then `leader` must have sent no entry again since `from` that everybody had up to `last`.
+    #[track_caller]
+    pub fn nothing_again(&self, leader: usize, from: Instant, last: u64) {
+        self.cluster.sleep(3 * ELECTION_TIMEOUT / 2);
+        let again = self.mail(|mail| {
+            let entries = mail.from == leader && mail.is_call() && mail.carries > 0;
+            mail.at > from && entries && mail.last.is_some_and(|index| index <= last)
+        });
+        if let Some(mail) = again.first() {
+            run::fail(format!(
+                "{} sends {} entries to {} again, up to index {}, all of which that had acknowledged; {} times. Replies \
+                 overtake one another: matchIndex and nextIndex don't go back for an old one (Figure 2: matchIndex \
+                 \"increases monotonically\")",
+                name(leader),
+                mail.carries,
+                name(mail.to),
+                mail.last.unwrap_or(0),
+                again.len()
+            ));
+        }
+    }
 }
