@@ -91,6 +91,11 @@ fn random(cluster: &Cluster) -> u64 {
     cluster.draws().below("command", 1_000_000_000)
 }
 
+/// Gets so many random commands agreed on, one after the other, by so many servers; gives back the last index.
+fn agree(cluster: &Cluster, commands: usize, servers: usize) -> u64 {
+    (0..commands).fold(0, |_, _| cluster.one(random(cluster), servers, true))
+}
+
 /// The server `steps` after `server`, in a ring.
 fn after(cluster: &Cluster, server: usize, steps: usize) -> usize {
     (server + steps) % cluster.n()

@@ -1,7 +1,7 @@
 //! 2B+, by script: replies that arrive late, in reverse, or in another term, and logs that differ at awkward places.
 
 use super::stage::{Kind, Mail, Stage};
-use super::{random, reliable, tests};
+use super::{agree, random, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
@@ -134,7 +134,7 @@ fn refusals_in_reverse(cluster: &Cluster) {
     stage.elect(s0, &[s1, s2]);
     cluster.one(random(cluster), 3, true);
     cluster.disconnect(s2);
-    let last = (0..3).map(|_| cluster.one(random(cluster), 2, true)).last().unwrap_or(0);
+    let last = agree(cluster, 3, 2);
     stage.caption("S1 is elected, and knows nothing of S2, which lacks three entries and refuses to follow the last");
     stage.elect(s1, &[s0]);
     let refuses = move |mail: &Mail| mail.to == s2 && mail.reply.yes == Some(false);

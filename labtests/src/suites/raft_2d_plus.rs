@@ -2,7 +2,7 @@
 
 use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{after, random, reliable, sloppy, tests, with_snapshots};
+use super::{after, agree, random, reliable, sloppy, tests, with_snapshots};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -53,35 +53,30 @@ fn snapshots_and_everything(cluster: &Cluster) {
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
 }
 
-/// Gives so many commands to whoever leads, one after the other, agreed on by so many servers.
-fn commands(cluster: &Cluster, count: usize, servers: usize) {
-    (0..count).for_each(|_| _ = cluster.one(random(cluster), servers, true));
-}
-
 /// A server that gets a snapshot, goes on, and gets the same one again seconds later: it must not go back.
 fn snapshot_from_the_past(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    commands(cluster, 3, 3);
+    agree(cluster, 3, 3);
     let behind = after(cluster, cluster.check_one_leader(), 1);
     cluster.disconnect(behind);
-    commands(cluster, 25, 2);
+    agree(cluster, 25, 2);
     stage.caption("the server that missed them gets a snapshot, and the same one again later");
     stage.direct(|mail| match mail.kind {
         Kind::Snapshot => Fate::Copy(Duration::from_millis(1500)),
         _ => Fate::Deliver,
     });
     cluster.connect(behind);
-    commands(cluster, 15, 3);
+    agree(cluster, 15, 3);
     cluster.sleep(2 * ELECTION_TIMEOUT);
     stage.direct(|_| Fate::Deliver);
-    commands(cluster, 5, 3);
+    agree(cluster, 5, 3);
 }
 
 /// A follower makes a snapshot and its leader doesn't know: it sends entries from before the snapshot once more. What
 /// the snapshot covers is committed, so they match (§5.4, §7).
 fn entries_before_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    commands(cluster, 5, 3);
+    agree(cluster, 5, 3);
     let leader = cluster.check_one_leader();
     let [follower, other] = [1, 2].map(|steps| after(cluster, leader, steps));
     stage
@@ -119,11 +114,11 @@ const JUST: Duration = Duration::from_millis(100);
 /// election (§5.2, §7).
 fn long_install(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    commands(cluster, 3, 3);
+    agree(cluster, 3, 3);
     let leader = cluster.check_one_leader();
     let behind = after(cluster, leader, 1);
     cluster.disconnect(behind);
-    commands(cluster, 25, 2);
+    agree(cluster, 25, 2);
     stage.caption("a server that is far behind gets the snapshot; its replies to that are lost");
     let installs = move |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot;
     stage.direct(
@@ -153,7 +148,7 @@ fn long_install(cluster: &Cluster) {
         }
     }
     stage.all_pass();
-    commands(cluster, 3, 3);
+    agree(cluster, 3, 3);
 }
 
 /// S2 gets a snapshot twice; the second answer comes when it has long got more.
@@ -161,9 +156,9 @@ fn installed_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
-    commands(cluster, 3, 3);
+    agree(cluster, 3, 3);
     cluster.disconnect(s2);
-    commands(cluster, 25, 2);
+    agree(cluster, 25, 2);
     stage.caption("S2 gets a snapshot, and again; both answers are held back");
     let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && !mail.is_call();
     stage.direct(move |mail| match () {
@@ -177,7 +172,7 @@ fn installed_in_reverse(cluster: &Cluster) {
     stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
     let first = stage.mail(answer).first().map(|mail| mail.call);
     stage.release(|mail| Some(mail.call) == first);
-    let last = (0..5).map(|_| cluster.one(random(cluster), 3, true)).last().unwrap_or(0);
+    let last = agree(cluster, 5, 3);
     stage.has(s2, last);
     cluster.sleep(ELECTION_TIMEOUT / 2);
     stage.caption("the second answer arrives");
@@ -185,7 +180,7 @@ fn installed_in_reverse(cluster: &Cluster) {
     stage.release(|_| true);
     stage.nothing_again(s0, from, last);
     stage.all_pass();
-    commands(cluster, 1, 3);
+    agree(cluster, 1, 3);
 }
 
 /// S0 is told, long after, what S4 said to a snapshot in an old term: that it refused it. S0 leads again by now, in a
@@ -194,10 +189,10 @@ fn old_install_refused(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
-    commands(cluster, 3, 5);
+    agree(cluster, 3, 5);
     stage.caption("S4 misses much, and stands for election where nobody hears it");
     cluster.disconnect(s4);
-    commands(cluster, 12, 4);
+    agree(cluster, 12, 4);
     cluster.sleep(ELECTION_TIMEOUT);
     stage.caption("it refuses S0's snapshot, for its term is newer; that answer is on the way for long, and S4 crashes");
     let to_s4 = move |mail: &Mail| mail.from == s0 && mail.to == s4;
@@ -224,25 +219,25 @@ fn old_install_refused(cluster: &Cluster) {
     stage.all_pass();
     cluster.start_server(s4);
     cluster.connect(s4);
-    commands(cluster, 2, 5);
+    agree(cluster, 2, 5);
 }
 
 /// A service that takes nothing for a while, and meanwhile its server gets commands, then a snapshot, then more
 /// commands: they must come in this order.
 fn service_that_waits(cluster: &Cluster) {
-    commands(cluster, 3, 3);
+    agree(cluster, 3, 3);
     for _ in 0..3 {
         let behind = after(cluster, cluster.check_one_leader(), 1);
         cluster.service_waits(behind, true);
-        commands(cluster, 3, 2);
+        agree(cluster, 3, 2);
         cluster.sleep(ELECTION_TIMEOUT / 5); // its server hears that these are committed
         cluster.disconnect(behind);
-        commands(cluster, 25, 2);
+        agree(cluster, 25, 2);
         cluster.connect(behind);
         cluster.sleep(ELECTION_TIMEOUT);
-        commands(cluster, 3, 2);
+        agree(cluster, 3, 2);
         cluster.sleep(ELECTION_TIMEOUT / 5);
         cluster.service_waits(behind, false);
-        commands(cluster, 2, 3);
+        agree(cluster, 2, 3);
     }
 }
