@@ -168,7 +168,12 @@ impl<'a> Stage<'a> {
         self.direct(move |mail| {
             if mail.from == leader && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
         });
-        let leads = || matches!(self.cluster.state(leader), Some((_, true)));
+        // One that was the leader before is none for those who have seen a newer term.
+        let term_of = |i: &usize| self.cluster.state(*i).map_or(0, |(term, _)| term);
+        let leads = || {
+            let Some((term, true)) = self.cluster.state(leader) else { return false };
+            voters.iter().map(term_of).all(|voters| voters <= term)
+        };
         if !self.until(ELECTED_WITHIN, leads) {
             run::fail(format!(
                 "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only one that {} could \
@@ -178,7 +183,7 @@ impl<'a> Stage<'a> {
                 self.cluster.who_thinks_what()
             ));
         }
-        self.cluster.state(leader).map_or(0, |(term, _)| term)
+        term_of(&leader)
     }
 
     /// Waits until `server` has told a leader that its log has `index`.
