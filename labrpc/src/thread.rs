@@ -12,6 +12,7 @@ pub use crate::time::sleep;
 use crate::time::{Instant, WallClock};
 
 use crash::Fuse;
+pub use crash::bury;
 pub(crate) use crash::crashed_here;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;

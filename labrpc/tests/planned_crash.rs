@@ -238,6 +238,27 @@ fn a_panic_inside_a_group_is_a_panic() {
     assert_eq!(failure.message, "a mistake");
 }
 
+/// Says in which state of its thread it was dropped.
+struct Last(Arc<AtomicU64>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        thread::yield_now(); // a destructor may wait
+        self.0.store(if std::thread::panicking() { 2 } else { 1 }, Relaxed);
+    }
+}
+
+#[test]
+fn what_is_buried_knows_that_it_was_crashed() {
+    in_both_worlds(|| {
+        let dropped = Arc::new(AtomicU64::new(0));
+        thread::bury(Last(dropped.clone()));
+        assert_eq!(dropped.load(Relaxed), 2);
+        drop(Last(dropped.clone()));
+        assert_eq!(dropped.load(Relaxed), 1);
+    });
+}
+
 /// Saves 1, 2, 3.. in a thread of a group that crashes at its third save from now, in that moment. Gives back what the
 /// next life finds, and the last save that returned in a group that was still alive.
 fn crash_at_third_save(moment: Moment) -> (Option<u64>, u64) {

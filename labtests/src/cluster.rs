@@ -17,6 +17,7 @@ use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
 pub use links::way_of;
+use plans::Incarnation;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How a test wants its cluster.
@@ -76,7 +77,7 @@ struct Inner {
 
 /// The place of one server, whether it runs or not.
 struct Slot {
-    raft: Option<Arc<dyn Raft>>,
+    raft: Option<Arc<Incarnation>>,
     connected: bool,
     /// Which incarnation this is, from 1.
     life: u64,
@@ -197,7 +198,7 @@ impl Cluster {
 
     /// A server, if it is running.
     pub fn raft(&self, i: usize) -> Option<Arc<dyn Raft>> {
-        self.0.slots.lock()[i].raft.clone()
+        self.0.slots.lock()[i].raft.as_ref().map(|life| life.raft().clone())
     }
 
     /// Whether server `i` is connected.
@@ -246,7 +247,7 @@ impl Cluster {
     }
 
     /// A server and its group, which threads that it makes while we call it belong to.
-    fn running(&self, i: usize) -> Option<(Arc<dyn Raft>, Group)> {
+    fn running(&self, i: usize) -> Option<(Arc<Incarnation>, Group)> {
         let slot = &self.0.slots.lock()[i];
         let raft = slot.raft.clone().filter(|_| !slot.group.has_crashed())?;
         Some((raft, slot.group.clone()))
@@ -343,12 +344,14 @@ impl Cluster {
             raft
         });
         let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed as it was made", name(i))));
+        let raft = Arc::new(Incarnation::new(raft, group.clone()));
         self.0.slots.lock()[i].raft = Some(raft.clone());
         self.read(i, life, raft, group, applied);
     }
 
     fn crash_if_up(&self, i: usize) {
-        if self.raft(i).is_some() {
+        let up = self.0.slots.lock()[i].raft.is_some();
+        if up {
             self.crash(i);
         }
     }
@@ -358,7 +361,7 @@ impl Cluster {
         &self,
         i: usize,
         life: u64,
-        raft: Arc<dyn Raft>,
+        raft: Arc<Incarnation>,
         group: Group,
         applied: Receiver<ApplyMsg>,
     ) {
@@ -488,7 +491,7 @@ impl Drop for Inner {
 struct Reader {
     i: usize,
     life: u64,
-    raft: Arc<dyn Raft>,
+    raft: Arc<Incarnation>,
     group: Group,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,

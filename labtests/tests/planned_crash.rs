@@ -2,10 +2,12 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-use labrpc::Moment;
-use labrpc::api::Refused;
+use labrpc::api::{ApplyMsg, Command, Refused, Snapshot, Started};
+use labrpc::channel::Sender;
 use labrpc::run::{Outcome, Run};
+use labrpc::sync::Mutex;
 use labrpc::time::{Duration, Instant, sleep};
+use labrpc::{ClientEnd, Moment, Persister};
 use labtests::cluster::{Cluster, Setup, Snapshots};
 use labtests::invariants::Watch;
 use labtests::ledger::command;
@@ -141,6 +143,72 @@ fn anybody_may_crash_around_any_save() {
             }
         }
     }
+}
+
+#[test]
+fn a_voter_may_crash_around_its_vote() {
+    for moment in [Moment::Before, Moment::After] {
+        for who in 1..3 {
+            with_leader(Run::simulated(1), move |cluster, leader| {
+                let victim = (leader + who) % 3;
+                cluster.crash_at_save(victim, 1, moment);
+                cluster.disconnect(leader); // so that there is an election
+                assert!(cluster.wait_crashed(victim, Duration::from_secs(5)), "{moment:?}");
+                cluster.connect(leader);
+                recover(cluster, victim);
+            });
+        }
+    }
+}
+
+/// No Raft: it saves under its lock, and when it is dropped it says whether it was in the middle of that.
+struct Saver {
+    saving: Mutex<bool>,
+    persister: Persister,
+}
+
+impl labrpc::api::Raft for Saver {
+    fn start(&self, command: Command) -> Result<Started, Refused> {
+        let mut saving = self.saving.lock();
+        *saving = true;
+        self.persister.save_state(&command);
+        *saving = false;
+        Ok(Started { index: 1, term: 1 })
+    }
+
+    fn get_state(&self) -> (u64, bool) {
+        (1, !*self.saving.lock())
+    }
+
+    fn snapshot(&self, _: u64, _: Snapshot) {}
+
+    fn kill(&self) {}
+}
+
+impl Drop for Saver {
+    fn drop(&mut self) {
+        assert!(!*self.saving.get_mut() || std::thread::panicking(), "dropped as it saved");
+    }
+}
+
+#[test]
+fn the_tester_never_sees_a_server_that_stopped_halfway() {
+    succeed(Run::simulated(1).run(|| {
+        let make = |_: Vec<ClientEnd>, _: usize, persister: Persister, _: Sender<ApplyMsg>| {
+            (Arc::new(Saver { saving: Mutex::new(false), persister }), Vec::new())
+        };
+        let setup = Setup { servers: 1, reliable: true, snapshots: Snapshots::Never };
+        let cluster = Cluster::new(labtests::make(make), setup);
+        cluster.crash_at_save(0, 2, Moment::After);
+        assert!(cluster.start(0, &command(1)).is_ok());
+        assert_eq!(cluster.state(0), Some((1, true)));
+        assert_eq!(cluster.start(0, &command(2)), Err(Refused::Stopped), "it never returned");
+        assert_eq!(cluster.state(0), None);
+        assert!(cluster.wait_crashed(0, Duration::ZERO));
+        cluster.start_server(0);
+        assert_eq!(cluster.state(0), Some((1, true)));
+        cluster.finish();
+    }));
 }
 
 #[test]

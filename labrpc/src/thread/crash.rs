@@ -135,6 +135,17 @@ impl Group {
     }
 }
 
+/// Drops what a crash has left behind, as a thread that the crash unwinds would. A thread may have been stopped in the
+/// middle of anything, so destructors that check what they find do so only where
+/// [`panicking`](std::thread::panicking) says no.
+pub fn bury<T>(remains: T) {
+    let unwound: Result<(), _> = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _remains = remains;
+        run::unwind()
+    }));
+    drop(unwound);
+}
+
 /// Whether the current thread is of a group that has crashed, so that what it does concerns nobody.
 pub(crate) fn crashed_here() -> bool {
     run::with_here(|here| here.group.has_crashed()).unwrap_or(false)

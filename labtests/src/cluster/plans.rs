@@ -1,10 +1,46 @@
 //! Crashes at moments that no tester could meet by the clock.
 
 use super::{Cluster, name};
-use labrpc::Moment;
+use labrpc::api::Raft;
+use labrpc::thread::{Group, bury};
 use labrpc::time::Duration;
-use labrpc::trace;
+use labrpc::{Moment, run, trace};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// One life of a server, as the tester holds it. If it has crashed, what is left of it is
+/// [buried](labrpc::thread::bury), whoever lets go of it last.
+pub(super) struct Incarnation {
+    raft: Option<Arc<dyn Raft>>,
+    group: Group,
+}
+
+impl Incarnation {
+    pub fn new(raft: Arc<dyn Raft>, group: Group) -> Incarnation {
+        Incarnation { raft: Some(raft), group }
+    }
+
+    pub fn raft(&self) -> &Arc<dyn Raft> {
+        self.raft.as_ref().expect("it is there until the end")
+    }
+}
+
+impl Deref for Incarnation {
+    type Target = dyn Raft;
+    fn deref(&self) -> &dyn Raft {
+        &**self.raft()
+    }
+}
+
+impl Drop for Incarnation {
+    fn drop(&mut self) {
+        let raft = self.raft.take();
+        if run::in_simulation() && self.group.has_crashed() {
+            bury(raft);
+        }
+    }
+}
 
 impl Cluster {
     /// Crashes server `i` when its threads have passed so many more [points](labrpc::thread::Group::crash_after), wherever
