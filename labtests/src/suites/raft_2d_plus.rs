@@ -20,7 +20,7 @@ tests! { "2D+":
     entries_before_a_snapshot = "EntriesBeforeASnapshot", reliable(3);
     long_install = "LongInstall", with_snapshots(reliable(3));
     installed_in_reverse = "InstalledInReverse", with_snapshots(reliable(3));
-    old_install_refused = "OldInstallRefused", with_snapshots(reliable(5));
+    old_install_refused = "OldInstallRefused", reliable(5);
     service_that_waits = "ServiceThatWaits", with_snapshots(reliable(3));
 }
 
@@ -160,14 +160,15 @@ fn installed_in_reverse(cluster: &Cluster) {
     cluster.disconnect(s2);
     agree(cluster, 25, 2);
     stage.caption("S2 gets a snapshot, and again; both answers are held back");
-    let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && !mail.is_call();
+    let installed = |mail: &Mail| mail.reply.term.is_some_and(|term| term == mail.term);
+    let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && installed(mail);
     stage.direct(move |mail| match () {
         () if answer(mail) => Fate::Hold,
         () if mail.from == s0 => Fate::Deliver,
         () => Fate::Lose,
     });
     cluster.connect(s2);
-    stage.until(ELECTION_TIMEOUT, || stage.mail(answer).len() >= 2);
+    stage.until(5 * ELECTION_TIMEOUT, || stage.mail(answer).len() >= 2);
     stage.caption("the first answer arrives, and S2 gets all the rest");
     stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
     let first = stage.mail(answer).first().map(|mail| mail.call);
@@ -190,9 +191,12 @@ fn old_install_refused(cluster: &Cluster) {
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     agree(cluster, 3, 5);
-    stage.caption("S4 misses much, and stands for election where nobody hears it");
+    stage.caption(
+        "S4 misses much, and stands for election where nobody hears it; S0 makes a snapshot",
+    );
     cluster.disconnect(s4);
-    agree(cluster, 12, 4);
+    let last = agree(cluster, 12, 4);
+    cluster.make_snapshot(s0, last);
     cluster.sleep(ELECTION_TIMEOUT);
     stage.caption("it refuses S0's snapshot, for its term is newer; that answer is on the way for long, and S4 crashes");
     let to_s4 = move |mail: &Mail| mail.from == s0 && mail.to == s4;
