@@ -238,11 +238,8 @@ impl Guard<'_> {
 
     fn before_release(&mut self) {
         let (before, now) = (self.before, Seen::of(&self.state));
-        if std::thread::panicking() {
-            self.state.killed = true; // whoever stopped half-way leaves nothing that could go on
-        }
         #[cfg(debug_assertions)]
-        if !self.state.killed {
+        if !std::thread::panicking() {
             self.state.check_invariants(&before);
         }
         let elected_or_deposed = (before.term, before.role) != (now.term, now.role);
