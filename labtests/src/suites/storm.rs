@@ -37,7 +37,7 @@ pub enum Trouble {
 const LASTS: Duration = Duration::from_secs(15);
 
 /// How long a server may take to come to where it is to crash, before it is crashed anyway.
-const PATIENCE: Duration = ms(300);
+const PATIENCE: Duration = ms(1500);
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -111,13 +111,13 @@ fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
         }
         Trouble::Crashes => {
             cluster.crash_after_steps(victim, draws.below("steps to the crash", 120));
-            crash_and_restart(cluster, victim, &while_it_lasts);
+            crash_and_restart(cluster, victim, commands, &while_it_lasts);
         }
         Trouble::CrashesAtSaves => {
             let after = draws.chance("after the save", 1, 2);
             let moment = if after { Moment::After } else { Moment::Before };
             cluster.crash_at_save(victim, draws.range("saves to the crash", 1..4), moment);
-            crash_and_restart(cluster, victim, &while_it_lasts);
+            crash_and_restart(cluster, victim, commands, &while_it_lasts);
         }
         Trouble::Blackouts if draws.chance("blackout", 1, 5) => {
             (0..cluster.n()).for_each(|i| cluster.crash(i));
@@ -127,11 +127,18 @@ fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
     }
 }
 
-fn crash_and_restart(cluster: &Cluster, victim: usize, while_it_lasts: &dyn Fn(u64)) {
-    if !cluster.wait_crashed(victim, PATIENCE) {
-        cluster.crash(victim);
+/// Goes on until the planned crash has come, and starts the server again.
+fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dyn Fn(u64)) {
+    let until = Instant::now() + PATIENCE;
+    while !cluster.wait_crashed(victim, ms(5)) {
+        if commands {
+            commands_for_all(cluster); // a server that has nothing to do saves nothing
+        }
+        if Instant::now() > until {
+            cluster.crash(victim);
+        }
     }
-    while_it_lasts(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
+    down(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
     restart(cluster, victim);
 }
 
