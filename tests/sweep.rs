@@ -6,7 +6,7 @@ use labtests::suites;
 use raftlab::raft::Raft;
 use std::ops::ControlFlow;
 
-/// Three seeds in earnest, which optimised takes seconds; one otherwise, for `reference.rs` runs it too.
+/// Three seeds in earnest, which optimised takes seconds; one otherwise, for `labtests/tests/reference.rs` runs it too.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 3 };
 
 #[test]
