@@ -109,7 +109,7 @@ macro_rules! raft_suite {
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshot_from_the_past entries_before_a_snapshot
-                long_install installed_in_reverse old_install_refused service_that_waits
+                long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
             }
         }
 

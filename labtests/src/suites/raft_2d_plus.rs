@@ -21,6 +21,7 @@ tests! { "2D+":
     long_install = "LongInstall", with_snapshots(reliable(3));
     installed_in_reverse = "InstalledInReverse", with_snapshots(reliable(3));
     old_install_refused = "OldInstallRefused", reliable(5);
+    tail_behind_a_snapshot = "TailBehindASnapshot", with_snapshots(reliable(3));
     service_that_waits = "ServiceThatWaits", with_snapshots(reliable(3));
 }
 
@@ -224,6 +225,52 @@ fn old_install_refused(cluster: &Cluster) {
     cluster.start_server(s4);
     cluster.connect(s4);
     agree(cluster, 2, 5);
+}
+
+/// S2 acknowledges entries that it doesn't know to be committed, and then gets a snapshot of the first of them. "If existing
+/// log entry has same index and term as snapshot's last included entry, retain log entries following it" (Figure 13).
+fn tail_behind_a_snapshot(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    let last = agree(cluster, 3, 3) + 10;
+    stage.caption(
+        "S0 gets ten commands; S1's acknowledgements are on their way, and all that S0 sends to S2",
+    );
+    stage.direct(move |mail| match () {
+        () if mail.from != s0 => Fate::Lose,
+        () if mail.to == s2 && mail.is_call() => Fate::Hold,
+        () if mail.to == s1 && !mail.is_call() => Fate::Hold,
+        () => Fate::Deliver,
+    });
+    let taken = (0..10).filter(|_| cluster.start(s0, &command(random(cluster))).is_ok()).count();
+    let all = |mail: &Mail| mail.last.is_some_and(|index| index >= last);
+    let uncommitted = |mail: &Mail| mail.to == s2 && mail.kind == Kind::Entries && all(mail);
+    stage.until(ELECTION_TIMEOUT, || !stage.mail(uncommitted).is_empty());
+    let Some(entries) = stage.mail(uncommitted).first().map(|mail| mail.call) else {
+        return stage.all_pass(); // it can't be read, or S0 leads no more
+    };
+    stage.caption("S1's acknowledgements arrive: S0 commits, and makes a snapshot");
+    stage.release(|mail| mail.to == s1);
+    stage.direct(move |mail| match () {
+        () if mail.from != s0 => Fate::Lose,
+        () if mail.to == s2 && mail.is_call() => Fate::Hold,
+        () => Fate::Deliver,
+    });
+    let snapshot = |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot;
+    stage.until(ELECTION_TIMEOUT, || !stage.mail(snapshot).is_empty());
+    stage.caption("S2 gets the entries, acknowledges them, and then gets the snapshot");
+    stage.release(|mail| mail.call == entries);
+    cluster.sleep(ELECTION_TIMEOUT / 10);
+    stage.release(snapshot);
+    cluster.sleep(ELECTION_TIMEOUT / 10);
+    cluster.net().discard(|_| true);
+    if taken == 10 {
+        stage.caption("S0 is gone, and S2 can be elected, for it has everything");
+        stage.elect(s2, &[s1]);
+    }
+    stage.all_pass();
+    agree(cluster, 2, 3);
 }
 
 /// A service that takes nothing for a while, and meanwhile its server gets commands, then a snapshot, then more
