@@ -91,7 +91,7 @@ macro_rules! raft_suite {
             }
             raft_2a_plus {
                 one_server two_servers four_servers doubled_votes one_way_cuts late_votes
-                votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
+                steady_leader votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
                 refused_votes_buy_no_time granted_votes_buy_time
             }
             raft_2b_plus {

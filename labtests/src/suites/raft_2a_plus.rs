@@ -2,7 +2,7 @@
 
 use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{after, reliable, tests};
+use super::{after, reliable, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use labrpc::network::Fate;
@@ -16,6 +16,7 @@ tests! { "2A+":
     doubled_votes = "DoubledVotes", reliable(5);
     one_way_cuts = "OneWayCuts", reliable(5);
     late_votes = "LateVotes", reliable(5);
+    steady_leader = "SteadyLeader", unreliable(5);
     votes_of_an_old_candidacy = "VotesOfAnOldCandidacy", reliable(3);
     deaf_leader = "DeafLeader", reliable(3);
     leader_of_the_same_term = "LeaderOfTheSameTerm", reliable(3);
@@ -110,6 +111,28 @@ fn late_votes(cluster: &Cluster) {
         run::fail(format!(
             "after {ELECTIONS} lost leaders the term is {term}; at most {allowed} are allowed. Election timeouts that are \
              too short for the network make election after election (§5.6: broadcastTime << electionTimeout)"
+        ));
+    }
+}
+
+/// How long nothing happens but that messages get lost and come late.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// How many terms may begin meanwhile. A follower that waits for four heartbeats and more misses them all about never.
+const TERMS_WHILE_STEADY: u64 = 10;
+
+/// A tenth of requests and of replies is lost, two thirds of replies are late, and nobody fails: who leads leads on. Where
+/// a lost heartbeat or two make a candidate, there is one election after the other (§5.6).
+fn steady_leader(cluster: &Cluster) {
+    cluster.net().long_reordering(true);
+    let (_, before) = leader_from(cluster, 1);
+    cluster.sleep(STEADY);
+    let terms = (0..cluster.n()).filter_map(|i| cluster.state(i)).map(|(term, _)| term);
+    let began = terms.max().unwrap_or(before) - before;
+    if began > TERMS_WHILE_STEADY {
+        run::fail(format!(
+            "{began} terms began in {STEADY:?} in which nobody failed; at most {TERMS_WHILE_STEADY} are allowed. Election \
+             timeouts are to outlast some lost heartbeats (§5.6: broadcastTime << electionTimeout)"
         ));
     }
 }
