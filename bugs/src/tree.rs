@@ -10,8 +10,15 @@ use std::process::{Command, Output};
 /// `target/gallery`: the copy, what cargo builds of it, and what the bugs say. Nothing outside is touched.
 pub struct Tree {
     folder: PathBuf,
-    /// While it is open, no other process works here.
-    _lock: File,
+    /// While it is locked, no other process works here.
+    lock: File,
+}
+
+impl Drop for Tree {
+    /// To close the file isn't enough: a process that another thread is just starting may still have it open.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Tree {
@@ -26,7 +33,7 @@ impl Tree {
         let lock = File::create(&path).map_err(failed("write", &path))?;
         lock.try_lock()
             .map_err(|_| format!("another process is at work in {}", folder.display()))?;
-        let tree = Tree { folder, _lock: lock };
+        let tree = Tree { folder, lock };
         tree.copy(repo)?;
         Ok(tree)
     }

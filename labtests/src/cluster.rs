@@ -5,10 +5,11 @@
 
 mod links;
 mod plans;
+mod reader;
 
 use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
-use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
+use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
 use labrpc::sync::{Arc, Mutex};
@@ -18,6 +19,7 @@ use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
 pub use links::way_of;
 use plans::Incarnation;
+use reader::Reader;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How a test wants its cluster.
@@ -484,70 +486,5 @@ impl Drop for Inner {
         }
         self.stop.get_mut().take();
         self.net.shutdown(PATIENCE);
-    }
-}
-
-/// Who reads the apply channel of one server.
-struct Reader {
-    i: usize,
-    life: u64,
-    raft: Arc<Incarnation>,
-    group: Group,
-    ledger: Arc<Mutex<Ledger>>,
-    watch: Watch,
-    snapshots: Snapshots,
-    draws: Arc<Stream>,
-    /// Snapshots that a sloppy service has not handed over yet, or will again.
-    late: Vec<(u64, Snapshot)>,
-}
-
-impl Reader {
-    fn take(&mut self, message: ApplyMsg) {
-        if self.group.has_crashed() && !run::in_simulation() {
-            return; // its threads still run, and may tell of what was never saved
-        }
-        let sloppy = self.snapshots == Snapshots::Sloppy;
-        trace::applied(&name(self.i), || describe(&message));
-        if sloppy && self.draws.chance("service pauses", 1, 8) {
-            sleep(self.draws.millis("service pause", 0..60));
-        }
-        self.watch.applies(self.i, self.life, &message);
-        let every = self.snapshots.every();
-        let made = self.ledger.lock().applied(self.i, self.life, message, every);
-        let made = made.unwrap_or_else(|wrong| run::fail(wrong));
-        if !sloppy {
-            made.into_iter().for_each(|(index, snapshot)| self.hand_over(index, snapshot));
-            return;
-        }
-        self.late.extend(made);
-        if !self.late.is_empty() && self.draws.chance("hands a snapshot over", 1, 3) {
-            let which = self.draws.below("which snapshot", self.late.len() as u64) as usize;
-            let (index, snapshot) = self.late[which].clone();
-            if self.draws.chance("once and for all", 2, 3) {
-                self.late.remove(which);
-            }
-            self.hand_over(index, snapshot);
-        }
-    }
-
-    fn hand_over(&self, index: u64, snapshot: Snapshot) {
-        self.watch.is_given_snapshot(self.i, index);
-        let what = || format!("snapshot({index}) on {}", name(self.i));
-        run::calling(what, || self.group.enter(|| self.raft.snapshot(index, snapshot)));
-    }
-}
-
-fn describe(message: &ApplyMsg) -> String {
-    match message {
-        ApplyMsg::Command { index, term, command } => {
-            format!("{} at index {index}, term {term}", show(command))
-        }
-        ApplyMsg::Snapshot { index, term, snapshot } => {
-            format!("a snapshot of {} bytes up to index {index}, term {term}", snapshot.len())
-        }
-        ApplyMsg::Internal { index, term } => {
-            format!("an entry of Raft's own at index {index}, term {term}")
-        }
-        other => format!("{other:?}"),
     }
 }

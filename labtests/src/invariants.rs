@@ -16,11 +16,17 @@
 //! A request is in a handler for a while, and when exactly it had its effect isn't seen. A rule counts as broken only if it
 //! was at every moment at which that may have been: none of these checks can fail on a correct Raft.
 
+mod asked;
+mod committed;
 mod history;
 mod message;
 mod model;
+mod promised;
 mod reign;
+mod said;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 use labrpc::run;

@@ -1,0 +1,79 @@
+//! The service above a server, as far as a test has one: it takes what comes out of the apply channel, and makes
+//! snapshots.
+
+use super::plans::Incarnation;
+use super::{Snapshots, name};
+use crate::invariants::Watch;
+use crate::ledger::{Ledger, show};
+use labrpc::api::{ApplyMsg, Snapshot};
+use labrpc::rand::Stream;
+use labrpc::sync::{Arc, Mutex};
+use labrpc::thread::Group;
+use labrpc::time::sleep;
+use labrpc::{run, trace};
+
+/// Who reads the apply channel of one server.
+pub(super) struct Reader {
+    pub i: usize,
+    pub life: u64,
+    pub raft: Arc<Incarnation>,
+    pub group: Group,
+    pub ledger: Arc<Mutex<Ledger>>,
+    pub watch: Watch,
+    pub snapshots: Snapshots,
+    pub draws: Arc<Stream>,
+    /// Snapshots that a sloppy service has not handed over yet, or will again.
+    pub late: Vec<(u64, Snapshot)>,
+}
+
+impl Reader {
+    /// Takes a message in, as it comes out of the apply channel.
+    pub fn take(&mut self, message: ApplyMsg) {
+        if self.group.has_crashed() && !run::in_simulation() {
+            return; // its threads still run, and may tell of what was never saved
+        }
+        let sloppy = self.snapshots == Snapshots::Sloppy;
+        trace::applied(&name(self.i), || describe(&message));
+        if sloppy && self.draws.chance("service pauses", 1, 8) {
+            sleep(self.draws.millis("service pause", 0..60));
+        }
+        self.watch.applies(self.i, self.life, &message);
+        let every = self.snapshots.every();
+        let made = self.ledger.lock().applied(self.i, self.life, message, every);
+        let made = made.unwrap_or_else(|wrong| run::fail(wrong));
+        if !sloppy {
+            made.into_iter().for_each(|(index, snapshot)| self.hand_over(index, snapshot));
+            return;
+        }
+        self.late.extend(made);
+        if !self.late.is_empty() && self.draws.chance("hands a snapshot over", 1, 3) {
+            let which = self.draws.below("which snapshot", self.late.len() as u64) as usize;
+            let (index, snapshot) = self.late[which].clone();
+            if self.draws.chance("once and for all", 2, 3) {
+                self.late.remove(which);
+            }
+            self.hand_over(index, snapshot);
+        }
+    }
+
+    fn hand_over(&self, index: u64, snapshot: Snapshot) {
+        self.watch.is_given_snapshot(self.i, index);
+        let what = || format!("snapshot({index}) on {}", name(self.i));
+        run::calling(what, || self.group.enter(|| self.raft.snapshot(index, snapshot)));
+    }
+}
+
+fn describe(message: &ApplyMsg) -> String {
+    match message {
+        ApplyMsg::Command { index, term, command } => {
+            format!("{} at index {index}, term {term}", show(command))
+        }
+        ApplyMsg::Snapshot { index, term, snapshot } => {
+            format!("a snapshot of {} bytes up to index {index}, term {term}", snapshot.len())
+        }
+        ApplyMsg::Internal { index, term } => {
+            format!("an entry of Raft's own at index {index}, term {term}")
+        }
+        other => format!("{other:?}"),
+    }
+}

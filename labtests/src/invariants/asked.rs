@@ -1,0 +1,111 @@
+//! What the tester sees of a server itself: what it asks it, and what the server hands to its service.
+
+use super::message::Place;
+use super::model::{Model, Verdict};
+use crate::cluster::name;
+use labrpc::api::{ApplyMsg, Command, Inspection, Started};
+
+impl Model {
+    /// What a server has spoken of so far; to be given to [`Model::believes`].
+    pub fn term_of(&self, i: usize) -> u64 {
+        self.servers[i].term
+    }
+
+    /// A server's `get_state` gave this; when it was asked it had spoken of `before`.
+    pub fn believes(&mut self, i: usize, before: u64, term: u64, leads: bool) -> Verdict {
+        if term < before {
+            return Err(format!(
+                "get_state() of {} says term {term} after it had spoken of term {before}. Terms never go back (§5.1)",
+                name(i)
+            ));
+        }
+        self.servers[i].speaks_of(term);
+        if leads && self.servers.len() > 1 { self.leads(i, term) } else { Ok(()) }
+    }
+
+    /// A server took a command.
+    pub fn takes(&mut self, i: usize, started: Started, command: &Command) -> Verdict {
+        let Started { index, term } = started;
+        let place = Place { index, term };
+        if self.servers.len() > 1 {
+            self.leads(i, term)?;
+            self.is_of_leaders_log(term, place)?;
+        }
+        let last = self.reigns.get(&term).map(|reign| reign.last);
+        let before = last.filter(|last| last.index + 1 == index).map(|last| last.term);
+        self.history
+            .started(place, before, command)
+            .map_err(|what| format!("{}: {what}. Leader Append-Only (Figure 3, §5.3)", name(i)))?;
+        self.has(term, place);
+        Ok(())
+    }
+
+    /// A server hands this to its service.
+    pub fn applies(&mut self, i: usize, life: u64, message: &ApplyMsg) -> Verdict {
+        let server = &self.servers[i];
+        if !server.alive || server.life != life {
+            return Ok(());
+        }
+        let (index, term, command) = match message {
+            ApplyMsg::Command { index, term, command } => (*index, *term, Some(command)),
+            ApplyMsg::Snapshot { index, term, .. } | ApplyMsg::Internal { index, term } => {
+                (*index, *term, None)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(command) = command
+            && let Some(taken) = self.history.command(Place { index, term })
+            && taken != command
+        {
+            return Err(format!(
+                "{} applies at index {index} of term {term} another command than start() took there",
+                name(i)
+            ));
+        }
+        self.servers[i].commit_index = self.servers[i].commit_index.max(index);
+        self.commits(i, u64::MAX, index, Some(term), "applies")
+    }
+
+    /// A server's service gives it a snapshot up to `index`.
+    pub fn is_given_snapshot(&mut self, i: usize, index: u64) {
+        self.servers[i].snapshot = self.servers[i].snapshot.max(index);
+    }
+
+    /// Begins to look into a server: what it keeps until then is noted under `look`.
+    pub fn looks(&mut self, i: usize, look: u64) {
+        self.servers[i].open(look, None, &self.history);
+    }
+
+    /// A server's `inspect` gave this.
+    pub fn looked(&mut self, i: usize, look: u64, found: Option<Inspection>) -> Verdict {
+        let open = self.servers[i].close(look);
+        let (Some(open), Some(found)) = (open, found) else { return Ok(()) };
+        self.seen.inspections = true;
+        if found.last_log_index.is_some_and(|last| last < open.kept.index) {
+            return Err(format!(
+                "the log of {} ends at index {}, and it had said that it has {}: entries that were acknowledged are \
+                 gone (§5.3)",
+                name(i),
+                found.last_log_index.unwrap_or(0),
+                open.kept
+            ));
+        }
+        let Some(commit) = found.commit_index else { return Ok(()) };
+        if found.last_applied.is_some_and(|applied| applied > commit) {
+            return Err(format!(
+                "{} has applied more than the {commit} entries that it has committed (§5.3)",
+                name(i)
+            ));
+        }
+        if commit < self.servers[i].commit_index {
+            return Err(format!(
+                "the commit index of {} went from {} back to {commit}. What is committed stays so (Figure 2, Volatile \
+                 state: \"increases monotonically\")",
+                name(i),
+                self.servers[i].commit_index
+            ));
+        }
+        self.servers[i].commit_index = commit;
+        self.commits(i, u64::MAX, commit, None, "has committed")
+    }
+}

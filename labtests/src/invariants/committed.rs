@@ -1,0 +1,98 @@
+//! What is committed, and what servers take for committed.
+
+use super::message::Place;
+use super::model::{Model, Verdict};
+use crate::cluster::name;
+
+impl Model {
+    /// A server treats `index` as committed, with an entry of term `there`, in `term` at the latest.
+    pub(super) fn commits(
+        &mut self,
+        i: usize,
+        term: u64,
+        index: u64,
+        there: Option<u64>,
+        how: &str,
+    ) -> Verdict {
+        if self.servers.len() == 1 || !self.seen.appends || index == 0 {
+            return Ok(()); // alone, a server commits before anybody sees it
+        }
+        if index <= self.history.last_committed().index {
+            let committed = self.history.committed_term(index);
+            return match (there, committed) {
+                (Some(there), Some(committed)) if there != committed => Err(format!(
+                    "{} {how} index {index} with an entry of term {there}, where one of term {committed} is committed. \
+                     State Machine Safety (Figure 3, §5.4.3)",
+                    name(i)
+                )),
+                _ => Ok(()),
+            };
+        }
+        let by = self.reigns.range(..=term).rev().find(|(_, reign)| {
+            let agrees = there.is_none()
+                || self.history.term_at(reign.last, index).is_none_or(|t| Some(t) == there);
+            reign.may_commit().is_some_and(|most| most >= index) && agrees
+        });
+        let Some((&by, reign)) = by else {
+            return Err(self.not_committed(i, index, there, how));
+        };
+        let counts_itself =
+            reign.leader == i && reign.must_be_committed().is_none_or(|most| most < index);
+        let place = self.history.term_at(reign.last, index).map(|term| Place { index, term });
+        self.committed(by, index)?;
+        if let Some(place) = place.filter(|_| counts_itself) {
+            self.servers[i].keeps(by, place, &self.history);
+        }
+        Ok(())
+    }
+
+    fn not_committed(&self, i: usize, index: u64, there: Option<u64>, how: &str) -> String {
+        let of_term = there.map_or(String::new(), |term| format!(" (an entry of term {term})"));
+        format!(
+            "{} {how} index {index}{of_term}, but no leader may have committed that: {}. A leader commits an entry \
+             once a majority has it and it is, or is followed by, one of the leader's own term (§5.3, §5.4.2, Figure \
+             8). Leader Completeness and State Machine Safety (Figure 3) rest on it",
+            name(i),
+            match self
+                .reigns
+                .iter()
+                .rev()
+                .find_map(|(term, reign)| Some((term, reign.may_commit()?)))
+            {
+                Some((term, most)) =>
+                    format!("the last that could be counted is index {most}, in term {term}"),
+                None => "nothing could be counted yet".into(),
+            }
+        )
+    }
+
+    /// The leader of `term` has committed everything up to `index`.
+    pub(super) fn committed(&mut self, term: u64, index: u64) -> Verdict {
+        if self.commits.get(&term).is_some_and(|known| known.index >= index) {
+            return Ok(());
+        }
+        let last = self.reigns[&term].last;
+        let Some(at) = self.history.term_at(last, index) else { return Ok(()) };
+        let place = Place { index, term: at };
+        self.history.commit(place).map_err(|(index, there, here)| {
+            format!(
+                "the leader of term {term} has committed an entry of term {here} at index {index}, where one of term \
+                 {there} was committed. State Machine Safety (Figure 3, §5.4.3)"
+            )
+        })?;
+        self.commits.insert(term, place);
+        let mut later = self.reigns.range(term + 1..);
+        later.try_for_each(|(later, _)| self.is_complete(*later, term, place))
+    }
+
+    /// A server says in `term` that its log is the leader's up to `last`.
+    pub(super) fn agrees(&mut self, i: usize, term: u64, last: Place) -> Verdict {
+        self.servers[i].keeps(term, last, &self.history);
+        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
+        reign.agrees(i, last.index);
+        match reign.must_be_committed() {
+            Some(index) => self.committed(term, index),
+            None => Ok(()),
+        }
+    }
+}

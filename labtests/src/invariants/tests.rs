@@ -1,0 +1,206 @@
+//! Small stories: what three servers say to each other, and whether a rule is broken.
+
+use super::model::{Model, Verdict};
+use labrpc::describe::Value;
+use labrpc::trace::What;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Entry {
+    term: u64,
+    command: u64,
+}
+
+#[derive(Serialize)]
+struct Vote {
+    term: u64,
+    last_log_index: u64,
+    last_log_term: u64,
+}
+
+#[derive(Serialize)]
+struct Append {
+    term: u64,
+    prev_log_index: u64,
+    prev_log_term: u64,
+    entries: Vec<Entry>,
+    leader_commit: u64,
+}
+
+#[derive(Serialize)]
+struct Reply {
+    term: u64,
+    vote_granted: bool,
+}
+
+#[derive(Serialize)]
+struct Appended {
+    term: u64,
+    success: bool,
+}
+
+struct Story {
+    model: Model,
+    calls: u64,
+}
+
+impl Story {
+    fn new() -> Story {
+        let mut model = Model::new(3, false);
+        (0..3).for_each(|i| model.begins_life(i));
+        Story { model, calls: 0 }
+    }
+
+    /// A call that arrives at once.
+    fn call(&mut self, from: usize, to: usize, args: impl Serialize) -> Result<u64, String> {
+        self.calls += 1;
+        let (call, end) = (self.calls, format!("S{from}->S{to}").into());
+        let args = Value::of(&args);
+        self.model.event(&What::Called { call, end, method: "Raft.Call", args })?;
+        let end = format!("S{from}->S{to}").into();
+        self.model.event(&What::Delivered { call, end, method: "Raft.Call" })?;
+        Ok(call)
+    }
+
+    fn answer(&mut self, call: u64, reply: impl Serialize) -> Verdict {
+        let reply = Value::of(&reply);
+        self.model.event(&What::Answered { call, end: "".into(), reply })
+    }
+
+    /// `candidate` asks `voter`, whose vote it gets.
+    fn vote(&mut self, candidate: usize, voter: usize, term: u64, last: (u64, u64)) -> Verdict {
+        let vote = Vote { term, last_log_term: last.0, last_log_index: last.1 };
+        let call = self.call(candidate, voter, vote)?;
+        self.answer(call, Reply { term, vote_granted: true })
+    }
+
+    /// `leader` sends entries of these terms after `prev`, a term and an index.
+    fn send(
+        &mut self,
+        (leader, to): (usize, usize),
+        term: u64,
+        prev: (u64, u64),
+        terms: &[u64],
+        leader_commit: u64,
+    ) -> Result<u64, String> {
+        let entry = |(n, term): (usize, &u64)| Entry { term: *term, command: n as u64 };
+        let entries = terms.iter().enumerate().map(entry).collect();
+        let (prev_log_term, prev_log_index) = prev;
+        let args = Append { term, prev_log_index, prev_log_term, entries, leader_commit };
+        self.call(leader, to, args)
+    }
+
+    fn agree(&mut self, call: u64, term: u64) -> Verdict {
+        self.answer(call, Appended { term, success: true })
+    }
+}
+
+/// That the rule of these words is broken.
+#[track_caller]
+fn broken<T: std::fmt::Debug>(verdict: Result<T, String>, words: &str) {
+    let text = verdict.unwrap_err();
+    assert!(text.contains(words), "{words:?} is missing from {text}");
+}
+
+#[test]
+fn one_vote_a_term_also_across_crashes() {
+    let mut story = Story::new();
+    story.vote(0, 2, 1, (0, 0)).unwrap();
+    story.vote(0, 2, 1, (0, 0)).unwrap(); // the same again
+    story.model.ends_life(2);
+    story.model.begins_life(2);
+    broken(story.vote(1, 2, 1, (0, 0)), "had voted for S0");
+}
+
+#[test]
+fn a_leader_has_a_majority_of_votes() {
+    let mut story = Story::new();
+    story.vote(0, 2, 1, (0, 0)).unwrap();
+    story.send((0, 1), 1, (0, 0), &[], 0).unwrap();
+    broken(story.send((1, 0), 1, (0, 0), &[], 0), "S0 and S1 both lead term 1");
+    broken(story.send((1, 0), 2, (0, 0), &[], 0), "with 0 of 3 votes");
+}
+
+#[test]
+fn a_vote_for_a_log_that_is_behind() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    broken(story.vote(2, 1, 2, (0, 0)), "at least as up-to-date");
+}
+
+/// The handler of the old leader's entries may have done its work before the new leader's came.
+#[test]
+fn handlers_that_overlap_may_have_worked_in_either_order() {
+    let mut story = Story::new();
+    story.vote(0, 2, 1, (0, 0)).unwrap();
+    let old = story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    story.vote(2, 0, 2, (0, 0)).unwrap();
+    let new = story.send((2, 1), 2, (0, 0), &[2], 0).unwrap();
+    story.agree(new, 2).unwrap();
+    story.agree(old, 1).unwrap();
+    // S1's log is [2] now, and S0 has but entries of term 1, which are behind.
+    story.vote(1, 0, 3, (2, 1)).unwrap();
+    broken(story.vote(0, 1, 4, (1, 2)), "at least as up-to-date");
+}
+
+#[test]
+fn what_was_acknowledged_stays() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    let call = story.send((0, 1), 1, (1, 2), &[1], 0).unwrap();
+    broken(story.answer(call, Appended { term: 1, success: false }), "are gone");
+    broken(story.vote(1, 2, 2, (1, 1)), "acknowledged are gone");
+}
+
+#[test]
+fn nobody_agrees_at_an_entry_that_it_was_never_sent() {
+    let mut story = Story::new();
+    story.vote(0, 2, 1, (0, 0)).unwrap();
+    story.send((0, 2), 1, (0, 0), &[1, 1], 0).unwrap();
+    let call = story.send((0, 1), 1, (1, 2), &[], 0).unwrap();
+    broken(story.agree(call, 1), "was never sent");
+}
+
+#[test]
+fn a_place_names_one_entry() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    broken(story.send((0, 2), 1, (1, 1), &[1], 0), "Log Matching");
+}
+
+#[test]
+fn an_entry_of_an_old_term_is_not_committed_by_counting() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    story.send((0, 1), 1, (0, 0), &[1], 0).unwrap();
+    story.vote(0, 2, 2, (1, 1)).unwrap();
+    let call = story.send((0, 2), 2, (0, 0), &[1], 0).unwrap();
+    story.agree(call, 2).unwrap();
+    broken(story.send((0, 1), 2, (1, 1), &[], 1), "Figure 8");
+}
+
+#[test]
+fn a_leader_has_what_was_committed() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    story.send((0, 2), 1, (1, 1), &[], 1).unwrap();
+    story.model.saving = false;
+    broken(story.vote(2, 1, 2, (0, 0)), "Leader Completeness");
+}
+
+#[test]
+fn other_names_are_not_guessed_at() {
+    let mut story = Story::new();
+    for to in [1, 2] {
+        let call = story.call(0, to, (7, 7, 7)).unwrap();
+        story.answer(call, (true, 7)).unwrap();
+    }
+    assert!(story.model.seen.calls && !story.model.seen.votes && !story.model.seen.appends);
+}
