@@ -18,7 +18,7 @@ use crate::end::{ClientEnd, ReplyTo, Request, Transport};
 use crate::rand::{self, Stream};
 use crate::run;
 use crate::server::Server;
-use crate::thread::Group;
+use crate::thread::{Group, crashed_here};
 use crate::trace::{self, What};
 use caller::Caller;
 use delivery::Delivery;
@@ -301,7 +301,8 @@ impl Transport for LabEnd {
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
         let Request { method, args, described } = request;
         let seen = if net.rules.on() { described.clone().map(Arc::new) } else { None };
-        if let Some(args) = described {
+        // In real mode the threads of a server that has crashed still run, and speak of what was never saved.
+        if let Some(args) = described.filter(|_| !crashed_here()) {
             trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
         }
         let message = Message { call, copy: 0, method, end: end.clone(), args: seen };
