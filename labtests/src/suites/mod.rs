@@ -15,6 +15,7 @@ pub mod stage;
 pub mod storm;
 
 use crate::cluster::{Cluster, Setup, Snapshots};
+use labrpc::time::Duration;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,17 @@ fn random(cluster: &Cluster) -> u64 {
 /// Gets so many random commands agreed on, one after the other, by so many servers; gives back the last index.
 fn agree(cluster: &Cluster, commands: usize, servers: usize) -> u64 {
     (0..commands).fold(0, |_, _| cluster.one(random(cluster), servers, true))
+}
+
+/// Starts a server again, perhaps after a crash.
+fn restart(cluster: &Cluster, i: usize) {
+    cluster.start_server(i);
+    cluster.connect(i);
+}
+
+/// So many milliseconds.
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
 }
 
 /// The server `steps` after `server`, in a ring.

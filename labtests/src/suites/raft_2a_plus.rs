@@ -2,7 +2,7 @@
 
 use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{after, reliable, tests, unreliable};
+use super::{after, ms, reliable, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use labrpc::network::Fate;
@@ -22,10 +22,6 @@ tests! { "2A+":
     leader_of_the_same_term = "LeaderOfTheSameTerm", reliable(3);
     refused_votes_buy_no_time = "RefusedVotesBuyNoTime", reliable(3);
     granted_votes_buy_time = "GrantedVotesBuyTime", reliable(3);
-}
-
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }
 
 /// A server alone is a majority.

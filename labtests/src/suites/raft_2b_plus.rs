@@ -3,7 +3,7 @@
 
 use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{after, random, reliable, tests};
+use super::{after, ms, random, reliable, tests};
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
 use labrpc::run;
@@ -21,10 +21,6 @@ tests! { "2B+":
     conflict_in_few_steps = "ConflictInFewSteps", reliable(3);
     calls_per_command = "CallsPerCommand", reliable(5);
     speed = "Speed", reliable(3);
-}
-
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }
 
 /// A server alone commits alone.

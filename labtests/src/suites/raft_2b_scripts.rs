@@ -1,12 +1,12 @@
 //! 2B+, by script: replies that arrive late, in reverse, or in another term, and logs that differ at awkward places.
 
 use super::stage::{Kind, Mail, Stage};
-use super::{agree, random, reliable, tests};
+use super::{agree, ms, random, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::network::Fate;
-use labrpc::time::{Duration, Instant};
+use labrpc::time::Instant;
 
 tests! { "2B+":
     old_acknowledgements = "OldAcknowledgements", reliable(5);
@@ -14,10 +14,6 @@ tests! { "2B+":
     acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);
     refusals_in_reverse = "RefusalsInReverse", reliable(3);
     conflict_before_the_hint = "ConflictBeforeTheHint", reliable(5);
-}
-
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }
 
 /// S0 leads, and its followers' acknowledgements are on their way for long. It loses its entries to another leader,

@@ -1,6 +1,6 @@
 //! 2C: persistence (Figure 2), and networks that lose, delay and reorder.
 
-use super::{after, anybody, random, reliable, tests, unreliable};
+use super::{after, anybody, random, reliable, restart, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
@@ -21,12 +21,6 @@ tests! { "2C":
     figure_8_unreliable = "Figure8Unreliable", unreliable(5);
     reliable_churn = "ReliableChurn", reliable(5);
     unreliable_churn = "UnreliableChurn", unreliable(5);
-}
-
-/// Crashes and starts a server again.
-fn restart(cluster: &Cluster, i: usize) {
-    cluster.start_server(i);
-    cluster.connect(i);
 }
 
 /// All crash, the leader crashes, a follower crashes; nothing is forgotten.

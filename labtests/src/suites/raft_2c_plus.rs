@@ -3,7 +3,7 @@
 
 use super::stage::{Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{random, reliable, tests};
+use super::{random, reliable, restart, tests};
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::network::Fate;
@@ -32,7 +32,7 @@ fn figure_8_as_drawn(cluster: &Cluster) {
             "(d) S0 crashes, S4 could be elected leader, and overwrite the entry with its own",
         );
         cluster.crash(S[0]);
-        start_again(cluster, S[4]);
+        restart(cluster, S[4]);
         stage.elect(S[4], &[S[1], S[2], S[3]]);
     }
     everybody_again(&stage);
@@ -50,7 +50,7 @@ fn figure_8_own_term(cluster: &Cluster) {
     [S[1], S[2]].iter().for_each(|&i| stage.has_of_term(i, four.index, four.term));
     cluster.sleep(Duration::from_millis(300));
     cluster.crash(S[0]);
-    start_again(cluster, S[4]);
+    restart(cluster, S[4]);
     stage.caption("S4 stands for election as long as it likes");
     stage.direct(|mail| if mail.from == S[4] { Fate::Deliver } else { Fate::Lose });
     cluster.sleep(Duration::from_secs(4)); // whoever votes for it is caught
@@ -76,7 +76,7 @@ fn until_c(stage: &Stage<'_>) -> Option<u64> {
     cluster.start(S[4], &command(random(cluster))).ok()?;
     stage.caption("(c) S4 crashes; S0 restarts, is elected leader, and continues replication: the entry is on a majority");
     cluster.crash(S[4]);
-    start_again(cluster, S[0]);
+    restart(cluster, S[0]);
     let term = stage.elect(S[0], &[S[1], S[2]]);
     stage.has_of_term(S[2], two, term);
     Some(two)
@@ -86,17 +86,12 @@ fn only(from: usize, to: &'static [usize]) -> impl Fn(&Mail) -> Fate {
     move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
 }
 
-fn start_again(cluster: &Cluster, i: usize) {
-    cluster.start_server(i);
-    cluster.connect(i);
-}
-
 /// The script is over: everybody runs, hears everybody, and agrees.
 fn everybody_again(stage: &Stage<'_>) {
     stage.caption("all servers run and hear each other");
     let cluster = stage.cluster;
     stage.all_pass();
-    (0..cluster.n()).filter(|&i| cluster.raft(i).is_none()).for_each(|i| start_again(cluster, i));
+    (0..cluster.n()).filter(|&i| cluster.raft(i).is_none()).for_each(|i| restart(cluster, i));
     cluster.one(random(cluster), cluster.n(), true);
 }
 

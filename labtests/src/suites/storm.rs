@@ -1,7 +1,7 @@
 //! Storms: a while of random trouble, also of kinds that the Go lab knows none of, while commands go on. What must
 //! hold meanwhile the [invariants](crate::invariants) watch; when the storm is over, everybody agrees again.
 
-use super::{anybody, random};
+use super::{anybody, ms, random, restart};
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::Moment;
@@ -38,10 +38,6 @@ const LASTS: Duration = Duration::from_secs(15);
 
 /// How long a server may take to come to where it is to crash, before it is crashed anyway.
 const PATIENCE: Duration = ms(1500);
-
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
 
 /// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`.
 pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
@@ -140,11 +136,6 @@ fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dy
     }
     down(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
     restart(cluster, victim);
-}
-
-fn restart(cluster: &Cluster, i: usize) {
-    cluster.start_server(i);
-    cluster.connect(i);
 }
 
 /// Half of the time a server that says that it leads, else anybody.
