@@ -37,6 +37,7 @@
 //! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
 //! | the servers under test | [`cluster`], and what they applied: [`ledger`] |
 //! | the paper's properties, checked all the while | [`invariants`] |
+//! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
 //! | saying how it went | [`report`] |
 
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod cluster;
 pub mod invariants;
 pub mod ledger;
+pub mod linearizability;
 pub mod report;
 pub mod runner;
 pub mod suites;

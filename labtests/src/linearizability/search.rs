@@ -1,0 +1,201 @@
+//! The search for an order (Wing and Gong, 1993, with the memory of Lowe, 2017).
+//!
+//! Calls and returns stand in a list, in the order of time. What comes next in an order of the operations may be any that
+//! is called before the first return: that one must have taken effect by then. An operation that is put next leaves the list; if the
+//! search gets stuck before a return, the last one comes back, and another is tried in its place. What was done, and what
+//! the server has, is all that matters for what can follow, so no such pair is tried twice.
+//!
+//! Three things make it short without changing what it finds:
+//!
+//! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with what
+//!   is done so far, it can as well stand here.
+//! - An operation of unknown outcome is done only where it changes something that was seen.
+//! - Of equal operations of unknown outcome, the one that was called first is done first.
+
+use super::list::{Event, List};
+use super::{Limit, Model, Span};
+use labrpc::time::Instant;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How much of a limit is left.
+pub struct Budget {
+    steps: u64,
+    end: Option<Instant>,
+}
+
+/// How many steps go by between two looks at the clock.
+const LOOK_EVERY: u64 = 1024;
+
+impl Budget {
+    /// All of it.
+    pub fn new(limit: Limit) -> Budget {
+        match limit {
+            Limit::None => Budget { steps: u64::MAX, end: None },
+            Limit::Steps(steps) => Budget { steps, end: None },
+            Limit::Time(time) => Budget { steps: u64::MAX, end: Some(Instant::now() + time) },
+        }
+    }
+
+    /// Takes a step, if there is one left.
+    fn spend(&mut self) -> bool {
+        let late = |end| self.steps.is_multiple_of(LOOK_EVERY) && Instant::now() >= end;
+        if self.end.is_some_and(late) {
+            self.steps = 0;
+        }
+        let left = self.steps.checked_sub(1);
+        self.steps = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// A search under way.
+pub struct Search<'a, M: Model> {
+    model: &'a M,
+    spans: Vec<Span>,
+    writes: Vec<bool>,
+    list: List,
+    done: Vec<bool>,
+    /// How many are still to be done.
+    missing: usize,
+    state: M::State,
+    /// What was done, with what the server had before.
+    stack: Vec<Done<M::State>>,
+    /// A random number for each operation. A set of operations is known by the sum of theirs: at 128 bits, that two sets
+    /// of a search have the same sum won't happen before the machine breaks.
+    names: Vec<u128>,
+    set: u128,
+    tried: BTreeSet<(u128, M::State)>,
+}
+
+struct Done<S> {
+    op: usize,
+    before: S,
+    /// Nothing else need be tried instead.
+    certain: bool,
+}
+
+/// More pairs than this aren't remembered, so that memory is bounded. It costs time, and no truth.
+const MEMORY: usize = 4_000_000;
+
+impl<'a, M: Model> Search<'a, M> {
+    /// For an order of these operations.
+    pub fn new(model: &'a M, ops: &[&M::Op], spans: &[Span]) -> Search<'a, M> {
+        let mut random = Pcg64::seed_from_u64(0);
+        Search {
+            model,
+            spans: in_turn::<M>(ops, spans),
+            writes: ops.iter().map(|op| M::writes(op)).collect(),
+            list: List::new(spans),
+            done: vec![false; ops.len()],
+            missing: spans.iter().filter(|span| span.ret.is_some()).count(),
+            state: model.initial(),
+            stack: Vec::new(),
+            names: ops.iter().map(|_| random.random()).collect(),
+            set: 0,
+            tried: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there is one; `None` if the budget was spent before that was certain.
+    pub fn run(&mut self, budget: &mut Budget) -> Option<bool> {
+        self.read();
+        let mut event = self.list.first();
+        while self.missing > 0 {
+            match event {
+                Event::Call(op) => {
+                    if !budget.spend() {
+                        return None;
+                    }
+                    let entered = self.enter(op);
+                    event = if entered { self.list.first() } else { self.list.after(op) };
+                }
+                Event::Return(_) | Event::End => match self.back() {
+                    Some(op) => event = self.list.after(op),
+                    None => return Some(false),
+                },
+            }
+        }
+        Some(true)
+    }
+
+    /// What comes of this if it is done next; `None` if it can't be.
+    fn next(&self, op: usize) -> Option<M::State> {
+        let after = self.spans[op].after;
+        let may = after.is_none_or(|first| self.done[first as usize]);
+        may.then(|| self.model.step(self.state, op)).flatten()
+    }
+
+    /// Does this next, if it can be, and if what comes of it is new.
+    fn enter(&mut self, op: usize) -> bool {
+        let Some(state) = self.next(op) else { return false };
+        let in_vain = state == self.state || self.model.is_unseen(state);
+        if in_vain && self.spans[op].ret.is_none() {
+            return false;
+        }
+        let pair = (self.set ^ self.names[op], state);
+        if self.tried.contains(&pair) {
+            return false;
+        }
+        if self.tried.len() < MEMORY {
+            self.tried.insert(pair);
+        }
+        self.push(op, state, false);
+        self.read();
+        true
+    }
+
+    /// Does all that writes nothing and fits.
+    fn read(&mut self) {
+        let mut event = self.list.first();
+        while let Event::Call(op) = event {
+            if !self.writes[op] && self.next(op).is_some() {
+                self.push(op, self.state, true);
+            }
+            event = self.list.after(op);
+        }
+    }
+
+    fn push(&mut self, op: usize, state: M::State, certain: bool) {
+        self.stack.push(Done { op, before: self.state, certain });
+        self.list.remove(op);
+        self.done[op] = true;
+        self.set ^= self.names[op];
+        self.missing -= usize::from(self.spans[op].ret.is_some());
+        self.state = state;
+    }
+
+    /// Takes back what was done last, of that for which something else may be done. Returns it.
+    fn back(&mut self) -> Option<usize> {
+        while let Some(Done { op, before, certain }) = self.stack.pop() {
+            self.list.restore(op);
+            self.done[op] = false;
+            self.set ^= self.names[op];
+            self.missing += usize::from(self.spans[op].ret.is_some());
+            self.state = before;
+            if !certain {
+                return Some(op);
+            }
+        }
+        None
+    }
+}
+
+/// The spans, with equal operations of unknown outcome in turn.
+fn in_turn<M: Model>(ops: &[&M::Op], spans: &[Span]) -> Vec<Span> {
+    let mut spans = spans.to_vec();
+    let mut equal = BTreeMap::<_, Vec<usize>>::new();
+    for (op, span) in spans.iter().enumerate() {
+        if span.ret.is_none() && span.after.is_none() {
+            equal.entry(M::effect(ops[op])).or_default().push(op);
+        }
+    }
+    for mut equal in equal.into_values() {
+        equal.sort_by_key(|op| spans[*op].call);
+        for pair in equal.windows(2) {
+            spans[pair[1]].after = Some(pair[0] as u32);
+        }
+    }
+    spans
+}

@@ -1,0 +1,156 @@
+//! The verdict on versioned puts and gets, without a search: versions tell the order of all that was done.
+//!
+//! # Why this decides
+//!
+//! Only a put that names version `v` makes version `v + 1`, and it does so once. If one such was answered `Ok`, it is that one; those
+//! that may have been done weren't. If none was, it is one that may have been: of those with the value that
+//! was read, the one that was called first will do, for where any other could be, it can be as well, and what it leaves undone is
+//! free not to be done. So all that is left to choose is when each version was made.
+//!
+//! Let `made[v]` be the moment at which version `v + 1` is made. What was answered says of these moments:
+//!
+//! - `made[v - 1] <= made[v]`, and each is within the span of its put, or never, if there is none;
+//! - a get of version `v` is between `made[v - 1]` and `made[v]`: so the first of these is before its return, the second
+//!   after its call; likewise a get of nothing, and a put that is told so, is before `made[0]`;
+//! - a put of `v` that is told of another version is after `made[0]`, and *either* after `made[v]` *or*, if `v` is more than 1,
+//!   before `made[v - 1]`.
+//!
+//! Each of these puts a moment below a bound, or above one; or, the last, above one if another moment is above one. So if two
+//! choices of moments fulfil all of them, then the earlier one of each moment does as well, and there is an earliest choice: begin with the
+//! lower bounds, raise what must be raised. If a moment passes an upper bound thereby, there is no choice at all.
+
+use super::Span;
+use super::versioned::{Answer, VersionedOp};
+
+/// Whether the operations of a key are linearizable; `None` if their spans don't say all about time.
+pub fn decide(ops: &[&VersionedOp], spans: &[Span]) -> Option<bool> {
+    if spans.iter().any(|span| span.after.is_some()) {
+        return None;
+    }
+    Some(makers(ops, spans).is_some_and(|makers| Moments::of(ops, spans, &makers).exist()))
+}
+
+/// Never.
+const NEVER: u32 = u32::MAX;
+
+/// For each version that there may have been, from 0 on: the span of the put that made the next one of it.
+///
+/// `None` if two have, if one was read that none can have made, or if two values were read.
+fn makers(ops: &[&VersionedOp], spans: &[Span]) -> Option<Vec<Option<Span>>> {
+    let puts = ops.iter().filter(|op| matches!(op, VersionedOp::Put { .. })).count();
+    // The value of the version that is made of each. No put makes one of the last that there may have been.
+    let mut read: Vec<Option<&str>> = vec![None; puts];
+    for op in ops {
+        if let VersionedOp::Get { output: Some((value, version)), .. } = op {
+            let made_of = usize::try_from(version.checked_sub(1)?).ok()?;
+            let known = read.get_mut(made_of)?.get_or_insert(value);
+            if *known != value {
+                return None;
+            }
+        }
+    }
+    let mut makers: Vec<Option<Span>> = vec![None; puts + 1];
+    let mut certain = vec![false; puts + 1];
+    for (op, span) in ops.iter().zip(spans) {
+        let VersionedOp::Put { value, version, answer: Answer::Ok | Answer::Maybe, .. } = op else {
+            continue;
+        };
+        let version = usize::try_from(*version).ok().filter(|version| *version < puts);
+        let fits = version.is_some_and(|version| read[version].is_none_or(|read| read == value));
+        match (span.ret, version) {
+            (Some(_), Some(version)) => {
+                if !fits || std::mem::replace(&mut certain[version], true) {
+                    return None;
+                }
+                makers[version] = Some(*span);
+            }
+            (Some(_), None) => return None,
+            (None, Some(version)) if fits && !certain[version] => {
+                let first = makers[version].filter(|known| known.call <= span.call);
+                makers[version] = first.or(Some(*span));
+            }
+            (None, _) => {}
+        }
+    }
+    Some(makers)
+}
+
+/// When each version is made, at the earliest and at the latest.
+struct Moments {
+    earliest: Vec<u32>,
+    latest: Vec<u32>,
+    /// For each version, the spans of the puts of it that were told of another, by their ends, the last first.
+    told_of_another: Vec<Vec<Span>>,
+}
+
+impl Moments {
+    fn of(ops: &[&VersionedOp], spans: &[Span], makers: &[Option<Span>]) -> Moments {
+        let mut moments = Moments {
+            earliest: makers.iter().map(|put| put.map_or(NEVER, |put| put.call)).collect(),
+            latest: makers.iter().map(|put| put.map_or(NEVER, |put| put.end())).collect(),
+            told_of_another: vec![Vec::new(); makers.len()],
+        };
+        for (op, span) in ops.iter().zip(spans) {
+            moments.heed(op, *span);
+        }
+        for told in &mut moments.told_of_another {
+            told.sort_unstable_by_key(|span| std::cmp::Reverse(span.end()));
+        }
+        moments
+    }
+
+    fn heed(&mut self, op: &VersionedOp, span: Span) {
+        match *op {
+            VersionedOp::Get { output: None, .. } => self.not_before(0, span.call),
+            VersionedOp::Get { output: Some((_, version)), .. } => {
+                self.not_after(version as usize - 1, span.end());
+                self.not_before(version as usize, span.call);
+            }
+            VersionedOp::Put { version, answer: Answer::NoKey, .. } => {
+                // With version 0 it would have made the key.
+                self.not_before(0, if version == 0 { NEVER } else { span.call });
+                if version == 0 {
+                    self.not_after(0, 0);
+                }
+            }
+            VersionedOp::Put { version, answer: Answer::Version, .. } => {
+                self.not_after(0, span.end());
+                match usize::try_from(version) {
+                    Ok(0) => {}
+                    // Before it is made there is no other version, but nothing.
+                    Ok(1) => self.not_after(1, span.end()),
+                    Ok(version) if version < self.earliest.len() => {
+                        self.told_of_another[version].push(span);
+                    }
+                    _ => {}
+                }
+            }
+            VersionedOp::Put { answer: Answer::Ok | Answer::Maybe, .. } => {}
+        }
+    }
+
+    fn not_before(&mut self, version: usize, place: u32) {
+        self.earliest[version] = self.earliest[version].max(place);
+    }
+
+    fn not_after(&mut self, version: usize, place: u32) {
+        self.latest[version] = self.latest[version].min(place);
+    }
+
+    /// Whether there are such moments: the earliest.
+    fn exist(mut self) -> bool {
+        let mut version = 1;
+        while version < self.earliest.len() {
+            self.not_before(version, self.earliest[version - 1]);
+            let before = self.earliest[version - 1];
+            let made = self.earliest[version];
+            while let Some(told) = self.told_of_another[version].pop_if(|told| told.end() < made) {
+                self.not_before(version - 1, told.call);
+            }
+            // What was raised raises what comes after it, and may raise what comes before.
+            let raised = self.earliest[version - 1] > before;
+            version = if raised { (version - 1).max(1) } else { version + 1 };
+        }
+        self.earliest.iter().zip(&self.latest).all(|(earliest, latest)| earliest <= latest)
+    }
+}
