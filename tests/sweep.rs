@@ -1,8 +1,8 @@
 //! All tests on the reference, one seed after the other, up to the first failure: what `cargo mutants` runs.
 
+use labtests::lab::Lab;
 use labtests::report::{self, Again};
 use labtests::runner::{self, World};
-use labtests::suites;
 use raftlab::raft::Raft;
 use std::ops::ControlFlow;
 
@@ -11,9 +11,12 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 3 };
 
 #[test]
 fn every_test_passes_on_the_reference() {
-    let work = (1..=SEEDS).flat_map(|seed| suites::all().map(move |test| (test, seed)));
+    let lab = Lab::new().raft(Raft::make);
+    let tests: Vec<_> = lab.tests().collect();
+    let work =
+        (1..=SEEDS).flat_map(move |seed| tests.clone().into_iter().map(move |test| (test, seed)));
     let mut failure = None;
-    runner::run_all(&labtests::make(Raft::make), work, World::Simulated, 2, |run| {
+    runner::run_all(&lab, work, World::Simulated, 2, |run| {
         if run.result.is_ok() {
             return ControlFlow::Continue(());
         }

@@ -1,7 +1,10 @@
 //! What a lab and a Raft agree on.
 //!
 //! A test suite sees a Raft only through [`Raft`], and the Raft sees the lab only through its peers'
-//! [`ClientEnd`]s, its [`Persister`] and the channel on which it hands over what is committed.
+//! [`ClientEnd`]s, its [`Persister`] and the channel on which it hands over what is committed. What is built on Raft has
+//! its own page: [`kv`].
+
+pub mod kv;
 
 use crate::channel::Sender;
 use crate::{ClientEnd, Persister, Service};
@@ -61,7 +64,7 @@ pub struct Started {
     pub term: u64,
 }
 
-/// Why [`Raft::start`] did not take the command.
+/// Why [`Raft::start`] did not take the command, or why nobody can say what became of it ([`kv::Replicated::submit`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
@@ -74,6 +77,9 @@ pub enum Refused {
     Busy,
     /// The server has been killed.
     Stopped,
+    /// Only from [`submit`](kv::Replicated::submit): the server took the command, and then lost its leadership. The command
+    /// may or may not be carried out.
+    Deposed,
 }
 
 /// What a Raft hands to its service, in the order of the log.

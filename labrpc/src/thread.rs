@@ -216,6 +216,11 @@ impl Group {
         Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse }))
     }
 
+    /// The group of the current thread; `None` outside a [run](crate::run).
+    pub fn current() -> Option<Group> {
+        run::here().map(|here| here.group.clone())
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.0.name

@@ -6,21 +6,21 @@
 //! ```
 
 use labrpc::time::{Duration, Instant};
+use labtests::lab::Lab;
 use labtests::runner::{self, World};
-use labtests::suites;
 use raftlab::raft::Raft;
 
 /// How many passes of each kind, in turn.
 const PASSES: u64 = 9;
 
 fn main() {
-    let make = labtests::make(Raft::make);
-    let classic = || suites::all().filter(|test| !test.part.ends_with('+'));
+    let lab = Lab::new().raft(Raft::make);
+    let classic = || lab.tests().filter(|test| !test.part.ends_with('+'));
     let pass = |seed, watched: bool| {
         let began = Instant::now();
         for test in classic() {
             let run = if watched { runner::run_one } else { runner::run_unwatched };
-            let report = run(&make, test, seed, World::Simulated);
+            let report = run(&lab, test, seed, World::Simulated);
             assert!(report.result.is_ok(), "{} fails under seed {seed}", test.name);
         }
         began.elapsed()

@@ -2,7 +2,7 @@
 //!
 //! Each either gives an answer or fails the test with what it saw.
 
-use crate::cluster::{Cluster, name};
+use crate::cluster::{Cluster, name, names};
 use crate::ledger::{command, show};
 use labrpc::api::Command;
 use labrpc::time::{Duration, Instant};
@@ -220,8 +220,4 @@ impl Cluster {
         });
         servers.collect::<Vec<_>>().join("; ")
     }
-}
-
-fn names(servers: &[usize]) -> String {
-    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
 }

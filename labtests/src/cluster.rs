@@ -18,7 +18,7 @@ use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
 pub use links::way_of;
-use plans::Incarnation;
+pub(crate) use plans::Incarnation;
 use reader::Reader;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -33,6 +33,16 @@ pub struct Setup {
     pub snapshots: Snapshots,
 }
 
+impl Setup {
+    /// What a service of its own gets as `max_raft_state`.
+    pub fn max_raft_state(&self) -> Option<usize> {
+        match self.snapshots {
+            Snapshots::Own(max) => max,
+            _ => None,
+        }
+    }
+}
+
 /// How the service that a test puts above each server makes snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snapshots {
@@ -42,13 +52,16 @@ pub enum Snapshots {
     EveryTenth,
     /// After every fourth, and some are handed over late, twice, or after newer ones. It takes its time, too.
     Sloppy,
+    /// The service is not the tester's: it reads the apply channel itself, and makes a snapshot when the saved Raft state nears
+    /// this size, in bytes; `None`: it doesn't.
+    Own(Option<usize>),
 }
 
 impl Snapshots {
     /// After how many commands one is made.
     fn every(self) -> Option<u64> {
         match self {
-            Snapshots::Never => None,
+            Snapshots::Never | Snapshots::Own(_) => None,
             Snapshots::EveryTenth => Some(10),
             Snapshots::Sloppy => Some(4),
         }
@@ -79,8 +92,10 @@ struct Inner {
 
 /// The place of one server, whether it runs or not.
 struct Slot {
-    raft: Option<Arc<Incarnation>>,
+    raft: Option<Arc<Incarnation<dyn Raft>>>,
     connected: bool,
+    /// On which side of a partition it is.
+    side: u8,
     /// Which incarnation this is, from 1.
     life: u64,
     group: Group,
@@ -122,6 +137,11 @@ fn name_in_life(i: usize, life: u64) -> String {
     if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
 }
 
+/// The names of servers, for reports.
+pub(crate) fn names(servers: &[usize]) -> String {
+    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// Whose end that is, from 0; in which life, from 1; and whom it leads to: `S0.2->S1`.
 pub fn parse_end(end: &str) -> Option<(usize, u64, usize)> {
     let (from, to) = end.split_once("->")?;
@@ -147,6 +167,7 @@ impl Cluster {
         let slots = (0..setup.servers).map(|i| Slot {
             raft: None,
             connected: false,
+            side: 0,
             life: 0,
             group: Group::new(name(i)),
             persister: Persister::new().named(name(i)),
@@ -178,6 +199,11 @@ impl Cluster {
         cluster
     }
 
+    /// What it was made of.
+    pub fn setup(&self) -> &Setup {
+        &self.0.setup
+    }
+
     /// How many servers there are.
     pub fn n(&self) -> usize {
         self.0.setup.servers
@@ -200,7 +226,7 @@ impl Cluster {
 
     /// A server, if it is running.
     pub fn raft(&self, i: usize) -> Option<Arc<dyn Raft>> {
-        self.0.slots.lock()[i].raft.as_ref().map(|life| life.raft().clone())
+        self.0.slots.lock()[i].raft.as_ref().map(|life| life.server().clone())
     }
 
     /// Whether server `i` is connected.
@@ -217,6 +243,13 @@ impl Cluster {
     pub fn largest_saved_state(&self) -> (usize, usize) {
         let slots = self.0.slots.lock();
         let sizes = slots.iter().map(|slot| slot.persister.raft_state_size()).enumerate();
+        sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
+    }
+
+    /// The largest saved snapshot of any server, in bytes.
+    pub fn largest_snapshot(&self) -> (usize, usize) {
+        let slots = self.0.slots.lock();
+        let sizes = slots.iter().map(|slot| slot.persister.snapshot_size()).enumerate();
         sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
     }
 
@@ -249,7 +282,7 @@ impl Cluster {
     }
 
     /// A server and its group, which threads that it makes while we call it belong to.
-    fn running(&self, i: usize) -> Option<(Arc<Incarnation>, Group)> {
+    fn running(&self, i: usize) -> Option<(Arc<Incarnation<dyn Raft>>, Group)> {
         let slot = &self.0.slots.lock()[i];
         let raft = slot.raft.clone().filter(|_| !slot.group.has_crashed())?;
         Some((raft, slot.group.clone()))
@@ -259,6 +292,24 @@ impl Cluster {
     pub fn connect(&self, i: usize) {
         trace::tester(|| format!("connects {}", name(i)));
         self.set_connected(i, true);
+    }
+
+    /// Connects all servers, each with all others.
+    pub fn connect_all(&self) {
+        self.0.slots.lock().iter_mut().for_each(|slot| slot.side = 0);
+        (0..self.n()).for_each(|i| self.connect(i));
+    }
+
+    /// Connects all servers, but these only among themselves and the others only among themselves.
+    pub fn partition(&self, side: &[usize]) {
+        trace::tester(|| {
+            let (these, others): (Vec<_>, Vec<_>) = (0..self.n()).partition(|i| side.contains(i));
+            format!("parts {} from {}", names(&these), names(&others))
+        });
+        for (i, slot) in self.0.slots.lock().iter_mut().enumerate() {
+            slot.side = u8::from(side.contains(&i));
+        }
+        (0..self.n()).for_each(|i| self.set_connected(i, true));
     }
 
     /// Cuts server `i` off from all others.
@@ -272,7 +323,8 @@ impl Cluster {
         slots[i].connected = connected;
         let mut ends = Vec::new();
         for j in 0..self.n() {
-            let both = slots[i].connected && slots[j].connected;
+            let one_side = slots[i].side == slots[j].side;
+            let both = slots[i].connected && slots[j].connected && one_side;
             ends.extend(slots[i].ends.get(j).map(|end| (end.clone(), both)));
             ends.extend(slots[j].ends.get(i).map(|end| (end.clone(), both)));
         }
@@ -335,7 +387,7 @@ impl Cluster {
         });
         let peers = peers.collect();
         self.set_links(i);
-        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots != Snapshots::Never);
+        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots.every().is_some());
         let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
         let life = life.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);
@@ -363,7 +415,7 @@ impl Cluster {
         &self,
         i: usize,
         life: u64,
-        raft: Arc<Incarnation>,
+        raft: Arc<Incarnation<dyn Raft>>,
         group: Group,
         applied: Receiver<ApplyMsg>,
     ) {

@@ -35,7 +35,8 @@
 //! |---|---|
 //! | the tests | [`suites`] |
 //! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
-//! | the servers under test | [`cluster`], and what they applied: [`ledger`] |
+//! | what is under test | [`lab`] |
+//! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] |
 //! | the paper's properties, checked all the while | [`invariants`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
@@ -43,12 +44,15 @@
 
 pub mod checks;
 pub mod cli;
+pub mod clients;
 pub mod cluster;
 pub mod invariants;
+pub mod lab;
 pub mod ledger;
 pub mod linearizability;
 pub mod report;
 pub mod runner;
+pub mod service;
 pub mod suites;
 
 use labrpc::api::{ApplyMsg, Made, Make, Raft};
@@ -71,13 +75,13 @@ where
     })
 }
 
-/// One `#[test]` for each test of the lab, on the Raft that the constructor makes.
+/// One `#[test]` for each test of a Raft, 2A to 2D, on the Raft that the constructor makes.
 ///
 /// `LAB_SEED`, `LAB_SEEDS` and `LAB_REAL` choose how they run; see [`runner::cargo_test`].
 #[macro_export]
 macro_rules! raft_suite {
     ($make:expr) => {
-        $crate::raft_suite! { @parts $make;
+        $crate::suite! { the_raft_suite_is_complete, $crate::lab::Lab::new().raft($make);
             raft_2a { initial_election re_election many_elections }
             raft_2b {
                 basic_agree rpc_bytes follower_failure leader_failure fail_agree fail_no_agree
@@ -114,23 +118,85 @@ macro_rules! raft_suite {
                 long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
             }
         }
+    };
+}
 
-        #[test]
-        fn the_suite_is_complete() {
-            $crate::runner::check_complete(SUITE);
+/// The same for a store with get, put and append, 3A and 3B: `kv_suite!(server, clerk)`, as [`Lab::kv`](lab::Lab::kv) has it.
+#[macro_export]
+macro_rules! kv_suite {
+    ($server:expr, $clerk:expr) => {
+        $crate::suite! { the_kv_suite_is_complete, $crate::lab::Lab::new().kv($server, $clerk);
+            kv_3a {
+                kv_basic kv_speed kv_concurrent kv_unreliable kv_unreliable_one_key kv_one_partition
+                kv_many_partitions_one_client kv_many_partitions_many_clients kv_persist_one_client
+                kv_persist_concurrent kv_persist_concurrent_unreliable kv_persist_partition
+                kv_persist_partition_unreliable kv_persist_partition_unreliable_linearizable
+            }
+            kv_3b {
+                kv_snapshot_rpc kv_snapshot_size kv_snapshot_speed kv_snapshot_recover
+                kv_snapshot_recover_many_clients kv_snapshot_unreliable kv_snapshot_unreliable_recover
+                kv_snapshot_unreliable_recover_concurrent_partition
+                kv_snapshot_unreliable_recover_concurrent_partition_linearizable
+            }
         }
     };
-    (@parts $make:expr; $($part:ident { $($test:ident)* })*) => {
-        /// Every test that is run here.
-        const SUITE: &[&str] = &[$($(stringify!($test)),*),*];
+}
 
+/// The same for a replicated state machine, 4A: `rsm_suite!(make)`, as [`Lab::rsm`](lab::Lab::rsm) has it.
+#[macro_export]
+macro_rules! rsm_suite {
+    ($make:expr) => {
+        $crate::suite! { the_rsm_suite_is_complete, $crate::lab::Lab::new().rsm($make);
+            rsm_4a {
+                rsm_basic rsm_concurrent rsm_leader_failure rsm_leader_partition rsm_restart_replay
+                rsm_shutdown rsm_restart_submit rsm_snapshot
+            }
+        }
+    };
+}
+
+/// The same for a store whose values have versions, 4B and 4C: `versioned_suite!(server, clerk)`, as
+/// [`Lab::versioned`](lab::Lab::versioned) has it.
+#[macro_export]
+macro_rules! versioned_suite {
+    ($server:expr, $clerk:expr) => {
+        $crate::suite! { the_versioned_suite_is_complete, $crate::lab::Lab::new().versioned($server, $clerk);
+            versioned_4b {
+                versioned_basic versioned_speed versioned_concurrent versioned_unreliable
+                versioned_one_partition versioned_many_partitions_one_client
+                versioned_many_partitions_many_clients versioned_persist_one_client
+                versioned_persist_concurrent versioned_persist_concurrent_unreliable
+                versioned_persist_partition versioned_persist_partition_unreliable
+                versioned_persist_partition_unreliable_linearizable
+            }
+            versioned_4c {
+                versioned_snapshot_rpc versioned_snapshot_size versioned_snapshot_speed
+                versioned_snapshot_recover versioned_snapshot_recover_many_clients
+                versioned_snapshot_unreliable versioned_snapshot_unreliable_recover
+                versioned_snapshot_unreliable_recover_concurrent_partition
+                versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
+            }
+        }
+    };
+}
+
+/// One `#[test]` for each test in the list, and one that says whether the list is complete.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! suite {
+    ($complete:ident, $lab:expr; $($part:ident { $($test:ident)* })*) => {
         $(mod $part {
-            #[allow(unused_imports, reason = "the constructor may be a path or a closure")]
+            #[allow(unused_imports, reason = "the constructors may be paths or closures")]
             use super::*;
             $(#[test]
             fn $test() {
-                $crate::runner::cargo_test(stringify!($test), $crate::make($make));
+                $crate::runner::cargo_test(stringify!($test), $lab);
             })*
         })*
+
+        #[test]
+        fn $complete() {
+            $crate::runner::check_complete(&[$($(stringify!($test)),*),*], $lab);
+        }
     };
 }

@@ -111,7 +111,7 @@ fn run(wrong: Wrong, test: &str) -> Report {
         Fake::make(wrong, peers, me, apply_ch)
     });
     let test = runner::select(test).unwrap()[0];
-    runner::run_one(&make, test, 7, World::Simulated)
+    runner::run_one(&make.into(), test, 7, World::Simulated)
 }
 
 /// Runs a test on a wrong Raft; it must fail in this way and say these words.

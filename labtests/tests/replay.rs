@@ -1,24 +1,36 @@
 //! A seed is a run: the same one on every machine, traced or not, with one job or several.
 
-use labrpc::api::Make;
 use labrpc::trace::Event;
+use labtests::lab::Lab;
 use labtests::runner::{self, World};
-use labtests::suites;
+use labtests::suites::{self, LabTest};
 use parking_lot::Mutex;
+use raftlab::kv::{Clerk, KvServer, Rsm};
 use raftlab::raft::Raft;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-fn make() -> Make {
-    labtests::make(Raft::make)
+/// A Raft; what is built on it as far as it is quick.
+fn lab() -> Lab {
+    let raft = labtests::make(Raft::make);
+    Lab::new()
+        .raft(Raft::make)
+        .kv(KvServer::on(raft.clone()), Clerk::new)
+        .rsm(Rsm::on(raft.clone()))
+        .versioned(KvServer::on(raft), Clerk::new)
+}
+
+fn tests() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
+    let slow = |test: &LabTest| test.name.starts_with("kv") || test.name.contains("concurrent");
+    suites::all().filter(move |test| !slow(test) || test.name == "kv_unreliable")
 }
 
 /// The fingerprint of a run, the hash of its trace, and how many events that has.
-fn traced(test: &'static suites::LabTest, seed: u64) -> (u64, u64, u64) {
+fn traced(test: &'static LabTest, seed: u64) -> (u64, u64, u64) {
     let seen = Arc::new(Mutex::new((DefaultHasher::new(), 0)));
     let sink = seen.clone();
-    let report = runner::replay(&make(), test, seed, move |event: &Event| {
+    let report = runner::replay(&lab(), test, seed, move |event: &Event| {
         let (hasher, count) = &mut *sink.lock();
         hasher.write(event.to_string().as_bytes());
         *count += 1;
@@ -29,18 +41,18 @@ fn traced(test: &'static suites::LabTest, seed: u64) -> (u64, u64, u64) {
 
 #[test]
 fn the_same_seed_gives_the_same_trace_for_every_test() {
-    for test in suites::all() {
+    for test in tests() {
         let first = traced(test, 3);
         assert!(first.2 >= 5, "{} wrote {} events", test.name, first.2);
         assert_eq!(first, traced(test, 3), "{}", test.name);
-        let untraced = runner::run_one(&make(), test, 3, World::Simulated);
+        let untraced = runner::run_one(&lab(), test, 3, World::Simulated);
         assert_eq!(untraced.fingerprint, first.0, "{}: listening changed the run", test.name);
     }
 }
 
 #[test]
 fn another_seed_gives_another_run() {
-    for test in suites::all() {
+    for test in tests() {
         assert_ne!(traced(test, 3), traced(test, 4), "{}", test.name);
     }
 }
@@ -48,9 +60,9 @@ fn another_seed_gives_another_run() {
 #[test]
 fn one_job_and_several_give_the_same_runs() {
     let run = |jobs| {
-        let work = suites::all().map(|test| (test, 5));
+        let work = tests().map(|test| (test, 5));
         let mut seen = Vec::new();
-        runner::run_all(&make(), work, World::Simulated, jobs, |report| {
+        runner::run_all(&lab(), work, World::Simulated, jobs, |report| {
             seen.push((report.test.name, report.fingerprint));
             ControlFlow::Continue(())
         });

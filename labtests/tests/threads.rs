@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+use labtests::lab::Lab;
 use labtests::runner::{self, World};
 use raftlab::raft::Raft;
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ fn threads() -> BTreeSet<(String, String)> {
 
 #[test]
 fn no_thread_outlives_a_test() {
-    let make = labtests::make(Raft::make);
+    let lab = Lab::new().raft(Raft::make);
     let before = threads();
     for (name, world) in [
         ("figure_8", World::Simulated),
@@ -31,7 +32,7 @@ fn no_thread_outlives_a_test() {
         ("basic_agree", World::Real),
     ] {
         let test = runner::select(name).expect("the lab has it")[0];
-        let report = runner::run_one(&make, test, 1, world);
+        let report = runner::run_one(&lab, test, 1, world);
         assert!(report.result.is_ok(), "{name}: {:?}", report.result);
         let left = left_since(&before);
         assert!(left.is_empty(), "after {name}, {world:?}: {left:?}");

@@ -8,11 +8,12 @@ mod work;
 pub use out::Out;
 pub use work::Shard;
 
+use crate::lab::Lab;
 use crate::runner;
-use crate::suites::{self, LabTest};
+use crate::suites::LabTest;
 use args::{Cli, Command, Flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
-use labrpc::api::{ApplyMsg, Make, Raft};
+use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
@@ -34,12 +35,12 @@ where
         + Sync
         + 'static,
 {
-    Program::new(crate::make(make)).main()
+    Program::new(Lab::new().raft(make)).main()
 }
 
 /// The command, with what it may have beside `test` and `replay`.
 pub struct Program {
-    make: Make,
+    lab: Lab,
     extras: Vec<Extra>,
 }
 
@@ -93,8 +94,8 @@ const USAGE: u8 = 2;
 
 impl Program {
     /// The command as [`main`] runs it.
-    pub fn new(make: Make) -> Program {
-        Program { make, extras: Vec::new() }
+    pub fn new(lab: impl Into<Lab>) -> Program {
+        Program { lab: lab.into(), extras: Vec::new() }
     }
 
     /// With one more command, which says whether it found all well, or what was wrong with its usage.
@@ -141,11 +142,11 @@ impl Program {
         }
         let cli = Cli::from_arg_matches(matches)?;
         match cli.command {
-            None => Ok(test(&self.make, &cli.select, &cli.flags, out)?),
-            Some(Command::Test { select }) => Ok(test(&self.make, &select, &cli.flags, out)?),
+            None => Ok(test(&self.lab, &cli.select, &cli.flags, out)?),
+            Some(Command::Test { select }) => Ok(test(&self.lab, &select, &cli.flags, out)?),
             Some(Command::Replay { seed, test }) => match cli.flags.given() {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
-                None => Ok(replay(&self.make, seed, &test, out)?),
+                None => Ok(replay(&self.lab, seed, &test, out)?),
             },
         }
     }
@@ -166,28 +167,42 @@ fn no_flag_of_replay(flag: &str) -> String {
 }
 
 /// The tests that all words select together, in the lab's order.
-fn selected(words: &[String]) -> Result<Vec<&'static LabTest>, String> {
+fn selected(lab: &Lab, words: &[String]) -> Result<Vec<&'static LabTest>, String> {
     if words.is_empty() {
-        return Ok(suites::all().collect());
+        return Ok(lab.tests().collect());
     }
     let mut names = Vec::new();
     for word in words {
-        names.extend(runner::select(word)?.iter().map(|test| test.name));
+        names.extend(select(lab, word)?.iter().map(|test| test.name));
     }
-    Ok(suites::all().filter(|test| names.contains(&test.name)).collect())
+    Ok(lab.tests().filter(|test| names.contains(&test.name)).collect())
 }
 
-fn test(make: &Make, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
-    let work = Work::new(selected(words)?, flags.seed, flags.seeds, flags.shard)?;
+/// What the word selects of what this program has.
+fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
+    let mut tests = runner::select(word)?;
+    let some = tests[0];
+    tests.retain(|test| lab.has(test));
+    if tests.is_empty() {
+        return Err(format!(
+            "this program has nothing to run {} {} on; see labtests::lab::Lab",
+            some.part, some.name
+        ));
+    }
+    Ok(tests)
+}
+
+fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
+    let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
     if flags.list {
         work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
         return out.finish().map(|()| true);
     }
-    Session::new(work, flags, out)?.run(make)
+    Session::new(work, flags, out)?.run(lab)
 }
 
-fn replay(make: &Make, seed: u64, word: &str, out: Out) -> Result<bool, String> {
-    let test = match runner::select(word)?[..] {
+fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
+    let test = match select(lab, word)?[..] {
         [test] => test,
         ref several => {
             let names: Vec<_> = several.iter().map(|test| test.name).collect();
@@ -196,7 +211,7 @@ fn replay(make: &Make, seed: u64, word: &str, out: Out) -> Result<bool, String> 
     };
     let out = Arc::new(Mutex::new(out));
     let sink = out.clone();
-    let report = runner::replay(make, test, seed, move |event: &Event| sink.lock().queue(event));
+    let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));
     let mut out = out.lock();
     match &report.result {
         Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),

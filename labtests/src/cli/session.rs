@@ -4,10 +4,10 @@ use super::args::Flags;
 use super::out::Out;
 use super::program;
 use super::work::Work;
+use crate::lab::Lab;
 use crate::report::{self, Again, Counts, JsonFile, Sweep};
 use crate::runner::{self, Report, World};
 use indicatif::{ProgressBar, ProgressStyle};
-use labrpc::api::Make;
 use labrpc::time::{Duration, Instant};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
@@ -68,13 +68,13 @@ impl Session {
     ///
     /// # Errors
     /// What there is to say could not be written.
-    pub fn run(mut self, make: &Make) -> Result<bool, String> {
+    pub fn run(mut self, lab: &Lab) -> Result<bool, String> {
         let began = Instant::now();
         if self.sweeps.is_none() {
             self.say(&report::row_header());
         }
         let (runs, world, jobs) = (self.work.clone().into_runs(), self.world, self.jobs);
-        runner::run_all(make, runs, world, jobs, |report| self.take(&report));
+        runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
         self.bar.finish_and_clear();
         if let Some(sweeps) = &self.sweeps {
             self.out.line(Sweep::header());

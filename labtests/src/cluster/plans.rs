@@ -1,7 +1,6 @@
 //! Crashes at moments that no tester could meet by the clock.
 
 use super::{Cluster, name};
-use labrpc::api::Raft;
 use labrpc::thread::{Group, bury};
 use labrpc::time::Duration;
 use labrpc::{Moment, run, trace};
@@ -11,33 +10,33 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// One life of a server, as the tester holds it. If it has crashed, what is left of it is
 /// [buried](labrpc::thread::bury), whoever lets go of it last.
-pub(super) struct Incarnation {
-    raft: Option<Arc<dyn Raft>>,
+pub(crate) struct Incarnation<S: ?Sized> {
+    server: Option<Arc<S>>,
     group: Group,
 }
 
-impl Incarnation {
-    pub fn new(raft: Arc<dyn Raft>, group: Group) -> Incarnation {
-        Incarnation { raft: Some(raft), group }
+impl<S: ?Sized> Incarnation<S> {
+    pub fn new(server: Arc<S>, group: Group) -> Incarnation<S> {
+        Incarnation { server: Some(server), group }
     }
 
-    pub fn raft(&self) -> &Arc<dyn Raft> {
-        self.raft.as_ref().expect("it is there until the end")
-    }
-}
-
-impl Deref for Incarnation {
-    type Target = dyn Raft;
-    fn deref(&self) -> &dyn Raft {
-        &**self.raft()
+    pub fn server(&self) -> &Arc<S> {
+        self.server.as_ref().expect("it is there until the end")
     }
 }
 
-impl Drop for Incarnation {
+impl<S: ?Sized> Deref for Incarnation<S> {
+    type Target = S;
+    fn deref(&self) -> &S {
+        self.server()
+    }
+}
+
+impl<S: ?Sized> Drop for Incarnation<S> {
     fn drop(&mut self) {
-        let raft = self.raft.take();
+        let server = self.server.take();
         if run::in_simulation() && self.group.has_crashed() {
-            bury(raft);
+            bury(server);
         }
     }
 }

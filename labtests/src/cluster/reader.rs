@@ -5,7 +5,7 @@ use super::plans::Incarnation;
 use super::{Snapshots, name};
 use crate::invariants::Watch;
 use crate::ledger::{Ledger, show};
-use labrpc::api::{ApplyMsg, Snapshot};
+use labrpc::api::{ApplyMsg, Raft, Snapshot};
 use labrpc::rand::Stream;
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::Group;
@@ -16,7 +16,7 @@ use labrpc::{run, trace};
 pub(super) struct Reader {
     pub i: usize,
     pub life: u64,
-    pub raft: Arc<Incarnation>,
+    pub raft: Arc<Incarnation<dyn Raft>>,
     pub group: Group,
     pub ledger: Arc<Mutex<Ledger>>,
     pub watch: Watch,

@@ -1,7 +1,11 @@
-//! The lab's tests, for anybody's Raft.
+//! The lab's tests, for anybody's Raft, and for anybody's service on one.
 //!
-//! A test is a function of a [`Cluster`]. It sees servers only through [`labrpc::api::Raft`].
+//! A test is a function of a [`Cluster`], and sees its servers only through [`labrpc::api::Raft`]; or of a [`Site`](crate::service::Site),
+//! through [`labrpc::api::kv`].
 
+pub mod kv;
+pub mod kv_3a;
+pub mod kv_3b;
 pub mod raft_2a;
 pub mod raft_2a_plus;
 pub mod raft_2b;
@@ -11,11 +15,18 @@ pub mod raft_2c;
 pub mod raft_2c_plus;
 pub mod raft_2d;
 pub mod raft_2d_plus;
+pub mod rsm;
+pub mod rsm_4a;
 pub mod stage;
 pub mod storm;
+pub mod versioned;
+pub mod versioned_4b;
+pub mod versioned_4c;
 
+use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup, Snapshots};
 use labrpc::time::Duration;
+use rsm::Counters;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +40,20 @@ pub struct LabTest {
     /// What it runs on.
     pub setup: Setup,
     /// The test itself.
-    pub body: fn(&Cluster),
+    pub body: Body,
+}
+
+/// A test, by what it is a test of.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// A Raft.
+    Raft(fn(&Cluster)),
+    /// A store with get, put and append.
+    Kv(fn(&Texts)),
+    /// A replicated state machine.
+    Rsm(fn(&Counters)),
+    /// A store whose values have versions.
+    Versioned(fn(&Versions)),
 }
 
 impl LabTest {
@@ -59,23 +83,28 @@ const fn sloppy(setup: Setup) -> Setup {
     Setup { snapshots: Snapshots::Sloppy, ..setup }
 }
 
+/// With a service of its own, which gets this as `max_raft_state`.
+const fn service(setup: Setup, max_raft_state: Option<usize>) -> Setup {
+    Setup { snapshots: Snapshots::Own(max_raft_state), ..setup }
+}
+
 /// The list of a module's tests: `name: "GoName", setup;`.
 macro_rules! tests {
-    ($part:literal: $($name:ident = $go_name:literal, $setup:expr;)*) => {
+    ($part:literal, $body:ident: $($name:ident = $go_name:literal, $setup:expr;)*) => {
         /// The tests of this part, in the lab's order.
         pub const TESTS: &[$crate::suites::LabTest] = &[$($crate::suites::LabTest {
             part: $part,
             name: stringify!($name),
             go_name: $go_name,
             setup: $setup,
-            body: $name,
+            body: $crate::suites::Body::$body($name),
         }),*];
     };
 }
 use tests;
 
-/// Every test: the Go lab's in its order, then ours.
-pub fn all() -> impl Iterator<Item = &'static LabTest> {
+/// Every test: the Go lab's for a Raft in its order, then ours; then those of services.
+pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
     let plus = [
         raft_2a_plus::TESTS,
@@ -84,7 +113,9 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> {
         raft_2c_plus::TESTS,
         raft_2d_plus::TESTS,
     ];
-    classic.into_iter().chain(plus).flatten()
+    let services =
+        [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];
+    classic.into_iter().chain(plus).chain(services).flatten()
 }
 
 /// A random command. Short, for the lab bounds the size of the log.

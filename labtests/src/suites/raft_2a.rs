@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use labrpc::run;
 use labrpc::time::Duration;
 
-tests! { "2A":
+tests! { "2A", Raft:
     initial_election = "InitialElection", reliable(3);
     re_election = "ReElection", reliable(3);
     many_elections = "ManyElections", reliable(7);

@@ -9,7 +9,7 @@ use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-tests! { "2A+":
+tests! { "2A+", Raft:
     one_server = "OneServer", reliable(1);
     two_servers = "TwoServers", reliable(2);
     four_servers = "FourServers", reliable(4);

@@ -9,7 +9,7 @@ use labrpc::run;
 use labrpc::thread;
 use labrpc::time::Duration;
 
-tests! { "2B":
+tests! { "2B", Raft:
     basic_agree = "BasicAgree", reliable(3);
     rpc_bytes = "RPCBytes", reliable(3);
     follower_failure = "FollowerFailure", reliable(3);

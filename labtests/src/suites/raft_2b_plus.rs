@@ -9,7 +9,7 @@ use crate::ledger::command;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-tests! { "2B+":
+tests! { "2B+", Raft:
     alone = "Alone", reliable(1);
     pair = "Pair", reliable(2);
     four_agree = "FourAgree", reliable(4);

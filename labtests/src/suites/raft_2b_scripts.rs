@@ -8,7 +8,7 @@ use crate::ledger::command;
 use labrpc::network::Fate;
 use labrpc::time::Instant;
 
-tests! { "2B+":
+tests! { "2B+", Raft:
     old_acknowledgements = "OldAcknowledgements", reliable(5);
     old_refusals = "OldRefusals", reliable(5);
     acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);

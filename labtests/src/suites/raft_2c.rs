@@ -12,7 +12,7 @@ use labrpc::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-tests! { "2C":
+tests! { "2C", Raft:
     persist1 = "Persist1", reliable(3);
     persist2 = "Persist2", reliable(5);
     persist3 = "Persist3", reliable(3);

@@ -9,7 +9,7 @@ use crate::ledger::command;
 use labrpc::network::Fate;
 use labrpc::time::Duration;
 
-tests! { "2C+":
+tests! { "2C+", Raft:
     figure_8_as_drawn = "Figure8AsDrawn", reliable(5);
     figure_8_own_term = "Figure8OwnTerm", reliable(5);
     voters_crash = "VotersCrash", reliable(3);

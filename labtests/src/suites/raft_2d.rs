@@ -6,7 +6,7 @@ use crate::ledger::command;
 use labrpc::api::Command;
 use labrpc::run;
 
-tests! { "2D":
+tests! { "2D", Raft:
     snapshot_basic = "SnapshotBasic", with_snapshots(reliable(3));
     snapshot_install = "SnapshotInstall", with_snapshots(reliable(3));
     snapshot_install_unreliable = "SnapshotInstallUnreliable", with_snapshots(unreliable(3));

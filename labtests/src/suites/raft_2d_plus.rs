@@ -10,7 +10,7 @@ use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-tests! { "2D+":
+tests! { "2D+", Raft:
     sloppy_service = "SloppyService", sloppy(reliable(3));
     doubled_snapshots = "DoubledSnapshots", sloppy(reliable(5));
     overtaking_snapshots = "OvertakingSnapshots", sloppy(reliable(3));

@@ -1,0 +1,259 @@
+//! What the tests of the 2022 store have in common: clients that write and read for three rounds of five seconds, while the
+//! servers get into trouble.
+
+use super::ms;
+use crate::checks::ELECTION_TIMEOUT;
+use crate::clients::{TextClient, Texts};
+use crate::cluster::{Cluster, name};
+use labrpc::run;
+use labrpc::thread::{Builder, JoinHandle};
+use labrpc::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// The `max_raft_state` of tests with snapshots, in bytes.
+pub const MAX_RAFT_STATE: usize = 1000;
+
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(5);
+
+/// What clients do, and what happens to the servers meanwhile.
+#[derive(Clone, Copy)]
+pub struct Load {
+    clients: u64,
+    partitions: bool,
+    crashes: bool,
+    shared_keys: bool,
+}
+
+/// Clients that write and read, each a key of its own.
+pub const fn clients(clients: u64) -> Load {
+    Load { clients, partitions: false, crashes: false, shared_keys: false }
+}
+
+impl Load {
+    /// And every second or so the servers fall into two parties.
+    pub const fn partitions(self) -> Load {
+        Load { partitions: true, ..self }
+    }
+
+    /// And at the end of every round all servers crash, and start again.
+    pub const fn crashes(self) -> Load {
+        Load { crashes: true, ..self }
+    }
+
+    /// And all write the same keys. Then nobody knows what to expect, but in the end all of it must be linearizable.
+    pub const fn shared_keys(self) -> Load {
+        Load { shared_keys: true, ..self }
+    }
+
+    /// Does all of that.
+    pub fn run(self, texts: &Texts) {
+        for _ in 0..ROUNDS {
+            self.round(texts);
+        }
+    }
+
+    fn round(self, texts: &Texts) {
+        let stop = Stop::default();
+        let clients: Vec<_> =
+            (0..self.clients).map(|number| self.client(texts, number, &stop)).collect();
+        rough_time(texts, ROUND, self.partitions, &stop);
+        if self.crashes {
+            crash_all(texts);
+        }
+        let written = clients.into_iter().map(joined);
+        let written: Vec<String> = written.collect();
+        if !self.shared_keys {
+            let mut reader = texts.clerk();
+            for (number, expected) in written.iter().enumerate() {
+                check_read(&mut reader, &number.to_string(), expected);
+            }
+        }
+        check_sizes(texts);
+    }
+
+    /// A client at work, until it is told to stop. It ends with what its key is to hold then.
+    fn client(self, texts: &Texts, number: u64, stop: &Stop) -> JoinHandle<String> {
+        let mut client = texts.clerk();
+        let (cluster, stop) = (texts.cluster().clone(), stop.clone());
+        spawn(&format!("client {number}"), move || {
+            let mut key = number.to_string();
+            let mut value = String::new();
+            if !self.shared_keys {
+                client.put(&key, &value);
+            }
+            for n in 0.. {
+                if stop.is_set() {
+                    break;
+                }
+                if self.shared_keys {
+                    key = cluster.draws().below("key", self.clients).to_string();
+                }
+                let new = format!("x {number} {n} y");
+                if cluster.draws().chance("append", 1, 2) {
+                    client.append(&key, &new);
+                    value.push_str(&new);
+                } else if self.shared_keys && cluster.draws().chance("put", 1, 10) {
+                    client.put(&key, &new);
+                } else if self.shared_keys {
+                    client.get(&key);
+                } else {
+                    check_read(&mut client, &key, &value);
+                }
+            }
+            value
+        })
+    }
+}
+
+/// Tells threads to stop.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Whether they are to.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Starts a thread of the tester.
+pub fn spawn<R: Send + 'static>(
+    name: &str,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    Builder::new().name(name).spawn(f).expect("the system refuses another thread")
+}
+
+/// What a thread of the tester ends with. If it fails, so does the run.
+pub fn joined<R>(thread: JoinHandle<R>) -> R {
+    thread.join().unwrap_or_else(|_| run::fail("a client's thread has panicked"))
+}
+
+/// Lets so much time go by, perhaps with partitions, then tells the clients to stop, and mends the network.
+pub fn rough_time(cluster: &Cluster, time: Duration, partitions: bool, stop: &Stop) {
+    if !partitions {
+        cluster.sleep(time);
+        stop.0.store(true, Relaxed);
+        return;
+    }
+    cluster.sleep(Duration::from_secs(1)); // the clients get something done first
+    let (troubled, until) = (cluster.clone(), stop.clone());
+    let partitioner = spawn("partitioner", move || partition_until(&troubled, &until));
+    cluster.sleep(time);
+    stop.0.store(true, Relaxed);
+    joined(partitioner);
+    cluster.connect_all();
+    cluster.sleep(ELECTION_TIMEOUT);
+}
+
+/// Draws a new partition every second or so.
+fn partition_until(cluster: &Cluster, stop: &Stop) {
+    while !stop.is_set() {
+        let on_the_side = |_: &usize| cluster.draws().chance("on the side", 1, 2);
+        let side: Vec<_> = (0..cluster.n()).filter(on_the_side).collect();
+        cluster.partition(&side);
+        cluster.sleep(ELECTION_TIMEOUT + cluster.draws().millis("partition", 0..200));
+    }
+}
+
+/// All servers crash; a second later they start again.
+pub fn crash_all(cluster: &Cluster) {
+    (0..cluster.n()).for_each(|i| cluster.crash(i));
+    cluster.sleep(ELECTION_TIMEOUT);
+    (0..cluster.n()).for_each(|i| cluster.start_server(i));
+    cluster.connect_all();
+}
+
+/// Fails the test if a read gives something else than expected.
+#[track_caller]
+pub fn check_read(client: &mut TextClient, key: &str, expected: &str) {
+    let got = client.get(key);
+    if got != expected {
+        run::fail(format!(
+            "C{} reads a wrong value of {key:?}: {}",
+            client.id,
+            difference(&got, expected)
+        ));
+    }
+}
+
+/// Where two values begin to differ. Values grow long.
+fn difference(got: &str, expected: &str) -> String {
+    let same = got.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
+    let same =
+        (0..=same).rev().find(|&at| got.is_char_boundary(at) && expected.is_char_boundary(at));
+    let same = same.unwrap_or(0);
+    let cut = |text: &str| match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+        None if text.is_empty() => "nothing".to_string(),
+        None => format!("{text:?}"),
+    };
+    let (got, expected) = (cut(&got[same..]), cut(&expected[same..]));
+    format!("after the first {same} bytes there is {got}, and should be {expected}")
+}
+
+/// Fails the test if somebody's log is longer than the lab allows, or somebody makes snapshots unasked.
+#[track_caller]
+pub fn check_sizes(cluster: &Cluster) {
+    match cluster.setup().max_raft_state() {
+        Some(max) => check_log(cluster, 8 * max),
+        None => {
+            let (i, size) = cluster.largest_snapshot();
+            if size > 0 {
+                run::fail(format!(
+                    "{} has saved a snapshot of {size} bytes, but max_raft_state is None: never",
+                    name(i)
+                ));
+            }
+        }
+    }
+}
+
+/// Fails the test if anybody's saved Raft state is larger than this.
+#[track_caller]
+pub fn check_log(cluster: &Cluster, most: usize) {
+    let (i, size) = cluster.largest_saved_state();
+    if size > most {
+        run::fail(format!(
+            "{}'s saved Raft state has {size} bytes, and may have {most}: with a snapshot the log before it goes (§7)",
+            name(i)
+        ));
+    }
+}
+
+/// A leader and so many others that they are no majority.
+pub fn minority_with_the_leader(cluster: &Cluster) -> Vec<usize> {
+    let leader = cluster.check_one_leader();
+    (0..cluster.n().div_ceil(2) - 1).map(|step| super::after(cluster, leader, step)).collect()
+}
+
+/// A thousand appends, one after the other, and whether they are there.
+pub fn speed_of_appends(texts: &Texts) {
+    let mut client = texts.clerk();
+    client.get("x"); // the first waits for a leader
+    let mut expected = String::new();
+    check_speed(|n| {
+        let new = format!("x 0 {n} y");
+        client.append("x", &new);
+        expected.push_str(&new);
+    });
+    check_read(&mut client, "x", &expected);
+}
+
+/// Does a thousand things one after the other, and fails the test if they take longer than the lab allows: three in the
+/// time between two heartbeats.
+#[track_caller]
+pub fn check_speed(mut one: impl FnMut(u64)) {
+    const OPERATIONS: u32 = 1000;
+    let most = ms(100) / 3;
+    let began = labrpc::time::Instant::now();
+    (0..OPERATIONS).for_each(|n| one(n.into()));
+    let each = began.elapsed() / OPERATIONS;
+    if each > most {
+        run::fail(format!(
+            "an operation takes {each:?} and may take {most:?}: entries are to be sent when they come, not with the next heartbeat"
+        ));
+    }
+}

@@ -1,0 +1,21 @@
+//! A key/value store on Raft: the lab's second half.
+//!
+//! | what | file |
+//! |---|---|
+//! | a state machine on any Raft: who waits for which log entry | [`rsm`] |
+//! | the state machine: the values, and the clients' sessions (thesis §6.3) | [`store`] |
+//! | the server: requests in, answers out | [`server`] |
+//! | the client: finds the leader, and asks until it is answered | [`clerk`] |
+//!
+//! All reads go through the log here, so that they are as fresh as the log.
+
+pub mod clerk;
+pub mod rsm;
+pub mod server;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use clerk::Clerk;
+pub use rsm::Rsm;
+pub use server::KvServer;

@@ -1,0 +1,222 @@
+//! A replicated state machine: any [`StateMachine`], on any Raft.
+//!
+//! An operation is a log entry, and an entry is its index *and* its term: the same index may come to hold another entry, and the
+//! same operation may stand at another index (§5.3). So whoever submits one waits for exactly its (index, term), and is told off as
+//! soon as the log shows another entry there.
+//!
+//! | thread | waits for | woken by |
+//! |---|---|---|
+//! | `reader` | the apply channel | Raft; ends when Raft drops its sender |
+//! | whoever calls `submit` | its entry | the reader; now and then the clock, to see whether Raft still leads |
+
+use labrpc::api::kv::{Replica, Replicated, Served, StateMachine};
+use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
+use labrpc::channel::{self, Receiver, RecvTimeoutError, Sender};
+use labrpc::sync::{Arc, Mutex};
+use labrpc::thread::{Builder, JoinHandle};
+use labrpc::{ClientEnd, Persister, codec};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How often a waiting `submit` asks whether its Raft still leads. A leader that was cut off and comes back learns of the
+/// new term with the first heartbeat, but of a new entry only when there is one.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+
+/// One server of a replicated state machine.
+pub struct Rsm<M: StateMachine> {
+    raft: Arc<dyn Raft>,
+    shared: Arc<Mutex<Shared<M>>>,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the reader shares with those who submit.
+struct Shared<M: StateMachine> {
+    machine: M,
+    /// By log index.
+    waiters: BTreeMap<u64, Waiter<M::Output>>,
+    /// The term of the last entry seen.
+    term: u64,
+    killed: bool,
+}
+
+/// Somebody who waits for the entry of `term` at some index.
+struct Waiter<O> {
+    term: u64,
+    answer: Sender<Result<O, Refused>>,
+}
+
+/// Where the answer to an operation comes.
+type Answered<M> = Receiver<Result<<M as StateMachine>::Output, Refused>>;
+
+const NOT_LEADER: Refused = Refused::NotLeader { leader: None };
+
+impl<M: StateMachine> Rsm<M> {
+    /// Makes a server, whose Raft is made by `make_raft`, and starts it. The machine is in its first state; if an
+    /// earlier life has saved a snapshot, that is restored. `max_raft_state` is the size of the saved Raft state, in
+    /// bytes, from which a snapshot is made; `None`: never.
+    pub fn make(
+        make_raft: &Make,
+        peers: Vec<ClientEnd>,
+        me: usize,
+        persister: Persister,
+        max_raft_state: Option<usize>,
+        mut machine: M,
+    ) -> Served<Rsm<M>> {
+        if let Some(snapshot) = persister.snapshot() {
+            machine.restore(&snapshot);
+        }
+        let shared = Shared { machine, waiters: BTreeMap::new(), term: 0, killed: false };
+        let shared = Arc::new(Mutex::new(shared));
+        let (apply, applied) = channel::bounded(0);
+        let (raft, services) = make_raft(peers, me, persister.clone(), apply);
+        let reader =
+            Reader { raft: raft.clone(), shared: shared.clone(), persister, max_raft_state };
+        let thread = Builder::new().name("reader").spawn(move || reader.run(&applied));
+        let reader = Mutex::new(Some(thread.expect("the system refuses another thread")));
+        (Arc::new(Rsm { raft, shared, reader }), services)
+    }
+
+    /// [`Rsm::make`] on this Raft, as the lab wants it.
+    pub fn on(
+        make_raft: Make,
+    ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, M) -> Served<Rsm<M>> {
+        move |peers, me, persister, max, machine| {
+            Rsm::make(&make_raft, peers, me, persister, max, machine)
+        }
+    }
+
+    /// Gives the operation to Raft, and notes who waits for it. The lock is held over both, or the entry might be applied
+    /// before anybody waits for it.
+    fn offer(&self, op: &M::Op) -> Result<(Started, Answered<M>), Refused> {
+        let command = Command::from(codec::encode(op));
+        let mut shared = self.shared.lock();
+        if shared.killed {
+            return Err(Refused::Stopped);
+        }
+        let started = self.raft.start(command)?;
+        let (answer, answered) = channel::bounded(1);
+        let waiter = Waiter { term: started.term, answer };
+        if let Some(older) = shared.waiters.insert(started.index, waiter) {
+            // Its entry is gone from this log, but perhaps not from all.
+            older.tell(Err(Refused::Deposed));
+        }
+        Ok((started, answered))
+    }
+}
+
+impl<M: StateMachine> Replicated<M> for Rsm<M> {
+    fn submit(&self, op: M::Op) -> Result<M::Output, Refused> {
+        let (started, answered) = self.offer(&op)?;
+        loop {
+            match answered.recv_timeout(LOOKS_EVERY) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(Refused::Stopped),
+                Err(RecvTimeoutError::Timeout) if self.raft.get_state() == (started.term, true) => {
+                }
+                Err(RecvTimeoutError::Timeout) => self.shared.lock().give_up(started),
+            }
+        }
+    }
+}
+
+impl<M: StateMachine> Replica for Rsm<M> {
+    fn raft(&self) -> Arc<dyn Raft> {
+        self.raft.clone()
+    }
+
+    fn kill(&self) {
+        let mut shared = self.shared.lock();
+        shared.killed = true;
+        shared.waiters.clear();
+        drop(shared);
+        self.raft.kill();
+        if let Some(reader) = self.reader.lock().take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl<O> Waiter<O> {
+    fn tell(self, result: Result<O, Refused>) {
+        // It may have gone.
+        let _ = self.answer.try_send(result);
+    }
+}
+
+impl<M: StateMachine> Shared<M> {
+    /// The entry at `index` is committed, and is of `term`; `output` is what it answered, if it is an operation.
+    fn settle(&mut self, index: u64, term: u64, output: Option<M::Output>) {
+        if let Some(waiter) = self.waiters.remove(&index) {
+            let ours = waiter.term == term;
+            waiter.tell(output.filter(|_| ours).ok_or(NOT_LEADER));
+        }
+        if term > self.term {
+            // Terms never fall along a log: no entry of an older term can follow.
+            let gone = self.waiters.extract_if(.., |_, waiter| waiter.term < term);
+            gone.for_each(|(_, waiter)| waiter.tell(Err(NOT_LEADER)));
+            self.term = term;
+        }
+    }
+
+    /// A snapshot takes the place of everything up to `index`: whatever was there, its output is lost.
+    fn restore(&mut self, index: u64, snapshot: &Snapshot) {
+        self.machine.restore(snapshot);
+        let gone = self.waiters.extract_if(..=index, |_, _| true);
+        gone.for_each(|(_, waiter)| waiter.tell(Err(Refused::Deposed)));
+    }
+
+    /// Tells who waits for this entry that nobody knows what will become of it.
+    fn give_up(&mut self, started: Started) {
+        let ours = |waiter: &Waiter<_>| waiter.term == started.term;
+        if self.waiters.get(&started.index).is_some_and(ours)
+            && let Some(waiter) = self.waiters.remove(&started.index)
+        {
+            waiter.tell(Err(Refused::Deposed));
+        }
+    }
+}
+
+/// Carries out what comes out of the apply channel.
+struct Reader<M: StateMachine> {
+    raft: Arc<dyn Raft>,
+    shared: Arc<Mutex<Shared<M>>>,
+    persister: Persister,
+    max_raft_state: Option<usize>,
+}
+
+impl<M: StateMachine> Reader<M> {
+    fn run(&self, applied: &Receiver<ApplyMsg>) {
+        for message in applied.iter() {
+            match message {
+                ApplyMsg::Command { index, term, command } => {
+                    self.carry_out(index, term, &command);
+                    self.compact(index);
+                }
+                ApplyMsg::Snapshot { index, snapshot, .. } => {
+                    self.shared.lock().restore(index, &snapshot);
+                }
+                ApplyMsg::Internal { index, term } => self.shared.lock().settle(index, term, None),
+                _ => {}
+            }
+        }
+        // Raft has gone; so do all who wait.
+        self.shared.lock().waiters.clear();
+    }
+
+    fn carry_out(&self, index: u64, term: u64, command: &[u8]) {
+        let op = codec::decode(command).unwrap_or_else(|error| {
+            panic!("the command at index {index} is none of ours: {error}")
+        });
+        let mut shared = self.shared.lock();
+        let output = shared.machine.apply(op);
+        shared.settle(index, term, Some(output));
+    }
+
+    /// Lets Raft drop its log up to `index`, if it has grown too large (§7).
+    fn compact(&self, index: u64) {
+        if self.max_raft_state.is_some_and(|max| self.persister.raft_state_size() >= max) {
+            let snapshot = Snapshot::from(self.shared.lock().machine.snapshot());
+            self.raft.snapshot(index, snapshot);
+        }
+    }
+}
