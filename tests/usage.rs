@@ -37,10 +37,30 @@ fn replay_takes_a_seed_and_a_test_and_nothing_else() {
 
 #[test]
 fn numbers_that_make_no_sense_are_named() {
-    wrong("--seeds 0", "from 1 on");
+    wrong("--seeds 0", "from 1 to 18446744073709551615");
+    wrong("--seeds 99999999999999999999", "from 1 to 18446744073709551615");
+    wrong("--seed -1", "from 0 to 18446744073709551615");
     wrong("--jobs 0", "from 1 to 256");
+    wrong("--jobs -1", "from 1 to 256");
     wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
     wrong("rejoyn", "did you mean \"rejoin\"?");
+}
+
+#[test]
+fn what_would_be_passed_over_is_named() {
+    wrong("--list --json results.json", "it takes no --json");
+    wrong("--json - rejoin", "wants the name of a file");
+    wrong("2A replay 7 rejoin", "it comes first, before \"2A\"");
+    wrong("2A bugs", "it comes first, before \"2A\"");
+}
+
+#[test]
+fn help_shows_what_a_command_takes() {
+    for command in ["replay", "bugs"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_raftlab")).args([command, "--help"]).output();
+        let help = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(help.contains("--help") && !help.contains("--seeds"), "{help}");
+    }
 }
 
 #[test]

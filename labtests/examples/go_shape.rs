@@ -22,10 +22,10 @@
 
 use labrpc::api::{ApplyMsg, Command, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
+use labrpc::rand::{RngExt, rng};
 use labrpc::sync::{Arc, Condvar, Mutex, Weak};
 use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{ClientEnd, Persister, Service, thread};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::process::ExitCode;
@@ -248,7 +248,7 @@ impl Raft {
     fn ticker(&self) {
         while !self.killed() {
             let fell_asleep = Instant::now();
-            let ms = labrpc::rand::rng().random_range(ELECTION_TIMEOUT_MS);
+            let ms = rng().random_range(ELECTION_TIMEOUT_MS);
             sleep(Duration::from_millis(ms));
             let mut rf = self.mu.lock();
             if rf.role != Role::Leader && rf.last_heard < fell_asleep && !self.killed() {

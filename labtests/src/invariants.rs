@@ -49,6 +49,26 @@ struct Watched {
     looks: u64,
 }
 
+/// What the messages of a run, or of several, let one check.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    checked: BTreeSet<&'static str>,
+    missed: BTreeSet<&'static str>,
+}
+
+impl Coverage {
+    /// That of one more run.
+    pub fn add(&mut self, other: &Coverage) {
+        self.checked.extend(&other.checked);
+        self.missed.extend(&other.missed);
+    }
+
+    /// What could not be checked in any run, though there was the opportunity; and why.
+    pub fn unchecked(&self) -> impl Iterator<Item = &'static str> {
+        self.missed.difference(&self.checked).copied()
+    }
+}
+
 /// See [`Watch::look`].
 pub struct Look {
     server: usize,
@@ -69,28 +89,44 @@ impl Watch {
         self.0.lock().over = true;
     }
 
-    /// What could not be checked on this Raft, and why. `None` if its servers didn't speak to each other at all.
-    pub fn unchecked(&self) -> Option<BTreeSet<&'static str>> {
-        let seen = &self.0.lock().model.seen;
+    /// What this run could check, and what it could not, though there was the opportunity.
+    pub fn coverage(&self) -> Coverage {
+        let model = &self.0.lock().model;
+        let seen = &model.seen;
+        let led = !model.reigns.is_empty();
         let checks = [
             (
                 seen.votes,
+                led,
                 "votes, and so who may lead: no call has the fields term, last_log_index and last_log_term",
             ),
             (
                 seen.appends,
+                seen.replicated,
                 "logs, and so what may be committed: no call has the fields term, prev_log_index, prev_log_term and \
                  entries (a list of structs with a term)",
             ),
             (
                 seen.saved_votes,
+                led && model.saving,
                 "that votes are saved before they are given (only that they outlive crashes): nothing is saved that \
                  has the fields current_term and voted_for",
             ),
-            (seen.inspections, "commit indexes before anything is applied: there is no inspect()"),
+            (
+                seen.inspections,
+                seen.looks,
+                "commit indexes before anything is applied: there is no inspect()",
+            ),
         ];
-        let unseen = checks.into_iter().filter(|(seen_it, _)| !seen_it);
-        seen.calls.then(|| unseen.map(|(_, what)| what).collect())
+        let mut coverage = Coverage::default();
+        for (checked, possible, what) in checks {
+            match (checked, possible) {
+                (true, _) => _ = coverage.checked.insert(what),
+                (false, true) => _ = coverage.missed.insert(what),
+                (false, false) => {}
+            }
+        }
+        coverage
     }
 
     fn tell<R>(&self, f: impl FnOnce(&mut Model) -> R) -> Option<R> {

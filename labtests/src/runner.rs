@@ -2,7 +2,7 @@
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Stats};
-use crate::invariants::Watch;
+use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::report;
 use crate::suites::rsm::Counters;
@@ -13,7 +13,7 @@ use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -48,8 +48,8 @@ pub struct Report {
     pub result: Result<Stats, Box<Failure>>,
     /// The last things that happened, if it failed.
     pub last_events: Vec<String>,
-    /// See [`Watch::unchecked`].
-    pub unchecked: Option<BTreeSet<&'static str>>,
+    /// See [`Watch::coverage`].
+    pub coverage: Coverage,
 }
 
 /// How many events a failure shows.
@@ -93,7 +93,7 @@ fn run_watched(
         watching.event(event);
     });
     let mut report = run_as(run, lab, test, seed, world, watch.clone());
-    report.unchecked = watch.unchecked();
+    report.coverage = watch.coverage();
     report
 }
 
@@ -131,7 +131,7 @@ fn run_as(
         fingerprint: outcome.fingerprint,
         result: outcome.result.map_err(Box::new),
         last_events: Vec::new(),
-        unchecked: None,
+        coverage: Coverage::default(),
     }
 }
 
@@ -222,8 +222,9 @@ pub fn run_all(
     }
 }
 
-/// The tests that a word selects: all of a part (`2B`), or those whose name, in Rust's or Go's spelling, is or
-/// contains it.
+/// The tests that a word selects: all of a part (`2B`), the one of that name, in Rust's or Go's spelling, or those whose
+/// name contains it. The parts are the lab's of before 2024; of a test of Raft's, Go's name of later years will do, too
+/// (`TestRejoin3B`).
 ///
 /// # Errors
 /// None is. The text suggests the nearest name.
@@ -233,9 +234,13 @@ pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
         tests.iter().copied().filter(|test| which(test)).collect()
     };
     let part = pick(&|test| test.part.eq_ignore_ascii_case(word));
-    let exact = pick(&|test| test.name == word || go_names(test).iter().any(|name| name == word));
+    let exact = pick(&|test| {
+        test.name == word || test.go_name == word || is_go_name(test, test.part, word)
+    });
+    let later =
+        pick(&|test| part_since_2024(test).is_some_and(|part| is_go_name(test, &part, word)));
     let within = pick(&|test| test.name.contains(&word.to_lowercase()));
-    for found in [part, exact, within] {
+    for found in [part, exact, later, within] {
         if !word.is_empty() && !found.is_empty() {
             return Ok(found);
         }
@@ -250,10 +255,15 @@ pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
     Err(format!("there is no test {word:?}{suggestion} --list shows them all"))
 }
 
-/// `InitialElection`, `InitialElection2A` and `TestInitialElection2A`.
-fn go_names(test: &LabTest) -> [String; 3] {
-    let (name, part) = (test.go_name, test.part);
-    [name.to_string(), format!("{name}{part}"), format!("Test{name}{part}")]
+/// Whether the word is `InitialElection2A` or `TestInitialElection2A`, in any case.
+fn is_go_name(test: &LabTest, part: &str, word: &str) -> bool {
+    let name = format!("Test{}{part}", test.go_name);
+    name.eq_ignore_ascii_case(word) || name["Test".len()..].eq_ignore_ascii_case(word)
+}
+
+/// How the lab has called the parts of Raft, 2A to 2D, since 2024.
+fn part_since_2024(test: &LabTest) -> Option<String> {
+    test.part.strip_prefix('2').map(|letter| format!("3{letter}"))
 }
 
 /// Runs a test for `cargo test`: under seed 1, or as these variables say.
@@ -320,6 +330,15 @@ mod tests {
         assert_eq!(names("unreliable")[..2], ["unreliable_agree", "figure_8_unreliable"]);
         assert_eq!(names("TestRejoin2B"), ["rejoin"]);
         assert_eq!(names("SnapshotInit"), ["snapshot_init"]);
+    }
+
+    #[test]
+    fn the_names_of_all_years_are_known() {
+        assert_eq!(names("TestInitialElection3A"), ["initial_election"]);
+        assert_eq!(names("testfigure8unreliable3c"), ["figure_8_unreliable"]);
+        assert_eq!(names("TestSpeed3A"), ["kv_speed"], "Raft has no such test in 2A");
+        assert_eq!(names("TestBasic4B"), ["versioned_basic"]);
+        assert_eq!(names("3a").len(), names("TestBasic3A").len() + 13, "of the 2022 store");
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn the_shards_together_are_the_whole() {
 fn a_shard_with_nothing_to_do_passes() {
     let (status, output) = command(labtests::make(Raft::make), "rejoin --shard 2/2");
     assert_eq!(status, 0);
+    assert!(output.contains("nothing is in this shard\n"), "{output}");
     assert!(output.contains("0 passed, 0 failed\n"), "{output}");
 }
 

@@ -42,18 +42,21 @@ pub struct Flags {
     pub real: bool,
     /// The seed, or the first of several.
     #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
+    #[arg(allow_hyphen_values = true)]
     pub seed: u64,
     /// How many seeds, counted up from --seed.
     #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
+    #[arg(allow_hyphen_values = true)]
     pub seeds: u64,
     /// How many tests to run at once [default: one per CPU; 8 with --real].
-    #[arg(long, global = true, value_name = "J", value_parser = jobs)]
+    #[arg(long, global = true, value_name = "J", value_parser = jobs, allow_hyphen_values = true)]
     pub jobs: Option<usize>,
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
     /// Run the I-th of N equal parts of the work, as one machine of N.
     #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    #[arg(allow_hyphen_values = true)]
     pub shard: Shard,
     /// Write the results to this file too.
     #[arg(long, global = true, value_name = "FILE")]
@@ -69,7 +72,7 @@ fn seed(text: &str) -> Result<u64, String> {
 
 fn count(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| "a whole number from 1 on is wanted".into())
+    count.ok_or_else(|| format!("a whole number from 1 to {} is wanted", u64::MAX))
 }
 
 fn jobs(text: &str) -> Result<usize, String> {
@@ -79,6 +82,14 @@ fn jobs(text: &str) -> Result<usize, String> {
 
 /// Every job has tens of threads.
 const MOST_JOBS: usize = 256;
+
+/// A command that runs no selection of tests takes none of the flags and so shows none, but knows them, to say so in our
+/// words.
+pub fn without_flags(command: clap::Command) -> clap::Command {
+    let flags = Flags::augment_args(clap::Command::new("flags"));
+    let hidden = flags.get_arguments().map(|flag| flag.clone().hide(true));
+    command.args(hidden.collect::<Vec<_>>())
+}
 
 impl Flags {
     /// The first flag given, for commands that run no selection of tests: to them none of these means anything.

@@ -11,7 +11,7 @@ pub use work::Shard;
 use crate::lab::Lab;
 use crate::runner;
 use crate::suites::LabTest;
-use args::{Cli, Command, Flags};
+use args::{Cli, Command, Flags, without_flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
@@ -105,7 +105,7 @@ impl Program {
         about: &'static str,
         run: impl FnOnce(A, &mut Out) -> Result<bool, String> + 'static,
     ) -> Program {
-        let command = A::augment_args(clap::Command::new(name)).about(about);
+        let command = without_flags(A::augment_args(clap::Command::new(name)).about(about));
         let run =
             move |matches: &ArgMatches, out: &mut Out| Ok(run(A::from_arg_matches(matches)?, out)?);
         self.extras.push(Extra { command, run: Box::new(run) });
@@ -124,8 +124,11 @@ impl Program {
         T: Into<OsString> + Clone,
     {
         let extras = self.extras.iter().map(|extra| extra.command.clone());
-        let matches = Cli::command().subcommands(extras).try_get_matches_from(args);
-        let done = matches.map_err(Wrong::from).and_then(|matches| self.dispatch(&matches, out));
+        let command = Cli::command().mut_subcommand("replay", without_flags).subcommands(extras);
+        let names: Vec<_> = command.get_subcommands().map(|it| it.get_name().to_string()).collect();
+        let matches = command.try_get_matches_from(args).map_err(Wrong::from);
+        let matches = matches.and_then(|matches| commands_first(&names, matches));
+        let done = matches.and_then(|matches| self.dispatch(&matches, out));
         done.map_or_else(|wrong| wrong.tell(), |well| u8::from(!well))
     }
 
@@ -149,6 +152,17 @@ impl Program {
                 None => Ok(replay(&self.lab, seed, &test, out)?),
             },
         }
+    }
+}
+
+/// Behind the name of a test, the name of a command would be that of a test, too.
+fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, Wrong> {
+    let words: Vec<_> = matches.get_many::<String>("select").into_iter().flatten().collect();
+    match words.iter().find(|word| names.contains(word)) {
+        Some(name) => {
+            Err(format!("{name} is a command: it comes first, before {:?}", words[0]).into())
+        }
+        None => Ok(matches),
     }
 }
 
@@ -194,6 +208,9 @@ fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
 
 fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
     let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
+    if flags.list && flags.json.is_some() {
+        return Err("--list runs nothing, so there is nothing to write: it takes no --json".into());
+    }
     if flags.list {
         work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
         return out.finish().map(|()| true);

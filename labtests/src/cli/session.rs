@@ -4,12 +4,12 @@ use super::args::Flags;
 use super::out::Out;
 use super::program;
 use super::work::Work;
+use crate::invariants::Coverage;
 use crate::lab::Lab;
 use crate::report::{self, Again, Counts, JsonFile, Sweep};
 use crate::runner::{self, Report, World};
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 
@@ -25,8 +25,7 @@ pub struct Session {
     bar: ProgressBar,
     out: Out,
     counts: Counts,
-    /// What none of the runs could check.
-    unchecked: Option<BTreeSet<&'static str>>,
+    coverage: Coverage,
     lab_time: Duration,
     last_line: Instant,
 }
@@ -58,7 +57,7 @@ impl Session {
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
             fail_fast: flags.fail_fast,
             json,
-            unchecked: None,
+            coverage: Coverage::default(),
             lab_time: Duration::ZERO,
             last_line: Instant::now(),
         })
@@ -84,8 +83,11 @@ impl Session {
         if self.counts.failed > STORIES {
             self.out.line("the first failures are told in full; replay tells of the others");
         }
+        if self.work.runs() == 0 {
+            self.out.line("of what was selected nothing is in this shard");
+        }
         self.out.line(report::summary(self.counts, began.elapsed(), self.lab_time));
-        for what in self.unchecked.take().unwrap_or_default() {
+        for what in self.coverage.unchecked() {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
         self.json.map_or(Ok(()), JsonFile::finish)?;
@@ -98,10 +100,7 @@ impl Session {
         let failed = report.result.is_err();
         self.counts.add(failed);
         self.lab_time += report.lab_time;
-        if let Some(unchecked) = &report.unchecked {
-            let so_far = self.unchecked.get_or_insert_with(|| unchecked.clone());
-            so_far.retain(|what| unchecked.contains(what));
-        }
+        self.coverage.add(&report.coverage);
         self.show_how_far();
         if let Some(json) = &mut self.json {
             json.add(report);

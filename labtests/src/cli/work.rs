@@ -51,7 +51,10 @@ impl FromStr for Shard {
             let (i, of): (u32, u32) = (i.parse().ok()?, n.parse().ok()?);
             (1..=of).contains(&i).then(|| Shard { number: i - 1, of })
         });
-        parsed.ok_or_else(|| "I/N is wanted, such as 2/4: the I-th of N parts, from 1 to N".into())
+        parsed.ok_or_else(|| {
+            let most = u32::MAX;
+            format!("I/N is wanted, such as 2/4: the I-th of N parts, from 1 to N, which is at most {most}")
+        })
     }
 }
 

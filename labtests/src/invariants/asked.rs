@@ -63,6 +63,7 @@ impl Model {
             ));
         }
         self.servers[i].commit_index = self.servers[i].commit_index.max(index);
+        self.seen.replicated |= self.reigns.get(&term).is_some_and(|reign| reign.leader != i);
         self.commits(i, u64::MAX, index, Some(term), "applies")
     }
 
@@ -79,6 +80,7 @@ impl Model {
     /// A server's `inspect` gave this.
     pub fn looked(&mut self, i: usize, look: u64, found: Option<Inspection>) -> Verdict {
         let open = self.servers[i].close(look);
+        self.seen.looks = true;
         let (Some(open), Some(found)) = (open, found) else { return Ok(()) };
         self.seen.inspections = true;
         if found.last_log_index.is_some_and(|last| last < open.kept.index) {

@@ -30,11 +30,14 @@ pub struct Model {
 /// Which kinds of things could be read at all.
 #[derive(Default)]
 pub(super) struct Seen {
-    pub calls: bool,
     pub votes: bool,
     pub appends: bool,
     pub saved_votes: bool,
     pub inspections: bool,
+    /// Whether a command has reached another server than its leader.
+    pub replicated: bool,
+    /// Whether a server was ever looked into.
+    pub looks: bool,
 }
 
 /// A call, as far as it matters to its receiver.

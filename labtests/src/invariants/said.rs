@@ -8,7 +8,6 @@ use labrpc::describe::Value;
 
 impl Model {
     pub(super) fn called(&mut self, number: u64, end: &str, method: &str, args: &Value) -> Verdict {
-        self.seen.calls = true;
         let Some((from, life, to)) = parse_end(end) else { return Ok(()) };
         let server = &self.servers[from];
         if !server.alive || server.life != life {

@@ -51,6 +51,11 @@ impl JsonFile {
     }
 
     fn prepare(path: &Path) -> io::Result<JsonFile> {
+        if path == Path::new("-") {
+            return Err(io::Error::other(
+                "--json wants the name of a file; standard output has the table",
+            ));
+        }
         let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
         if path.exists() {
             if !path.is_file() {
