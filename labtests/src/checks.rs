@@ -208,7 +208,7 @@ impl Cluster {
         found
     }
 
-    /// A line that says what every server believes.
+    /// A line that says what every server believes, and one for each thing that is odd about its elections.
     pub fn who_thinks_what(&self) -> String {
         let servers = (0..self.n()).map(|i| {
             let cut = if self.is_connected(i) { "" } else { ", cut off" };
@@ -218,6 +218,7 @@ impl Cluster {
                 Some((term, false)) => format!("{} is in term {term}{cut}", name(i)),
             }
         });
-        servers.collect::<Vec<_>>().join("; ")
+        let beliefs = servers.collect::<Vec<_>>().join("; ");
+        self.elections().into_iter().fold(beliefs, |text, odd| text + "\n" + &odd)
     }
 }

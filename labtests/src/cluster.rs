@@ -259,6 +259,9 @@ impl Cluster {
         let calling = || group.enter(|| raft.start(command.clone()));
         let result = run::calling(|| format!("start() on {}", name(i)), calling);
         let result = result.unwrap_or(Err(Refused::Stopped));
+        if let Err(Refused::NotLeader { leader: Some(leader) }) = result {
+            self.0.watch.refused(i, leader);
+        }
         if let Ok(started @ Started { index, term }) = result {
             self.0.watch.took(i, started, command);
             let who = name(i);
@@ -517,6 +520,13 @@ impl Cluster {
         self.0.watch.is_given_snapshot(i, index);
         let what = || format!("snapshot({index}) on {}", name(i));
         run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
+    }
+
+    /// What is odd about the elections of late, among the servers that are connected: a line for each thing.
+    pub fn elections(&self) -> Vec<String> {
+        let connected: Vec<_> = (0..self.n()).filter(|&i| self.is_connected(i)).collect();
+        trace::tester(|| "looks at the elections".into()); // and so the watch knows what time it is
+        self.0.watch.elections(&connected)
     }
 
     /// Sleeps, on the run's clock.

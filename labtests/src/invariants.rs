@@ -19,6 +19,7 @@
 mod asked;
 mod committed;
 mod history;
+mod lately;
 mod message;
 mod model;
 mod promised;
@@ -142,6 +143,17 @@ impl Watch {
         }
     }
 
+    /// What is odd about the elections of late among these servers, which hear each other.
+    pub fn elections(&self, servers: &[usize]) -> Vec<String> {
+        self.0.lock().model.elections(servers)
+    }
+
+    /// A server refused a command, and named this one as the leader.
+    #[track_caller]
+    pub fn refused(&self, i: usize, leader: usize) {
+        self.judge(|model| model.refuses(i, leader));
+    }
+
     /// A server starts, or starts again.
     pub fn begins_life(&self, i: usize) {
         self.tell(|model| model.begins_life(i));
@@ -191,7 +203,7 @@ impl Watch {
 
 impl Sink for Watch {
     fn event(&mut self, event: &Event) {
-        if let Some(Err(broken)) = self.tell(|model| model.event(&event.what)) {
+        if let Some(Err(broken)) = self.tell(|model| model.event(event.at, &event.what)) {
             run::condemn(broken);
         }
     }

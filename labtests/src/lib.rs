@@ -100,9 +100,14 @@ macro_rules! raft_suite {
                 steady_leader votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
                 refused_votes_buy_no_time granted_votes_buy_time
             }
+            raft_2a_leaders {
+                old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
+                unreachable_server
+            }
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
                 one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
+                busy_leader
             }
             raft_2b_scripts {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
@@ -111,11 +116,15 @@ macro_rules! raft_suite {
             raft_2c_plus {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
                 crashes_at_saves blackouts crashes_and_old_messages everything
+                refused_entries_buy_time
             }
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshot_from_the_past entries_before_a_snapshot
                 long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
+            }
+            raft_2d_scripts {
+                old_snapshots_buy_no_time leader_deaf_but_for_snapshots snapshot_and_nothing_more
             }
         }
     };

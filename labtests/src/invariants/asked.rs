@@ -20,7 +20,11 @@ impl Model {
             ));
         }
         self.servers[i].speaks_of(term);
-        if leads && self.servers.len() > 1 { self.leads(i, term) } else { Ok(()) }
+        if leads && self.servers.len() > 1 {
+            self.leads(i, term, "says that it leads")
+        } else {
+            Ok(())
+        }
     }
 
     /// A server took a command.
@@ -28,7 +32,7 @@ impl Model {
         let Started { index, term } = started;
         let place = Place { index, term };
         if self.servers.len() > 1 {
-            self.leads(i, term)?;
+            self.leads(i, term, "took a command as the leader of")?;
             self.is_of_leaders_log(term, place)?;
         }
         let last = self.reigns.get(&term).map(|reign| reign.last);
@@ -38,6 +42,19 @@ impl Model {
             .map_err(|what| format!("{}: {what}. Leader Append-Only (Figure 3, §5.3)", name(i)))?;
         self.has(term, place);
         Ok(())
+    }
+
+    /// A server refused a command: another one leads, and it has never led.
+    pub fn refuses(&self, i: usize, leader: usize) -> Verdict {
+        // Who has led may not have heard yet who leads now.
+        if leader != i || self.reigns.values().any(|reign| reign.leader == i) {
+            return Ok(());
+        }
+        Err(format!(
+            "{0} refuses a command, for it is not the leader, and says that the leader is {0}. A follower names the leader \
+             that it hears (leaderId: \"so follower can redirect clients\", Figure 2), or nobody",
+            name(i)
+        ))
     }
 
     /// A server hands this to its service.

@@ -6,6 +6,7 @@ use super::message::{Place, Reply, read_saved};
 use super::reign::Reign;
 use super::server::Server;
 use labrpc::describe::Value;
+use labrpc::time::Duration;
 use labrpc::trace::What;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,8 @@ pub struct Model {
     /// How far the log was committed, by the term of the leader that committed it.
     pub(super) commits: BTreeMap<u64, Place>,
     pub(super) calls: BTreeMap<u64, Call>,
+    /// By the run's clock, when something was seen last.
+    pub(super) now: Duration,
     /// Whether what isn't saved is a mistake: not in 2A and 2B, which many pass before they save anything.
     pub saving: bool,
     pub(super) seen: Seen,
@@ -67,6 +70,7 @@ impl Model {
             claims: BTreeMap::new(),
             commits: BTreeMap::new(),
             calls: BTreeMap::new(),
+            now: Duration::ZERO,
             saving,
             seen: Seen::default(),
         }
@@ -79,6 +83,7 @@ impl Model {
     /// A server starts, or starts again.
     pub fn begins_life(&mut self, i: usize) {
         self.servers[i].begin_life();
+        self.servers[i].lately.waits_since = self.now;
     }
 
     /// A server has crashed.
@@ -87,7 +92,8 @@ impl Model {
     }
 
     /// Something happened on the network or on a disk.
-    pub fn event(&mut self, what: &What) -> Verdict {
+    pub fn event(&mut self, at: Duration, what: &What) -> Verdict {
+        self.now = at;
         match what {
             What::Called { call, end, method, args } => self.called(*call, end, method, args),
             What::Delivered { call, .. } => {

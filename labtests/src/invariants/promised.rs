@@ -9,6 +9,9 @@ use crate::cluster::name;
 impl Model {
     pub(super) fn delivered(&mut self, number: u64) {
         let Some(&Call { from, to, term, what }) = self.calls.get(&number) else { return };
+        if !matches!(what, Asked::Vote { .. }) {
+            self.is_seen_waiting(to, term);
+        }
         let server = &mut self.servers[to];
         let saves = server.saves;
         let cuts = match what {
@@ -35,7 +38,7 @@ impl Model {
         let Some(open) = self.servers[call.to].close(number) else { return Ok(()) };
         let i = call.to;
         if let Some(term) = reply.term {
-            self.answers_in(i, term, open)?;
+            self.answers_in(call, term, open)?;
         }
         let refused = reply.term.is_some_and(|term| term > call.term);
         match (call.what, reply.yes) {
@@ -49,10 +52,26 @@ impl Model {
         }
     }
 
-    fn answers_in(&mut self, i: usize, term: u64, open: Open) -> Verdict {
-        // Some replies leave the term at 0, or at what it was when the request came; no rule of Figure 3 forbids it.
+    /// A reply names a term: the present one, or that in which the request came. Some replies to what isn't refused leave
+    /// it at 0; no rule of Figure 3 forbids it.
+    fn answers_in(&mut self, call: Call, term: u64, open: Open) -> Verdict {
+        let i = call.to;
         let lost = term > 0 && term < self.servers[i].term_of_earlier_lives;
-        if lost || term >= open.term { self.speaks(i, term) } else { Ok(()) }
+        if lost || term >= open.term {
+            return self.speaks(i, term);
+        }
+        if term == 0 && call.term >= open.term {
+            return Ok(());
+        }
+        Err(format!(
+            "{} answers {}'s call of term {} in term {term}, and was in term {} before that came. A reply names the \
+             server's own term, \"for leader to update itself\" (Figure 2): without it an old leader, or candidate, never \
+             learns that its term is over (§5.1)",
+            name(i),
+            name(call.from),
+            call.term,
+            open.term
+        ))
     }
 
     fn in_its_term(&self, call: Call, open: Open, what: &str) -> Verdict {
@@ -84,6 +103,7 @@ impl Model {
             ));
         }
         self.votes(voter, call.term, candidate)?;
+        self.is_seen_waiting(voter, call.term);
         let server = &self.servers[voter];
         if self.saving && server.asked.get(&(call.term, candidate)) == Some(&server.saves) {
             return Err(format!(

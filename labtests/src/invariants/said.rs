@@ -17,11 +17,11 @@ impl Model {
         let (term, what) = match ask {
             Ask::Vote { term, last } => (term, self.stands(from, term, last)?),
             Ask::Append { term, prev, entries, commit } => {
-                self.leads(from, term)?;
+                self.leads(from, term, "sends entries as the leader of")?;
                 (term, self.sends_entries(term, prev, &entries, commit)?)
             }
             Ask::Install { term, last } => {
-                self.leads(from, term)?;
+                self.leads(from, term, "sends a snapshot as the leader of")?;
                 (term, self.sends_snapshot(from, term, last)?)
             }
         };
@@ -71,6 +71,7 @@ impl Model {
         }
         self.votes(i, term, i)?;
         self.claims.entry((term, i)).or_insert(last);
+        self.is_seen_standing(i, term);
         Ok(Asked::Vote { last })
     }
 
@@ -99,8 +100,8 @@ impl Model {
         Ok(())
     }
 
-    /// A server acts as the leader of a term.
-    pub fn leads(&mut self, i: usize, term: u64) -> Verdict {
+    /// A server acts as the leader of a term; `how` says how.
+    pub fn leads(&mut self, i: usize, term: u64, how: &str) -> Verdict {
         if let Some(reign) = self.reigns.get(&term) {
             if reign.leader == i {
                 return Ok(());
@@ -117,7 +118,7 @@ impl Model {
         let voters: Vec<_> = voters.map(|v| name(v).to_string()).collect();
         if self.seen.votes && voters.len() < self.quorum() {
             return Err(format!(
-                "{} leads term {term} with {} of {} votes ({}). Election Safety (Figure 3) rests on a majority (§5.2)",
+                "{} {how} term {term} with {} of {} votes ({}). Election Safety (Figure 3) rests on a majority (§5.2)",
                 name(i),
                 voters.len(),
                 self.servers.len(),

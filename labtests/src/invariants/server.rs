@@ -2,6 +2,7 @@
 //! A promise binds all its lives.
 
 use super::history::History;
+use super::lately::Lately;
 use super::message::Place;
 use std::collections::BTreeMap;
 
@@ -34,6 +35,8 @@ pub struct Server {
     open: Vec<Open>,
     /// The highest commit index that it has admitted to in this life.
     pub commit_index: u64,
+    /// When it last stood for election, or waited.
+    pub(super) lately: Lately,
 }
 
 /// That a server's log has `last` and all before it.

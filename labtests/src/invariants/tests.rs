@@ -2,6 +2,7 @@
 
 use super::model::{Model, Verdict};
 use labrpc::describe::Value;
+use labrpc::time::Duration;
 use labrpc::trace::What;
 use serde::Serialize;
 
@@ -56,15 +57,15 @@ impl Story {
         self.calls += 1;
         let (call, end) = (self.calls, format!("S{from}->S{to}").into());
         let args = Value::of(&args);
-        self.model.event(&What::Called { call, end, method: "Raft.Call", args })?;
+        self.model.event(Duration::ZERO, &What::Called { call, end, method: "Raft.Call", args })?;
         let end = format!("S{from}->S{to}").into();
-        self.model.event(&What::Delivered { call, end, method: "Raft.Call" })?;
+        self.model.event(Duration::ZERO, &What::Delivered { call, end, method: "Raft.Call" })?;
         Ok(call)
     }
 
     fn answer(&mut self, call: u64, reply: impl Serialize) -> Verdict {
         let reply = Value::of(&reply);
-        self.model.event(&What::Answered { call, end: "".into(), reply })
+        self.model.event(Duration::ZERO, &What::Answered { call, end: "".into(), reply })
     }
 
     /// `candidate` asks `voter`, whose vote it gets.
@@ -193,6 +194,20 @@ fn a_leader_has_what_was_committed() {
     story.send((0, 2), 1, (1, 1), &[], 1).unwrap();
     story.model.saving = false;
     broken(story.vote(2, 1, 2, (0, 0)), "Leader Completeness");
+}
+
+#[test]
+fn a_reply_names_the_term_that_its_server_is_in() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    story.vote(1, 2, 3, (0, 0)).unwrap();
+    let old = Vote { term: 2, last_log_index: 0, last_log_term: 0 };
+    let call = story.call(0, 2, old).unwrap();
+    broken(story.answer(call, Reply { term: 2, vote_granted: false }), "was in term 3");
+    let call = story.send((1, 2), 3, (0, 0), &[], 0).unwrap();
+    story.answer(call, Appended { term: 0, success: true }).unwrap();
+    let call = story.call(0, 1, Vote { term: 4, last_log_index: 0, last_log_term: 0 }).unwrap();
+    story.answer(call, Reply { term: 3, vote_granted: false }).unwrap();
 }
 
 #[test]

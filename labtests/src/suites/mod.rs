@@ -7,6 +7,7 @@ pub mod kv;
 pub mod kv_3a;
 pub mod kv_3b;
 pub mod raft_2a;
+pub mod raft_2a_leaders;
 pub mod raft_2a_plus;
 pub mod raft_2b;
 pub mod raft_2b_plus;
@@ -15,6 +16,7 @@ pub mod raft_2c;
 pub mod raft_2c_plus;
 pub mod raft_2d;
 pub mod raft_2d_plus;
+pub mod raft_2d_scripts;
 pub mod rsm;
 pub mod rsm_4a;
 pub mod stage;
@@ -108,10 +110,12 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
     let plus = [
         raft_2a_plus::TESTS,
+        raft_2a_leaders::TESTS,
         raft_2b_plus::TESTS,
         raft_2b_scripts::TESTS,
         raft_2c_plus::TESTS,
         raft_2d_plus::TESTS,
+        raft_2d_scripts::TESTS,
     ];
     let services =
         [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];

@@ -21,6 +21,7 @@ tests! { "2B+", Raft:
     conflict_in_few_steps = "ConflictInFewSteps", reliable(3);
     calls_per_command = "CallsPerCommand", reliable(5);
     speed = "Speed", reliable(3);
+    busy_leader = "BusyLeader", reliable(5);
 }
 
 /// A server alone commits alone.
@@ -151,6 +152,32 @@ fn agree_fast(cluster: &Cluster, leader: usize) -> bool {
         cluster.sleep(ms(1));
     }
     true
+}
+
+/// How long the leader is kept busy.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A leader that gets command after command sends entries and perhaps no empty AppendEntries at all. It is heard all the
+/// same: nobody stands for election, for nobody fails and no message is lost.
+fn busy_leader(cluster: &Cluster) {
+    cluster.one(random(cluster), 5, true);
+    let leader = cluster.check_one_leader();
+    let term = cluster.check_terms();
+    let began = Instant::now();
+    while began.elapsed() < BUSY {
+        let _ = cluster.start(leader, &command(random(cluster)));
+        cluster.sleep(ms(20));
+    }
+    let terms = (0..cluster.n()).filter_map(|i| Some((cluster.state(i)?.0, i)));
+    if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
+        run::fail(format!(
+            "{} is in term {newer}; {} led term {term}, and for {BUSY:?} everything that it sent has arrived. Every \
+             AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, Followers)",
+            name(i),
+            name(leader)
+        ));
+    }
+    cluster.one(random(cluster), 5, true);
 }
 
 /// How many calls a command may cost for each follower: one carries it, one may spread the news that it is committed,

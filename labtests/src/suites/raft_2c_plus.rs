@@ -1,13 +1,14 @@
 //! 2C+: persistence (Figure 2) where servers crash anywhere, also just before and just after something is saved; and
 //! Figure 8, as it is drawn.
 
-use super::stage::{Mail, Stage};
+use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
-use super::{random, reliable, restart, tests};
+use super::{agree, random, reliable, restart, tests};
+use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::network::Fate;
-use labrpc::time::Duration;
+use labrpc::time::{Duration, Instant};
 
 tests! { "2C+", Raft:
     figure_8_as_drawn = "Figure8AsDrawn", reliable(5);
@@ -18,6 +19,7 @@ tests! { "2C+", Raft:
     blackouts = "Blackouts", reliable(5);
     crashes_and_old_messages = "CrashesAndOldMessages", reliable(5);
     everything = "Everything", reliable(5);
+    refused_entries_buy_time = "RefusedEntriesBuyTime", reliable(3);
 }
 
 /// Figure 8 (§5.4.2): "a time sequence showing why a leader cannot determine commitment using log entries from older
@@ -120,6 +122,31 @@ fn blackouts(cluster: &Cluster) {
 fn crashes_and_old_messages(cluster: &Cluster) {
     let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Duplicates];
     storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
+}
+
+/// S2 comes back with a log that is behind, and refuses what its leader sends, for that doesn't fit; its answers are lost, so
+/// the leader goes on like that. It is the leader, and S2 hears it (§5.2).
+fn refused_entries_buy_time(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    agree(cluster, 3, 3);
+    cluster.crash(s2);
+    agree(cluster, 3, 2);
+    stage.caption("S1 is elected, and takes everybody's log to be as long as its own");
+    stage.elect(s1, &[s0]);
+    let answer = move |mail: &Mail| mail.to == s2 && !mail.is_call();
+    stage.direct(move |mail| match () {
+        () if answer(mail) || mail.from != s1 => Fate::Lose,
+        () => Fate::Deliver,
+    });
+    let from = Instant::now();
+    restart(cluster, s2);
+    cluster.sleep(5 * ELECTION_TIMEOUT);
+    let refused = |mail: &Mail| mail.kind == Kind::Entries && mail.reply.yes == Some(false);
+    stage.waits_for_its_leader(s2, |mail| mail.at > from && answer(mail) && refused(mail));
+    stage.all_pass();
+    agree(cluster, 1, 3);
 }
 
 /// All kinds of trouble at once.

@@ -4,10 +4,9 @@ use super::stage::{Kind, Mail, Stage};
 use super::storm::{Trouble, storm};
 use super::{after, agree, random, reliable, sloppy, tests, with_snapshots};
 use crate::checks::ELECTION_TIMEOUT;
-use crate::cluster::{Cluster, name};
+use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::network::Fate;
-use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
@@ -107,10 +106,6 @@ fn entries_before_a_snapshot(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// Who has just heard its leader doesn't stand for election: nobody's timeout is shorter than a heartbeat, of which the
-/// lab allows ten a second.
-const JUST: Duration = Duration::from_millis(100);
-
 /// A snapshot is on its way again and again. Whoever hears the leader, if only by InstallSnapshot, doesn't stand for
 /// election (§5.2, §7).
 fn long_install(cluster: &Cluster) {
@@ -132,22 +127,7 @@ fn long_install(cluster: &Cluster) {
         return stage.all_pass(); // no InstallSnapshot that could be read
     }
     cluster.sleep(5 * ELECTION_TIMEOUT);
-    let heard = |mail: &Mail| installs(mail) && mail.reply.term == Some(mail.term);
-    let heard: Vec<_> = stage.mail(heard).iter().map(|mail| mail.at).collect();
-    let stands = |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
-    for mail in stage.mail(stands) {
-        let just =
-            |at: &&Instant| **at <= mail.at && mail.at.saturating_duration_since(**at) < JUST;
-        if let Some(at) = heard.iter().find(just) {
-            run::fail(format!(
-                "{} stands for election in term {}, {:?} after its leader sent it a snapshot. InstallSnapshot comes from \
-                 the leader as AppendEntries does, and resets the election timer (§5.2, §7)",
-                name(behind),
-                mail.term,
-                mail.at.saturating_duration_since(*at)
-            ));
-        }
-    }
+    stage.waits_for_its_leader(behind, |mail| installs(mail) && !mail.is_call());
     stage.all_pass();
     agree(cluster, 3, 3);
 }

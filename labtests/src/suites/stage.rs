@@ -11,6 +11,7 @@ use labrpc::network::{Fate, Leg, Letter};
 use labrpc::time::{Duration, Instant};
 use labrpc::{run, trace};
 use parking_lot::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a message is, whoever's it is.
@@ -103,6 +104,10 @@ struct Scene {
     /// Every message since the curtain rose.
     mail: Vec<Mail>,
 }
+
+/// How long ago that was: nobody's election timeout is shorter than a heartbeat, of which the lab allows ten a second. Who
+/// had begun to stand when the leader's message came may be heard a moment later.
+const JUST: Range<Duration> = Duration::from_millis(5)..Duration::from_millis(100);
 
 /// A chosen server must be elected within this: it may need many tries.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
@@ -210,6 +215,29 @@ impl<'a> Stage<'a> {
                 2 * ELECTION_TIMEOUT,
                 self.cluster.who_thinks_what()
             ));
+        }
+    }
+
+    /// Who has just heard its leader doesn't stand for election. `heard`: the answers, given in the leader's term, that show
+    /// that `server` has heard it.
+    #[track_caller]
+    pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
+        let heard = self.mail(|mail| heard(mail) && mail.reply.term == Some(mail.term));
+        let stands = |mail: &Mail| mail.from == server && mail.kind == Kind::Vote && mail.is_call();
+        for mail in self.mail(stands) {
+            let since = |answer: &Mail| mail.at.saturating_duration_since(answer.at);
+            let just = |answer: &&Mail| JUST.contains(&since(answer));
+            if let Some(answer) = heard.iter().find(just) {
+                run::fail(format!(
+                    "{} stands for election in term {}, {:?} after it answered {}, the leader of its term. What comes from \
+                     the leader resets the election timeout, whether it is of use or not: AppendEntries that don't fit, \
+                     and InstallSnapshot (§5.2, §7)",
+                    name(server),
+                    mail.term,
+                    since(answer),
+                    name(answer.from)
+                ));
+            }
         }
     }
 

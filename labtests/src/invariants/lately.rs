@@ -1,0 +1,97 @@
+//! When servers last stood for election, and what kept them from it: what a failure is told with where nothing comes to
+//! pass. No rule is checked here.
+
+use super::model::Model;
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::name;
+use labrpc::time::Duration;
+use std::collections::BTreeMap;
+
+/// What one server did, by the run's clock.
+#[derive(Default)]
+pub(super) struct Lately {
+    /// When it began to stand for election, by term.
+    pub stood: BTreeMap<u64, Duration>,
+    /// When it last had a reason to wait: it started, heard a leader, or granted a vote.
+    pub waits_since: Duration,
+}
+
+/// Longer than this nobody waits.
+const LONG: Duration = ELECTION_TIMEOUT.saturating_mul(2);
+
+/// For so long one looks back.
+const BACK: Duration = ELECTION_TIMEOUT.saturating_mul(5);
+
+/// As many candidacies in that time are more than a cluster needs that finds its leader.
+const MANY: usize = 8;
+
+impl Model {
+    /// Server `i` asks for votes.
+    pub(super) fn is_seen_standing(&mut self, i: usize, term: u64) {
+        let now = self.now;
+        self.servers[i].lately.stood.entry(term).or_insert(now);
+    }
+
+    /// What comes to server `i` in `term` is a reason to wait, if that isn't over.
+    pub(super) fn is_seen_waiting(&mut self, i: usize, term: u64) {
+        let now = self.now;
+        let server = &mut self.servers[i];
+        if term >= server.term {
+            server.lately.waits_since = now;
+        }
+    }
+
+    /// What is odd about the elections of late among these servers: a line for each thing.
+    pub fn elections(&self, servers: &[usize]) -> Vec<String> {
+        if self.servers.len() == 1 || !self.seen.votes {
+            return Vec::new();
+        }
+        let silent = servers.iter().filter_map(|&i| self.silent(i));
+        silent.chain(self.many_candidacies(servers)).collect()
+    }
+
+    fn silent(&self, i: usize) -> Option<String> {
+        let server = &self.servers[i];
+        let leads = self.reigns.get(&server.term).is_some_and(|reign| reign.leader == i);
+        let stood = server.lately.stood.values().max().copied().unwrap_or_default();
+        let silent = self.now.saturating_sub(stood.max(server.lately.waits_since));
+        (server.alive && !leads && silent > LONG).then(|| {
+            format!(
+                "{} has heard no leader, granted no vote and not stood for election for {:.1} s: who hears no leader for \
+                 an election timeout becomes a candidate, and a candidate one again (§5.2)",
+                name(i),
+                silent.as_secs_f64()
+            )
+        })
+    }
+
+    fn many_candidacies(&self, servers: &[usize]) -> Option<String> {
+        let since = self.now.saturating_sub(BACK);
+        let recent = |i: usize| {
+            self.servers[i]
+                .lately
+                .stood
+                .iter()
+                .filter(|(_, at)| **at >= since)
+                .map(|(term, _)| *term)
+        };
+        let counts: Vec<_> = servers.iter().map(|&i| (i, recent(i).count())).collect();
+        let all: usize = counts.iter().map(|(_, count)| count).sum();
+        let won = |i: usize| {
+            recent(i)
+                .filter(|term| self.reigns.get(term).is_some_and(|reign| reign.leader == i))
+                .count()
+        };
+        let won: usize = servers.iter().map(|&i| won(i)).sum();
+        let who = counts.iter().filter(|(_, count)| *count > 0);
+        let who: Vec<_> = who.map(|(i, count)| format!("{} {count}", name(*i))).collect();
+        let why = if won > all / 2 {
+            "leaders don't last: heartbeats that don't come, or don't count (§5.2, §5.6)"
+        } else {
+            "votes are split or refused, or don't count: randomized election timeouts (§5.2), logs that are behind (§5.4.1)"
+        };
+        (all >= MANY).then(|| {
+            format!("in the last {BACK:?} there were {all} candidacies ({}), and {won} of them won; {why}", who.join(", "))
+        })
+    }
+}
