@@ -1,40 +1,84 @@
-//! Clients of a store, as tests use them: somebody's clerk, and a record of what it was told.
+//! Clients of a store, as tests use them: somebody's clerk, and a record of what it was told. In the end, what all of them were
+//! told must be [linearizable](crate::linearizability).
 
 use crate::cluster::{Setup, Stats};
 use crate::invariants::Watch;
+use crate::linearizability::{
+    Answer, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned, VersionedOp, check,
+};
 use crate::service::Site;
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeVersionedClerk, PutError, Replica, VersionedClerk,
 };
+use labrpc::time::Instant;
 use labrpc::{run, trace};
+use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A 2022 store and its clients.
-pub struct Texts {
+/// A store of some kind, and its clients, whose clerks are made by a `C`.
+pub struct Store<C, M: Model> {
     site: Site<dyn Replica>,
-    clerk: MakeClerk,
+    clerk: C,
+    history: History<M>,
 }
+
+/// A 2022 store and its clients.
+pub type Texts = Store<MakeClerk, Text>;
 
 /// A 2025 store and its clients.
-pub struct Versions {
-    site: Site<dyn Replica>,
-    clerk: MakeVersionedClerk,
+pub type Versions = Store<MakeVersionedClerk, Versioned>;
+
+/// What all clients were told so far. No lock of the simulation: who writes here yields nowhere.
+type History<M> = Arc<Mutex<Vec<Operation<<M as Model>::Op>>>>;
+
+/// The checker's limit, in steps: far more than it needs for what the suites do, so that a run that it can't decide fails.
+const STEPS: u64 = 50_000_000;
+
+impl<C, M: Model> Deref for Store<C, M> {
+    type Target = Site<dyn Replica>;
+    fn deref(&self) -> &Site<dyn Replica> {
+        &self.site
+    }
 }
 
-/// The site of a store.
-fn site(server: MakeReplica, setup: Setup, watch: Watch) -> Site<dyn Replica> {
-    let make = move |peers, me, persister| server(peers, me, persister, setup.max_raft_state());
-    Site::new(Arc::new(make), setup, watch)
+impl<C, M: Model> Store<C, M> {
+    /// Starts the servers.
+    pub fn new((server, clerk): (MakeReplica, C), setup: Setup, watch: Watch) -> Store<C, M> {
+        let make = move |peers, me, persister| server(peers, me, persister, setup.max_raft_state());
+        let site = Site::new(Arc::new(make), setup, watch);
+        Store { site, clerk, history: Arc::default() }
+    }
+
+    /// Fails the test if what clients were told so far isn't linearizable. None of them may be waiting for an answer.
+    #[track_caller]
+    pub fn check_history(&self) {
+        let history = self.history.lock();
+        match check::<M>(&history, Limit::Steps(STEPS)) {
+            Verdict::Linearizable => {}
+            Verdict::Not(why) => {
+                run::fail(format!("what clients were told is not linearizable:\n{why}"))
+            }
+            Verdict::Undecided => run::fail(format!(
+                "{STEPS} steps were not enough to find out whether the {} operations of this run are linearizable",
+                history.len()
+            )),
+        }
+    }
+
+    /// See [`crate::cluster::Cluster::finish`].
+    pub fn finish(&self) -> Stats {
+        self.check_history();
+        self.site.finish()
+    }
+
+    fn teller(&self, id: u64) -> Teller<M> {
+        Teller { id, history: self.history.clone(), operations: self.operations().clone() }
+    }
 }
 
 impl Texts {
-    /// Starts the servers.
-    pub fn new((server, clerk): (MakeReplica, MakeClerk), setup: Setup, watch: Watch) -> Texts {
-        Texts { site: site(server, setup, watch), clerk }
-    }
-
     /// A client of all servers.
     pub fn clerk(&self) -> TextClient {
         self.clerk_to(&self.all())
@@ -44,32 +88,11 @@ impl Texts {
     pub fn clerk_to(&self, servers: &[usize]) -> TextClient {
         let (id, ends) = self.client(servers);
         let clerk = run::calling(|| "the constructor of a clerk".into(), || (self.clerk)(ends));
-        TextClient { id, clerk, operations: self.operations().clone() }
-    }
-
-    /// See [`crate::cluster::Cluster::finish`].
-    pub fn finish(&self) -> Stats {
-        self.site.finish()
-    }
-}
-
-impl Deref for Texts {
-    type Target = Site<dyn Replica>;
-    fn deref(&self) -> &Site<dyn Replica> {
-        &self.site
+        TextClient { id, clerk, teller: self.teller(id), outputs: Outputs::default() }
     }
 }
 
 impl Versions {
-    /// Starts the servers.
-    pub fn new(
-        (server, clerk): (MakeReplica, MakeVersionedClerk),
-        setup: Setup,
-        watch: Watch,
-    ) -> Versions {
-        Versions { site: site(server, setup, watch), clerk }
-    }
-
     /// A client of all servers.
     pub fn clerk(&self) -> VersionClient {
         self.clerk_to(&self.all())
@@ -79,19 +102,32 @@ impl Versions {
     pub fn clerk_to(&self, servers: &[usize]) -> VersionClient {
         let (id, ends) = self.client(servers);
         let clerk = run::calling(|| "the constructor of a clerk".into(), || (self.clerk)(ends));
-        VersionClient { id, clerk, operations: self.operations().clone() }
-    }
-
-    /// See [`crate::cluster::Cluster::finish`].
-    pub fn finish(&self) -> Stats {
-        self.site.finish()
+        VersionClient { id, clerk, teller: self.teller(id) }
     }
 }
 
-impl Deref for Versions {
-    type Target = Site<dyn Replica>;
-    fn deref(&self) -> &Site<dyn Replica> {
-        &self.site
+/// Writes down what a client is told.
+struct Teller<M: Model> {
+    id: u64,
+    history: History<M>,
+    operations: Arc<AtomicU64>,
+}
+
+impl<M: Model> Teller<M> {
+    /// Has something done, and writes it down.
+    fn tell<R>(
+        &self,
+        what: impl FnOnce() -> String,
+        f: impl FnOnce() -> R,
+        op: impl FnOnce(&R) -> M::Op,
+    ) -> R {
+        trace::tester(|| format!("C{} {}", self.id, what()));
+        let call = Instant::now();
+        let result = f();
+        let ret = Some(Instant::now());
+        self.operations.fetch_add(1, Relaxed);
+        self.history.lock().push(Operation { client: self.id, call, ret, op: op(&result) });
+        result
     }
 }
 
@@ -100,36 +136,34 @@ pub struct TextClient {
     /// Its number: its ends are `C3->S1`.
     pub id: u64,
     clerk: Box<dyn Clerk>,
-    operations: Arc<AtomicU64>,
+    teller: Teller<Text>,
+    outputs: Outputs,
 }
 
 impl TextClient {
     /// See [`Clerk::get`].
     pub fn get(&mut self, key: &str) -> String {
-        self.says(|| format!("gets {key:?}"));
-        self.done(|clerk| clerk.get(key))
+        let TextClient { clerk, teller, outputs, .. } = self;
+        let got = |got: &String| TextOp::Get { key: key.into(), output: outputs.keep(key, got) };
+        teller.tell(|| format!("gets {key:?}"), || clerk.get(key), got)
     }
 
     /// See [`Clerk::put`].
     pub fn put(&mut self, key: &str, value: &str) {
-        self.says(|| format!("puts {value:?} at {key:?}"));
-        self.done(|clerk| clerk.put(key, value));
+        let TextClient { clerk, teller, .. } = self;
+        let put = |_: &()| TextOp::Put { key: key.into(), value: value.into() };
+        teller.tell(|| format!("puts {value:?} at {key:?}"), || clerk.put(key, value), put);
     }
 
     /// See [`Clerk::append`].
     pub fn append(&mut self, key: &str, value: &str) {
-        self.says(|| format!("appends {value:?} to {key:?}"));
-        self.done(|clerk| clerk.append(key, value));
-    }
-
-    fn says(&self, what: impl FnOnce() -> String) {
-        trace::tester(|| format!("C{} {}", self.id, what()));
-    }
-
-    fn done<R>(&mut self, f: impl FnOnce(&mut dyn Clerk) -> R) -> R {
-        let result = f(&mut *self.clerk);
-        self.operations.fetch_add(1, Relaxed);
-        result
+        let TextClient { clerk, teller, .. } = self;
+        let append = |_: &()| TextOp::Append { key: key.into(), value: value.into() };
+        teller.tell(
+            || format!("appends {value:?} to {key:?}"),
+            || clerk.append(key, value),
+            append,
+        );
     }
 }
 
@@ -138,16 +172,15 @@ pub struct VersionClient {
     /// Its number: its ends are `C3->S1`.
     pub id: u64,
     clerk: Box<dyn VersionedClerk>,
-    operations: Arc<AtomicU64>,
+    teller: Teller<Versioned>,
 }
 
 impl VersionClient {
     /// See [`VersionedClerk::get`].
     pub fn get(&mut self, key: &str) -> Option<(String, u64)> {
-        trace::tester(|| format!("C{} gets {key:?}", self.id));
-        let got = self.clerk.get(key);
-        self.operations.fetch_add(1, Relaxed);
-        got
+        let VersionClient { clerk, teller, .. } = self;
+        let got = |got: &Option<_>| VersionedOp::Get { key: key.into(), output: got.clone() };
+        teller.tell(|| format!("gets {key:?}"), || clerk.get(key), got)
     }
 
     /// See [`VersionedClerk::put`].
@@ -155,9 +188,20 @@ impl VersionClient {
     /// # Errors
     /// See [`PutError`].
     pub fn put(&mut self, key: &str, value: &str, version: u64) -> Result<(), PutError> {
-        trace::tester(|| format!("C{} puts {value:?} at {key:?} for version {version}", self.id));
-        let result = self.clerk.put(key, value, version);
-        self.operations.fetch_add(1, Relaxed);
-        result
+        let VersionClient { clerk, teller, .. } = self;
+        let put = |result: &Result<(), PutError>| {
+            let answer = match result {
+                Ok(()) => Answer::Ok,
+                Err(PutError::Version) => Answer::Version,
+                Err(PutError::NoKey) => Answer::NoKey,
+                Err(PutError::Maybe) => Answer::Maybe,
+            };
+            VersionedOp::Put { key: key.into(), value: value.into(), version, answer }
+        };
+        teller.tell(
+            || format!("puts {value:?} at {key:?} for version {version}"),
+            || clerk.put(key, value, version),
+            put,
+        )
     }
 }

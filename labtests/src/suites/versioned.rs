@@ -69,6 +69,7 @@ impl Load {
                 all.maybe += told.maybe;
             }
             self.check_puts(versions, &puts);
+            versions.check_history();
             check_sizes(versions);
         }
     }
