@@ -48,6 +48,9 @@ struct Waiter<O> {
 /// Where the answer to an operation comes.
 type Answered<M> = Receiver<Result<<M as StateMachine>::Output, Refused>>;
 
+/// How many messages Raft may be ahead of the machine: after a restart, thousands come at once.
+const AHEAD: usize = 64;
+
 const NOT_LEADER: Refused = Refused::NotLeader { leader: None };
 
 impl<M: StateMachine> Rsm<M> {
@@ -67,7 +70,7 @@ impl<M: StateMachine> Rsm<M> {
         }
         let shared = Shared { machine, waiters: BTreeMap::new(), term: 0, killed: false };
         let shared = Arc::new(Mutex::new(shared));
-        let (apply, applied) = channel::bounded(0);
+        let (apply, applied) = channel::bounded(AHEAD);
         let (raft, services) = make_raft(peers, me, persister.clone(), apply);
         let reader =
             Reader { raft: raft.clone(), shared: shared.clone(), persister, max_raft_state };
