@@ -146,18 +146,22 @@ fn count_to(counters: &Counters, number: u64) {
 /// Servers are stopped while many wait.
 fn rsm_shutdown(counters: &Counters) {
     let waiting = submit_nothing(counters);
-    counters.sleep(ms(20));
     shut_down_around(counters, waiting);
 }
 
-/// Many who submit at once, to whoever leads.
+/// Many who submit to the leader: half of them in time, half when nobody hears it any more, so that they wait.
 fn submit_nothing(counters: &Counters) -> Vec<JoinHandle<Result<u64, Refused>>> {
     let leader = counters.check_one_leader();
-    let submitting = (0..MANY).map(|_| {
-        let counters = counters.clone();
-        spawn("submits", move || counters.submit(leader, Count::Nothing))
-    });
-    submitting.collect()
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.extend((0..MANY / 2).map(|_| {
+            let counters = counters.clone();
+            spawn("submits", move || counters.submit(leader, Count::Nothing))
+        }));
+        counters.sleep(ms(20));
+        counters.disconnect(leader);
+    }
+    waiting
 }
 
 /// Stops the servers, and sees to it that all who wait are told.
@@ -178,7 +182,6 @@ fn rsm_restart_submit(counters: &Counters) {
     counters.start_all();
     check_answer(counters.one(Count::Up), MANY + 1);
     let waiting = submit_nothing(counters);
-    counters.sleep(ms(20));
     shut_down_around(counters, waiting);
     counters.start_all();
     check_answer(counters.one(Count::Up), MANY + 2);
