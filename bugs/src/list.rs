@@ -12,6 +12,8 @@ macro_rules! patches {
 patches! {
     accept_stale_ae
     ae_below_snapshot_rejected
+    answered_before_commit
+    answered_by_index
     apply_async
     apply_holding_lock
     apply_not_drained
@@ -19,10 +21,13 @@ patches! {
     cand_ignores_leader
     cand_no_retry
     candidacy_not_saved
+    clerk_keeps_to_one
     commit_beyond_new_entries
     commit_half
     commit_lowered
     commit_old_term
+    dedup_by_server
+    dedup_not_in_snapshot
     double_vote
     elect_half
     even_quorum
@@ -33,12 +38,18 @@ patches! {
     install_discards_tail
     install_keeps_tail
     is_no_timer_reset
+    kill_wakes_nobody
     leader_counts_twice
+    local_reads
+    log_never_trimmed
     match_can_regress
     match_from_loglen
     match_lowered
+    maybe_as_version
+    new_number_for_each_try
     next_lowered_on_term_rejection
     next_plus_len
+    no_dedup
     no_kick
     no_reset_on_grant
     no_stepdown_on_reply
@@ -53,7 +64,9 @@ patches! {
     persist_late
     resend_all
     restart_applied0
+    restart_without_snapshot
     rpc_per_start
+    sessions_never_forgotten
     short_timeouts
     slow_backup
     slow_backup_hb
@@ -66,6 +79,8 @@ patches! {
     snap_not_reread
     snap_reply_nomatch
     snap_saved_nil
+    snapshot_before_apply
+    snapshot_not_restored
     snapshot_saved_apart
     stale_ae_reply
     stale_install_reply
@@ -79,4 +94,5 @@ patches! {
     vote_check_before_term
     vote_cleared_by_leader
     vote_of_older_candidacy
+    waiters_forgotten
 }

@@ -42,7 +42,7 @@ pub struct Header {
     pub harmless: Option<String>,
 }
 
-/// A part of Raft.
+/// A part of Raft, or what is built on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "these are the words themselves")]
 pub enum Group {
@@ -51,6 +51,7 @@ pub enum Group {
     Persistence,
     Snapshot,
     Apply,
+    Service,
 }
 
 /// What a bug breaks.
@@ -73,7 +74,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
-    /// `src/raft`.
+    /// `src/raft`, and the service on it, `src/kv`.
     Reference,
     /// `labtests/examples/go_shape.rs`.
     GoShape,
@@ -110,7 +111,10 @@ impl Host {
     /// Whether the file is part of this Raft. A bug is in the Raft, never in what tests it.
     fn has(self, path: &str) -> bool {
         match self {
-            Host::Reference => path.starts_with("src/raft/") && !path.contains(".."),
+            Host::Reference => {
+                let ours = ["src/raft/", "src/kv/"].iter().any(|folder| path.starts_with(folder));
+                ours && !path.contains("..")
+            }
             Host::GoShape => path == "labtests/examples/go_shape.rs",
         }
     }
