@@ -28,7 +28,9 @@ fn main() {
     }
     let grown = resident().unwrap_or_default().saturating_sub(before);
     let beyond = (grown as f64 - (CLIENTS as usize * VALUE) as f64) / CLIENTS as f64;
-    println!("{CLIENTS} clients with {VALUE} bytes each: {grown} bytes, {beyond:.0} a client beyond the values");
+    println!(
+        "{CLIENTS} clients with {VALUE} bytes each: {grown} bytes, {beyond:.0} a client beyond the values"
+    );
     drop(store);
 }
 

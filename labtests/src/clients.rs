@@ -121,9 +121,10 @@ impl<M: Model> Teller<M> {
         f: impl FnOnce() -> R,
         op: impl FnOnce(&R) -> M::Op,
     ) -> R {
-        trace::tester(|| format!("C{} {}", self.id, what()));
+        let what = format!("C{} {}", self.id, what());
+        trace::tester(|| what.clone());
         let call = Instant::now();
-        let result = f();
+        let result = run::calling(|| what, f);
         let ret = Some(Instant::now());
         self.operations.fetch_add(1, Relaxed);
         self.history.lock().push(Operation { client: self.id, call, ret, op: op(&result) });

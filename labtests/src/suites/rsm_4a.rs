@@ -95,7 +95,7 @@ fn rsm_leader_partition(counters: &Counters) {
         ));
     }
     counters.connect_all();
-    check_answer(counters.one(Count::Up), 3);
+    check_answer(counters.one_of(&majority, Count::Up), 3);
     check_all_end(
         &lost,
         ELECTION_TIMEOUT,
