@@ -26,20 +26,26 @@ patches! {
     commit_half
     commit_lowered
     commit_old_term
+    commit_scan_forward
     dedup_by_server
     dedup_not_in_snapshot
     double_vote
     elect_half
+    elected_again
     even_quorum
+    first_heartbeat_late
     fixed_timeout
     hb_fast
     hb_skips_check
     hint_taken_as_match
     install_discards_tail
     install_keeps_tail
+    install_reply_echoes_term
+    install_reply_no_stepdown
     is_no_timer_reset
     kill_wakes_nobody
     leader_counts_twice
+    leader_hint_self
     local_reads
     log_never_trimmed
     match_can_regress
@@ -61,10 +67,13 @@ patches! {
     nopersist_term
     nopersist_vote
     older_snapshot_saved
+    only_heartbeats_reset_timer
     persist_late
+    refused_ae_no_timer_reset
     resend_all
     restart_applied0
     restart_without_snapshot
+    retries_pile_up
     rpc_per_start
     sessions_never_forgotten
     short_timeouts
@@ -77,13 +86,17 @@ patches! {
     snap_no_trim
     snap_not_delivered
     snap_not_reread
+    snap_not_woken
     snap_reply_nomatch
     snap_saved_nil
     snapshot_before_apply
     snapshot_not_restored
     snapshot_saved_apart
     stale_ae_reply
+    stale_ae_resets_timer
     stale_install_reply
+    stale_is_resets_timer
+    stale_reply_echoes_term
     sync_rpc
     timer_reset_any_rv
     truncate_always

@@ -4,6 +4,7 @@
 //! pool, and so may find thread-locals that another left behind.
 
 mod crash;
+mod hiccup;
 
 use crate::realm::Realm;
 use crate::run::{self, Here, World, set_here};
@@ -14,6 +15,8 @@ use crate::time::{Instant, WallClock};
 use crash::Fuse;
 pub use crash::bury;
 pub(crate) use crash::crashed_here;
+pub use hiccup::Hiccups;
+use hiccup::Slowness;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io;
@@ -193,6 +196,7 @@ struct GroupInner {
     alive: Mutex<BTreeMap<u64, Arc<str>>>,
     changed: Condvar,
     fuse: Fuse,
+    slowness: Slowness,
 }
 
 impl Group {
@@ -212,8 +216,8 @@ impl Group {
             None => REAL_ID.fetch_add(1, Ordering::Relaxed),
         };
         let (alive, changed) = (Mutex::default(), Condvar::new());
-        let fuse = Fuse::new();
-        Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse }))
+        let (fuse, slowness) = (Fuse::new(), Slowness::default());
+        Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse, slowness }))
     }
 
     /// The group of the current thread; `None` outside a [run](crate::run).

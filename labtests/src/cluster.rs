@@ -13,7 +13,7 @@ use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
 use labrpc::sync::{Arc, Mutex};
-use labrpc::thread::{Builder, Group, JoinHandle};
+use labrpc::thread::{Builder, Group, Hiccups, JoinHandle};
 use labrpc::time::{Duration, Instant, sleep};
 use labrpc::{Network, Persister, Server, run, trace};
 use links::Links;
@@ -79,6 +79,7 @@ struct Inner {
     slots: Mutex<Vec<Slot>>,
     /// No lock of the simulation: whoever asks for it yields nowhere.
     links: parking_lot::Mutex<Links>,
+    hiccups: parking_lot::Mutex<Option<Hiccups>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
     ledger: Arc<Mutex<Ledger>>,
@@ -182,6 +183,7 @@ impl Cluster {
             net,
             slots: Mutex::new(slots.collect()),
             links: parking_lot::Mutex::default(),
+            hiccups: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
@@ -377,6 +379,7 @@ impl Cluster {
         let slot = &mut slots[i];
         slot.life += 1;
         slot.group = Group::new(name(i));
+        slot.group.hiccups(self.0.hiccups.lock().clone());
         let owner = name_in_life(i, slot.life);
         self.0.watch.begins_life(i);
         let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
@@ -520,6 +523,13 @@ impl Cluster {
         self.0.watch.is_given_snapshot(i, index);
         let what = || format!("snapshot({index}) on {}", name(i));
         run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
+    }
+
+    /// Whether the servers' threads stop now and then, also those of servers that are yet to start.
+    pub fn hiccups(&self, hiccups: Option<Hiccups>) {
+        trace::tester(|| format!("makes threads slow: {hiccups:?}"));
+        self.0.slots.lock().iter().for_each(|slot| slot.group.hiccups(hiccups.clone()));
+        *self.0.hiccups.lock() = hiccups;
     }
 
     /// What is odd about the elections of late, among the servers that are connected: a line for each thing.

@@ -107,7 +107,7 @@ macro_rules! raft_suite {
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
                 one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
-                busy_leader
+                busy_leader slow_threads
             }
             raft_2b_scripts {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
@@ -120,7 +120,7 @@ macro_rules! raft_suite {
             }
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
-                snapshots_and_everything snapshot_from_the_past entries_before_a_snapshot
+                snapshots_and_everything snapshots_and_slow_threads snapshot_from_the_past entries_before_a_snapshot
                 long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
             }
             raft_2d_scripts {

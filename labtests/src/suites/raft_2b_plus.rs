@@ -22,6 +22,7 @@ tests! { "2B+", Raft:
     calls_per_command = "CallsPerCommand", reliable(5);
     speed = "Speed", reliable(3);
     busy_leader = "BusyLeader", reliable(5);
+    slow_threads = "SlowThreads", reliable(5);
 }
 
 /// A server alone commits alone.
@@ -78,6 +79,12 @@ fn one_way_entries(cluster: &Cluster) {
 fn seven_in_trouble(cluster: &Cluster) {
     let links = [Trouble::Duplicates, Trouble::Loss, Trouble::SlowLinks];
     storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
+}
+
+/// Threads that stop for a while wherever they are, while leaders come and go: what a thread decided before it took the lock
+/// may be over when it has it.
+fn slow_threads(cluster: &Cluster) {
+    storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
 }
 
 /// How many AppendEntries may be refused until two logs agree that differ by [`CONFLICTS`] entries of one term.

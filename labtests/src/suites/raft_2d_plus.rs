@@ -15,6 +15,7 @@ tests! { "2D+", Raft:
     overtaking_snapshots = "OvertakingSnapshots", sloppy(reliable(3));
     snapshots_and_crashes = "SnapshotsAndCrashes", sloppy(reliable(3));
     snapshots_and_everything = "SnapshotsAndEverything", sloppy(reliable(5));
+    snapshots_and_slow_threads = "SnapshotsAndSlowThreads", sloppy(reliable(3));
     snapshot_from_the_past = "SnapshotFromThePast", with_snapshots(reliable(3));
     entries_before_a_snapshot = "EntriesBeforeASnapshot", reliable(3);
     long_install = "LongInstall", with_snapshots(reliable(3));
@@ -51,6 +52,12 @@ fn snapshots_and_everything(cluster: &Cluster) {
     use Trouble::*;
     let links = [Duplicates, Reordering, Loss, OneWayCuts, SlowLinks, Partitions];
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
+}
+
+/// Threads that stop for a while wherever they are, also between a snapshot's arrival and its delivery.
+fn snapshots_and_slow_threads(cluster: &Cluster) {
+    let troubles = [Trouble::SlowThreads, Trouble::Partitions, Trouble::Crashes];
+    storm(cluster, &troubles, true);
 }
 
 /// A server that gets a snapshot, goes on, and gets the same one again seconds later: it must not go back.

@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::Moment;
 use labrpc::network::Duplication;
+use labrpc::thread::Hiccups;
 use labrpc::time::{Duration, Instant};
 
 /// A kind of trouble.
@@ -31,6 +32,9 @@ pub enum Trouble {
     CrashesAtSaves,
     /// Now and then all servers stop at once.
     Blackouts,
+    /// A server's thread stops for a while, anywhere between two steps, and the others go on: what it has seen may be over
+    /// when it acts on it.
+    SlowThreads,
 }
 
 /// How long a storm lasts.
@@ -49,6 +53,9 @@ pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     }
     net.long_reordering(on(Trouble::LateReplies));
     net.reliable(!on(Trouble::Loss));
+    if on(Trouble::SlowThreads) {
+        cluster.hiccups(Some(Hiccups { one_in: 20, lasting: ms(1)..ms(200) }));
+    }
     let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
     let began = Instant::now();
     while began.elapsed() < LASTS {
@@ -61,6 +68,9 @@ pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
         }
         cluster.sleep(cluster.draws().millis("between troubles", 0..150));
         (0..cluster.n()).for_each(|i| _ = cluster.state(i));
+    }
+    if on(Trouble::SlowThreads) {
+        cluster.hiccups(None);
     }
     calm(cluster, commands);
 }

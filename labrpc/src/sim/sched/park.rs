@@ -120,7 +120,13 @@ impl Here {
             return;
         }
         core.until_yield = core.rng.random_range(0..2 * YIELD_ONE_IN);
-        core.ready.push(task.id);
+        match self.group.hiccup(&mut core.rng) {
+            None => core.ready.push(task.id),
+            Some(pause) => {
+                let until = core.now + pause;
+                core.suspend(task.id, &[], Some(until), Wait::new("nothing: it is slow"));
+            }
+        }
         sched.switch(core, task);
         self.unwind_if_crashed();
     }
