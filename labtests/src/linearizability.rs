@@ -25,11 +25,13 @@
 //! | the 2022 lab's get, put and append | `text.rs`, what gets answered: `output.rs` |
 //! | the 2025 lab's get and versioned put | `versioned.rs` |
 //! | when an operation may have taken effect | `span.rs` |
+//! | histories in files | `file.rs` |
 //! | the search for an order, which decides everything, given time | `search.rs` |
 //! | what decides most histories at once: answers that reveal the order | `blocks.rs`, `versions.rs` |
 
 mod blocks;
 mod contradiction;
+mod file;
 mod list;
 mod output;
 mod search;
@@ -42,6 +44,7 @@ mod versioned;
 mod versions;
 
 pub use contradiction::Contradiction;
+pub use file::History;
 pub use output::{Output, Outputs};
 pub use span::Span;
 pub use text::{Text, TextOp};

@@ -1,6 +1,7 @@
 //! The 2025 lab's service: a key has a value with a version, which every put raises by one and must name.
 
 use super::{Model, Span, versions};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// What a client of the 2025 lab asks, and what it is told.
@@ -27,7 +28,8 @@ pub enum VersionedOp {
 }
 
 /// What came of a versioned put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It is done.
     Ok,

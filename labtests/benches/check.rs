@@ -1,0 +1,79 @@
+//! How long the verdict on a history takes, without reading it: on the files named, or on those of a folder.
+//!
+//! ```text
+//! cargo bench -p labtests --bench check -- ../shared/data
+//! ```
+
+use labrpc::time::{Duration, Instant};
+use labtests::linearizability::{History, Limit, Verdict};
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How often each history is checked. The least time counts, for whatever else the machine does only adds to it.
+const TIMES: usize = 20;
+
+fn main() -> ExitCode {
+    // cargo adds --bench.
+    let args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let measured = files(args.map(PathBuf::from).collect()).and_then(|files| {
+        files.iter().try_for_each(|file| {
+            println!("{}", measure(file)?);
+            Ok(())
+        })
+    });
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// cargo runs a benchmark in its package's folder; paths are meant from the project's.
+fn project() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn files(named: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    if named.is_empty() {
+        return Err("name the files to check, or a folder of .jsonl files".into());
+    }
+    let mut files = Vec::new();
+    for path in named {
+        let path = project().join(path);
+        let unreadable = |error| format!("can't read {}: {error}", path.display());
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).map_err(unreadable)? {
+                files.push(entry.map_err(unreadable)?.path());
+            }
+        } else {
+            files.push(path);
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    Ok(files)
+}
+
+fn measure(path: &Path) -> Result<String, String> {
+    let wrong = |what: String| format!("{}: {what}", path.display());
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let history = History::read(BufReader::new(file)).map_err(wrong)?;
+    let mut least = Duration::MAX;
+    let mut verdict = "";
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        verdict = match history.check(Limit::None) {
+            Verdict::Linearizable => "ok",
+            Verdict::Not(_) => "bad",
+            Verdict::Undecided => "undecided",
+        };
+        least = least.min(began.elapsed());
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let (operations, millis) = (history.operations(), least.as_secs_f64() * 1e3);
+    Ok(format!("{name:<20} {operations:>8} operations  {verdict:<9} {millis:>9.3} ms"))
+}
