@@ -29,6 +29,7 @@
 //! | the search for an order, which decides everything, given time | `search.rs` |
 //! | what decides most histories at once: answers that reveal the order | `blocks.rs`, `versions.rs` |
 
+mod authors;
 mod blocks;
 mod contradiction;
 mod file;
@@ -91,13 +92,16 @@ pub trait Model: Sized {
     fn at_once(ops: &[&Self::Op], spans: &[Span]) -> Option<bool>;
 
     /// The model for the operations of one key.
-    fn new(ops: &[&Self::Op]) -> Self;
+    fn new(ops: &[&Self::Op], spans: &[Span]) -> Self;
 
     /// What the server has at first.
     fn initial(&self) -> Self::State;
 
     /// What it has after the operation with this index. `None`: in this state, its answer would have been another.
     fn step(&self, state: Self::State, op: usize) -> Option<Self::State>;
+
+    /// Whether this read may still come to fit, from this state and with the writes that are left.
+    fn may_yet(&self, state: Self::State, read: usize, is_left: impl FnMut(usize) -> bool) -> bool;
 
     /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it. What
     /// may never have happened has not led there.
@@ -176,6 +180,6 @@ impl<'a, M: Model> Part<'a, M> {
     }
 
     fn search(&self, budget: &mut Budget) -> Option<bool> {
-        Search::new(&M::new(&self.ops), &self.ops, &self.spans).run(budget)
+        Search::new(&M::new(&self.ops, &self.spans), &self.ops, &self.spans).run(budget)
     }
 }

@@ -24,22 +24,34 @@
 //! Memories", 1997, whose zones these are). All else is sorting.
 
 use super::Span;
-use super::text::{Lines, TextOp};
+use super::authors::{Reading, Values};
+use super::text::{self, TextOp};
 use std::collections::BTreeMap;
 
-/// Whether the operations of a key are linearizable; `None` if their values don't tell.
+/// Whether the operations of a key are linearizable; `None` if what was read doesn't tell who wrote it.
 pub fn decide(ops: &[&TextOp], spans: &[Span]) -> Option<bool> {
     if spans.iter().any(|span| span.after.is_some()) {
         return None;
     }
-    let values = Values::of(ops)?;
-    let Some(epochs) = epochs(ops, &values) else { return Some(false) };
+    let values = Values::of(ops, spans)?;
+    let mut readings = Vec::new();
+    for line in text::lines(ops) {
+        let Ok(of_line) = values.readings(&line) else { return Some(false) };
+        for reading in of_line {
+            let reading = reading?;
+            if reading.pieces.iter().any(|piece| piece.author.is_none()) {
+                return None;
+            }
+            readings.push(reading);
+        }
+    }
+    let Some(epochs) = epochs(readings) else { return Some(false) };
     let mut seen = vec![false; ops.len()];
     let mut blocks = Vec::new();
     for epoch in epochs.values() {
-        for (op, _) in &epoch.writes {
+        for piece in &epoch.pieces {
             // An append that was seen after two puts, or twice after one.
-            if std::mem::replace(&mut seen[*op], true) {
+            if std::mem::replace(&mut seen[piece.author?], true) {
                 return Some(false);
             }
         }
@@ -48,97 +60,26 @@ pub fn decide(ops: &[&TextOp], spans: &[Span]) -> Option<bool> {
             Some(block) => blocks.push(block),
         }
     }
-    let unseen = |op: &usize| !seen[*op] && spans[*op].ret.is_some() && !is_get(ops[*op]);
+    let unseen = |op: &usize| {
+        !seen[*op] && spans[*op].ret.is_some() && !matches!(ops[*op], TextOp::Get { .. })
+    };
     let alone = |op: usize| Block { first_ret: spans[op].end(), last_call: spans[op].call };
     blocks.extend((0..ops.len()).filter(unseen).map(alone));
     Some(can_be_ordered(blocks))
 }
 
-fn is_get(op: &TextOp) -> bool {
-    matches!(op, TextOp::Get { .. })
-}
-
-/// All values written, in their order, each with its operation.
-struct Values<'a>(Vec<(&'a [u8], usize)>);
-
-impl<'a> Values<'a> {
-    /// `None` if some begins with another, or is empty.
-    fn of(ops: &[&'a TextOp]) -> Option<Values<'a>> {
-        let value = |(number, op): (usize, &&'a TextOp)| match op {
-            TextOp::Put { value, .. } | TextOp::Append { value, .. } => {
-                Some((value.as_bytes(), number))
-            }
-            TextOp::Get { .. } => None,
-        };
-        let mut values: Vec<_> = ops.iter().enumerate().filter_map(value).collect();
-        values.sort_unstable();
-        // What begins with a value stands right after it.
-        let tells_apart = values.windows(2).all(|pair| !pair[1].0.starts_with(pair[0].0));
-        let empty = values.first().is_some_and(|(value, _)| value.is_empty());
-        (tells_apart && !empty).then_some(Values(values))
-    }
-
-    /// The one with which the text begins: the last that doesn't stand behind it.
-    fn first_of(&self, text: &[u8]) -> Option<(&'a [u8], usize)> {
-        let before = self.0.partition_point(|(value, _)| *value <= text);
-        let (value, op) = *self.0.get(before.checked_sub(1)?)?;
-        text.starts_with(value).then_some((value, op))
-    }
-
-    /// The writes that made a text, each with the length that it had then. `None`: nothing can have made it.
-    fn parts(&self, ops: &[&TextOp], text: &[u8]) -> Option<Vec<(usize, usize)>> {
-        let (mut parts, mut len) = (Vec::new(), 0);
-        while len < text.len() {
-            let (value, op) = self.first_of(&text[len..])?;
-            if len > 0 && matches!(ops[op], TextOp::Put { .. }) {
-                return None;
-            }
-            len += value.len();
-            parts.push((op, len));
+/// All that was seen, by the put that began it; `None` if two texts after one put don't agree.
+fn epochs(readings: Vec<Reading>) -> Option<BTreeMap<Option<usize>, Reading>> {
+    let mut epochs = BTreeMap::<_, Reading>::from([(None, Reading::default())]);
+    for Reading { put, mut pieces, gets } in readings {
+        let epoch = epochs.entry(put).or_insert(Reading { put, ..Reading::default() });
+        epoch.gets.extend(gets);
+        if pieces.len() > epoch.pieces.len() {
+            std::mem::swap(&mut pieces, &mut epoch.pieces);
         }
-        Some(parts)
-    }
-}
-
-/// From a put, or the beginning, up to the last thing that was seen before the next.
-#[derive(Default)]
-struct Epoch {
-    /// The writes in their order, with the length that the text had after each.
-    writes: Vec<(usize, usize)>,
-    /// The gets, with the lengths of what they saw.
-    gets: Vec<(usize, usize)>,
-    is_first: bool,
-}
-
-/// All that were seen, by the put that began them; `None` if some text can't have been read.
-fn epochs(ops: &[&TextOp], values: &Values<'_>) -> Option<BTreeMap<Option<usize>, Epoch>> {
-    let put_of = |writes: &[(usize, usize)]| {
-        let first = writes.first().map(|(op, _)| *op);
-        first.filter(|op| matches!(ops[*op], TextOp::Put { .. }))
-    };
-    let mut epochs = BTreeMap::new();
-    epochs.insert(None, Epoch { is_first: true, ..Epoch::default() });
-    let lines = Lines::of(ops);
-    let mut epoch_of = Vec::new();
-    for text in &lines.texts {
-        let writes = values.parts(ops, text.as_bytes())?;
-        let put = put_of(&writes);
-        epoch_of.push(put);
-        let epoch: &mut Epoch = epochs.entry(put).or_default();
-        let (long, short) = match writes.len() > epoch.writes.len() {
-            true => (writes, std::mem::take(&mut epoch.writes)),
-            false => (std::mem::take(&mut epoch.writes), writes),
-        };
-        let agree = long.starts_with(&short);
-        epoch.writes = long;
-        if !agree {
+        if !epoch.pieces.starts_with(&pieces) {
             return None;
         }
-    }
-    for (op, at) in lines.of_op.iter().enumerate() {
-        let Some((line, len)) = *at else { continue };
-        let epoch = epochs.get_mut(if len == 0 { &None } else { &epoch_of[line] })?;
-        epoch.gets.push((op, len));
     }
     Some(epochs)
 }
@@ -149,23 +90,23 @@ struct Block {
     last_call: u32,
 }
 
-impl Epoch {
+impl Reading {
     /// Its block; `None` if something was called after the return of what comes later in it, or saw half an append.
     fn block(&self, spans: &[Span]) -> Option<Block> {
         // By what the text was: first what made it, then who saw it.
         let mut rounds: BTreeMap<usize, (Option<usize>, Vec<usize>)> = BTreeMap::new();
-        if self.is_first {
+        if self.put.is_none() {
             rounds.insert(0, (None, Vec::new()));
         }
-        for (op, len) in &self.writes {
-            rounds.insert(*len, (Some(*op), Vec::new()));
+        for piece in &self.pieces {
+            rounds.insert(piece.len, (piece.author, Vec::new()));
         }
-        for (op, len) in &self.gets {
+        for (len, op) in &self.gets {
             rounds.get_mut(len)?.1.push(*op);
         }
         // Nobody comes before the beginning.
         let mut block = Block { first_ret: u32::MAX, last_call: 0 };
-        if self.is_first {
+        if self.put.is_none() {
             block.first_ret = 0;
         }
         for (write, gets) in rounds.into_values() {

@@ -38,6 +38,11 @@ impl Budget {
         }
     }
 
+    #[cfg(test)]
+    pub fn spent(&self, of: u64) -> u64 {
+        of - self.steps
+    }
+
     /// Takes a step, if there is one left.
     fn spend(&mut self) -> bool {
         let late = |end| self.steps.is_multiple_of(LOOK_EVERY) && Instant::now() >= end;
@@ -55,6 +60,11 @@ pub struct Search<'a, M: Model> {
     model: &'a M,
     spans: Vec<Span>,
     writes: Vec<bool>,
+    /// What must be done and writes nothing, by its return.
+    reads: Vec<usize>,
+    /// Where each stands in `reads`, and how many of these are done from the first on, at least.
+    turn: Vec<usize>,
+    first_read: usize,
     list: List,
     done: Vec<bool>,
     /// How many are still to be done.
@@ -83,10 +93,18 @@ impl<'a, M: Model> Search<'a, M> {
     /// For an order of these operations.
     pub fn new(model: &'a M, ops: &[&M::Op], spans: &[Span]) -> Search<'a, M> {
         let mut random = Pcg64::seed_from_u64(0);
+        let is_read = |op: &usize| !M::writes(ops[*op]) && spans[*op].ret.is_some();
+        let mut reads: Vec<usize> = (0..ops.len()).filter(is_read).collect();
+        reads.sort_by_key(|op| spans[*op].ret);
+        let mut turn = vec![usize::MAX; ops.len()];
+        reads.iter().enumerate().for_each(|(at, op)| turn[*op] = at);
         Search {
             model,
             spans: in_turn::<M>(ops, spans),
             writes: ops.iter().map(|op| M::writes(op)).collect(),
+            reads,
+            turn,
+            first_read: 0,
             list: List::new(spans),
             done: vec![false; ops.len()],
             missing: spans.iter().filter(|span| span.ret.is_some()).count(),
@@ -108,7 +126,7 @@ impl<'a, M: Model> Search<'a, M> {
                     if !budget.spend() {
                         return None;
                     }
-                    let entered = self.enter(op);
+                    let entered = self.enter(op) && self.is_hopeful();
                     event = if entered { self.list.first() } else { self.list.after(op) };
                 }
                 Event::Return(_) | Event::End => match self.back() {
@@ -146,6 +164,21 @@ impl<'a, M: Model> Search<'a, M> {
         true
     }
 
+    /// Whether the next read that must be done can still come to fit; if not, takes back what was done last.
+    fn is_hopeful(&mut self) -> bool {
+        while self.reads.get(self.first_read).is_some_and(|read| self.done[*read]) {
+            self.first_read += 1;
+        }
+        let Some(&read) = self.reads.get(self.first_read) else { return true };
+        let end = self.spans[read].end();
+        let is_left = |op: usize| !self.done[op] && self.spans[op].call < end;
+        let may = self.model.may_yet(self.state, read, is_left);
+        if !may {
+            self.back();
+        }
+        may
+    }
+
     /// Does all that writes nothing and fits.
     fn read(&mut self) {
         let mut event = self.list.first();
@@ -171,6 +204,7 @@ impl<'a, M: Model> Search<'a, M> {
         while let Some(Done { op, before, certain }) = self.stack.pop() {
             self.list.restore(op);
             self.done[op] = false;
+            self.first_read = self.first_read.min(self.turn[op]);
             self.set ^= self.names[op];
             self.missing += usize::from(self.spans[op].ret.is_some());
             self.state = before;

@@ -1,5 +1,6 @@
 //! The 2022 lab's service: every key has a text, which is empty at first.
 
+use super::authors::Values;
 use super::output::Output;
 use super::trie::{Place, Trie};
 use super::{Model, Span, blocks};
@@ -38,13 +39,15 @@ pub enum TextOp {
 /// what was there. So a state is exact, costs eight bytes, and an append the comparison of its own bytes.
 pub struct Text {
     trie: Trie,
-    ops: Vec<Step>,
+    steps: Vec<Step>,
 }
 
 enum Step {
-    Get(Place),
+    /// What it saw, and the puts that may have begun that.
+    Get(Place, Vec<u32>),
     Put(Option<Place>),
-    Append(Vec<u8>),
+    /// What is added; and where it leads to, if somebody saw that.
+    Append(Vec<u8>, Option<Place>),
 }
 
 impl Model for Text {
@@ -78,18 +81,41 @@ impl Model for Text {
         blocks::decide(ops, spans)
     }
 
-    fn new(ops: &[&TextOp]) -> Text {
-        let lines = Lines::of(ops);
-        let trie = Trie::new(lines.texts);
-        let step = |(op, at): (&&TextOp, &Option<(usize, usize)>)| match op {
+    fn new(ops: &[&TextOp], spans: &[Span]) -> Text {
+        let lines = lines(ops);
+        let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
+        let step = |op: &&TextOp| match op {
+            TextOp::Get { .. } => Step::Get(Trie::ROOT, Vec::new()),
             TextOp::Put { value, .. } => Step::Put(trie.walk(Trie::ROOT, value.as_bytes())),
-            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into()),
-            TextOp::Get { .. } => {
-                let (line, len) = at.expect("a get's line");
-                Step::Get(trie.place(line, len))
-            }
+            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into(), None),
         };
-        Text { ops: ops.iter().zip(&lines.of_op).map(step).collect(), trie }
+        let mut steps: Vec<Step> = ops.iter().map(step).collect();
+        let values = Values::of(ops, spans);
+        for (text, line) in lines.iter().enumerate() {
+            for (len, get) in &line.gets {
+                steps[*get] = Step::Get(trie.place(text, *len), Vec::new());
+            }
+            // What can't have been written, the search won't find either.
+            let readings = values.as_ref().and_then(|values| values.readings(line).ok());
+            for piece in readings.into_iter().flatten().flatten().flat_map(|reading| reading.pieces)
+            {
+                if let Some(Step::Append(_, place)) = piece.author.map(|author| &mut steps[author])
+                {
+                    *place = Some(trie.place(text, piece.len));
+                }
+            }
+        }
+        for put in 0..steps.len() {
+            let Step::Put(Some(place)) = steps[put] else { continue };
+            for step in &mut steps {
+                if let Step::Get(seen, puts) = step
+                    && trie.begins(place, *seen)
+                {
+                    puts.push(put as u32);
+                }
+            }
+        }
+        Text { trie, steps }
     }
 
     fn initial(&self) -> Option<Place> {
@@ -97,11 +123,25 @@ impl Model for Text {
     }
 
     fn step(&self, state: Option<Place>, op: usize) -> Option<Option<Place>> {
-        match &self.ops[op] {
-            Step::Get(place) => (state == Some(*place)).then_some(state),
+        match &self.steps[op] {
+            Step::Get(place, _) => (state == Some(*place)).then_some(state),
             Step::Put(place) => Some(*place),
-            Step::Append(value) => Some(state.and_then(|place| self.trie.walk(place, value))),
+            Step::Append(value, seen) => {
+                let place = state.and_then(|place| self.trie.walk(place, value));
+                (seen.is_none() || *seen == place).then_some(place)
+            }
         }
+    }
+
+    fn may_yet(
+        &self,
+        state: Self::State,
+        read: usize,
+        mut is_left: impl FnMut(usize) -> bool,
+    ) -> bool {
+        let Step::Get(seen, puts) = &self.steps[read] else { return true };
+        state.is_some_and(|place| self.trie.begins(place, *seen))
+            || puts.iter().any(|put| is_left(*put as usize))
     }
 
     fn is_unseen(&self, state: Option<Place>) -> bool {
@@ -109,30 +149,29 @@ impl Model for Text {
     }
 }
 
-/// The texts that gets of one key answered.
-pub(super) struct Lines {
-    /// Those that don't begin others of the same line.
-    pub texts: Vec<String>,
-    /// For each operation that is a get: in which of the texts its answer stands, and how long it is.
-    pub of_op: Vec<Option<(usize, usize)>>,
+/// A text that was read, with all that are the beginning of it in the same [`Output`] line.
+pub struct Line {
+    /// The longest.
+    pub text: String,
+    /// The gets, with how much of it they saw, the least first.
+    pub gets: Vec<(usize, usize)>,
 }
 
-impl Lines {
-    /// Of these operations.
-    pub fn of(ops: &[&TextOp]) -> Lines {
-        let mut numbers = BTreeMap::new();
-        let mut longest = Vec::<&Output>::new();
-        let mut of_op = vec![None; ops.len()];
-        for (&op, at) in ops.iter().zip(&mut of_op) {
-            let TextOp::Get { output, .. } = op else { continue };
-            let line = *numbers.entry(output.line()).or_insert(longest.len());
-            match longest.get_mut(line) {
-                None => longest.push(output),
-                Some(known) if known.len() < output.len() => *known = output,
-                Some(_) => {}
+/// What the gets among these operations saw.
+pub fn lines(ops: &[&TextOp]) -> Vec<Line> {
+    let mut lines = BTreeMap::<_, (&Output, Vec<(usize, usize)>)>::new();
+    for (number, op) in ops.iter().enumerate() {
+        if let TextOp::Get { output, .. } = op {
+            let (longest, gets) = lines.entry(output.line()).or_insert((output, Vec::new()));
+            if longest.len() < output.len() {
+                *longest = output;
             }
-            *at = Some((line, output.len()));
+            gets.push((output.len(), number));
         }
-        Lines { texts: longest.into_iter().map(Output::to_string).collect(), of_op }
     }
+    let line = |(longest, mut gets): (&Output, Vec<_>)| {
+        gets.sort_unstable();
+        Line { text: longest.to_string(), gets }
+    };
+    lines.into_values().map(line).collect()
 }

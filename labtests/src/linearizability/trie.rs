@@ -1,5 +1,7 @@
 //! The tree of all texts that were read, one below another where it begins with it.
 
+use std::ops::Range;
+
 /// A place in a [`Trie`]: a text that is a text of the tree, or the beginning of one. There is one place for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -15,6 +17,8 @@ pub struct Trie {
     nodes: Vec<Node>,
     /// For each text, the nodes on the way down to it.
     paths: Vec<Vec<u32>>,
+    /// For each node, where it and those below it stand if all are written down one below another.
+    below: Vec<Range<u32>>,
 }
 
 /// The beginning of one text, up to where others begin to differ from it, or to its end.
@@ -31,9 +35,10 @@ impl Trie {
     /// The tree of these texts.
     pub fn new(texts: Vec<String>) -> Trie {
         let root = Node { text: 0, len: 0, children: Vec::new() };
-        let mut trie = Trie { texts, nodes: vec![root], paths: Vec::new() };
+        let mut trie = Trie { texts, nodes: vec![root], paths: Vec::new(), below: Vec::new() };
         (0..trie.texts.len()).for_each(|text| trie.insert(text));
         trie.paths = (0..trie.texts.len()).map(|text| trie.path(text)).collect();
+        trie.below = trie.below();
         trie
     }
 
@@ -42,6 +47,12 @@ impl Trie {
         let path = &self.paths[text];
         let above = path.partition_point(|node| self.node(*node).len < len);
         Place { node: path[above], len: len as u32 }
+    }
+
+    /// Whether the text of `short` is the beginning of that of `long`.
+    pub fn begins(&self, short: Place, long: Place) -> bool {
+        let below = &self.below[short.node as usize];
+        short.len <= long.len && below.contains(&self.below[long.node as usize].start)
     }
 
     /// Where a text leads to if `more` is added to it. `None`: out of the tree.
@@ -123,6 +134,22 @@ impl Trie {
         };
         std::iter::successors(Some(0), below).collect()
     }
+
+    fn below(&self) -> Vec<Range<u32>> {
+        let mut below = vec![0..0; self.nodes.len()];
+        let (mut written, mut todo) = (0, vec![(0, false)]);
+        while let Some((node, is_whole)) = todo.pop() {
+            if is_whole {
+                below[node as usize].end = written;
+                continue;
+            }
+            below[node as usize].start = written;
+            written += 1;
+            todo.push((node, true));
+            todo.extend(self.node(node).children.iter().map(|child| (*child, false)));
+        }
+        below
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +164,7 @@ mod tests {
             for len in 0..=text.len() {
                 let place = trie.place(number, len);
                 for from in 0..=len {
+                    assert!(trie.begins(trie.place(number, from), place));
                     let more = &text.as_bytes()[from..len];
                     assert_eq!(trie.walk(trie.place(number, from), more), Some(place), "{text}");
                 }
@@ -144,6 +172,10 @@ mod tests {
         }
         assert_eq!(trie.place(0, 3), trie.place(1, 3));
         assert_ne!(trie.place(0, 6), trie.place(5, 6));
+        let begins = |short, long| trie.begins(trie.place(short, texts[short].len()), long);
+        assert!(begins(3, trie.place(0, 4)));
+        assert!(!begins(0, trie.place(0, 5)) && !begins(0, trie.place(5, 6)));
+        assert!(!begins(4, trie.place(0, 6)) && !begins(1, trie.place(0, 6)));
         for out in ["abd", "abcdefg", "x", "abcdxg"] {
             assert_eq!(trie.walk(Trie::ROOT, out.as_bytes()), None, "{out}");
         }

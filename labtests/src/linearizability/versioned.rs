@@ -83,7 +83,7 @@ impl Model for Versioned {
         versions::decide(ops, spans)
     }
 
-    fn new(ops: &[&VersionedOp]) -> Versioned {
+    fn new(ops: &[&VersionedOp], _: &[Span]) -> Versioned {
         let mut values = BTreeMap::new();
         let step = |op: &&VersionedOp| {
             let (VersionedOp::Get { output: Some((value, _)), .. }
@@ -119,6 +119,10 @@ impl Model for Versioned {
                 Answer::NoKey => (held == 0 && version > 0).then_some(state),
             },
         }
+    }
+
+    fn may_yet(&self, _: Held, _: usize, _: impl FnMut(usize) -> bool) -> bool {
+        true
     }
 
     fn is_unseen(&self, _: Held) -> bool {
