@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A Raft; what is built on it as far as it is quick.
+/// A Raft, and what is built on it.
 fn lab() -> Lab {
     let raft = labtests::make(Raft::make);
     Lab::new()
@@ -21,9 +21,17 @@ fn lab() -> Lab {
         .versioned(KvServer::on(raft), Clerk::new)
 }
 
+/// All tests of the Raft; of the services, whose tests go on for long, some of each kind.
 fn tests() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
-    let slow = |test: &LabTest| test.name.starts_with("kv") || test.name.contains("concurrent");
-    suites::all().filter(move |test| !slow(test) || test.name == "kv_unreliable")
+    const OF_SERVICES: [&str; 6] = [
+        "kv_unreliable_one_key",
+        "kv_snapshot_rpc",
+        "rsm_concurrent",
+        "rsm_leader_partition",
+        "versioned_unreliable",
+        "versioned_one_partition",
+    ];
+    suites::all().filter(|test| test.part.starts_with('2') || OF_SERVICES.contains(&test.name))
 }
 
 /// The fingerprint of a run, the hash of its trace, and how many events that has.
