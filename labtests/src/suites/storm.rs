@@ -54,7 +54,7 @@ pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     net.long_reordering(on(Trouble::LateReplies));
     net.reliable(!on(Trouble::Loss));
     if on(Trouble::SlowThreads) {
-        cluster.hiccups(Some(Hiccups { one_in: 20, lasting: ms(1)..ms(200) }));
+        cluster.hiccups(Some(Hiccups { one_in: 8, lasting: ms(1)..ms(300) }));
     }
     let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
     let began = Instant::now();
