@@ -57,6 +57,8 @@ pub struct Open {
     copies: u32,
     /// See [`Server::term`], when it came.
     pub term: u64,
+    /// See [`Server::commit_index`], when it came.
+    pub commit_index: u64,
     /// The least that the server's log had since it came.
     pub kept: Place,
     /// If it may cut the log: the term of its leader, and the leader's log as far as it shows it.
@@ -101,8 +103,8 @@ impl Server {
             // Which copy an answer comes from is not known, so it is held against what the first one found.
             Some(open) => open.copies += 1,
             None => {
-                let (term, kept) = (self.term, self.kept.last);
-                self.open.push(Open { call, copies: 1, term, kept, cuts });
+                let (term, commit_index, kept) = (self.term, self.commit_index, self.kept.last);
+                self.open.push(Open { call, copies: 1, term, commit_index, kept, cuts });
             }
         }
     }

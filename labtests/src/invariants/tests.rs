@@ -1,6 +1,7 @@
 //! Small stories: what three servers say to each other, and whether a rule is broken.
 
 use super::model::{Model, Verdict};
+use labrpc::api::{ApplyMsg, Inspection};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
 use labrpc::trace::What;
@@ -194,6 +195,19 @@ fn a_leader_has_what_was_committed() {
     story.send((0, 2), 1, (1, 1), &[], 1).unwrap();
     story.model.saving = false;
     broken(story.vote(2, 1, 2, (0, 0)), "Leader Completeness");
+}
+
+/// Between what a server says of itself and the moment that it is read, it may go on.
+#[test]
+fn what_a_server_shows_is_held_against_what_was_known_when_it_was_asked() {
+    let mut story = Story::new();
+    let shown = Inspection { commit_index: Some(1), ..Inspection::default() };
+    let life = 1;
+    story.model.looks(0, 7);
+    story.model.applies(0, life, &ApplyMsg::Internal { index: 2, term: 1 }).unwrap();
+    story.model.looked(0, 7, Some(shown)).unwrap();
+    story.model.looks(0, 8);
+    broken(story.model.looked(0, 8, Some(shown)), "went from 2 back to 1");
 }
 
 #[test]
