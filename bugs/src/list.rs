@@ -66,6 +66,7 @@ patches! {
     nopersist_on_start
     nopersist_term
     nopersist_vote
+    old_thread_in_new_term
     older_snapshot_saved
     only_heartbeats_reset_timer
     persist_late
