@@ -1,0 +1,94 @@
+//! Threads that stop between two steps, while others go on.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use common::succeed;
+use labrpc::run::{Outcome, Run};
+use labrpc::sync::{Arc, Mutex};
+use labrpc::thread::{self, Group, Hiccups};
+use labrpc::time::{Duration, Instant, sleep};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn always(lasting: std::ops::Range<Duration>) -> Option<Hiccups> {
+    Some(Hiccups { one_in: 1, lasting })
+}
+
+/// How long it takes a thread of a group to take a lock a thousand times.
+fn a_thousand_locks(seed: u64, hiccups: Option<Hiccups>) -> Outcome<Duration> {
+    Run::simulated(seed).run(|| {
+        let group = Group::new("S0");
+        group.hiccups(hiccups);
+        let thread = group.enter(|| {
+            thread::spawn(|| {
+                let (lock, began) = (Mutex::new(0), Instant::now());
+                (0..1000).for_each(|_| *lock.lock() += 1);
+                began.elapsed()
+            })
+        });
+        thread.unwrap().join().unwrap()
+    })
+}
+
+#[test]
+fn a_slow_thread_takes_its_time_and_a_seed_says_how_much() {
+    let quick = a_thousand_locks(7, None);
+    let slow = a_thousand_locks(7, always(MS..2 * MS));
+    let again = a_thousand_locks(7, always(MS..2 * MS));
+    assert_eq!(slow.fingerprint, again.fingerprint);
+    assert!(succeed(quick) < MS, "nobody else is there, and nothing else takes time");
+    let slow = succeed(slow);
+    assert!((30 * MS..200 * MS).contains(&slow), "{slow:?}: about one lock in sixteen yields");
+}
+
+/// What a thread has seen may be over when it goes on: here, whether it is alone.
+#[test]
+fn others_act_while_a_thread_stands_still() {
+    let overtaken = |seed: u64, hiccups: Option<Hiccups>| {
+        succeed(Run::simulated(seed).run(|| {
+            let seen = Arc::new(Mutex::new(0));
+            let group = Group::new("S0");
+            group.hiccups(hiccups);
+            let slow = seen.clone();
+            let slow = group.enter(|| {
+                thread::spawn(move || {
+                    (0..100).any(|_| {
+                        let before = *slow.lock();
+                        before != *slow.lock()
+                    })
+                })
+            });
+            for _ in 0..20 {
+                sleep(MS);
+                *seen.lock() += 1;
+            }
+            slow.unwrap().join().unwrap()
+        }))
+    };
+    assert!((1..20).all(|seed| !overtaken(seed, None)), "it takes microseconds");
+    assert!((1..20).all(|seed| overtaken(seed, always(MS..3 * MS))));
+}
+
+/// A crash unwinds a thread that stands still, and waits for nothing.
+#[test]
+fn a_thread_that_stands_still_crashes_as_others_do() {
+    let hour = Duration::from_secs(3600);
+    let outcome = Run::simulated(1).run(move || {
+        let group = Group::new("S0");
+        group.hiccups(always(hour..2 * hour));
+        let _ = group.enter(|| {
+            thread::spawn(|| {
+                let lock = Mutex::new(());
+                (0..1000).for_each(|_| drop(lock.lock()));
+            })
+        });
+        sleep(MS);
+        assert_eq!(group.alive().len(), 1);
+        group.crash();
+        assert!(group.alive().is_empty());
+    });
+    assert!(outcome.lab_time < Duration::from_secs(1), "{:?}", outcome.lab_time);
+    succeed(outcome);
+}
