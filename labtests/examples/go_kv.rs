@@ -307,9 +307,14 @@ pub mod kvraft1 {
     /// What `rsm.mu` guards.
     struct Locked<M: StateMachine> {
         sm: M,
-        /// By index: the id of the operation that should come there, and who waits for it. `None`: nothing comes any more.
-        pending: Option<BTreeMap<u64, (u64, Sender<M::Output>)>>,
+        /// Who waits for the operation at an index. `None`: nothing comes any more.
+        pending: Option<BTreeMap<u64, Waiter<M::Output>>>,
         next_id: u64,
+    }
+
+    struct Waiter<Output> {
+        id: u64,
+        ch: Sender<Output>,
     }
 
     /// What goes through the log. `Req` is `any` in Go. Nobody else has our (me, id).
@@ -374,7 +379,7 @@ pub mod kvraft1 {
             let op = codec::encode(&Op { me: self.me, id, req });
             let Started { index, term } = self.rf.start(op.into())?;
             let (ch, output_ch) = channel::bounded(1);
-            pending.insert(index, (id, ch));
+            pending.insert(index, Waiter { id, ch });
             drop(rsm);
             loop {
                 match output_ch.recv_timeout(POLL) {
@@ -401,10 +406,10 @@ pub mod kvraft1 {
         fn apply(&mut self, me: usize, index: u64, op: Op<M::Op>) {
             let output = self.sm.apply(op.req);
             let pending = self.pending.as_mut().expect("only the reader says that nothing comes");
-            if let Some((id, ch)) = pending.remove(&index)
-                && (me, id) == (op.me, op.id)
+            if let Some(waiter) = pending.remove(&index)
+                && (me, waiter.id) == (op.me, op.id)
             {
-                let _ = ch.send(output);
+                let _ = waiter.ch.send(output);
             }
         }
     }
