@@ -147,6 +147,7 @@ macro_rules! kv_suite {
                 kv_snapshot_unreliable_recover_concurrent_partition
                 kv_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
+            kv_plus { kv_late_requests kv_retry_behind_a_snapshot }
         }
     };
 }
@@ -160,6 +161,7 @@ macro_rules! rsm_suite {
                 rsm_basic rsm_concurrent rsm_leader_failure rsm_leader_partition rsm_restart_replay
                 rsm_shutdown rsm_restart_submit rsm_snapshot
             }
+            rsm_plus { rsm_first_of_two_leaders }
         }
     };
 }
@@ -185,6 +187,7 @@ macro_rules! versioned_suite {
                 versioned_snapshot_unreliable_recover_concurrent_partition
                 versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
+            versioned_plus { versioned_answers }
         }
     };
 }

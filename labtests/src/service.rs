@@ -93,6 +93,13 @@ impl<S: Replica + ?Sized> Site<S> {
         }
     }
 
+    /// Whether from now on this client hears no answer, though its requests arrive.
+    pub fn set_replies_lost(&self, client: u64, yes: bool) {
+        for i in 0..self.n() {
+            self.net().lose_replies(&format!("C{client}->S{i}"), yes);
+        }
+    }
+
     /// The servers, as what every server on Raft is.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster

@@ -179,17 +179,19 @@ pub fn check_read(client: &mut TextClient, key: &str, expected: &str) {
     }
 }
 
-/// Where two values begin to differ. Values grow long.
+/// How two values differ. Values grow long, and then it says where they begin to.
 fn difference(got: &str, expected: &str) -> String {
-    let same = got.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
-    let same =
-        (0..=same).rev().find(|&at| got.is_char_boundary(at) && expected.is_char_boundary(at));
-    let same = same.unwrap_or(0);
     let cut = |text: &str| match text.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}..", &text[..end]),
         None if text.is_empty() => "nothing".to_string(),
         None => format!("{text:?}"),
     };
+    if got.len().max(expected.len()) <= 60 {
+        return format!("there is {}, and should be {}", cut(got), cut(expected));
+    }
+    let same = got.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
+    let boundary = |at: &usize| got.is_char_boundary(*at) && expected.is_char_boundary(*at);
+    let same = (0..=same).rev().find(boundary).unwrap_or(0);
     let (got, expected) = (cut(&got[same..]), cut(&expected[same..]));
     format!("after the first {same} bytes there is {got}, and should be {expected}")
 }

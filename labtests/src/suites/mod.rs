@@ -6,6 +6,7 @@
 pub mod kv;
 pub mod kv_3a;
 pub mod kv_3b;
+pub mod kv_plus;
 pub mod raft_2a;
 pub mod raft_2a_leaders;
 pub mod raft_2a_plus;
@@ -19,11 +20,13 @@ pub mod raft_2d_plus;
 pub mod raft_2d_scripts;
 pub mod rsm;
 pub mod rsm_4a;
+pub mod rsm_plus;
 pub mod stage;
 pub mod storm;
 pub mod versioned;
 pub mod versioned_4b;
 pub mod versioned_4c;
+pub mod versioned_plus;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup, Snapshots};
@@ -105,7 +108,7 @@ macro_rules! tests {
 }
 use tests;
 
-/// Every test: the Go lab's for a Raft in its order, then ours; then those of services.
+/// Every test: the Go lab's for a Raft in its order, then ours; then those of services, likewise.
 pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
     let plus = [
@@ -119,7 +122,8 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     ];
     let services =
         [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];
-    classic.into_iter().chain(plus).chain(services).flatten()
+    let services_plus = [kv_plus::TESTS, rsm_plus::TESTS, versioned_plus::TESTS];
+    classic.into_iter().chain(plus).chain(services).chain(services_plus).flatten()
 }
 
 /// A random command. Short, for the lab bounds the size of the log.

@@ -81,16 +81,17 @@ fn rsm_leader_partition(counters: &Counters) {
         let (counters, done) = (counters.clone(), done.clone());
         spawn("counts down", move || {
             let result = counters.submit(leader, Count::Down);
-            let _ = done.send(());
+            let _ = done.send(result);
             result
         })
     });
     let lost: Vec<_> = lost.collect();
     counters.sleep(ms(10)); // they come first
     check_answer(counters.one_of(&majority, Count::Up), 2);
-    if end.recv_timeout(ELECTION_TIMEOUT).is_ok() {
+    if let Ok(result) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "submit() on {} ended although it is cut off from the majority: nobody can know yet what will be",
+            "submit() on {} ended with {result:?}, although it is cut off from the majority: nobody can know yet what will be, and it is \
+             to wait until somebody does",
             name(leader)
         ));
     }

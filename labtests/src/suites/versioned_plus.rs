@@ -1,0 +1,50 @@
+//! 4B+: what a store whose values have versions answers.
+
+use super::versioned::{check_read, put};
+use super::{reliable, service, tests};
+use crate::clients::Versions;
+use labrpc::api::kv::PutError;
+use labrpc::run;
+
+tests! { "4B+", Versioned:
+    versioned_answers = "Answers", service(reliable(3), None);
+}
+
+/// Every answer that there is. Clients otherwise put for versions that they have read, and never for one that is yet to come.
+fn versioned_answers(versions: &Versions) {
+    let (mut client, mut other) = (versions.clerk(), versions.clerk());
+    if let Some(got) = client.get("k") {
+        run::fail(format!("there is {got:?} at \"k\", and nobody has written it"));
+    }
+    check_answer(1, Err(PutError::NoKey), || client.put("k", "never", 1));
+    put(&mut client, "k", "first", 0);
+    put(&mut client, "k", "second", 1);
+    for version in [0, 1, 3, u64::MAX] {
+        check_answer(version, Err(PutError::Version), || client.put("k", "never", version));
+        check_read(&mut other, "k", "second", 2);
+    }
+    // Who doesn't know the leader yet asks others first, but those do nothing.
+    let mut keys = (0..).map(|n: u64| n.to_string());
+    let mut new = || versions.clerk().put(&keys.next().expect("no end"), "new", 0);
+    check_answer(0, Ok(()), &mut new);
+}
+
+/// Fails the test if a put for this version has another answer when nothing goes wrong. With real threads, a leader may be too
+/// slow and be deposed; so "maybe" is asked again.
+#[track_caller]
+fn check_answer(
+    version: u64,
+    expected: Result<(), PutError>,
+    mut put: impl FnMut() -> Result<(), PutError>,
+) {
+    const TRIES: usize = 5;
+    let mut answers = (0..TRIES).map(|_| put());
+    let answer = answers.find(|answer| *answer != Err(PutError::Maybe));
+    let answer = answer.unwrap_or(Err(PutError::Maybe));
+    if answer != expected {
+        run::fail(format!(
+            "a put for version {version} is answered with {answer:?}, and should be with {expected:?}: nothing has gone wrong, so \
+             nobody says \"maybe\" either"
+        ));
+    }
+}
