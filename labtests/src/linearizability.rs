@@ -36,6 +36,7 @@ mod file;
 mod list;
 mod output;
 mod search;
+mod shrink;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -92,7 +93,10 @@ pub trait Model: Sized {
     fn at_once(ops: &[&Self::Op], spans: &[Span]) -> Option<bool>;
 
     /// The model for the operations of one key.
-    fn new(ops: &[&Self::Op], spans: &[Span]) -> Self;
+    fn new(ops: &[&Self::Op]) -> Self;
+
+    /// Lets [`Model::step`] and [`Model::may_yet`] refuse what can't come to a good end.
+    fn look_ahead(&mut self, ops: &[&Self::Op], spans: &[Span]);
 
     /// What the server has at first.
     fn initial(&self) -> Self::State;
@@ -106,6 +110,15 @@ pub trait Model: Sized {
     /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it. What
     /// may never have happened has not led there.
     fn is_unseen(&self, state: Self::State) -> bool;
+
+    /// In words, what was asked.
+    fn asked(op: &Self::Op) -> String;
+
+    /// In words, what was answered.
+    fn answer(op: &Self::Op) -> String;
+
+    /// What would have been answered to `next` after these.
+    fn answer_after(order: &[&Self::Op], next: &Self::Op) -> String;
 }
 
 /// How long to look for an order.
@@ -138,8 +151,7 @@ pub fn check<M: Model>(history: &[Operation<M::Op>], limit: Limit) -> Verdict {
         match part.is_linearizable(&mut budget) {
             Some(true) => {}
             Some(false) => {
-                let key = M::key(part.ops[0]).to_string();
-                return Verdict::Not(Box::new(Contradiction { key }));
+                return Verdict::Not(Box::new(Contradiction::of(history, &part)));
             }
             None => verdict = Verdict::Undecided,
         }
@@ -151,27 +163,31 @@ pub fn check<M: Model>(history: &[Operation<M::Op>], limit: Limit) -> Verdict {
 struct Part<'a, M: Model> {
     ops: Vec<&'a M::Op>,
     spans: Vec<Span>,
+    /// Their indices in the history.
+    places: Vec<usize>,
 }
 
 /// The history by keys, short ones first: if there is a limit, a hard one leaves it to the others.
 fn parts<M: Model>(history: &[Operation<M::Op>]) -> Vec<Part<'_, M>> {
-    let mut keys = BTreeMap::<&str, Vec<&Operation<M::Op>>>::new();
-    for operation in history {
+    let mut keys = BTreeMap::<&str, Vec<usize>>::new();
+    for (place, operation) in history.iter().enumerate() {
         // Nothing follows from a read that nobody heard the answer of.
         if operation.ret.is_some() || M::writes(&operation.op) {
-            keys.entry(M::key(&operation.op)).or_default().push(operation);
+            keys.entry(M::key(&operation.op)).or_default().push(place);
         }
     }
-    let mut parts: Vec<_> = keys.into_values().map(Part::new).collect();
+    let mut parts: Vec<_> = keys.into_values().map(|places| Part::new(history, places)).collect();
     parts.sort_by_key(|part| part.ops.len());
     parts
 }
 
 impl<'a, M: Model> Part<'a, M> {
-    fn new(operations: Vec<&'a Operation<M::Op>>) -> Part<'a, M> {
+    fn new(history: &'a [Operation<M::Op>], places: Vec<usize>) -> Part<'a, M> {
+        let operations: Vec<_> = places.iter().map(|place| &history[*place]).collect();
         Part {
             spans: span::spans(&operations, M::is_open),
             ops: operations.into_iter().map(|operation| &operation.op).collect(),
+            places,
         }
     }
 
@@ -180,6 +196,13 @@ impl<'a, M: Model> Part<'a, M> {
     }
 
     fn search(&self, budget: &mut Budget) -> Option<bool> {
-        Search::new(&M::new(&self.ops, &self.spans), &self.ops, &self.spans).run(budget)
+        let mut model = M::new(&self.ops);
+        model.look_ahead(&self.ops, &self.spans);
+        Search::new(&model, &self.ops, &self.spans).run(budget)
+    }
+
+    /// Whether anything is asked of this operation.
+    fn is_asked(&self, op: usize) -> bool {
+        self.spans[op].call > Span::ANY.call
     }
 }

@@ -2,6 +2,7 @@
 
 use super::work::Shard;
 use clap::{Args, Parser, Subcommand};
+use labrpc::time::Duration;
 use std::path::PathBuf;
 
 /// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
@@ -32,6 +33,17 @@ pub enum Command {
         seed: u64,
         /// The test.
         test: String,
+    },
+    /// Check whether a history of a key/value service is linearizable.
+    ///
+    /// The exit status is 0 if it is, 1 if it isn't, 2 if the file is not as it should be, and 3 if that wasn't certain
+    /// within the limit.
+    Check {
+        /// The history, an operation a line as JSON; - for standard input.
+        file: PathBuf,
+        /// How long to look for an order, in seconds [default: until it is certain].
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        limit: Option<Duration>,
     },
 }
 
@@ -78,6 +90,11 @@ fn count(text: &str) -> Result<u64, String> {
 fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
     jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a number of seconds is wanted, such as 60 or 0.5".into())
 }
 
 /// Every job has tens of threads.

@@ -1,6 +1,7 @@
 //! The `raftlab` command, for the reference Raft or for yours.
 
 mod args;
+mod check;
 mod out;
 mod session;
 mod work;
@@ -26,7 +27,7 @@ use work::Work;
 
 /// Runs the command on the Raft that `make` makes. The process's arguments are its own.
 ///
-/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong.
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict.
 pub fn main<R, F>(make: F) -> ExitCode
 where
     R: Raft,
@@ -89,6 +90,28 @@ impl Wrong {
     }
 }
 
+/// How a command ended that was used rightly.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Well,
+    Failed,
+    Undecided,
+}
+
+impl End {
+    fn well(well: bool) -> End {
+        if well { End::Well } else { End::Failed }
+    }
+
+    fn status(self) -> u8 {
+        match self {
+            End::Well => 0,
+            End::Failed => 1,
+            End::Undecided => 3,
+        }
+    }
+}
+
 /// The exit status of wrong usage.
 const USAGE: u8 = 2;
 
@@ -124,15 +147,18 @@ impl Program {
         T: Into<OsString> + Clone,
     {
         let extras = self.extras.iter().map(|extra| extra.command.clone());
-        let command = Cli::command().mut_subcommand("replay", without_flags).subcommands(extras);
+        let command = ["replay", "check"]
+            .into_iter()
+            .fold(Cli::command(), |command, name| command.mut_subcommand(name, without_flags));
+        let command = command.subcommands(extras);
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name().to_string()).collect();
         let matches = command.try_get_matches_from(args).map_err(Wrong::from);
         let matches = matches.and_then(|matches| commands_first(&names, matches));
         let done = matches.and_then(|matches| self.dispatch(&matches, out));
-        done.map_or_else(|wrong| wrong.tell(), |well| u8::from(!well))
+        done.map_or_else(|wrong| wrong.tell(), End::status)
     }
 
-    fn dispatch(self, matches: &ArgMatches, mut out: Out) -> Result<bool, Wrong> {
+    fn dispatch(self, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
         if let Some((name, of_extra)) = matches.subcommand()
             && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
         {
@@ -141,16 +167,26 @@ impl Program {
             }
             let well = (extra.run)(of_extra, &mut out)?;
             out.finish()?;
-            return Ok(well);
+            return Ok(End::well(well));
         }
         let cli = Cli::from_arg_matches(matches)?;
         match cli.command {
-            None => Ok(test(&self.lab, &cli.select, &cli.flags, out)?),
-            Some(Command::Test { select }) => Ok(test(&self.lab, &select, &cli.flags, out)?),
+            None => Ok(End::well(test(&self.lab, &cli.select, &cli.flags, out)?)),
+            Some(Command::Test { select }) => {
+                Ok(End::well(test(&self.lab, &select, &cli.flags, out)?))
+            }
             Some(Command::Replay { seed, test }) => match cli.flags.given() {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
-                None => Ok(replay(&self.lab, seed, &test, out)?),
+                None => Ok(End::well(replay(&self.lab, seed, &test, out)?)),
             },
+            Some(Command::Check { file, limit }) => {
+                if let Some(flag) = cli.flags.given() {
+                    return Err(format!("check takes a file and --limit, and no {flag}").into());
+                }
+                let end = check::check(&file, limit, &mut out)?;
+                out.finish()?;
+                Ok(end)
+            }
         }
     }
 }

@@ -77,6 +77,16 @@ pub struct Search<'a, M: Model> {
     names: Vec<u128>,
     set: u128,
     tried: BTreeSet<(u128, M::State)>,
+    /// What was missing least, and where that was.
+    longest: Option<(usize, Longest)>,
+}
+
+/// The furthest that a search came.
+pub struct Longest {
+    /// What was done, in order.
+    pub order: Vec<usize>,
+    /// What had to be done next, and didn't fit.
+    pub misfit: usize,
 }
 
 struct Done<S> {
@@ -113,6 +123,7 @@ impl<'a, M: Model> Search<'a, M> {
             names: ops.iter().map(|_| random.random()).collect(),
             set: 0,
             tried: BTreeSet::new(),
+            longest: None,
         }
     }
 
@@ -129,13 +140,28 @@ impl<'a, M: Model> Search<'a, M> {
                     let entered = self.enter(op) && self.is_hopeful();
                     event = if entered { self.list.first() } else { self.list.after(op) };
                 }
-                Event::Return(_) | Event::End => match self.back() {
-                    Some(op) => event = self.list.after(op),
-                    None => return Some(false),
-                },
+                Event::Return(misfit) => {
+                    self.note(misfit);
+                    let Some(op) = self.back() else { return Some(false) };
+                    event = self.list.after(op);
+                }
+                // What is missing has a return.
+                Event::End => return Some(false),
             }
         }
         Some(true)
+    }
+
+    /// The longest order that fits, if the search was in vain.
+    pub fn longest(self) -> Option<Longest> {
+        self.longest.map(|(_, longest)| longest)
+    }
+
+    fn note(&mut self, misfit: usize) {
+        if self.longest.as_ref().is_none_or(|(least, _)| self.missing < *least) {
+            let order = self.stack.iter().map(|done| done.op).collect();
+            self.longest = Some((self.missing, Longest { order, misfit }));
+        }
     }
 
     /// What comes of this if it is done next; `None` if it can't be.

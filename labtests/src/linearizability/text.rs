@@ -40,14 +40,16 @@ pub enum TextOp {
 pub struct Text {
     trie: Trie,
     steps: Vec<Step>,
+    /// For each append that somebody saw: where it led to.
+    seen: Vec<Option<Place>>,
+    /// For each get: the puts that may have begun what it saw.
+    begins: Vec<Vec<u32>>,
 }
 
 enum Step {
-    /// What it saw, and the puts that may have begun that.
-    Get(Place, Vec<u32>),
+    Get(Place),
     Put(Option<Place>),
-    /// What is added; and where it leads to, if somebody saw that.
-    Append(Vec<u8>, Option<Place>),
+    Append(Vec<u8>),
 }
 
 impl Model for Text {
@@ -81,41 +83,44 @@ impl Model for Text {
         blocks::decide(ops, spans)
     }
 
-    fn new(ops: &[&TextOp], spans: &[Span]) -> Text {
+    fn new(ops: &[&TextOp]) -> Text {
         let lines = lines(ops);
         let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
         let step = |op: &&TextOp| match op {
-            TextOp::Get { .. } => Step::Get(Trie::ROOT, Vec::new()),
+            TextOp::Get { .. } => Step::Get(Trie::ROOT),
             TextOp::Put { value, .. } => Step::Put(trie.walk(Trie::ROOT, value.as_bytes())),
-            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into(), None),
+            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into()),
         };
         let mut steps: Vec<Step> = ops.iter().map(step).collect();
-        let values = Values::of(ops, spans);
         for (text, line) in lines.iter().enumerate() {
             for (len, get) in &line.gets {
-                steps[*get] = Step::Get(trie.place(text, *len), Vec::new());
+                steps[*get] = Step::Get(trie.place(text, *len));
             }
-            // What can't have been written, the search won't find either.
-            let readings = values.as_ref().and_then(|values| values.readings(line).ok());
-            for piece in readings.into_iter().flatten().flatten().flat_map(|reading| reading.pieces)
-            {
-                if let Some(Step::Append(_, place)) = piece.author.map(|author| &mut steps[author])
-                {
-                    *place = Some(trie.place(text, piece.len));
+        }
+        Text { trie, seen: vec![None; steps.len()], begins: Vec::new(), steps }
+    }
+
+    fn look_ahead(&mut self, ops: &[&TextOp], spans: &[Span]) {
+        if let Some(values) = Values::of(ops, spans) {
+            for (text, line) in lines(ops).iter().enumerate() {
+                // What nobody can have written, the search won't find either.
+                let readings = values.readings(line).into_iter().flatten().flatten();
+                for piece in readings.flat_map(|reading| reading.pieces) {
+                    if let Some(author) = piece.author {
+                        self.seen[author] = Some(self.trie.place(text, piece.len));
+                    }
                 }
             }
         }
-        for put in 0..steps.len() {
-            let Step::Put(Some(place)) = steps[put] else { continue };
-            for step in &mut steps {
-                if let Step::Get(seen, puts) = step
-                    && trie.begins(place, *seen)
-                {
-                    puts.push(put as u32);
+        self.begins = vec![Vec::new(); ops.len()];
+        for (put, step) in self.steps.iter().enumerate() {
+            let Step::Put(Some(place)) = step else { continue };
+            for (step, begins) in self.steps.iter().zip(&mut self.begins) {
+                if matches!(step, Step::Get(seen) if self.trie.begins(*place, *seen)) {
+                    begins.push(put as u32);
                 }
             }
         }
-        Text { trie, steps }
     }
 
     fn initial(&self) -> Option<Place> {
@@ -124,28 +129,61 @@ impl Model for Text {
 
     fn step(&self, state: Option<Place>, op: usize) -> Option<Option<Place>> {
         match &self.steps[op] {
-            Step::Get(place, _) => (state == Some(*place)).then_some(state),
+            Step::Get(seen) => (state == Some(*seen)).then_some(state),
             Step::Put(place) => Some(*place),
-            Step::Append(value, seen) => {
+            Step::Append(value) => {
                 let place = state.and_then(|place| self.trie.walk(place, value));
-                (seen.is_none() || *seen == place).then_some(place)
+                let seen = self.seen[op];
+                (seen.is_none() || seen == place).then_some(place)
             }
         }
     }
 
     fn may_yet(
         &self,
-        state: Self::State,
+        state: Option<Place>,
         read: usize,
         mut is_left: impl FnMut(usize) -> bool,
     ) -> bool {
-        let Step::Get(seen, puts) = &self.steps[read] else { return true };
+        let (Step::Get(seen), Some(begins)) = (&self.steps[read], self.begins.get(read)) else {
+            return true;
+        };
         state.is_some_and(|place| self.trie.begins(place, *seen))
-            || puts.iter().any(|put| is_left(*put as usize))
+            || begins.iter().any(|put| is_left(*put as usize))
     }
 
     fn is_unseen(&self, state: Option<Place>) -> bool {
         state.is_none()
+    }
+
+    fn asked(op: &TextOp) -> String {
+        match op {
+            TextOp::Get { .. } => "get".into(),
+            TextOp::Put { value, .. } => format!("put {value:?}"),
+            TextOp::Append { value, .. } => format!("append {value:?}"),
+        }
+    }
+
+    fn answer(op: &TextOp) -> String {
+        match op {
+            TextOp::Get { output, .. } => format!("{output:?}"),
+            TextOp::Put { .. } | TextOp::Append { .. } => String::new(),
+        }
+    }
+
+    fn answer_after(order: &[&TextOp], next: &TextOp) -> String {
+        let mut text = String::new();
+        for op in order {
+            match op {
+                TextOp::Get { .. } => {}
+                TextOp::Put { value, .. } => text.clone_from(value),
+                TextOp::Append { value, .. } => text += value,
+            }
+        }
+        match next {
+            TextOp::Get { .. } => format!("{text:?}"),
+            TextOp::Put { .. } | TextOp::Append { .. } => String::new(),
+        }
     }
 }
 
@@ -159,19 +197,23 @@ pub struct Line {
 
 /// What the gets among these operations saw.
 pub fn lines(ops: &[&TextOp]) -> Vec<Line> {
-    let mut lines = BTreeMap::<_, (&Output, Vec<(usize, usize)>)>::new();
-    for (number, op) in ops.iter().enumerate() {
-        if let TextOp::Get { output, .. } = op {
-            let (longest, gets) = lines.entry(output.line()).or_insert((output, Vec::new()));
-            if longest.len() < output.len() {
-                *longest = output;
-            }
-            gets.push((output.len(), number));
+    let mut numbers = BTreeMap::new();
+    let mut lines: Vec<(&Output, Vec<(usize, usize)>)> = Vec::new();
+    for (get, op) in ops.iter().enumerate() {
+        let TextOp::Get { output, .. } = op else { continue };
+        let line = *numbers.entry(output.line()).or_insert(lines.len());
+        if line == lines.len() {
+            lines.push((output, Vec::new()));
         }
+        let (longest, gets) = &mut lines[line];
+        if longest.len() < output.len() {
+            *longest = output;
+        }
+        gets.push((output.len(), get));
     }
     let line = |(longest, mut gets): (&Output, Vec<_>)| {
         gets.sort_unstable();
         Line { text: longest.to_string(), gets }
     };
-    lines.into_values().map(line).collect()
+    lines.into_iter().map(line).collect()
 }

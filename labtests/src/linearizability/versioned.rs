@@ -3,6 +3,7 @@
 use super::{Model, Span, versions};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a client of the 2025 lab asks, and what it is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,17 @@ pub enum Answer {
     NoKey,
     /// It may have been done. Messages come late and twice, so it may also be done yet, or never.
     Maybe,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answer::Ok => "ok",
+            Answer::Version => "another version",
+            Answer::NoKey => "no key",
+            Answer::Maybe => "maybe",
+        })
+    }
 }
 
 /// The 2025 lab's get and versioned put. Versions and errors are part of it.
@@ -83,7 +95,7 @@ impl Model for Versioned {
         versions::decide(ops, spans)
     }
 
-    fn new(ops: &[&VersionedOp], _: &[Span]) -> Versioned {
+    fn new(ops: &[&VersionedOp]) -> Versioned {
         let mut values = BTreeMap::new();
         let step = |op: &&VersionedOp| {
             let (VersionedOp::Get { output: Some((value, _)), .. }
@@ -102,6 +114,8 @@ impl Model for Versioned {
         };
         Versioned { steps: ops.iter().map(step).collect() }
     }
+
+    fn look_ahead(&mut self, _: &[&VersionedOp], _: &[Span]) {}
 
     fn initial(&self) -> Held {
         None
@@ -127,5 +141,47 @@ impl Model for Versioned {
 
     fn is_unseen(&self, _: Held) -> bool {
         false
+    }
+
+    fn asked(op: &VersionedOp) -> String {
+        match op {
+            VersionedOp::Get { .. } => "get".into(),
+            VersionedOp::Put { value, version, .. } => format!("put version {version} {value:?}"),
+        }
+    }
+
+    fn answer(op: &VersionedOp) -> String {
+        match op {
+            VersionedOp::Get { output: None, .. } => Answer::NoKey.to_string(),
+            VersionedOp::Get { output: Some((value, version)), .. } => {
+                format!("version {version} {value:?}")
+            }
+            VersionedOp::Put { answer, .. } => answer.to_string(),
+        }
+    }
+
+    fn answer_after(order: &[&VersionedOp], next: &VersionedOp) -> String {
+        let mut held: Option<(&str, u64)> = None;
+        for op in order {
+            if let VersionedOp::Put { value, version, answer: Answer::Ok | Answer::Maybe, .. } = op
+            {
+                held = Some((value, version + 1));
+            }
+        }
+        match (next, held) {
+            (VersionedOp::Get { .. }, Some((value, version))) => {
+                format!("version {version} {value:?}")
+            }
+            (VersionedOp::Put { version, .. }, held) => {
+                let there = held.map_or(0, |(_, version)| version);
+                let answer = match (*version, there) {
+                    (asked, there) if asked == there => Answer::Ok,
+                    (_, 0) => Answer::NoKey,
+                    _ => Answer::Version,
+                };
+                answer.to_string()
+            }
+            (VersionedOp::Get { .. }, None) => Answer::NoKey.to_string(),
+        }
     }
 }
