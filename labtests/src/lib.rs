@@ -102,7 +102,7 @@ macro_rules! raft_suite {
             }
             raft_2a_leaders {
                 old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
-                unreachable_server
+                unreachable_server refusals_are_answers
             }
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
@@ -111,7 +111,7 @@ macro_rules! raft_suite {
             }
             raft_2b_scripts {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
-                refusals_in_reverse conflict_before_the_hint
+                refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
             }
             raft_2c_plus {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere

@@ -13,6 +13,7 @@ tests! { "2A+", Raft:
     heartbeat_upon_election = "HeartbeatUponElection", reliable(3);
     idle_leader_of_seven = "IdleLeaderOfSeven", reliable(7);
     unreachable_server = "UnreachableServer", reliable(5);
+    refusals_are_answers = "RefusalsAreAnswers", reliable(3);
 }
 
 /// Where a leader begins its term with an entry of its own (§8), its followers have it after so long, and their logs are
@@ -140,4 +141,38 @@ fn unreachable_server(cluster: &Cluster) {
              time, threads and calls become ever more (§5.3: a leader retries indefinitely, but one call at a time)"
         ));
     }
+}
+
+/// How often a candidate may ask a server for its vote that has answered each time, on average. Once a term will do; ten
+/// times a second is how often who has got no answer asks again.
+const ASKS_A_SECOND: u64 = 20;
+
+/// A candidate whose log is behind is refused, and has its answer for that term.
+fn refusals_are_answers(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let leader = cluster.check_one_leader();
+    let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
+    cluster.disconnect(behind);
+    cluster.one(1, 2, false);
+    stage.caption("the leader is gone, and the candidate that can be elected is not heard");
+    cluster.disconnect(leader);
+    cluster.connect(behind);
+    let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
+    stage.direct(move |mail| if mail.from == behind { Fate::Deliver } else { Fate::Lose });
+    let (before, began) = (stage.mail(asks).len(), Instant::now());
+    cluster.sleep(5 * ELECTION_TIMEOUT);
+    let asked = (stage.mail(asks).len() - before) as u64;
+    let allowed = ASKS_A_SECOND * (began.elapsed().as_secs() + 1) * 2;
+    if asked > allowed {
+        run::fail(format!(
+            "{} asked for votes {asked} times in {:?}; {allowed} are allowed. {} has refused, for its log is more up-to-date \
+             (§5.4.1), and that holds for the term: only who gets no answer asks again (§5.5)",
+            name(behind),
+            began.elapsed(),
+            name(good)
+        ));
+    }
+    stage.all_pass();
+    cluster.connect(leader);
+    cluster.check_one_leader();
 }

@@ -6,6 +6,7 @@ use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::network::Fate;
+use labrpc::run;
 use labrpc::time::Instant;
 
 tests! { "2B+", Raft:
@@ -14,6 +15,7 @@ tests! { "2B+", Raft:
     acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);
     refusals_in_reverse = "RefusalsInReverse", reliable(3);
     conflict_before_the_hint = "ConflictBeforeTheHint", reliable(5);
+    repair_sends_what_differs = "RepairSendsWhatDiffers", reliable(3);
 }
 
 /// S0 leads, and its followers' acknowledgements are on their way for long. It loses its entries to another leader,
@@ -174,4 +176,36 @@ fn conflict_before_the_hint(cluster: &Cluster) {
     stage.elect(s0, &[s1, s2, s3]);
     stage.all_pass();
     cluster.one(random(cluster), 5, true);
+}
+
+/// S0 has two entries of a term of which nobody else has any, behind a long log that all have. To repair it takes what comes
+/// after the last entry where the logs agree, and not the log (§5.3).
+fn repair_sends_what_differs(cluster: &Cluster) {
+    const COMMANDS: usize = 60;
+    const BYTES: usize = 1000;
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    for _ in 0..COMMANDS {
+        let letters = (0..BYTES).map(|_| b'a' + cluster.draws().below("letter", 26) as u8);
+        cluster.one_command(&letters.collect::<Vec<_>>().into(), 3, true);
+    }
+    stage.caption("S0 is elected anew, and gets two entries that nobody else has");
+    stage.elect(s0, &[s1, s2]);
+    stage.direct(|_| Fate::Lose);
+    (0..2).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    stage.caption("S1 is elected, and has others in their place");
+    stage.elect(s1, &[s2]);
+    agree(cluster, 3, 2);
+    stage.caption("S0's log is repaired");
+    let before = cluster.net().total_bytes();
+    stage.all_pass();
+    agree(cluster, 1, 3);
+    let (sent, log) = (cluster.net().total_bytes() - before, (COMMANDS * BYTES) as u64);
+    if sent > log / 2 {
+        run::fail(format!(
+            "{sent} bytes were sent to repair a log of {log} bytes that differed in its last two entries, which are of a term of \
+             their own. The leader finds \"the latest log entry where the two logs agree\" and sends what comes after it (§5.3)"
+        ));
+    }
 }
