@@ -14,6 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// The `max_raft_state` of tests with snapshots, in bytes.
 pub const MAX_RAFT_STATE: usize = 1000;
 
+/// A value with this number in it, so long that fifty of them, not compacted, are more than a log may have. A command alone has few
+/// bytes here, unlike Go's, and a server that was away would still get it from the log.
+pub fn long(number: u64) -> String {
+    format!("{number:0>200}")
+}
+
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,6 @@
 //! 3B: a store on Raft, with snapshots (§7).
 
-use super::kv::{MAX_RAFT_STATE, check_log, check_read, clients, speed_of_appends};
+use super::kv::{MAX_RAFT_STATE, check_log, check_read, clients, long, speed_of_appends};
 use super::{reliable, service, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -33,7 +33,7 @@ fn kv_snapshot_rpc(texts: &Texts) {
 
     texts.partition(&[2]);
     let mut some = texts.clerk_to(&[0, 1]);
-    (0..50).for_each(|n| some.put(&n.to_string(), &n.to_string()));
+    (0..50).for_each(|n| some.put(&n.to_string(), &long(n)));
     texts.sleep(ELECTION_TIMEOUT);
     some.put("b", "B");
     check_log(texts, 8 * MAX_RAFT_STATE);
@@ -44,14 +44,14 @@ fn kv_snapshot_rpc(texts: &Texts) {
     some.put("d", "D");
     check_read(&mut some, "a", "A");
     check_read(&mut some, "b", "B");
-    check_read(&mut some, "1", "1");
-    check_read(&mut some, "49", "49");
+    check_read(&mut some, "1", &long(1));
+    check_read(&mut some, "49", &long(49));
 
     texts.connect_all();
     client.put("e", "E");
     check_read(&mut client, "c", "C");
     check_read(&mut client, "e", "E");
-    check_read(&mut client, "1", "1");
+    check_read(&mut client, "1", &long(1));
 }
 
 /// What is written over is in no snapshot, nor is what was once answered.

@@ -1,6 +1,7 @@
 //! 3B+: a store on Raft, when requests come late.
 
-use super::kv::{MAX_RAFT_STATE, check_read, clients, joined, spawn};
+use super::kv::{MAX_RAFT_STATE, check_read, clients, joined, long, spawn};
+use super::stage::Stage;
 use super::{ms, reliable, service, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -35,24 +36,14 @@ fn kv_retry_behind_a_snapshot(texts: &Texts) {
     texts.sleep(ELECTION_TIMEOUT);
     texts.connect_client(id, &[]); // what it has asked is done, and now it is silent
     let mut some = texts.clerk_to(&[0, 1]);
-    (0..50).for_each(|n| some.put(&n.to_string(), &n.to_string()));
+    (0..50).for_each(|n| some.put(&n.to_string(), &long(n)));
     texts.connect_all();
     texts.sleep(ELECTION_TIMEOUT);
-    lead(texts, AWAY);
+    let stage = Stage::new(texts.cluster());
+    stage.elect(AWAY, &[0, 1]);
+    stage.all_pass();
     texts.set_replies_lost(id, false);
     texts.connect_client(id, &[AWAY]);
     joined(appending);
     check_read(&mut client, "k", "once and again");
-}
-
-/// Cuts off whoever leads, one after the other, until that server does.
-fn lead(texts: &Texts, server: usize) {
-    loop {
-        let leader = texts.check_one_leader();
-        if leader == server {
-            return;
-        }
-        texts.connect_all();
-        texts.disconnect(leader);
-    }
 }

@@ -34,8 +34,9 @@ fn rsm_basic(counters: &Counters) {
     }
 }
 
+/// Fails the test if counting up was answered with something else than expected.
 #[track_caller]
-fn check_answer(answer: u64, expected: u64) {
+pub fn check_answer(answer: u64, expected: u64) {
     if answer != expected {
         run::fail(format!("counting up was answered with {answer}, and should be with {expected}"));
     }
@@ -113,7 +114,8 @@ fn rsm_leader_partition(counters: &Counters) {
 }
 
 /// Fails the test if threads don't end within `limit`.
-fn check_all_end<R>(threads: &[JoinHandle<R>], limit: Duration, since: &str) {
+#[track_caller]
+pub fn check_all_end<R>(threads: &[JoinHandle<R>], limit: Duration, since: &str) {
     let began = Instant::now();
     let waiting = || threads.iter().filter(|thread| !thread.is_finished()).count();
     while waiting() > 0 {

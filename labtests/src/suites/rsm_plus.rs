@@ -2,7 +2,8 @@
 
 use super::kv::{joined, spawn};
 use super::rsm::{Count, Counters};
-use super::{ms, reliable, service, tests};
+use super::rsm_4a::{check_all_end, check_answer};
+use super::{reliable, service, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use labrpc::run;
 
@@ -10,26 +11,26 @@ tests! { "4A+", Rsm:
     rsm_first_of_two_leaders = "FirstOfTwoLeaders", service(reliable(3), None);
 }
 
-/// Two leaders take their first operation, each at the same index. Only one is committed; the other's answer must not be its.
+/// Two leaders take their first operation, each at the same index. Only one is committed, and its answer is not the other's.
 fn rsm_first_of_two_leaders(counters: &Counters) {
     let old = counters.check_one_leader();
-    counters.partition(&[old]);
-    let (taking, old_leader) = (counters.clone(), old);
-    let lost = spawn("counts down", move || taking.submit(old_leader, Count::Down));
-    counters.sleep(2 * ELECTION_TIMEOUT);
+    counters.disconnect(old);
+    let of_old = counters.clone();
+    let lost = [spawn("counts down", move || of_old.submit(old, Count::Down))];
     let new = counters.check_one_leader();
-    if counters.submit(new, Count::Up) != Ok(1) {
-        return; // it has lost its leadership already, as it may
-    }
+    let Ok(answer) = counters.submit(new, Count::Up) else {
+        return; // with real threads it may have lost its leadership again
+    };
+    check_answer(answer, 1);
     counters.connect_all();
-    while !lost.is_finished() {
-        counters.sleep(ms(10));
-    }
-    if let Ok(answer) = joined(lost) {
-        run::fail(format!(
-            "submit(Down) was answered with {answer}, which is another leader's answer: an index alone, or a number that every \
-             server begins to count at the same, doesn't say whose entry it is"
-        ));
+    check_all_end(&lost, 2 * ELECTION_TIMEOUT, "another operation took the place of theirs");
+    for thread in lost {
+        if let Ok(answer) = joined(thread) {
+            run::fail(format!(
+                "submit(Down) was answered with {answer}, which is another leader's answer: neither an index, nor a number that all \
+                 servers count up from the same, says whose entry it is"
+            ));
+        }
     }
     counters.check_counters(1, 3);
 }

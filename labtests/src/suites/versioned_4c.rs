@@ -1,6 +1,6 @@
 //! 4C: a store whose values have versions, with snapshots (§7), as the 2025 lab has it.
 
-use super::kv::{MAX_RAFT_STATE, check_log};
+use super::kv::{MAX_RAFT_STATE, check_log, long};
 use super::versioned::{check_read, clients, put, speed_of_puts};
 use super::{reliable, service, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
@@ -34,7 +34,7 @@ fn versioned_snapshot_rpc(versions: &Versions) {
 
     versions.partition(&[2]);
     let mut some = versions.clerk_to(&[0, 1]);
-    (0..50).for_each(|n| put(&mut some, &n.to_string(), &n.to_string(), 0));
+    (0..50).for_each(|n| put(&mut some, &n.to_string(), &long(n), 0));
     versions.sleep(ELECTION_TIMEOUT);
     put(&mut some, "b", "B", 0);
     check_log(versions, 8 * MAX_RAFT_STATE);
@@ -45,14 +45,14 @@ fn versioned_snapshot_rpc(versions: &Versions) {
     put(&mut some, "d", "D", 0);
     check_read(&mut some, "a", "A", 1);
     check_read(&mut some, "b", "B", 1);
-    check_read(&mut some, "1", "1", 1);
-    check_read(&mut some, "49", "49", 1);
+    check_read(&mut some, "1", &long(1), 1);
+    check_read(&mut some, "49", &long(49), 1);
 
     versions.connect_all();
     put(&mut client, "e", "E", 0);
     check_read(&mut client, "c", "C", 1);
     check_read(&mut client, "e", "E", 1);
-    check_read(&mut client, "1", "1", 1);
+    check_read(&mut client, "1", &long(1), 1);
 }
 
 /// What is written over is in no snapshot, nor is what was once answered.
