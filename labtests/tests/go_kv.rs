@@ -1,11 +1,41 @@
-//! The lab on services of quite another shape than the reference's.
+//! The lab on services of quite another shape than the reference's. Go's Raft saves and sends its whole log at every step, which
+//! takes long without optimisation; so of the stores' tests there are some of each kind here, and the program has them all.
 
 #[path = "../examples/go_kv.rs"]
 #[allow(dead_code, reason = "its main is for the example")]
 mod go_kv;
 
 use go_kv::{kvraft, kvraft1};
+use labtests::lab::Lab;
+use labtests::runner::cargo_test;
 
-labtests::kv_suite!(kvraft::KvServer::make, kvraft::Clerk::make);
 labtests::rsm_suite!(kvraft1::Rsm::make);
-labtests::versioned_suite!(kvraft1::KvServer::make, kvraft1::Clerk::make);
+
+#[test]
+fn the_store_of_2022() {
+    let lab = Lab::new().kv(kvraft::KvServer::make, kvraft::Clerk::make);
+    for name in [
+        "kv_unreliable_one_key",
+        "kv_one_partition",
+        "kv_snapshot_rpc",
+        "kv_snapshot_unreliable_recover_concurrent_partition",
+        "kv_late_requests",
+        "kv_retry_behind_a_snapshot",
+    ] {
+        cargo_test(name, lab.clone());
+    }
+}
+
+#[test]
+fn the_store_of_2025() {
+    let lab = Lab::new().versioned(kvraft1::KvServer::make, kvraft1::Clerk::make);
+    for name in [
+        "versioned_unreliable",
+        "versioned_one_partition",
+        "versioned_snapshot_rpc",
+        "versioned_snapshot_unreliable_recover_concurrent_partition",
+        "versioned_answers",
+    ] {
+        cargo_test(name, lab.clone());
+    }
+}
