@@ -200,9 +200,4 @@ impl<'a, M: Model> Part<'a, M> {
         model.look_ahead(&self.ops, &self.spans);
         Search::new(&model, &self.ops, &self.spans).run(budget)
     }
-
-    /// Whether anything is asked of this operation.
-    fn is_asked(&self, op: usize) -> bool {
-        self.spans[op].call > Span::ANY.call
-    }
 }

@@ -2,17 +2,16 @@
 //!
 //! # When
 //!
-//! No two writes of the key have the same value, none has an empty one, and no value begins with another one. So a text
-//! that was read can be taken apart in one way only: into the put (or the beginning, where all was empty) and the appends that
-//! made it. What can't be taken apart, or names a put anywhere but first, nobody may have read.
+//! Of every piece of every text that was read, it is certain which write has made it (`authors.rs`): say, because no two writes
+//! of the key have the same value.
 //!
 //! # Why this decides
 //!
 //! Between a put and the next one, the text only grows, so all texts that were read then begin one another: the longest
 //! gives the appends in their order, and between which of them each get was. An append that is in no text that was read came
 //! after the last get before a put, or after the last of all. Hence, in any order that explains the answers, these are
-//! *blocks*, into which no other write comes: a put, or the beginning, with all gets that saw something of it and the writes before
-//! the last of these; and every write that nobody saw, for itself. Conversely, let all blocks follow one another in any
+//! *blocks*, into which no other write comes: a put, or the beginning, with all gets that saw what was made of it and the
+//! appends that they saw; and every write that nobody saw, for itself. Conversely, let all blocks follow one another in any
 //! order, only the beginning's first: what nobody saw comes between a block's last get and the next put, and every get sees
 //! what it answered. Writes of unknown outcome that nobody saw may as well never have happened.
 //!

@@ -1,7 +1,7 @@
 //! Why a history is not linearizable.
 
 use super::search::{Budget, Longest, Search};
-use super::shrink::shrink;
+use super::shrink::{Few, shrink};
 use super::{Limit, Model, Operation, Part};
 use labrpc::time::{Duration, Instant};
 use std::fmt;
@@ -30,7 +30,7 @@ impl fmt::Debug for Contradiction {
 /// How many steps the longest order may take to find.
 const STEPS: u64 = 200_000;
 
-/// How many operations are shown. There are more only where to shrink the history was too hard.
+/// How many operations are shown: the last. There are more only where to shrink the history was too hard.
 const ROWS: usize = 40;
 
 /// How many operations of the longest order are shown: the last ones.
@@ -40,14 +40,15 @@ impl Contradiction {
     /// The one in the operations of a key, for which there is no order.
     pub(super) fn of<M: Model>(history: &[Operation<M::Op>], part: &Part<'_, M>) -> Contradiction {
         let few = shrink(part);
-        let mut asked: Vec<usize> = (0..few.ops.len()).filter(|op| few.is_asked(*op)).collect();
-        asked.sort_by_key(|op| few.spans[*op].call);
         let key = M::key(part.ops[0]).to_string();
-        let operations: Vec<usize> = asked.iter().map(|op| few.places[*op]).collect();
+        let operations: Vec<usize> = few.shown.iter().map(|op| few.part.places[*op]).collect();
+        let is_other = |op: &usize| M::writes(few.part.ops[*op]) && !few.shown.contains(op);
+        let writes = (0..few.part.ops.len()).filter(is_other).count();
+        let reads = part.ops.len() - few.shown.len() - writes;
         let text = format!(
             "no order of these operations on key {key:?} explains their answers:\n\n{}\n{}{}",
             table::<M>(history, &operations),
-            left_out(part.ops.len() - few.ops.len(), few.ops.len() - asked.len()),
+            left_out(reads, writes),
             why(&few)
         );
         Contradiction { key, operations, text }
@@ -65,8 +66,8 @@ fn table<M: Model>(history: &[Operation<M::Op>], operations: &[usize]) -> String
         [(number + 1).to_string(), client.to_string(), time(*call), ret, asked, answer]
     };
     let header = ["#", "client", "call", "return", "operation", "answer"].map(String::from);
-    let rows: Vec<_> =
-        std::iter::once(header).chain(operations.iter().take(ROWS).map(row)).collect();
+    let more = operations.len().saturating_sub(ROWS);
+    let rows: Vec<_> = std::iter::once(header).chain(operations[more..].iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |[number, client, call, ret, asked, answer]: &[String; 6]| {
@@ -75,50 +76,48 @@ fn table<M: Model>(history: &[Operation<M::Op>], operations: &[usize]) -> String
             format!("{number:>a$}  {client:>b$}  {call:>c$}  {ret:>d$}  {asked:<e$}  {answer}");
         line.trim_end().to_string() + "\n"
     };
-    let more = operations.len().saturating_sub(ROWS);
-    let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
-    rows.iter().map(line).collect::<String>() + &more
+    let more = if more > 0 { format!("({more} before these)\n") } else { String::new() };
+    more + &rows.iter().map(line).collect::<String>()
 }
 
-/// What isn't asked for.
+/// What isn't shown.
 fn left_out(reads: usize, writes: usize) -> String {
-    let reads = match reads {
-        0 => String::new(),
-        reads => format!("Left out: {reads} that only read. "),
+    let count = |number, what| match number {
+        1 => format!("1 other {what}"),
+        _ => format!("{number} other {what}s"),
     };
-    let writes = match writes {
-        0 => String::new(),
-        writes => format!("{writes} other writes may have been at any time, or never."),
-    };
-    match reads + &writes {
-        text if text.is_empty() => text,
-        text => format!("{}\n", text.trim_end()),
-    }
+    let reads = (reads > 0).then(|| format!("{} left out.", count(reads, "read")));
+    let may = "may be at any time after the call, or never.";
+    let writes = (writes > 0).then(|| format!("{} {may}", count(writes, "write")));
+    let text = reads.into_iter().chain(writes).collect::<Vec<_>>().join(" ");
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 /// The longest order, and what doesn't fit then.
-fn why<M: Model>(few: &Part<'_, M>) -> String {
-    let model = M::new(&few.ops);
-    let mut search = Search::new(&model, &few.ops, &few.spans);
-    search.run(&mut Budget::new(Limit::Steps(STEPS)));
-    let Some(Longest { order, misfit }) = search.longest() else { return String::new() };
-    let ops: Vec<&M::Op> = order.iter().map(|op| few.ops[*op]).collect();
-    let (would, did) = apart(&M::answer_after(&ops, few.ops[misfit]), &M::answer(few.ops[misfit]));
-    let misfit = few.places[misfit] + 1;
+fn why<M: Model>(Few { part, shown }: &Few<'_, M>) -> String {
+    let model = M::new(&part.ops);
+    let mut search = Search::new(&model, &part.ops, &part.spans);
+    let verdict = search.run(&mut Budget::new(Limit::Steps(STEPS)));
+    let longest = search.longest().filter(|_| verdict == Some(false));
+    let Some(Longest { order, misfit }) = longest else { return String::new() };
+    let ops: Vec<&M::Op> = order.iter().map(|op| part.ops[*op]).collect();
+    let (would, did) = (M::answer_after(&ops, part.ops[misfit]), M::answer(part.ops[misfit]));
+    let (would, did) = apart(&would, &did);
+    let misfit = part.places[misfit] + 1;
     if order.is_empty() {
-        return format!("At first, #{misfit} would be answered {would}, and not {did}.");
+        return format!("At first, #{misfit} would be answered {would}, and not {did}");
     }
     let more = order.len().saturating_sub(LAST);
     let mut text = String::from("The longest order that fits:\n\n");
     if more > 0 {
-        text += &format!("  after {more} others\n");
+        text += &format!("  ({more} before these)\n");
     }
     for op in &order[more..] {
-        let (number, asked) = (few.places[*op] + 1, tail(&M::asked(few.ops[*op])));
-        let free = if few.is_asked(*op) { "" } else { " (at any time)" };
-        text += &format!("  #{number} {asked}{free}\n");
+        let (number, asked) = (part.places[*op] + 1, tail(&M::asked(part.ops[*op])));
+        let other = if shown.contains(op) { "" } else { " (another)" };
+        text += &format!("  #{number} {asked}{other}\n");
     }
-    text + &format!("\nThen #{misfit} would be answered {would}, and not {did}.")
+    text + &format!("\nThen #{misfit} would be answered {would}, and not {did}")
 }
 
 /// The longest text that is shown.

@@ -5,12 +5,13 @@
 //! search gets stuck before a return, the last one comes back, and another is tried in its place. What was done, and what
 //! the server has, is all that matters for what can follow, so no such pair is tried twice.
 //!
-//! Three things make it short without changing what it finds:
+//! Some things make it short without changing what it finds:
 //!
 //! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with what
 //!   is done so far, it can as well stand here.
 //! - An operation of unknown outcome is done only where it changes something that was seen.
 //! - Of equal operations of unknown outcome, the one that was called first is done first.
+//! - What leaves the next read no way to fit is taken back at once, and so is what the model knows to have been elsewhere.
 
 use super::list::{Event, List};
 use super::{Limit, Model, Span};
@@ -38,9 +39,21 @@ impl Budget {
         }
     }
 
-    #[cfg(test)]
-    pub fn spent(&self, of: u64) -> u64 {
-        of - self.steps
+    /// Takes so many steps, or what is left.
+    pub fn part(&mut self, steps: u64) -> Budget {
+        let steps = steps.min(self.steps);
+        self.steps -= steps;
+        Budget { steps, end: self.end }
+    }
+
+    /// Whether nothing is left.
+    pub fn is_spent(&self) -> bool {
+        self.steps == 0
+    }
+
+    /// Puts back what is left of a part.
+    pub fn put_back(&mut self, part: Budget) {
+        self.steps += part.steps;
     }
 
     /// Takes a step, if there is one left.
@@ -72,8 +85,8 @@ pub struct Search<'a, M: Model> {
     state: M::State,
     /// What was done, with what the server had before.
     stack: Vec<Done<M::State>>,
-    /// A random number for each operation. A set of operations is known by the sum of theirs: at 128 bits, that two sets
-    /// of a search have the same sum won't happen before the machine breaks.
+    /// A random number for each operation. A set of operations is known by the sum of theirs, without carry. Of all sets
+    /// that are remembered, two have the same with a chance of less than one in 10^25.
     names: Vec<u128>,
     set: u128,
     tried: BTreeSet<(u128, M::State)>,

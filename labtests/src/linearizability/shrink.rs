@@ -1,55 +1,123 @@
 //! The few operations of a key that contradict one another.
 //!
-//! Of an operation that has nothing to do with it, less may be asked, and there is still no order: a read is left out; a
-//! write may be at any time, or never. Whatever order explains the whole history explains what is left of it, too, so if there is none for
-//! that, there is none for the whole. A write is never left out: whoever saw it would contradict then, and wrongly.
+//! Of an operation that has nothing to do with it, less is asked, as long as there is still no order: a read is left out; a
+//! write may be at any time after its call, or never; or at any time at all. Whatever order explains the whole history
+//! explains what is left of it, too, so if there is none for that, there is none for the whole. A write is never left out:
+//! whoever saw it would contradict then, and wrongly.
 
 use super::search::Budget;
 use super::{Limit, Model, Part, Span};
 
-/// How many steps each attempt may take. One that takes more has failed; only, more operations are left then.
-const STEPS: u64 = 20_000;
-
-/// Asks less and less of a key's operations while there is no order for them.
-pub fn shrink<'a, M: Model>(part: &Part<'a, M>) -> Part<'a, M> {
-    let mut left: Vec<usize> = (0..part.ops.len()).collect();
-    left.sort_by_key(|op| part.spans[*op].call);
-    let mut smallest = part.with_only(&left);
-    let mut size = left.len().next_power_of_two();
-    while size > 1 {
-        size /= 2;
-        // From the end, so that what contradicts first is left.
-        for start in (0..left.len()).step_by(size).rev() {
-            let end = left.len().min(start + size);
-            let fewer = [&left[..start], &left[end..]].concat();
-            let attempt = part.with_only(&fewer);
-            if attempt.is_linearizable(&mut Budget::new(Limit::Steps(STEPS))) == Some(false) {
-                (left, smallest) = (fewer, attempt);
-            }
-        }
-    }
-    smallest
+/// What is left of the operations of a key, without an order.
+pub struct Few<'a, M: Model> {
+    /// They, and the writes of which less is asked.
+    pub part: Part<'a, M>,
+    /// Those that contradict, in the order of their calls.
+    pub shown: Vec<usize>,
 }
 
-impl<'a, M: Model> Part<'a, M> {
-    /// The same, if nothing is asked of the others.
-    fn with_only(&self, asked: &[usize]) -> Part<'a, M> {
-        let mut is_asked = vec![false; self.ops.len()];
-        asked.iter().for_each(|op| is_asked[*op] = true);
-        let stays = |op: &usize| is_asked[*op] || M::writes(self.ops[*op]);
-        let stay: Vec<usize> = (0..self.ops.len()).filter(stays).collect();
-        let span = |op: &usize| {
-            if !is_asked[*op] {
-                return Span::ANY;
+/// What is asked of an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// That it fits between its call and its return.
+    All,
+    /// That it isn't before its call.
+    Call,
+    /// Nothing.
+    Nothing,
+}
+
+/// How many steps all attempts together may take, and one of them. With less, more operations are left; that is all.
+const STEPS: u64 = 2_000_000;
+const STEPS_AT_ONCE: u64 = 200_000;
+
+/// Asks less and less of a key's operations, while there is no order for them.
+pub fn shrink<'a, M: Model>(part: &Part<'a, M>) -> Few<'a, M> {
+    let mut ops: Vec<usize> = (0..part.ops.len()).collect();
+    ops.sort_by_key(|op| part.spans[*op].call);
+    let mut shrinking = Shrinking {
+        part,
+        asked: vec![Asked::All; ops.len()],
+        budget: Budget::new(Limit::Steps(STEPS)),
+    };
+    shrinking.ask(Asked::Call, &ops);
+    let is_open = |op: &usize| shrinking.asked[*op] == Asked::Call && M::writes(part.ops[*op]);
+    let open: Vec<usize> = ops.iter().copied().filter(is_open).collect();
+    let called_too_late = shrinking.ask(Asked::Nothing, &open);
+    let shown = |op: &usize| shrinking.asked[*op] == Asked::All || called_too_late.contains(op);
+    let left = shrinking.left();
+    let shown = ops.iter().filter(|op| shown(op));
+    let shown = shown.filter_map(|op| left.binary_search(op).ok()).collect();
+    Few { part: shrinking.attempt(), shown }
+}
+
+struct Shrinking<'p, 'a, M: Model> {
+    part: &'p Part<'a, M>,
+    asked: Vec<Asked>,
+    budget: Budget,
+}
+
+impl<'a, M: Model> Shrinking<'_, 'a, M> {
+    /// Asks only this of as many of these operations as it can. Returns those for which there would be an order then.
+    fn ask(&mut self, less: Asked, ops: &[usize]) -> Vec<usize> {
+        let mut left = ops.to_vec();
+        let mut needed = Vec::new();
+        let mut size = left.len().next_power_of_two();
+        while size > 0 {
+            // From the end, so that what contradicts first is left.
+            for start in (0..left.len()).step_by(size).rev() {
+                let end = left.len().min(start + size);
+                let before = self.asked.clone();
+                left[start..end].iter().for_each(|op| self.asked[*op] = less);
+                match self.is_linearizable() {
+                    Some(false) => drop(left.drain(start..end)),
+                    verdict => {
+                        self.asked = before;
+                        if verdict == Some(true) && size == 1 {
+                            needed.push(left[start]);
+                        }
+                    }
+                }
             }
-            let after = self.spans[*op].after.filter(|first| is_asked[*first as usize]);
-            let after = after.and_then(|first| stay.binary_search(&(first as usize)).ok());
-            Span { after: after.map(|first| first as u32), ..self.spans[*op] }
+            size /= 2;
+        }
+        needed
+    }
+
+    fn is_linearizable(&mut self) -> Option<bool> {
+        // To begin with one takes a step for each operation, too.
+        self.budget.part(self.asked.len() as u64);
+        if self.budget.is_spent() {
+            return None;
+        }
+        let mut some = self.budget.part(STEPS_AT_ONCE);
+        let verdict = self.attempt().is_linearizable(&mut some);
+        self.budget.put_back(some);
+        verdict
+    }
+
+    /// The operations that are left: all writes, and the reads of which anything is asked.
+    fn left(&self) -> Vec<usize> {
+        let is_left = |op: &usize| self.asked[*op] == Asked::All || M::writes(self.part.ops[*op]);
+        (0..self.asked.len()).filter(is_left).collect()
+    }
+
+    fn attempt(&self) -> Part<'a, M> {
+        let left = self.left();
+        let span = |op: &usize| match (self.asked[*op], self.part.spans[*op]) {
+            (Asked::All, span) => {
+                let first = span.after.map(|first| first as usize);
+                let first = first.filter(|first| self.asked[*first] == Asked::All);
+                let after = first.and_then(|first| left.binary_search(&first).ok());
+                Span { after: after.map(|first| first as u32), ..span }
+            }
+            (Asked::Call, Span { call, .. }) => Span { call, ..Span::ANY },
+            (Asked::Nothing, _) => Span::ANY,
         };
         Part {
-            ops: stay.iter().map(|op| self.ops[*op]).collect(),
-            places: stay.iter().map(|op| self.places[*op]).collect(),
-            spans: stay.iter().map(span).collect(),
+            ops: left.iter().map(|op| self.part.ops[*op]).collect(),
+            places: left.iter().map(|op| self.part.places[*op]).collect(),
+            spans: left.iter().map(span).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod brute;
 mod lab;
 mod random;
+mod shrink;
 
 use super::*;
 use random::Random;

@@ -14,6 +14,9 @@ pub trait Concrete {
     fn is_certain(&self) -> bool {
         true
     }
+
+    /// Whether it may change what the server has.
+    fn writes(&self) -> bool;
 }
 
 impl Concrete for TextOp {
@@ -26,6 +29,10 @@ impl Concrete for TextOp {
             TextOp::Append { value, .. } => state.push_str(value),
         }
         true
+    }
+
+    fn writes(&self) -> bool {
+        !matches!(self, TextOp::Get { .. })
     }
 }
 
@@ -55,6 +62,10 @@ impl Concrete for VersionedOp {
 
     fn is_certain(&self) -> bool {
         !matches!(self, VersionedOp::Put { answer: Answer::Maybe, .. })
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self, VersionedOp::Put { answer: Answer::Ok | Answer::Maybe, .. })
     }
 }
 

@@ -1,80 +1,92 @@
-//! Histories as the suites make them, and larger: everything is decided.
+//! Histories as the suites make them, and harder: all are decided, and what is wrong in them is found.
 
 use super::super::{
-    Answer, Budget, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned,
+    Answer, Contradiction, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned,
     VersionedOp, check, parts,
 };
 use super::brute::{Concrete, put};
 use labrpc::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Clients that ask a server which does what it is asked, somewhere between call and return.
+/// Clients that ask a server which does all as it should, somewhere between call and return.
 struct Lab {
     random: Pcg64,
     clients: u64,
     keys: u64,
     operations: u64,
-    /// The share of operations that are never answered, in percent.
+    /// The share of operations of unknown outcome, in percent.
     unknown: u64,
-    /// After how many of its operations a client begins again to count them, so that it writes the same again.
+    /// After so many operations, a client writes the same again.
     round: u64,
 }
 
-/// Who asks, when it takes effect (if it does), what.
+/// 15 clients on 15 keys, all of whose operations are answered, and write what nobody else does.
+fn lab() -> Lab {
+    let random = Pcg64::seed_from_u64(7);
+    Lab { random, clients: 15, keys: 15, operations: 6000, unknown: 0, round: u64::MAX }
+}
+
+/// An operation before it is answered.
 struct Plan {
     client: u64,
     call: u64,
-    effect: Option<u64>,
     ret: Option<u64>,
-    /// The client's number, which stays the same, and how many operations it has begun.
-    writer: (u64, u64),
+    /// When it takes effect, if it does.
+    effect: Option<u64>,
+    /// Who asks, whatever number it has, and how many operations it had asked in this round.
+    writer: u64,
+    begun: u64,
 }
 
 impl Lab {
+    fn below(&mut self, n: u64) -> u64 {
+        self.random.random_range(0..n)
+    }
+
     fn plans(&mut self) -> Vec<Plan> {
-        let mut plans = Vec::new();
         let mut next_client = self.clients;
-        let mut now: Vec<(u64, u64, u64)> =
-            (0..self.clients).map(|client| (client, 0, 0)).collect();
+        // Number, time, operations begun.
+        let mut writers: Vec<_> = (0..self.clients).map(|client| (client, 0, 0)).collect();
+        let mut plans = Vec::new();
         for _ in 0..self.operations {
-            let writer = (0..now.len()).min_by_key(|client| now[*client].1).unwrap();
-            let (client, call, begun) = &mut now[writer];
-            let (asked, began) = (*client, *call + self.random.random_range(0..1000));
-            let took = self.random.random_range(1000..20_000);
-            let unknown = self.random.random_range(0..100) < self.unknown;
-            let effect = began + self.random.random_range(0..=took);
-            let late = self.random.random_range(0..took * 20);
-            let effect = match (unknown, self.random.random_range(0..3)) {
-                (false, _) => Some(effect),
-                (true, 0) => Some(effect),
-                (true, 1) => Some(effect + late),
-                (true, _) => None,
+            let writer = (0..writers.len()).min_by_key(|writer| writers[*writer].1).unwrap();
+            let (client, now, begun) = writers[writer];
+            let (wait, took) = (self.below(1000), 1000 + self.below(19_000));
+            let (call, ret) = (now + wait, now + wait + took);
+            let is_unknown = self.below(100) < self.unknown;
+            let effect = match is_unknown.then(|| self.below(3)) {
+                None | Some(0) => Some(call + self.below(took + 1)),
+                Some(1) => Some(call + self.below(20 * took)),
+                Some(_) => None,
             };
-            *call = began + took;
-            let ret = (!unknown).then_some(*call);
-            let writer = (writer as u64, *begun % self.round);
-            *begun += 1;
-            if unknown {
-                (*client, next_client) = (next_client, next_client + 1);
-            }
-            plans.push(Plan { client: asked, call: began, effect, ret, writer });
+            let number = if is_unknown { next_client } else { client };
+            next_client += u64::from(is_unknown);
+            writers[writer] = (number, ret, begun + 1);
+            plans.push(Plan {
+                client,
+                call,
+                ret: (!is_unknown).then_some(ret),
+                effect,
+                writer: writer as u64,
+                begun: begun % self.round,
+            });
         }
         plans
     }
 
-    fn texts(&mut self) -> Vec<Operation<TextOp>> {
+    /// 45 % gets, 5 % puts, 50 % appends on random keys.
+    fn texts(mut self) -> Vec<Operation<TextOp>> {
         let plans = self.plans();
         let mut outputs = Outputs::default();
-        let mut state = BTreeMap::<String, String>::new();
+        let mut states = BTreeMap::<String, String>::new();
         let mut ops: Vec<Option<TextOp>> = vec![None; plans.len()];
         for number in in_order(&plans) {
-            let key = self.random.random_range(0..self.keys).to_string();
-            let (client, count) = plans[number].writer;
-            let value = format!("x {client} {count} y");
-            let state = state.entry(key.clone()).or_default();
-            let op = match self.random.random_range(0..100) {
+            let key = self.below(self.keys).to_string();
+            let value = format!("x {} {} y", plans[number].writer, plans[number].begun);
+            let state = states.entry(key.clone()).or_default();
+            let op = match self.below(100) {
                 0..45 => TextOp::Get { output: outputs.keep(&key, state), key },
                 45..50 => TextOp::Put { key, value },
                 _ => TextOp::Append { key, value },
@@ -83,6 +95,32 @@ impl Lab {
                 op.apply(state);
             }
             ops[number] = Some(op);
+        }
+        operations(plans, ops)
+    }
+
+    /// Every client puts what it thinks is the next version, and looks when it was wrong.
+    fn versions(mut self) -> Vec<Operation<VersionedOp>> {
+        let plans = self.plans();
+        let mut states = BTreeMap::<String, Option<(String, u64)>>::new();
+        let mut known = BTreeMap::<(u64, String), u64>::new();
+        let mut ops: Vec<Option<VersionedOp>> = vec![None; plans.len()];
+        for number in in_order(&plans) {
+            let Plan { writer, begun, effect, ret, .. } = plans[number];
+            let key = self.below(self.keys).to_string();
+            let state = states.entry(key.clone()).or_default();
+            let held = state.as_ref().map_or(0, |(_, version)| *version);
+            let known = known.entry((writer, key.clone())).or_default();
+            if self.random.random_range(0..3) == 0 {
+                *known = held;
+                ops[number] = Some(VersionedOp::Get { key, output: state.clone() });
+                continue;
+            }
+            let (value, version) = (format!("{writer} {begun}"), *known);
+            let done = effect.map(|_| put(state, &value, version));
+            let answer = done.filter(|_| ret.is_some()).unwrap_or(Answer::Maybe);
+            *known = if answer == Answer::Ok { version + 1 } else { held };
+            ops[number] = Some(VersionedOp::Put { key, value, version, answer });
         }
         operations(plans, ops)
     }
@@ -105,58 +143,135 @@ fn operations<Op>(plans: Vec<Plan>, ops: Vec<Option<Op>>) -> Vec<Operation<Op>> 
     plans.into_iter().zip(ops).map(operation).collect()
 }
 
+/// What they do is far below this.
+const STEPS: Limit = Limit::Steps(3_000_000);
+
+#[track_caller]
+fn is_right<M: Model>(history: &[Operation<M::Op>]) {
+    let verdict = check::<M>(history, STEPS);
+    assert!(matches!(verdict, Verdict::Linearizable), "{verdict:?}");
+}
+
+#[track_caller]
+fn is_wrong<M: Model>(history: &[Operation<M::Op>], at: usize) -> Contradiction {
+    match check::<M>(history, STEPS) {
+        Verdict::Not(why) => {
+            assert!(why.operations.contains(&at), "#{} is wrong: {why}", at + 1);
+            *why
+        }
+        verdict => panic!("#{} is wrong: {verdict:?}", at + 1),
+    }
+}
+
+/// How many keys are decided without a search.
+fn at_once<M: Model>(history: &[Operation<M::Op>]) -> usize {
+    let parts = parts::<M>(history);
+    parts.iter().filter(|part| M::at_once(&part.ops, &part.spans).is_some()).count()
+}
+
+/// A get far back in the history that saw a long text, with the text.
+fn a_get(history: &[Operation<TextOp>]) -> (usize, String) {
+    let long = |(at, operation): (usize, &Operation<TextOp>)| match &operation.op {
+        TextOp::Get { output, .. } if operation.ret.is_some() => {
+            Some((at, output.to_string())).filter(|(_, text)| text.matches('x').count() > 12)
+        }
+        _ => None,
+    };
+    let later = history.iter().enumerate().skip(history.len() / 2);
+    later.filter_map(long).next().expect("a long text")
+}
+
+/// What a get saw, with one piece left out, twice, moved to the end; and as it was long before.
+fn anomalies(text: &str) -> [String; 4] {
+    let pieces: Vec<&str> = text.split_inclusive('y').collect();
+    let (first, [second, rest @ ..]) = (pieces[0], &pieces[1..]) else { panic!("{text:?}") };
+    let rest = rest.concat();
+    [
+        format!("{first}{rest}"),
+        format!("{first}{second}{second}{rest}"),
+        format!("{first}{rest}{second}"),
+        format!("{first}{second}"),
+    ]
+}
+
 #[test]
-fn try_it() {
-    for (clients, keys, operations, unknown, round) in [
-        (15, 15, 20_000, 0, 1 << 40),
-        (15, 15, 20_000, 0, 300),
-        (15, 15, 20_000, 5, 1 << 40),
-        (15, 15, 20_000, 5, 300),
-        (15, 15, 20_000, 20, 300),
-        (15, 1, 5_000, 0, 300),
-        (15, 1, 5_000, 5, 300),
-        (15, 1, 5_000, 5, 30),
-        (50, 1, 5_000, 0, 30),
-        (50, 1, 5_000, 5, 30),
-        (50, 5, 10_000, 5, 30),
-    ] {
-        let random = Pcg64::seed_from_u64(7);
-        let mut lab = Lab { random, clients, keys, operations, unknown, round };
-        let mut history = lab.texts();
-        for bad in [false, true] {
-            if bad {
-                let at = history.len() * 2 / 3;
-                let op = history[at..].iter_mut().find_map(|op| match &mut op.op {
-                    TextOp::Get { output, .. } if output.len() > 200 && op.ret.is_some() => {
-                        Some(output)
-                    }
-                    _ => None,
-                });
-                let output = op.unwrap();
-                let cut = output.with(|text| text[..text.len() / 2].rfind('x').unwrap_or(0));
-                *output = output.with(|text| (&text[..cut]).into());
-            }
-            for forced in [false, true] {
-                let began = Instant::now();
-                let mut budget = Budget::new(Limit::Steps(20_000_000));
-                let (mut at_once, mut found) = (0, Vec::new());
-                for part in parts::<Text>(&history) {
-                    match Text::at_once(&part.ops, &part.spans).filter(|_| !forced) {
-                        Some(ok) => {
-                            at_once += 1;
-                            found.push(Some(ok));
-                        }
-                        None => found.push(part.search(&mut budget)),
-                    }
-                }
-                let steps = budget.spent(20_000_000);
-                let unknowns = found.iter().filter(|f| f.is_none()).count();
-                let nots = found.iter().filter(|f| **f == Some(false)).count();
-                println!(
-                    "{clients} {keys} {operations} {unknown}% {round} bad={bad}: at once {at_once}, not {nots}, undecided {unknowns}, steps {steps} {:?}",
-                    began.elapsed()
-                );
-            }
+fn texts_are_decided_at_once_where_time_tells_who_wrote_what() {
+    for (unknown, round) in [(0, u64::MAX), (5, u64::MAX), (20, u64::MAX), (0, 150)] {
+        let mut history = Lab { unknown, round, ..lab() }.texts();
+        assert_eq!(at_once::<Text>(&history), 15);
+        is_right::<Text>(&history);
+        let (at, text) = a_get(&history);
+        for seen in anomalies(&text) {
+            let TextOp::Get { output, .. } = &mut history[at].op else { unreachable!() };
+            *output = seen.as_str().into();
+            let why = is_wrong::<Text>(&history, at);
+            assert!(why.operations.len() <= 4, "{why}");
         }
     }
+}
+
+#[test]
+fn texts_of_equal_values_are_decided() {
+    for (clients, keys, unknown) in [(15, 15, 5), (15, 15, 20), (15, 1, 5), (50, 5, 5)] {
+        let operations = 3000;
+        let mut history = Lab { clients, keys, unknown, operations, round: 100, ..lab() }.texts();
+        is_right::<Text>(&history);
+        let (at, text) = a_get(&history);
+        let [lost, twice, late, _] = anomalies(&text);
+        for seen in [lost, twice, late] {
+            let TextOp::Get { output, .. } = &mut history[at].op else { unreachable!() };
+            *output = seen.as_str().into();
+            is_wrong::<Text>(&history, at);
+        }
+    }
+}
+
+#[test]
+fn versions_are_always_decided_at_once() {
+    for (clients, keys, unknown) in [(5, 1, 0), (5, 1, 20), (15, 100, 5), (50, 1, 50)] {
+        let mut history = Lab { clients, keys, unknown, ..lab() }.versions();
+        assert_eq!(at_once::<Versioned>(&history), keys as usize);
+        is_right::<Versioned>(&history);
+        let later = history.iter().skip(4000).position(|operation| {
+            operation.ret.is_some()
+                && matches!(operation.op, VersionedOp::Get { output: Some(_), .. })
+        });
+        let at = 4000 + later.unwrap();
+        let VersionedOp::Get { output: Some((_, version)), .. } = &mut history[at].op else {
+            unreachable!()
+        };
+        *version += 1;
+        let why = is_wrong::<Versioned>(&history, at);
+        assert!(why.operations.len() <= 4, "{why}");
+    }
+}
+
+#[test]
+fn what_clients_read_on_their_own_keys_is_kept_once() {
+    let mut outputs = Outputs::default();
+    let mut history = Vec::new();
+    for client in 0..5_u64 {
+        let mut text = String::new();
+        for turn in 0..3000_u64 {
+            let at = |nanos| Instant::at(Duration::from_nanos(10 * turn + nanos));
+            let key = client.to_string();
+            let op = if turn % 2 == 0 {
+                let value = format!("x {client} {turn} y");
+                text += &value;
+                TextOp::Append { key, value }
+            } else {
+                TextOp::Get { output: outputs.keep(&key, &text), key }
+            };
+            history.push(Operation { client, call: at(0), ret: Some(at(9)), op });
+        }
+    }
+    let lines: BTreeSet<_> = history
+        .iter()
+        .filter_map(|operation| match &operation.op {
+            TextOp::Get { output, .. } => Some(output.line()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines.len(), 5);
+    is_right::<Text>(&history);
 }

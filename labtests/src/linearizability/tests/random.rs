@@ -69,15 +69,18 @@ impl Random {
     /// Gets, puts and appends.
     pub fn texts(&mut self) -> Vec<Operation<TextOp>> {
         let plans = self.plans();
-        let unique = !self.one_in(3);
+        let values: &[&str] = match self.below(3) {
+            0 => &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"],
+            1 => &["a", "b", "c"],
+            _ => &["", "a", "b", "ab", "ba"],
+        };
         let mut state = String::new();
         let mut ops = vec![None; plans.len()];
         for number in Self::in_order(&plans) {
-            let value = if unique {
-                char::from(b'a' + number as u8).to_string()
-            } else {
-                ["", "a", "b", "ab", "ba"][self.below(5) as usize].into()
-            };
+            // The first are enough for all to differ.
+            let turn =
+                if values.len() > 5 { number as u64 } else { self.below(values.len() as u64) };
+            let value = values[turn as usize].to_string();
             let op = match self.below(5) {
                 0..2 => self.get(&state),
                 2..4 => TextOp::Append { key: "k".into(), value },
