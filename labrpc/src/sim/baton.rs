@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows who is next. Another way to suspend (a coroutine) would replace this file.
 
+use super::cpu::OsThread;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,8 @@ use std::thread::Thread;
 pub(crate) struct Baton {
     passed: AtomicBool,
     thread: OnceLock<Thread>,
+    /// The thread, as the system knows it, where that is of use.
+    os_thread: OnceLock<Option<OsThread>>,
 }
 
 impl Baton {
@@ -23,9 +26,15 @@ impl Baton {
         }
     }
 
+    /// The thread that waits for it, or has it, if the system tells of its threads.
+    pub fn os_thread(&self) -> Option<OsThread> {
+        self.os_thread.get().copied().flatten()
+    }
+
     /// Waits until the baton is passed to this, the calling thread.
     #[expect(clippy::disallowed_methods, reason = "this is where simulated threads stop")]
     pub fn wait(&self) {
+        self.os_thread.get_or_init(OsThread::current);
         self.thread.get_or_init(std::thread::current);
         while !self.passed.swap(false, Ordering::Acquire) {
             std::thread::park();

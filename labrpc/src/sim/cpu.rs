@@ -4,20 +4,43 @@
 //! on, unless another simulation of this process has it and an allowed CPU is free.
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Claim, claim};
+pub(crate) use linux::{Claim, OsThread, claim};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::{Claim, claim};
+pub(crate) use other::{Claim, OsThread, claim};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use parking_lot::Mutex;
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+    use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
+    use std::time::Duration;
 
     /// How many simulations of this process run on each CPU.
     static LOAD: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
     /// A simulation's CPU; given back when dropped.
     pub(crate) struct Claim(usize);
+
+    /// A thread of this process, by its number.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct OsThread(i32);
+
+    impl OsThread {
+        /// The current one.
+        pub(crate) fn current() -> Option<OsThread> {
+            Some(OsThread(gettid().as_raw_pid()))
+        }
+
+        /// Whether it wants to run, and how long it has run so far.
+        pub(crate) fn need(self) -> Option<(bool, Duration)> {
+            let read =
+                |name| std::fs::read_to_string(format!("/proc/self/task/{}/{name}", self.0)).ok();
+            // The state comes after the name, in which there may be anything.
+            let state = read("stat")?.rsplit_once(')')?.1.trim_start().chars().next()?;
+            let ran = read("schedstat")?.split(' ').next()?.parse().ok()?;
+            // D: the system itself is waiting, for a disk.
+            Some((matches!(state, 'R' | 'D'), Duration::from_nanos(ran)))
+        }
+    }
 
     /// Chooses a CPU for a simulation that starts now.
     pub(crate) fn claim() -> Option<Claim> {
@@ -53,6 +76,19 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod other {
     pub(crate) struct Claim;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct OsThread;
+
+    impl OsThread {
+        pub(crate) fn current() -> Option<OsThread> {
+            None
+        }
+
+        pub(crate) fn need(self) -> Option<(bool, std::time::Duration)> {
+            None
+        }
+    }
 
     pub(crate) fn claim() -> Option<Claim> {
         None

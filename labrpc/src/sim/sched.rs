@@ -11,7 +11,7 @@ mod timers;
 pub(crate) use park::{Key, Wait, Waiting};
 
 use super::baton::{Baton, Worker};
-use super::cpu::Claim;
+use super::cpu::{Claim, OsThread};
 use super::report;
 use crate::run::{self, FailureKind, mix};
 use park::{Parked, YIELD_ONE_IN};
@@ -73,8 +73,17 @@ struct Core {
     /// Steps since virtual time last jumped, and how often it did.
     since_jump: u64,
     jumps: u64,
-    /// The watchdog's last look: how many steps, and how many looks in a row saw hardly any.
-    last_look: (u64, u32),
+    last_look: Look,
+}
+
+/// What the watchdog saw last.
+#[derive(Default)]
+struct Look {
+    steps: u64,
+    /// How many looks in a row saw hardly any, though there was a CPU for them.
+    stalled: u32,
+    /// Who was to run, and how long it had run before.
+    thread: Option<(OsThread, Duration)>,
 }
 
 /// What the scheduler knows of a task.
@@ -100,6 +109,9 @@ const SPIN_LIMIT: u64 = 1_000_000;
 /// With fewer steps than this between two looks of the watchdog, a simulation is as good as stalled; a healthy one
 /// takes hundreds of thousands.
 const HARDLY_ANY: u64 = 50;
+
+/// A thread that wants to run and got less than this between two looks has no CPU: others have it.
+const NO_CPU: Duration = Duration::from_millis(10);
 
 impl Core {
     fn fresh_id(&mut self) -> u64 {
@@ -156,7 +168,7 @@ impl Sched {
                 os_threads: Vec::new(),
                 since_jump: 0,
                 jumps: 0,
-                last_look: (0, 0),
+                last_look: Look::default(),
             }),
             now_ns: AtomicU64::new(0),
             steps: AtomicU64::new(0),
@@ -282,10 +294,30 @@ impl Sched {
     pub fn stalled_for(&self, ticks: u32) -> Option<String> {
         let steps = self.steps.load(Ordering::Relaxed);
         let mut core = self.core.lock();
-        let (before, looks) = core.last_look;
-        let stalled = steps - before < HARDLY_ANY;
-        core.last_look = (steps, if stalled { looks + 1 } else { 0 });
+        let few = steps - core.last_look.steps < HARDLY_ANY;
+        let thread = core.tasks.get(&core.running).and_then(|slot| slot.task.baton.os_thread());
+        let starved = few && core.last_look.is_starved(thread);
+        let look = &mut core.last_look;
+        look.steps = steps;
+        look.stalled = match few {
+            true => look.stalled + u32::from(!starved),
+            false => 0,
+        };
+        let stalled = look.stalled >= ticks;
         let title = core.tasks.get(&core.running).map_or("(nobody)".into(), |s| s.title.clone());
-        (core.last_look.1 >= ticks).then_some(title)
+        stalled.then_some(title)
+    }
+}
+
+impl Look {
+    /// Whether the thread that is to run wants to, and can't, for the machine is busy with other things.
+    fn is_starved(&mut self, thread: Option<OsThread>) -> bool {
+        let need = thread.and_then(|thread| Some((thread, thread.need()?)));
+        let before = self.thread.take();
+        let Some((thread, (wants, ran))) = need else { return false };
+        self.thread = Some((thread, ran));
+        // Another one than before has only just been told to.
+        let before = before.filter(|(same, _)| *same == thread);
+        wants && before.is_none_or(|(_, before)| ran.saturating_sub(before) < NO_CPU)
     }
 }
