@@ -13,13 +13,16 @@ use std::path::Path;
 /// It can't be read, or is not as it should be.
 pub fn check(file: &Path, limit: Option<Duration>, out: &mut Out) -> Result<End, String> {
     let history = read(file)?;
-    let operations = history.operations();
+    let operations = match history.operations() {
+        1 => "1 operation".into(),
+        operations => format!("{operations} operations"),
+    };
     let (end, text) = match history.check(limit.map_or(Limit::None, Limit::Time)) {
-        Verdict::Linearizable => (End::Well, format!("linearizable: {operations} operations")),
+        Verdict::Linearizable => (End::Well, format!("linearizable: {operations}")),
         Verdict::Not(why) => (End::Failed, format!("not linearizable: {why}")),
         Verdict::Undecided => {
             let limit = limit.unwrap_or_default();
-            (End::Undecided, format!("undecided after {limit:?}: {operations} operations"))
+            (End::Undecided, format!("undecided after {limit:?}: {operations}"))
         }
     };
     out.line(text);

@@ -45,12 +45,10 @@ impl Contradiction {
         let is_other = |op: &usize| M::writes(few.part.ops[*op]) && !few.shown.contains(op);
         let writes = (0..few.part.ops.len()).filter(is_other).count();
         let reads = part.ops.len() - few.shown.len() - writes;
-        let text = format!(
-            "no order of these operations on key {key:?} explains their answers:\n\n{}\n{}{}",
-            table::<M>(history, &operations),
-            left_out(reads, writes),
-            why(&few)
-        );
+        let title = format!("no order of these operations on key {key:?} explains their answers:");
+        let table = table::<M>(history, &operations);
+        let paragraphs = [vec![title, table], left_out(reads, writes), why(&few)].concat();
+        let text = paragraphs.join("\n\n");
         Contradiction { key, operations, text }
     }
 }
@@ -74,50 +72,55 @@ fn table<M: Model>(history: &[Operation<M::Op>], operations: &[usize]) -> String
         let [a, b, c, d, e] = widths;
         let line =
             format!("{number:>a$}  {client:>b$}  {call:>c$}  {ret:>d$}  {asked:<e$}  {answer}");
-        line.trim_end().to_string() + "\n"
+        line.trim_end().to_string()
     };
-    let more = if more > 0 { format!("({more} before these)\n") } else { String::new() };
-    more + &rows.iter().map(line).collect::<String>()
+    before(more).into_iter().chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// What isn't shown.
-fn left_out(reads: usize, writes: usize) -> String {
+/// That there are more.
+fn before(more: usize) -> Option<String> {
+    (more > 0).then(|| format!("({more} before these)"))
+}
+
+/// What isn't shown, and may be as it will.
+fn left_out(reads: usize, writes: usize) -> Vec<String> {
     let count = |number, what| match number {
         1 => format!("1 other {what}"),
         _ => format!("{number} other {what}s"),
     };
-    let reads = (reads > 0).then(|| format!("{} left out.", count(reads, "read")));
-    let may = "may be at any time after the call, or never.";
-    let writes = (writes > 0).then(|| format!("{} {may}", count(writes, "write")));
-    let text = reads.into_iter().chain(writes).collect::<Vec<_>>().join(" ");
-    if text.is_empty() { text } else { text + "\n" }
+    let may = "may be at any time after the call, or never";
+    let text = match (reads, writes) {
+        (0, 0) => return Vec::new(),
+        (_, 0) => format!("{} left out.", count(reads, "read")),
+        (0, _) => format!("{} {may}.", count(writes, "write")),
+        _ => format!("{} left out; {} {may}.", count(reads, "read"), count(writes, "write")),
+    };
+    vec![text]
 }
 
 /// The longest order, and what doesn't fit then.
-fn why<M: Model>(Few { part, shown }: &Few<'_, M>) -> String {
+fn why<M: Model>(Few { part, shown }: &Few<'_, M>) -> Vec<String> {
     let model = M::new(&part.ops);
     let mut search = Search::new(&model, &part.ops, &part.spans);
     let verdict = search.run(&mut Budget::new(Limit::Steps(STEPS)));
     let longest = search.longest().filter(|_| verdict == Some(false));
-    let Some(Longest { order, misfit }) = longest else { return String::new() };
+    let Some(Longest { order, misfit }) = longest else { return Vec::new() };
     let ops: Vec<&M::Op> = order.iter().map(|op| part.ops[*op]).collect();
     let (would, did) = (M::answer_after(&ops, part.ops[misfit]), M::answer(part.ops[misfit]));
     let (would, did) = apart(&would, &did);
-    let misfit = part.places[misfit] + 1;
+    let misfit = format!("#{} would be answered {would}, and not {did}", part.places[misfit] + 1);
     if order.is_empty() {
-        return format!("At first, #{misfit} would be answered {would}, and not {did}");
+        return vec![format!("At first, {misfit}")];
     }
-    let more = order.len().saturating_sub(LAST);
-    let mut text = String::from("The longest order that fits:\n\n");
-    if more > 0 {
-        text += &format!("  ({more} before these)\n");
-    }
-    for op in &order[more..] {
+    let line = |op: &usize| {
         let (number, asked) = (part.places[*op] + 1, tail(&M::asked(part.ops[*op])));
-        let other = if shown.contains(op) { "" } else { " (another)" };
-        text += &format!("  #{number} {asked}{other}\n");
-    }
-    text + &format!("\nThen #{misfit} would be answered {would}, and not {did}")
+        let other = if shown.contains(op) { "" } else { " (one of the others)" };
+        format!("  #{number} {asked}{other}")
+    };
+    let more = order.len().saturating_sub(LAST);
+    let lines: Vec<_> = before(more).into_iter().chain(order[more..].iter().map(line)).collect();
+    let title = "The longest order that fits:".into();
+    vec![title, lines.join("\n"), format!("Then {misfit}")]
 }
 
 /// The longest text that is shown.

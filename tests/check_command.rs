@@ -1,0 +1,371 @@
+//! `raftlab check` as the shell sees it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The exit status on these arguments and this input, with what stands on standard output and standard error.
+fn raftlab(args: &[&str], input: &[u8]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // It needs not read all of it, or any.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A history in few words: `client call return op key value-or-output`, a line each, as JSON. An underscore is an empty text, and
+/// a question mark is no return, no output.
+fn json(history: &str) -> String {
+    let quoted = |word: &str| format!("\"{}\"", if word == "_" { "" } else { word });
+    let line = |line: &str| {
+        let [client, call, ret, op, key, text] = line.split_whitespace().collect::<Vec<_>>()[..]
+        else {
+            panic!("{line:?}")
+        };
+        let ret = if ret == "?" { "null" } else { ret };
+        let text = match (op, text) {
+            (_, "?") => String::new(),
+            ("get", output) => format!(",\"output\":{}", quoted(output)),
+            (_, value) => format!(",\"value\":{}", quoted(value)),
+        };
+        let (op, key) = (quoted(op), quoted(key));
+        format!(
+            "{{\"client\":{client},\"call\":{call},\"return\":{ret},\"op\":{op},\"key\":{key}{text}}}\n"
+        )
+    };
+    history.trim().lines().map(line).collect()
+}
+
+#[track_caller]
+fn is_linearizable(history: &str) {
+    let (status, out, error) = raftlab(&["check", "-"], json(history).as_bytes());
+    assert_eq!((status, error.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("linearizable: "), "{out}");
+}
+
+/// Whether it isn't linearizable, and what is shown is this.
+#[track_caller]
+fn contradicts(input: &str, shown: &str) {
+    let (status, out, error) = raftlab(&["check", "-"], input.as_bytes());
+    assert_eq!((status, error.as_str()), (1, ""), "{out}");
+    let (_, shown) = shown.split_once('\n').unwrap();
+    let shown: Vec<_> = shown.lines().map(str::trim_start).collect();
+    let out: Vec<_> = out.lines().map(str::trim_start).collect();
+    assert_eq!(out.join("\n"), shown.join("\n"));
+}
+
+#[track_caller]
+fn wrong(args: &[&str], input: &[u8], what: &str) {
+    let (status, out, error) = raftlab(args, input);
+    assert_eq!((status, out.as_str()), (2, ""), "{error}");
+    assert!(error.starts_with("error: "), "{error}");
+    assert!(error.contains(what), "{error}");
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+#[test]
+fn what_one_server_may_have_answered_is_linearizable() {
+    is_linearizable("0 10 20 get k _");
+    is_linearizable("0 10 20 append k a\n1 15 25 append k b\n2 30 40 get k ba");
+    is_linearizable("0 10 20 put k a\n1 11 30 get k _\n2 12 13 get k a\n2 14 15 get l _");
+}
+
+#[test]
+fn an_unknown_outcome_may_be_any() {
+    is_linearizable("0 10 ? append k a\n1 20 30 get k _\n1 90 95 get k a");
+    is_linearizable("0 10 ? append k a\n1 20 30 get k _\n1 90 95 get k _");
+    is_linearizable("0 10 ? get k ?\n0 5 6 append k a\n1 20 30 get k a");
+}
+
+#[test]
+fn who_meets_at_a_moment_is_concurrent_but_a_client_goes_on() {
+    is_linearizable("0 10 20 append k a\n1 20 30 append k b\n2 40 50 get k ba");
+    let (status, ..) = raftlab(
+        &["check", "-"],
+        json("0 1 2 append k a\n0 2 3 append k b\n1 4 5 get k ba").as_bytes(),
+    );
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_stale_read() {
+    contradicts(
+        &json("0 10 20 append k a\n1 30 40 append k b\n2 50 60 get k a\n2 70 80 get k ab"),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation   answer
+        2       1  30ns    40ns  append "b"
+        3       2  50ns    60ns  get         "a"
+
+        1 other read left out; 1 other write may be at any time after the call, or never.
+
+        The longest order that fits:
+
+        #1 append "a" (one of the others)
+        #2 append "b"
+
+        Then #3 would be answered "ab", and not "a""#,
+    );
+}
+
+#[test]
+fn reads_that_go_back() {
+    contradicts(
+        &json("0 10 99 append k a\n1 20 30 get k a\n2 40 50 get k _"),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation  answer
+        2       1  20ns    30ns  get        "a"
+        3       2  40ns    50ns  get        ""
+
+        1 other write may be at any time after the call, or never.
+
+        The longest order that fits:
+
+        #1 append "a" (one of the others)
+        #2 get
+
+        Then #3 would be answered "a", and not """#,
+    );
+}
+
+#[test]
+fn a_lost_append() {
+    let appends =
+        "0 10 20 append k abcdefghij\n1 30 40 append k klmnopqrst\n2 50 60 append k uvwxyz\n";
+    contradicts(
+        &json(&format!("{appends}3 70 80 get k abcdefghijuvwxyz")),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation            answer
+        2       1  30ns    40ns  append "klmnopqrst"
+        4       3  70ns    80ns  get                  "abcdefghijuvwxyz"
+
+        2 other writes may be at any time after the call, or never.
+
+        The longest order that fits:
+
+        #1 append "abcdefghij" (one of the others)
+        #3 append "uvwxyz" (one of the others)
+        #2 append "klmnopqrst"
+
+        Then #4 would be answered "abcdefghijuvwxyzklmnopqrst", and not "abcdefghijuvwxyz""#,
+    );
+}
+
+#[test]
+fn an_append_that_came_twice_and_one_that_nobody_made() {
+    contradicts(
+        &json("0 10 20 append k a\n1 30 40 get k aa"),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation  answer
+        2       1  30ns    40ns  get        "aa"
+
+        1 other write may be at any time after the call, or never.
+
+        The longest order that fits:
+
+        #1 append "a" (one of the others)
+
+        Then #2 would be answered "a", and not "aa""#,
+    );
+    let (status, ..) =
+        raftlab(&["check", "-"], json("0 10 20 append k a\n1 30 40 get k b").as_bytes());
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_read_of_what_comes_later() {
+    contradicts(
+        &json("0 10 20 get k a\n1 30 40 append k a"),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation   answer
+        1       0  10ns    20ns  get         "a"
+        2       1  30ns    40ns  append "a"
+
+        At first, #1 would be answered "", and not "a""#,
+    );
+}
+
+const PUT: &str = r#"{"client":0,"call":1,"return":2,"op":"put","key":"k","value":"a","version":0,"result":"ok"}"#;
+
+#[test]
+fn versions() {
+    let get =
+        |output| format!(r#"{{"client":1,"call":3,"return":4,"op":"get","key":"k",{output}}}"#);
+    let late = r#"{"client":2,"call":0,"return":null,"op":"get","key":"k"}"#;
+    let maybe = r#"{"client":0,"call":2,"return":3,"op":"put","key":"k","value":"b","version":1,"result":"maybe"}"#;
+    for output in [r#""output":"a","version":1"#, r#""output":"b","version":2,"result":"ok""#] {
+        let history = format!("{late}\n{PUT}\n{maybe}\n{}\n", get(output));
+        let (status, out, error) = raftlab(&["check", "-"], history.as_bytes());
+        assert_eq!((status, out.as_str()), (0, "linearizable: 4 operations\n"), "{error}");
+    }
+    contradicts(
+        &format!("{PUT}\n{}", get(r#""result":"no_key""#)),
+        r#"
+        not linearizable: no order of these operations on key "k" explains their answers:
+
+        #  client  call  return  operation          answer
+        1       0   1ns     2ns  put version 0 "a"  ok
+        2       1   3ns     4ns  get                no key
+
+        The longest order that fits:
+
+        #1 put version 0 "a"
+
+        Then #2 would be answered version 1 "a", and not no key"#,
+    );
+}
+
+#[test]
+fn a_line_that_is_not_as_it_should_be_is_named() {
+    let good = json("0 10 20 append k a");
+    for (line, what) in [
+        ("", "line 2: an operation is wanted, such as {\"client\":0,"),
+        ("[0,10,20,\"get\",\"k\"]", "line 2: an operation is wanted"),
+        (
+            "{\"client\":0,\"call\":30,\"ret",
+            "line 2: EOF while parsing a string at column 26; is the file cut off?",
+        ),
+        ("{} {}", "line 2: missing field `client`"),
+        (
+            r#"{"client":1,"call":1,"op":"get","key":"k","output":""}"#,
+            "line 2: missing field `return`",
+        ),
+        (r#"{"client":-1,"call":1,"return":2,"op":"get","key":"k","output":""}"#, "expected u64"),
+        (r#"{"client":1,"client":1}"#, "line 2: duplicate field `client`"),
+        (r#"{"client":1,"called":1}"#, "line 2: unknown field `called`"),
+        (
+            r#"{"client":1,"call":1,"return":2,"op":"cas","key":"k"}"#,
+            "line 2: unknown variant `cas`",
+        ),
+        (
+            r#"{"client":1,"call":3,"return":2,"op":"get","key":"k","output":""}"#,
+            "line 2: it returns at 2, before its call at 3",
+        ),
+        (
+            r#"{"client":1,"call":1,"return":2,"op":"get","key":"k"}"#,
+            "line 2: a get that was answered has an \"output\"",
+        ),
+        (
+            r#"{"client":1,"call":1,"return":null,"op":"get","key":"k","output":""}"#,
+            "line 2: a get that was never answered has no \"output\"",
+        ),
+        (
+            r#"{"client":1,"call":1,"return":2,"op":"get","key":"k","value":"","output":""}"#,
+            "line 2: a get has no \"value\"",
+        ),
+        (
+            r#"{"client":1,"call":1,"return":2,"op":"put","key":"k"}"#,
+            "line 2: a put or append has a \"value\"",
+        ),
+        (
+            r#"{"client":1,"call":1,"return":2,"op":"append","key":"k","value":"","output":""}"#,
+            "line 2: a put or append has no \"output\"",
+        ),
+        (PUT, "line 2: all have versions, or none has; this has versions, line 1 none"),
+    ] {
+        wrong(&["check", "-"], format!("{good}{line}\n").as_bytes(), what);
+    }
+    wrong(&["check", "-"], b"{\"client\":\xff}\n", "standard input: line 1: this is not UTF-8");
+}
+
+#[test]
+fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
+    for (end, what) in [
+        (
+            r#""op":"append","value":"b","version":1,"result":"ok""#,
+            "line 2: with versions, there is no append",
+        ),
+        (
+            r#""op":"put","value":"b","version":1"#,
+            "line 2: a versioned put that was answered has a \"result\"",
+        ),
+        (
+            r#""op":"put","value":"b","result":"ok""#,
+            "line 2: a versioned put has \"value\" and \"version\"",
+        ),
+        (r#""op":"put","value":"b","version":1,"result":"no""#, "line 2: unknown variant `no`"),
+        (
+            r#""op":"get","version":1"#,
+            "line 2: a get that was answered has \"output\" and \"version\", or else",
+        ),
+        (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get has no \"value\""),
+        (
+            r#""op":"get","output":"a""#,
+            "line 2: all have versions, or none has; this has none, line 1 versions",
+        ),
+    ] {
+        let line = format!("{PUT}\n{{\"client\":1,\"call\":3,\"return\":4,\"key\":\"k\",{end}}}\n");
+        wrong(&["check", "-"], line.as_bytes(), what);
+    }
+}
+
+#[test]
+fn a_client_does_one_thing_at_a_time() {
+    let overlap = json("3 10 30 append k a\n3 20 40 append k b");
+    wrong(
+        &["check", "-"],
+        overlap.as_bytes(),
+        "line 2: client 3 calls before its operation of line 1 returns",
+    );
+    let unknown = json("3 20 40 append k b\n3 10 ? append k a");
+    wrong(
+        &["check", "-"],
+        unknown.as_bytes(),
+        "line 1: client 3 has an operation of unknown outcome in line 2",
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    wrong(&["check", "no/such/file"], b"", "can't read no/such/file: No such file");
+    wrong(&["check", env!("CARGO_MANIFEST_DIR")], b"", "Is a directory");
+    wrong(&["check", "-"], b"", "standard input: there is no operation in it");
+    wrong(&["check"], b"", "<FILE>");
+}
+
+#[test]
+fn a_file_is_read_as_standard_input_is() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("history.jsonl");
+    std::fs::write(&file, json("0 10 20 append k a").trim_end()).unwrap();
+    let (status, out, error) = raftlab(&["check", file.to_str().unwrap()], b"");
+    assert_eq!((status, out.as_str()), (0, "linearizable: 1 operation\n"), "{error}");
+}
+
+/// Many appends at once, of which any may be what was read, but no order makes the last.
+fn hard() -> String {
+    let append = |n: usize| format!("{n} 10 90 append k {}\n", "a".repeat(n));
+    (1..=24).map(append).collect::<String>() + &format!("99 95 99 get k {}", "a".repeat(301))
+}
+
+#[test]
+fn what_is_not_certain_within_the_limit_is_neither() {
+    let (status, out, error) =
+        raftlab(&["check", "-", "--limit", "0.01"], json(&hard()).as_bytes());
+    assert_eq!(
+        (status, out.as_str(), error.as_str()),
+        (3, "undecided after 10ms: 25 operations\n", "")
+    );
+}
+
+#[test]
+fn check_takes_a_file_and_a_limit() {
+    for limit in ["x", "-1", "1e99", "NaN", ""] {
+        let limit = format!("--limit={limit}");
+        wrong(&["check", "-", &limit], b"", "a number of seconds is wanted, such as 60 or 0.5");
+    }
+    wrong(&["check", "-", "--real"], b"", "check takes a file and --limit, and no --real");
+}
