@@ -1,6 +1,7 @@
 //! The verdicts against each other: by blocks or versions, by search, and by trying every order, on thousands of small histories.
 
 mod brute;
+mod garbled;
 mod lab;
 mod random;
 mod shrink;

@@ -126,9 +126,7 @@ impl Model for Versioned {
         match self.steps[op] {
             Step::Get(output) => (state == output).then_some(state),
             Step::Put { value, version, answer } => match answer {
-                Answer::Ok | Answer::Maybe => {
-                    (version == held).then_some(Some((version + 1, value)))
-                }
+                Answer::Ok | Answer::Maybe => (version == held).then(|| Some((version + 1, value))),
                 Answer::Version => (held > 0 && version != held).then_some(state),
                 Answer::NoKey => (held == 0 && version > 0).then_some(state),
             },
