@@ -220,7 +220,7 @@ impl Group {
         Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse, slowness }))
     }
 
-    /// The group of the current thread; `None` outside a [run](crate::run).
+    /// The group of the current thread; `None` outside a run.
     pub fn current() -> Option<Group> {
         run::here().map(|here| here.group.clone())
     }
