@@ -161,7 +161,7 @@ macro_rules! rsm_suite {
                 rsm_basic rsm_concurrent rsm_leader_failure rsm_leader_partition rsm_restart_replay
                 rsm_shutdown rsm_restart_submit rsm_snapshot
             }
-            rsm_plus { rsm_first_of_two_leaders }
+            rsm_plus { rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry }
         }
     };
 }
@@ -187,7 +187,7 @@ macro_rules! versioned_suite {
                 versioned_snapshot_unreliable_recover_concurrent_partition
                 versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
-            versioned_plus { versioned_answers }
+            versioned_plus { versioned_answers versioned_put_outlives_its_leader }
         }
     };
 }

@@ -3,6 +3,7 @@
 //! A test is a function of a [`Cluster`], and sees its servers only through [`labrpc::api::Raft`]; or of a [`Site`](crate::service::Site),
 //! through [`labrpc::api::kv`].
 
+mod deposed;
 pub mod kv;
 pub mod kv_3a;
 pub mod kv_3b;

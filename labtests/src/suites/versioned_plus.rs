@@ -1,5 +1,7 @@
 //! 4B+: what a store whose values have versions answers.
 
+use super::deposed::deposed_while_it_waits;
+use super::kv::{joined, spawn};
 use super::versioned::{check_read, put};
 use super::{reliable, service, tests};
 use crate::clients::Versions;
@@ -8,6 +10,7 @@ use labrpc::run;
 
 tests! { "4B+", Versioned:
     versioned_answers = "Answers", service(reliable(3), None);
+    versioned_put_outlives_its_leader = "PutOutlivesItsLeader", service(reliable(3), None);
 }
 
 /// Every answer that there is. Clients otherwise put for versions that they have read, and never for one that is yet to come.
@@ -47,4 +50,24 @@ fn check_answer(
              nobody says \"maybe\" either"
         ));
     }
+}
+
+/// A put is done by the next leader, and its client was told by the old one that nobody knows. So it asks again, and
+/// what it finds may be its own doing.
+fn versioned_put_outlives_its_leader(versions: &Versions) {
+    let mut client = versions.clerk();
+    let mut putting = None;
+    let stage = deposed_while_it_waits(versions, true, || {
+        putting = Some(spawn("put", move || client.put("k", "once", 0)));
+    });
+    stage.all_pass();
+    for result in putting.into_iter().map(joined) {
+        if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
+            run::fail(format!(
+                "a put of which nobody else knows is answered with {error:?}, \"nothing was done\": its first try was taken by a leader \
+                 that was deposed, and carried out by the next one. Who asks again can't tell: Maybe"
+            ));
+        }
+    }
+    check_read(&mut versions.clerk(), "k", "once", 1);
 }
