@@ -107,8 +107,8 @@ pub trait Model: Sized {
     /// Whether this read may still come to fit, from this state and with the writes that are left.
     fn may_yet(&self, state: Self::State, read: usize, is_left: impl FnMut(usize) -> bool) -> bool;
 
-    /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it. What
-    /// may never have happened has not led there.
+    /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it.
+    /// What may never have happened has not led there.
     fn is_unseen(&self, state: Self::State) -> bool;
 
     /// In words, what was asked.

@@ -1,8 +1,8 @@
 //! Who wrote what was read.
 //!
-//! If no value that is written begins with another one, and none is empty, a text can be taken apart into values in one way
-//! only. Of the writes with such a value, time mostly leaves one: the lab's clients count what they write, and write the
-//! same again only in the next round.
+//! If no value that is written begins with another one, and none is empty, a text can be taken apart into values in
+//! one way only. Of the writes with such a value, time mostly leaves one: the lab's clients count what they write,
+//! and write the same again only in the next round.
 
 use super::Span;
 use super::text::{Line, TextOp};
@@ -169,8 +169,8 @@ impl<'a> Values<'a> {
         Ok(Reading { put, pieces, gets })
     }
 
-    /// When a text came to have each of these lengths, as far as gets tell: not before a call that saw less, and not after
-    /// a return that saw it.
+    /// When a text came to have each of these lengths, as far as gets tell: not before a call that saw less, and not
+    /// after a return that saw it.
     fn times(
         &self,
         gets: &[(usize, usize)],

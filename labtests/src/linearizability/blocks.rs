@@ -2,25 +2,27 @@
 //!
 //! # When
 //!
-//! Of every piece of every text that was read, it is certain which write has made it (`authors.rs`): say, because no two writes
-//! of the key have the same value.
+//! Of every piece of every text that was read, it is certain which write has made it (`authors.rs`): say, because no
+//! two writes of the key have the same value.
 //!
 //! # Why this decides
 //!
-//! Between a put and the next one, the text only grows, so all texts that were read then begin one another: the longest
-//! gives the appends in their order, and between which of them each get was. An append that is in no text that was read came
-//! after the last get before a put, or after the last of all. Hence, in any order that explains the answers, these are
-//! *blocks*, into which no other write comes: a put, or the beginning, with all gets that saw what was made of it and the
-//! appends that they saw; and every write that nobody saw, for itself. Conversely, let all blocks follow one another in any
-//! order, only the beginning's first: what nobody saw comes between a block's last get and the next put, and every get sees
-//! what it answered. Writes of unknown outcome that nobody saw may as well never have happened.
+//! Between a put and the next one, the text only grows, so all texts that were read then begin one another: the
+//! longest gives the appends in their order, and between which of them each get was. An append that is in no text
+//! that was read came after the last get before a put, or after the last of all. Hence, in any order that explains
+//! the answers, these are *blocks*, into which no other write comes: a put, or the beginning, with all gets that saw
+//! what was made of it and the appends that they saw; and every write that nobody saw, for itself. Conversely, let
+//! all blocks follow one another in any order, only the beginning's first: what nobody saw comes between a block's
+//! last get and the next put, and every get sees what it answered. Writes of unknown outcome that nobody saw may as
+//! well never have happened.
 //!
-//! So there are two questions. Within a block, is nothing called after the return of something that comes later there? And
-//! can the blocks be ordered? Block X must be before Y if something of X returned before something of Y was called, that is, if
-//! `X.first_ret < Y.last_call`. Where this has a cycle, a shortest one is of two blocks: in a longer one, X before Y before Z, but
-//! X not before Z, for the cycle would be shorter. So `Z.last_call <= X.first_ret`, and with `Y.first_ret < Z.last_call`, Y's first return
-//! is before X's; and so on around the cycle, until it is before itself. So look at pairs (Gibbons and Korach, "Testing Shared
-//! Memories", 1997, whose zones these are). All else is sorting.
+//! So there are two questions. Within a block, is nothing called after the return of something that comes later
+//! there? And can the blocks be ordered? Block X must be before Y if something of X returned before something of Y
+//! was called, that is, if `X.first_ret < Y.last_call`. Where this has a cycle, a shortest one is of two blocks: in a
+//! longer one, X before Y before Z, but X not before Z, for the cycle would be shorter. So
+//! `Y.first_ret < Z.last_call <= X.first_ret`: Y's first return is before X's; and so on around the cycle, until it
+//! is before itself. So look at pairs (Gibbons and Korach, "Testing Shared Memories", 1997, whose zones
+//! these are). All else is sorting.
 
 use super::Span;
 use super::authors::{Reading, Values};

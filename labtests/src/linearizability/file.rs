@@ -6,8 +6,8 @@
 //! {"client":0,"call":27,"return":null,"op":"put","key":"k","value":"y"}
 //! ```
 //!
-//! Times are nanoseconds, on one clock. A `return` of null is an operation of unknown outcome; then that client's number
-//! isn't used again, and a get has no `output`. The 2025 lab's operations have versions and results:
+//! Times are nanoseconds, on one clock. A `return` of null is an operation of unknown outcome; then that client's
+//! number isn't used again, and a get has no `output`. The 2025 lab's operations have versions and results:
 //!
 //! ```text
 //! {"client":0,"call":10,"return":25,"op":"put","key":"k","value":"x","version":0,"result":"ok"}

@@ -13,10 +13,11 @@ pub enum Event {
     End,
 }
 
-/// A list, linked both ways, from which an operation is taken, and to which it comes back at its old place. What was taken
-/// last comes back first.
+/// A list, linked both ways, from which an operation is taken, and to which it comes back at its old place. What was
+/// taken last comes back first.
 pub struct List {
-    /// What comes after the call of an operation (at twice its number), after its return (one more); and last, what is first.
+    /// What comes after the call of an operation (at twice its number), after its return (one more); and last, what
+    /// is first.
     next: Vec<u32>,
     before: Vec<u32>,
     returns: Vec<bool>,

@@ -1,17 +1,19 @@
 //! The search for an order (Wing and Gong, 1993, with the memory of Lowe, 2017).
 //!
-//! Calls and returns stand in a list, in the order of time. What comes next in an order of the operations may be any that
-//! is called before the first return: that one must have taken effect by then. An operation that is put next leaves the list; if the
-//! search gets stuck before a return, the last one comes back, and another is tried in its place. What was done, and what
-//! the server has, is all that matters for what can follow, so no such pair is tried twice.
+//! Calls and returns stand in a list, in the order of time. What comes next in an order of the operations may be any
+//! that is called before the first return: that one must have taken effect by then. An operation that is put next
+//! leaves the list; if the search gets stuck before a return, the last one comes back, and another is tried in its
+//! place. What was done, and what the server has, is all that matters for what can follow, so no such pair is tried
+//! twice.
 //!
 //! Some things make it short without changing what it finds:
 //!
-//! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with what
-//!   is done so far, it can as well stand here.
+//! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with
+//!   what is done so far, it can as well stand here.
 //! - An operation of unknown outcome is done only where it changes something that was seen.
 //! - Of equal operations of unknown outcome, the one that was called first is done first.
-//! - What leaves the next read no way to fit is taken back at once, and so is what the model knows to have been elsewhere.
+//! - What leaves the next read no way to fit is taken back at once, and so is what the model knows to have been
+//!   elsewhere.
 
 use super::list::{Event, List};
 use super::{Limit, Model, Span};
@@ -85,8 +87,8 @@ pub struct Search<'a, M: Model> {
     state: M::State,
     /// What was done, with what the server had before.
     stack: Vec<Done<M::State>>,
-    /// A random number for each operation. A set of operations is known by the sum of theirs, without carry. Of all sets
-    /// that are remembered, two have the same with a chance of less than one in 10^25.
+    /// A random number for each operation. A set of operations is known by the sum of theirs, without carry. Of all
+    /// sets that are remembered, two have the same with a chance of less than one in 10^25.
     names: Vec<u128>,
     set: u128,
     tried: BTreeSet<(u128, M::State)>,

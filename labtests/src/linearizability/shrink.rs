@@ -1,9 +1,9 @@
 //! The few operations of a key that contradict one another.
 //!
-//! Of an operation that has nothing to do with it, less is asked, as long as there is still no order: a read is left out; a
-//! write may be at any time after its call, or never; or at any time at all. Whatever order explains the whole history
-//! explains what is left of it, too, so if there is none for that, there is none for the whole. A write is never left out:
-//! whoever saw it would contradict then, and wrongly.
+//! Of an operation that has nothing to do with it, less is asked, as long as there is still no order: a read is left
+//! out; a write may be at any time after its call, or never; or at any time at all. Whatever order explains the whole
+//! history explains what is left of it, too, so if there is none for that, there is none for the whole. A write is
+//! never left out: whoever saw it would contradict then, and wrongly.
 
 use super::search::Budget;
 use super::{Limit, Model, Part, Span};

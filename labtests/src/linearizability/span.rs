@@ -29,8 +29,8 @@ impl Span {
 /// there count as concurrent.
 ///
 /// But one client's call comes after its own return. While only one client does so at a moment, its calls and returns
-/// go between the calls and the returns of the others. When two do, no order of places says what is meant (each return comes
-/// before one call and not before the other), and [`Span::after`] says it.
+/// go between the calls and the returns of the others. When two do, no order of places says what is meant (each
+/// return comes before one call and not before the other), and [`Span::after`] says it.
 enum Tie {
     One(u64),
     Several,

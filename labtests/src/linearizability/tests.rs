@@ -1,4 +1,5 @@
-//! The verdicts against each other: by blocks or versions, by search, and by trying every order, on thousands of small histories.
+//! The verdicts against each other: by blocks or versions, by search, and by trying every order, on thousands of
+//! small histories.
 
 mod brute;
 mod garbled;

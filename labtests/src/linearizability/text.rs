@@ -34,9 +34,9 @@ pub enum TextOp {
 
 /// The 2022 lab's get, put and append.
 ///
-/// A state is a place in the tree of all texts that were read: how far it has come there. A text that is no beginning of one
-/// that was read is none of them, and all such are one state, for appends lead to none that was read, and puts don't ask
-/// what was there. So a state is exact, costs eight bytes, and an append the comparison of its own bytes.
+/// A state is a place in the tree of all texts that were read: how far it has come there. A text that is no beginning
+/// of one that was read is none of them, and all such are one state, for appends lead to none that was read, and puts
+/// don't ask what was there. So a state is exact and takes a few bytes, and an append compares no more than its own.
 pub struct Text {
     trie: Trie,
     steps: Vec<Step>,

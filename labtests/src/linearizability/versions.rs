@@ -2,22 +2,23 @@
 //!
 //! # Why this decides
 //!
-//! Only a put that names version `v` makes version `v + 1`, and it does so once. If one such was answered `Ok`, it is that one; those
-//! that may have been done weren't. If none was, it is one that may have been: of those with the value that
-//! was read, the one that was called first will do, for where any other could be, it can be as well, and what it leaves undone is
-//! free not to be done. So all that is left to choose is when each version was made.
+//! Only a put that names version `v` makes version `v + 1`, and it does so once. If one such was answered `Ok`, it is
+//! that one; those that may have been done weren't. If none was, it is one that may have been: of those with the
+//! value that was read, the one that was called first will do, for where any other could be, it can be as well, and
+//! what it leaves undone is free not to be done. So all that is left to choose is when each version was made.
 //!
 //! Let `made[v]` be the moment at which version `v + 1` is made. What was answered says of these moments:
 //!
 //! - `made[v - 1] <= made[v]`, and each is within the span of its put, or never, if there is none;
-//! - a get of version `v` is between `made[v - 1]` and `made[v]`: so the first of these is before its return, the second
-//!   after its call; likewise a get of nothing, and a put that is told so, is before `made[0]`;
-//! - a put of `v` that is told of another version is after `made[0]`, and *either* after `made[v]` *or*, if `v` is more than 1,
-//!   before `made[v - 1]`.
+//! - a get of version `v` is between `made[v - 1]` and `made[v]`: so the first of these is before its return, the
+//!   second after its call; likewise a get of nothing, and a put that is told so, is before `made[0]`;
+//! - a put of `v` that is told of another version is after `made[0]`, and *either* after `made[v]` *or*, if `v` is
+//!   more than 1, before `made[v - 1]`.
 //!
-//! Each of these puts a moment below a bound, or above one; or, the last, above one if another moment is above one. So if two
-//! choices of moments fulfil all of them, then the earlier one of each moment does as well, and there is an earliest choice: begin with the
-//! lower bounds, raise what must be raised. If a moment passes an upper bound thereby, there is no choice at all.
+//! Each of these puts a moment below a bound, or above one; or, the last, above one if another moment is above one.
+//! So if two choices of moments fulfil all of them, then the earlier one of each moment does as well, and there is an
+//! earliest choice: begin with the lower bounds, raise what must be raised. If a moment passes an upper bound
+//! thereby, there is no choice at all.
 
 use super::Span;
 use super::versioned::{Answer, VersionedOp};
