@@ -38,23 +38,25 @@ fn project() -> &'static Path {
 }
 
 fn files(named: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
-    if named.is_empty() {
-        return Err("name the files to check, or a folder of .jsonl files".into());
-    }
     let mut files = Vec::new();
     for path in named {
         let path = project().join(path);
-        let unreadable = |error| format!("can't read {}: {error}", path.display());
-        if path.is_dir() {
-            for entry in fs::read_dir(&path).map_err(unreadable)? {
-                files.push(entry.map_err(unreadable)?.path());
-            }
-        } else {
+        if !path.is_dir() {
             files.push(path);
+            continue;
         }
+        let unreadable = |error| format!("can't read {}: {error}", path.display());
+        let mut of_folder = Vec::new();
+        for entry in fs::read_dir(&path).map_err(unreadable)? {
+            of_folder.push(entry.map_err(unreadable)?.path());
+        }
+        of_folder.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+        of_folder.sort();
+        files.extend(of_folder);
     }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
+    if files.is_empty() {
+        println!("nothing to measure: name files, or a folder of .jsonl files");
+    }
     Ok(files)
 }
 
