@@ -147,7 +147,8 @@ impl<O> Waiter<O> {
 }
 
 impl<M: StateMachine> Shared<M> {
-    /// The entry at `index` is committed, and is of `term`; `output` is what it answered, if it is an operation.
+    /// The entry at `index` is committed, and is of `term`; `output` is what it answered, if it is an operation. Whoever waits
+    /// there for an entry of another term waits in vain, and that is certain: what is committed stays (§5.4).
     fn settle(&mut self, index: u64, term: u64, output: Option<M::Output>) {
         if let Some(waiter) = self.waiters.remove(&index) {
             let ours = waiter.term == term;
@@ -161,7 +162,7 @@ impl<M: StateMachine> Shared<M> {
         }
     }
 
-    /// A snapshot takes the place of everything up to `index`: whatever was there, its output is lost.
+    /// A snapshot takes the place of everything up to `index`: whether an entry was there, and what it answered, is lost.
     fn restore(&mut self, index: u64, snapshot: &Snapshot) {
         self.machine.restore(snapshot);
         let gone = self.waiters.extract_if(..=index, |_, _| true);
@@ -215,7 +216,8 @@ impl<M: StateMachine> Reader<M> {
         shared.settle(index, term, Some(output));
     }
 
-    /// Lets Raft drop its log up to `index`, if it has grown too large (§7).
+    /// Lets Raft drop its log up to `index`, if it has grown too large (§7). The machine still is as after that entry: nobody
+    /// but this thread changes it.
     fn compact(&self, index: u64) {
         if self.max_raft_state.is_some_and(|max| self.persister.raft_state_size() >= max) {
             let snapshot = Snapshot::from(self.shared.lock().machine.snapshot());
