@@ -5,9 +5,12 @@ use super::ms;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
 use crate::cluster::{Cluster, name};
+use crate::service::Site;
+use labrpc::api::kv::Replica;
+use labrpc::channel;
 use labrpc::run;
 use labrpc::thread::{Builder, JoinHandle};
-use labrpc::time::Duration;
+use labrpc::time::{Duration, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -237,6 +240,49 @@ pub fn minority_with_the_leader(cluster: &Cluster) -> Vec<usize> {
     (0..cluster.n().div_ceil(2) - 1).map(|step| super::after(cluster, leader, step)).collect()
 }
 
+/// Asks for a put and a get in the minority, by the clients with these numbers: nobody there can answer. While they wait,
+/// `meanwhile` happens; then the partition heals, and both get their answers.
+#[track_caller]
+pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
+    site: &Site<dyn Replica>,
+    clients: [u64; 2],
+    put: impl FnOnce() -> P + Send + 'static,
+    get: impl FnOnce() -> G + Send + 'static,
+    meanwhile: impl FnOnce(),
+) -> (P, G) {
+    let (done, end) = channel::unbounded();
+    let told = done.clone();
+    let putting = spawn("put in the minority", move || {
+        let result = put();
+        let _ = told.send("put");
+        result
+    });
+    let getting = spawn("get in the minority", move || {
+        let got = get();
+        let _ = done.send("get");
+        got
+    });
+    if let Ok(what) = end.recv_timeout(ELECTION_TIMEOUT) {
+        run::fail(format!(
+            "a {what} was answered by a server that is cut off from the majority: it can't know that it still leads"
+        ));
+    }
+    meanwhile();
+    site.connect_all();
+    clients.into_iter().for_each(|id| site.connect_client(id, &site.all()));
+    site.sleep(ELECTION_TIMEOUT);
+    let deadline = Instant::now() + Duration::from_secs(3);
+    for _ in clients {
+        if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
+            run::fail(
+                "4 s after the partition healed, what was asked in the minority isn't answered: whoever waits for an entry \
+                 that was lost with an old leader must be told, and must ask again",
+            );
+        }
+    }
+    (joined(putting), joined(getting))
+}
+
 /// A thousand appends, one after the other, and whether they are there.
 pub fn speed_of_appends(texts: &Texts) {
     let mut client = texts.clerk();
@@ -256,7 +302,7 @@ pub fn speed_of_appends(texts: &Texts) {
 pub fn check_speed(mut one: impl FnMut(u64)) {
     const OPERATIONS: u32 = 1000;
     let most = ms(100) / 3;
-    let began = labrpc::time::Instant::now();
+    let began = Instant::now();
     (0..OPERATIONS).for_each(|n| one(n.into()));
     let each = began.elapsed() / OPERATIONS;
     if each > most {

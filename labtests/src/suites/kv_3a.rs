@@ -1,12 +1,13 @@
 //! 3A: a store on Raft, without snapshots.
 
-use super::kv::{check_read, clients, joined, minority_with_the_leader, spawn, speed_of_appends};
+use super::kv::{
+    ask_in_the_minority, check_read, clients, joined, minority_with_the_leader, spawn,
+    speed_of_appends,
+};
 use super::{reliable, service, tests, unreliable};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::Setup;
-use labrpc::time::{Duration, Instant};
-use labrpc::{channel, run};
+use labrpc::run;
 
 tests! { "3A", Kv:
     kv_basic = "Basic", GOOD;
@@ -103,40 +104,17 @@ fn kv_one_partition(texts: &Texts) {
     of_majority.put("1", "14");
     check_read(&mut of_majority, "1", "14");
 
-    let (done, end) = channel::unbounded();
-    let told = done.clone();
-    let putting = spawn("put in the minority", move || {
-        writer.put("1", "15");
-        let _ = told.send("put");
-    });
-    let getting = spawn("get in the minority", move || {
-        let got = reader.get("1");
-        let _ = done.send("get");
-        got
-    });
-    if let Ok(what) = end.recv_timeout(ELECTION_TIMEOUT) {
-        run::fail(format!(
-            "a {what} was answered by a server that is cut off from the majority: it can't know that it still leads"
-        ));
-    }
-    check_read(&mut of_majority, "1", "14");
-    of_majority.put("1", "16");
-    check_read(&mut of_majority, "1", "16");
-
-    texts.connect_all();
-    ids.into_iter().for_each(|id| texts.connect_client(id, &texts.all()));
-    texts.sleep(ELECTION_TIMEOUT);
-    let deadline = Instant::now() + Duration::from_secs(3);
-    for _ in ids {
-        if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
-            run::fail(
-                "4 s after the partition healed, what was asked in the minority isn't answered: whoever waits for an entry \
-                 that was lost with an old leader must be told, and must ask again",
-            );
-        }
-    }
-    joined(putting);
-    let got = joined(getting);
+    let ((), got) = ask_in_the_minority(
+        texts,
+        ids,
+        move || writer.put("1", "15"),
+        move || reader.get("1"),
+        || {
+            check_read(&mut of_majority, "1", "14");
+            of_majority.put("1", "16");
+            check_read(&mut of_majority, "1", "16");
+        },
+    );
     if !["14", "15", "16"].contains(&got.as_str()) {
         run::fail(format!("a get begun after 14 was written, while 15 and 16 were, gives {got:?}"));
     }
