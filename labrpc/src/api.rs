@@ -2,13 +2,16 @@
 //!
 //! A test suite sees a Raft only through [`Raft`], and the Raft sees the lab only through its peers'
 //! [`ClientEnd`]s, its [`Persister`] and the channel on which it hands over what is committed. What is built on Raft has
-//! its own page: [`kv`].
+//! its own page: [`kv`]; so has what a Raft may offer [beyond] the lab.
 
+pub mod beyond;
 pub mod kv;
 
 use crate::channel::Sender;
 use crate::{ClientEnd, Persister, Service};
+use beyond::{Membership, Reads, Transfer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A Raft server, as the service above it and the tests see it.
@@ -40,6 +43,21 @@ pub trait Raft: Send + Sync + 'static {
     fn inspect(&self) -> Option<Inspection> {
         None
     }
+
+    /// Reads that don't go through the log, if this server offers them.
+    fn reads(&self) -> Option<&dyn Reads> {
+        None
+    }
+
+    /// Leadership transfer, if this server offers it.
+    fn transfers(&self) -> Option<&dyn Transfer> {
+        None
+    }
+
+    /// Change of members, if this server offers it.
+    fn membership(&self) -> Option<&dyn Membership> {
+        None
+    }
 }
 
 /// How the lab makes one server: `make(peers, me, persister, apply_ch)`, as in the Go lab, gives the Raft and the
@@ -54,6 +72,14 @@ pub type Make =
 
 /// What [`Make`] returns.
 pub type Made = (Arc<dyn Raft>, Vec<Service>);
+
+/// How the lab makes one server of a Raft that can change its [members](Membership): as [`Make`], and last who the members are at
+/// first, the same for all servers. Of the `peers` the others are spare: they run, know the first members too, and wait to be added.
+pub type MakeMember = Arc<
+    dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, BTreeSet<usize>) -> Made
+        + Send
+        + Sync,
+>;
 
 /// Where [`Raft::start`] put the command, should it ever be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +99,7 @@ pub enum Refused {
         /// A hint, which may be out of date.
         leader: Option<usize>,
     },
-    /// The leader has too much uncommitted work; try again later.
+    /// The leader takes no commands for now: too much is uncommitted, or it hands its leadership over. Try again later.
     Busy,
     /// The server has been killed.
     Stopped,

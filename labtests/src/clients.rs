@@ -3,6 +3,7 @@
 
 use crate::cluster::{Setup, Stats};
 use crate::invariants::Watch;
+use crate::lab::MakeMemberReplica;
 use crate::linearizability::{
     Answer, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned, VersionedOp, check,
 };
@@ -46,7 +47,19 @@ impl<C, M: Model> Deref for Store<C, M> {
 impl<C, M: Model> Store<C, M> {
     /// Starts the servers.
     pub fn new((server, clerk): (MakeReplica, C), setup: Setup, watch: Watch) -> Store<C, M> {
-        let make = move |peers, me, persister| server(peers, me, persister, setup.max_raft_state());
+        let server: MakeMemberReplica =
+            Arc::new(move |peers, me, persister, max, _| server(peers, me, persister, max));
+        Store::with_members((server, clerk), setup, watch)
+    }
+
+    /// The same where not all servers need be members.
+    pub(crate) fn with_members(
+        (server, clerk): (MakeMemberReplica, C),
+        setup: Setup,
+        watch: Watch,
+    ) -> Store<C, M> {
+        let max = setup.max_raft_state();
+        let make = move |peers, me, persister, members| server(peers, me, persister, max, members);
         let site = Site::new(Arc::new(make), setup, watch);
         Store { site, clerk, history: Arc::default() }
     }

@@ -3,13 +3,15 @@
 //! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
+mod beyond;
 mod links;
 mod plans;
 mod reader;
 
 use crate::invariants::Watch;
+use crate::lab::all_members;
 use crate::ledger::{Ledger, show};
-use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Started};
+use labrpc::api::{ApplyMsg, Command, Make, MakeMember, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
 use labrpc::sync::{Arc, Mutex};
@@ -27,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 pub struct Setup {
     /// How many servers.
     pub servers: usize,
+    /// How many of them are members at first; the others are spare.
+    pub members: usize,
     /// Whether the network begins reliable.
     pub reliable: bool,
     /// Whether and how the service makes snapshots.
@@ -73,7 +77,7 @@ impl Snapshots {
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
-    make: Make,
+    make: MakeMember,
     setup: Setup,
     net: Network,
     slots: Mutex<Vec<Slot>>,
@@ -162,6 +166,11 @@ impl Cluster {
 
     /// As [`Cluster::new`], with somebody watching.
     pub fn watched(make: Make, setup: Setup, watch: Watch) -> Cluster {
+        Cluster::with_members(all_members(make), setup, watch)
+    }
+
+    /// The same where not all servers need be members.
+    pub fn with_members(make: MakeMember, setup: Setup, watch: Watch) -> Cluster {
         let net = Network::new();
         net.reliable(setup.reliable);
         net.long_delays(true);
@@ -398,7 +407,8 @@ impl Cluster {
         let life = life.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);
         let raft = group.enter(|| {
-            let making = || (self.0.make)(peers, i, persister, apply);
+            let members = (0..self.0.setup.members).collect();
+            let making = || (self.0.make)(peers, i, persister, apply, members);
             let (raft, services) = run::calling(|| format!("make() of {}", name(i)), making);
             self.0.net.add_server(name(i), Server::new(services));
             raft

@@ -85,6 +85,12 @@ impl Watch {
         Watch(Arc::new(Mutex::new(Watched { model, over: false, looks: 0 })))
     }
 
+    /// Which servers are members, and so what a majority is, isn't known: what rests on it is taken at the servers' word, and held
+    /// against what others say.
+    pub fn members_vary(&self) {
+        self.0.lock().model.members_vary = true;
+    }
+
     /// The test is over.
     pub fn end(&self) {
         self.0.lock().over = true;

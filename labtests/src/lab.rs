@@ -5,10 +5,30 @@ use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
     VersionedClerk,
 };
-use labrpc::api::{ApplyMsg, Make, Raft};
+use labrpc::api::{ApplyMsg, Made, Make, MakeMember, Raft};
 use labrpc::channel::Sender;
 use labrpc::{ClientEnd, Persister, Service};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What a Raft may have beyond the lab; each has a suite. See [`labrpc::api::beyond`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ability {
+    /// Who can't be elected disturbs nobody, and a leader without a majority steps down (thesis §9.6, §6.2, §4.2.3). Nothing is
+    /// called for it.
+    PreVote,
+    /// A leader hands over to a server of one's choice (§3.10): [`labrpc::api::beyond::Transfer`].
+    Transfer,
+    /// Reads that a leader shows to be fresh by asking the others (§6.4): [`labrpc::api::beyond::Reads`].
+    Reads,
+    /// The same, by the clock (§6.4.1).
+    Lease,
+    /// Members come and go (§4): [`labrpc::api::beyond::Membership`].
+    Members,
+    /// Large and many things, a little at a time (§10.2). Messages have some 20 kB at most, and a leader takes no more commands
+    /// than a few thousand that wait. Nothing is called for it.
+    Flow,
+}
 
 /// What somebody has built of the lab, as far as the suites need it. A test of what isn't there isn't run.
 ///
@@ -28,7 +48,16 @@ pub struct Lab {
     pub(crate) kv: Option<(MakeReplica, MakeClerk)>,
     pub(crate) rsm: Option<MakeReplicated<Counter>>,
     pub(crate) versioned: Option<(MakeReplica, MakeVersionedClerk)>,
+    pub(crate) beyond: BTreeMap<Ability, MakeMember>,
+    pub(crate) stores: BTreeMap<Ability, (MakeMemberReplica, MakeClerk)>,
 }
+
+/// How a server of a store is made whose members change: as [`MakeReplica`], and last who they are at first.
+pub(crate) type MakeMemberReplica = Arc<
+    dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<dyn Replica>
+        + Send
+        + Sync,
+>;
 
 impl Lab {
     /// Nothing yet.
@@ -88,6 +117,80 @@ impl Lab {
         Lab { versioned: Some((replica(server), clerk)), ..self }
     }
 
+    /// With a Raft that can more, for the suite of that ability; the constructor is as [`Lab::raft`]'s. One that changes its members
+    /// has [another](Lab::members).
+    pub fn beyond<R, F>(mut self, ability: Ability, make: F) -> Lab
+    where
+        R: Raft,
+        F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> (Arc<R>, Vec<Service>)
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.beyond.insert(ability, all_members(crate::make(make)));
+        self
+    }
+
+    /// With a Raft that changes its members; see [`labrpc::api::MakeMember`].
+    pub fn members<R, F>(mut self, make: F) -> Lab
+    where
+        R: Raft,
+        F: Fn(
+                Vec<ClientEnd>,
+                usize,
+                Persister,
+                Sender<ApplyMsg>,
+                BTreeSet<usize>,
+            ) -> (Arc<R>, Vec<Service>)
+            + Send
+            + Sync
+            + 'static,
+    {
+        let make = move |peers, me, persister, apply_ch, members| -> Made {
+            let (raft, services) = make(peers, me, persister, apply_ch, members);
+            (raft, services)
+        };
+        self.beyond.insert(Ability::Members, Arc::new(make));
+        self
+    }
+
+    /// With a store on such a Raft, whose clients read without the log; the constructors are as [`Lab::kv`]'s.
+    pub fn store<S, F, C, G>(mut self, ability: Ability, server: F, clerk: G) -> Lab
+    where
+        S: Replica,
+        F: Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<S> + Send + Sync + 'static,
+        C: Clerk + 'static,
+        G: Fn(Vec<ClientEnd>) -> C + Send + Sync + 'static,
+    {
+        let server = move |peers, me, persister, max, _: BTreeSet<usize>| -> Served<dyn Replica> {
+            let (server, services) = server(peers, me, persister, max);
+            (server, services)
+        };
+        let clerk: MakeClerk = Arc::new(move |servers| Box::new(clerk(servers)));
+        self.stores.insert(ability, (Arc::new(server), clerk));
+        self
+    }
+
+    /// With a store on a Raft that changes its members, who at first are the server's last argument.
+    pub fn members_store<S, F, C, G>(mut self, server: F, clerk: G) -> Lab
+    where
+        S: Replica,
+        F: Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<S>
+            + Send
+            + Sync
+            + 'static,
+        C: Clerk + 'static,
+        G: Fn(Vec<ClientEnd>) -> C + Send + Sync + 'static,
+    {
+        let server = move |peers, me, persister, max, members| -> Served<dyn Replica> {
+            let (server, services) = server(peers, me, persister, max, members);
+            (server, services)
+        };
+        let clerk: MakeClerk = Arc::new(move |servers| Box::new(clerk(servers)));
+        self.stores.insert(Ability::Members, (Arc::new(server), clerk));
+        self
+    }
+
     /// Whether there is what this test is a test of.
     pub fn has(&self, test: &LabTest) -> bool {
         match test.body {
@@ -95,6 +198,8 @@ impl Lab {
             Body::Kv(_) => self.kv.is_some(),
             Body::Rsm(_) => self.rsm.is_some(),
             Body::Versioned(_) => self.versioned.is_some(),
+            Body::Beyond(ability, _) => self.beyond.contains_key(&ability),
+            Body::Store(ability, _) => self.stores.contains_key(&ability),
         }
     }
 
@@ -102,6 +207,11 @@ impl Lab {
     pub fn tests(&self) -> impl Iterator<Item = &'static LabTest> {
         suites::all().filter(|test| self.has(test))
     }
+}
+
+/// A constructor that has heard of no members: all servers are.
+pub(crate) fn all_members(make: Make) -> MakeMember {
+    Arc::new(move |peers, me, persister, apply_ch, _| make(peers, me, persister, apply_ch))
 }
 
 impl From<Make> for Lab {

@@ -87,6 +87,9 @@ fn run_watched(
     mut sink: impl Sink,
 ) -> Report {
     let watch = Watch::new(test.setup.servers, test.expects_saves());
+    if test.setup.members < test.setup.servers {
+        watch.members_vary();
+    }
     let mut watching = watch.clone();
     let run = new_run(seed, world).trace(move |event: &Event| {
         sink.event(event); // first, so that it gets the one that breaks a rule
@@ -143,6 +146,18 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
             let cluster = Cluster::watched(lab.raft.expect(MISSING), test.setup, watch);
             body(&cluster);
             cluster.finish()
+        }
+        Body::Beyond(ability, body) => {
+            let make = lab.beyond.get(&ability).expect(MISSING).clone();
+            let cluster = Cluster::with_members(make, test.setup, watch);
+            body(&cluster);
+            cluster.finish()
+        }
+        Body::Store(ability, body) => {
+            let make = lab.stores.get(&ability).expect(MISSING).clone();
+            let texts = Texts::with_members(make, test.setup, watch);
+            body(&texts);
+            texts.finish()
         }
         Body::Kv(body) => {
             let texts = Texts::new(lab.kv.expect(MISSING), test.setup, watch);

@@ -5,6 +5,7 @@
 
 use crate::cluster::{Cluster, Incarnation, Setup, Stats, name};
 use crate::invariants::Watch;
+use labrpc::api::beyond::{Membership, Reads, Transfer};
 use labrpc::api::kv::{Replica, Served};
 use labrpc::api::{ApplyMsg, Command, Inspection, Made, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
@@ -13,12 +14,14 @@ use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::Group;
 use labrpc::time::Duration;
 use labrpc::{ClientEnd, Persister};
+use std::collections::BTreeSet;
 use std::ops::{Deref, Range};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How a server of a service is made.
-type MakeServer<S> = dyn Fn(Vec<ClientEnd>, usize, Persister) -> Served<S> + Send + Sync;
+type MakeServer<S> =
+    dyn Fn(Vec<ClientEnd>, usize, Persister, BTreeSet<usize>) -> Served<S> + Send + Sync;
 
 /// In a simulation, a client's message takes so much longer than one between servers, each way. So one client does as much in 15 s
 /// as on the Go lab, some 900 operations, and five do 4,000. As near as servers are to each other, they would do many times that,
@@ -50,14 +53,14 @@ impl<S: Replica + ?Sized> Site<S> {
         let none = (0..setup.servers).map(|_| None).collect();
         let servers: Servers<S> = Arc::new(Mutex::new(none));
         let made = servers.clone();
-        let host = move |peers, i: usize, persister, apply_ch: Sender<ApplyMsg>| -> Made {
+        let host = move |peers, i: usize, persister, apply_ch: Sender<ApplyMsg>, members| -> Made {
             drop(apply_ch);
-            let (server, services) = make(peers, i, persister);
+            let (server, services) = make(peers, i, persister, members);
             let group = Group::current().expect("the cluster makes servers in their group");
             made.lock()[i] = Some((Arc::downgrade(&server), group));
             (Arc::new(Hosted { raft: server.raft(), server }), services)
         };
-        let cluster = Cluster::watched(Arc::new(host), setup, watch);
+        let cluster = Cluster::with_members(Arc::new(host), setup, watch);
         cluster.net().long_delays(false);
         Site { cluster, servers, clients: AtomicU64::new(0), operations: Arc::default() }
     }
@@ -147,5 +150,17 @@ impl<S: Replica + ?Sized> Raft for Hosted<S> {
 
     fn inspect(&self) -> Option<Inspection> {
         self.raft.inspect()
+    }
+
+    fn reads(&self) -> Option<&dyn Reads> {
+        self.raft.reads()
+    }
+
+    fn transfers(&self) -> Option<&dyn Transfer> {
+        self.raft.transfers()
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        self.raft.membership()
     }
 }

@@ -41,7 +41,7 @@ fn a_thread_that_start_made_crashes_with_its_server() {
         (Arc::new(SpawnsInStart(counted.clone())), Vec::<Service>::new())
     };
     let outcome = Run::simulated(1).run(move || {
-        let setup = Setup { servers: 1, reliable: true, snapshots: Snapshots::Never };
+        let setup = Setup { servers: 1, members: 1, reliable: true, snapshots: Snapshots::Never };
         let cluster = Cluster::new(labtests::make(make), setup);
         cluster.start(0, &Command::default()).unwrap();
         cluster.sleep(Duration::from_millis(100));

@@ -32,7 +32,7 @@ fn with_leader<R: Send + 'static>(
     let watch = Watch::new(3, true);
     let run = run.time_limit(Duration::from_secs(120)).trace(watch.clone());
     succeed(run.run(move || {
-        let setup = Setup { servers: 3, reliable: true, snapshots: Snapshots::Never };
+        let setup = Setup { servers: 3, members: 3, reliable: true, snapshots: Snapshots::Never };
         let cluster = Cluster::watched(labtests::make(Raft::make), setup, watch);
         let leader = cluster.check_one_leader();
         let result = body(&cluster, leader);
@@ -197,7 +197,7 @@ fn the_tester_never_sees_a_server_that_stopped_halfway() {
         let make = |_: Vec<ClientEnd>, _: usize, persister: Persister, _: Sender<ApplyMsg>| {
             (Arc::new(Saver { saving: Mutex::new(false), persister }), Vec::new())
         };
-        let setup = Setup { servers: 1, reliable: true, snapshots: Snapshots::Never };
+        let setup = Setup { servers: 1, members: 1, reliable: true, snapshots: Snapshots::Never };
         let cluster = Cluster::new(labtests::make(make), setup);
         cluster.crash_at_save(0, 2, Moment::After);
         assert!(cluster.start(0, &command(1)).is_ok());
@@ -228,7 +228,8 @@ fn planned_crashes_replay() {
     let run = |seed: u64| {
         let crashed = crashed.clone();
         let outcome = Run::simulated(seed).run(move || {
-            let setup = Setup { servers: 3, reliable: false, snapshots: Snapshots::EveryTenth };
+            let setup =
+                Setup { servers: 3, members: 3, reliable: false, snapshots: Snapshots::EveryTenth };
             let cluster = Cluster::new(labtests::make(Raft::make), setup);
             for i in [0, 1, 2] {
                 cluster.crash_after_steps(i, 10 * (seed + i as u64));

@@ -69,7 +69,7 @@ fn pingers() -> (Cluster, Heard) {
         let raft = Pinger { peers, me, heard: noted.clone() };
         (Arc::new(raft), vec![Service::new("Pinger").method("Ping", hear)])
     };
-    let setup = Setup { servers: 2, reliable: true, snapshots: Snapshots::Never };
+    let setup = Setup { servers: 2, members: 2, reliable: true, snapshots: Snapshots::Never };
     (Cluster::new(labtests::make(make), setup), heard)
 }
 

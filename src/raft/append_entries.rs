@@ -56,7 +56,7 @@ impl State {
             leader_id: self.me,
             prev_log_index,
             prev_log_term: prev_log_term.expect("an index before the snapshot gets a snapshot"),
-            entries: self.log.after(prev_log_index).to_vec(),
+            entries: self.log.batch(prev_log_index, self.options.max_batch).to_vec(),
             leader_commit: self.commit_index,
         }
     }
@@ -74,8 +74,7 @@ impl State {
         }
         debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
         // Candidates: "If AppendEntries RPC received from new leader: convert to follower".
-        self.become_follower(Some(args.leader_id), now);
-        self.reset_election_timer(now);
+        self.hear_leader(args.leader_id, now);
         // 2. "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm (§5.3)".
         if let Some(conflict) = self.conflict_with(&args) {
             return self.append_reply(false, Some(conflict));
@@ -142,13 +141,14 @@ impl State {
             // What this call carried, and not what the log has grown to since.
             self.note_match(peer, args.prev_log_index + args.entries.len() as u64);
         } else if let Some(conflict) = &reply.conflict
-            && let Role::Leader { progress } = &mut self.role
+            && let Role::Leader { progress, .. } = &mut self.role
         {
             // "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry (§5.3)".
             let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
             let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
             progress[peer].next_index = next.max(progress[peer].match_index + 1);
+            self.probe(peer);
         }
     }
 }
@@ -222,7 +222,7 @@ mod tests {
             leader.start(Default::default()).unwrap();
             let mut follower = Server::new(2).log(log).term(7).build();
             let mut calls = 0;
-            while !matches!(&leader.role, Role::Leader { progress } if progress[1].match_index == 11)
+            while !matches!(&leader.role, Role::Leader { progress, .. } if progress[1].match_index == 11)
             {
                 let progress = progress(&leader);
                 let args = leader.append_entries_args(progress[1].next_index);
@@ -318,7 +318,7 @@ mod tests {
             AppendEntriesReply { term: 7, success: false, conflict }
         };
         let next = |state: &State| match &state.role {
-            Role::Leader { progress } => progress[1].next_index,
+            Role::Leader { progress, .. } => progress[1].next_index,
             _ => unreachable!(),
         };
         state.handle_append_entries_reply(1, &args, &no(Some(4), 3), at_ms(0));

@@ -1,9 +1,11 @@
 //! Figure 13, "InstallSnapshot RPC": "invoked by leader to send chunks of a snapshot to a follower". And the service's own
 //! snapshots (§7).
 //!
-//! As in the lab, a snapshot goes in one message: there is no offset and no done.
+//! As in the lab, a snapshot goes in one piece, unless [`Options::snapshot_chunk`](super::Options::snapshot_chunk) says otherwise.
+//! Then the follower says how much of it has come, for a piece may get lost, and the leader goes on from there.
 
-use super::state::State;
+use super::membership::Members;
+use super::state::{Role, State};
 use labrpc::api::Snapshot;
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -20,8 +22,14 @@ pub struct InstallSnapshotArgs {
     pub last_included_index: u64,
     /// "Term of lastIncludedIndex".
     pub last_included_term: u64,
-    /// The snapshot.
+    /// "Latest cluster configuration as of lastIncludedIndex" (thesis, Figure 5.3).
+    pub members: Members,
+    /// "Byte offset where chunk is positioned in the snapshot file".
+    pub offset: u64,
+    /// "Raw bytes of the snapshot chunk, starting at offset".
     pub data: Snapshot,
+    /// "True if this is the last chunk".
+    pub done: bool,
 }
 
 /// "Results".
@@ -30,17 +38,64 @@ pub struct InstallSnapshotArgs {
 pub struct InstallSnapshotReply {
     /// "currentTerm, for leader to update itself".
     pub term: u64,
+    /// Whether the follower has everything that the snapshot covers.
+    pub success: bool,
+    /// If not, how many of its bytes it has.
+    pub received: u64,
+}
+
+/// A snapshot on its way to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    index: u64,
+    term: u64,
+    members: Members,
+    data: Snapshot,
+    /// How much of it the server has.
+    received: usize,
+}
+
+/// A snapshot that comes in pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// From the leader of which term, and up to which index: pieces of two snapshots make none.
+    from: (u64, u64),
+    data: Vec<u8>,
 }
 
 impl State {
-    /// What the leader sends to a server that needs entries which are no longer in the log.
-    pub fn install_snapshot_args(&self) -> InstallSnapshotArgs {
+    /// What the leader sends next to a server that needs entries which are no longer in the log.
+    pub(super) fn next_piece(&mut self, peer: usize) -> InstallSnapshotArgs {
+        let latest = self.outgoing();
+        let Role::Leader { progress, .. } = &mut self.role else { unreachable!("only leaders") };
+        // One that has begun to arrive is finished, or a busy service would start it over and over again.
+        let begun = progress[peer].outgoing.take().filter(|outgoing| outgoing.received > 0);
+        let Outgoing { index, term, members, data, received } =
+            progress[peer].outgoing.insert(begun.unwrap_or(latest)).clone();
+        let rest = data.len() - received;
+        let chunk = self.options.snapshot_chunk.unwrap_or(rest).min(rest);
         InstallSnapshotArgs {
             term: self.current_term,
             leader_id: self.me,
-            last_included_index: self.log.last_included_index(),
-            last_included_term: self.log.last_included_term(),
+            last_included_index: index,
+            last_included_term: term,
+            members,
+            offset: received as u64,
+            done: chunk == rest,
+            data: match chunk == data.len() {
+                true => data,
+                false => Snapshot::from(data[received..received + chunk].to_vec()),
+            },
+        }
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            index: self.log.last_included_index(),
+            term: self.log.last_included_term(),
+            members: self.log.members_in_snapshot().clone(),
             data: self.disk.snapshot(),
+            received: 0,
         }
     }
 
@@ -52,20 +107,44 @@ impl State {
     ) -> InstallSnapshotReply {
         self.update_term(args.term, now);
         // 1. "Reply immediately if term < currentTerm".
+        let (mut success, mut received) = (false, 0);
         if args.term == self.current_term {
             debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
-            self.become_follower(Some(args.leader_id), now);
-            self.reset_election_timer(now);
+            self.hear_leader(args.leader_id, now);
             // What we have committed, we have or shall have applied: an older snapshot would take us back.
-            if args.last_included_index > self.commit_index {
-                self.install(args);
+            success = args.last_included_index <= self.commit_index;
+            if !success {
+                received = self.receive(&args);
+                if let Some(data) = self.complete(&args, received) {
+                    self.install(args, data);
+                    success = true;
+                }
             }
         }
         self.persist();
-        InstallSnapshotReply { term: self.current_term }
+        InstallSnapshotReply { term: self.current_term, success, received }
     }
 
-    fn install(&mut self, args: InstallSnapshotArgs) {
+    /// Steps 2 to 4: "Create new snapshot file if first chunk (offset is 0)"; "Write data into snapshot file at given offset"; "Reply
+    /// and wait for more data chunks if done is false". Gives back how much there is of it.
+    fn receive(&mut self, args: &InstallSnapshotArgs) -> u64 {
+        let from = (args.term, args.last_included_index);
+        let incoming = self.incoming.take().filter(|incoming| incoming.from == from);
+        let mut incoming = incoming.unwrap_or(Incoming { from, data: Vec::new() });
+        // A piece that comes twice, or that follows a lost one, adds nothing.
+        if args.offset == incoming.data.len() as u64 {
+            incoming.data.extend_from_slice(&args.data);
+        }
+        self.incoming.insert(incoming).data.len() as u64
+    }
+
+    fn complete(&mut self, args: &InstallSnapshotArgs, received: u64) -> Option<Snapshot> {
+        let whole = args.done && received == args.offset + args.data.len() as u64;
+        let incoming = self.incoming.take_if(|_| whole)?;
+        Some(Snapshot::from(incoming.data))
+    }
+
+    fn install(&mut self, args: InstallSnapshotArgs, data: Snapshot) {
         let (index, term) = (args.last_included_index, args.last_included_term);
         if self.log.term_at(index) == Some(term) {
             // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
@@ -74,16 +153,16 @@ impl State {
             self.log.compact_to(index, term);
         } else {
             // 7. "Discard the entire log".
-            self.log.restart_at(index, term);
+            self.log.restart_at(index, term, args.members);
         }
         self.commit_index = index;
         // 5. "Save snapshot file".
-        self.persist_with_snapshot(args.data.clone());
+        self.persist_with_snapshot(data.clone());
         // 8. "Reset state machine using snapshot contents": the applier's next message.
-        self.snapshot_to_apply = Some(args.data);
+        self.snapshot_to_apply = Some(data);
     }
 
-    /// What the leader does with a reply: the server now has what the snapshot covers.
+    /// What the leader does with a reply: the server now has what the snapshot covers, or so much of it.
     pub fn handle_install_snapshot_reply(
         &mut self,
         peer: usize,
@@ -91,7 +170,19 @@ impl State {
         reply: &InstallSnapshotReply,
         now: Instant,
     ) {
-        if self.is_current_reply(args.term, reply.term, now) {
+        if !self.is_current_reply(args.term, reply.term, now) {
+            return;
+        }
+        if let Role::Leader { progress, .. } = &mut self.role
+            && let Some(outgoing) = &mut progress[peer].outgoing
+            && outgoing.index == args.last_included_index
+        {
+            outgoing.received = outgoing.data.len().min(reply.received as usize);
+            if reply.success {
+                progress[peer].outgoing = None;
+            }
+        }
+        if reply.success {
             self.note_match(peer, args.last_included_index);
         }
     }
@@ -123,8 +214,15 @@ mod tests {
             leader_id: 1,
             last_included_index: index,
             last_included_term: index_term,
+            members: Members::from([0, 1, 2]),
+            offset: 0,
             data: Snapshot::from(vec![index as u8]),
+            done: true,
         }
+    }
+
+    fn yes(term: u64) -> InstallSnapshotReply {
+        InstallSnapshotReply { term, success: true, received: 0 }
     }
 
     #[test]
@@ -202,8 +300,7 @@ mod tests {
     #[test]
     fn a_reply_to_an_earlier_leadership_does_not_count() {
         let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(4).build();
-        let reply = InstallSnapshotReply { term: 1 };
-        state.handle_install_snapshot_reply(1, &install(1, 2, 1), &reply, at_ms(0));
+        state.handle_install_snapshot_reply(1, &install(1, 2, 1), &yes(1), at_ms(0));
         let progress = progress(&state);
         assert_eq!(progress[1].match_index, 0);
     }
@@ -218,11 +315,80 @@ mod tests {
     #[test]
     fn the_leader_goes_on_after_the_snapshot() {
         let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(1).build();
-        let args = install(1, 2, 1);
-        let reply = InstallSnapshotReply { term: 1 };
-        state.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
+        state.handle_install_snapshot_reply(1, &install(1, 2, 1), &yes(1), at_ms(0));
         let progress = progress(&state);
         assert_eq!((progress[1].match_index, progress[1].next_index), (2, 4));
         assert_eq!(state.commit_index, 2);
+    }
+
+    /// A leader that sends a snapshot of ten bytes in pieces of four, and its follower.
+    struct Pieces {
+        leader: State,
+        follower: State,
+    }
+
+    impl Pieces {
+        fn new() -> Pieces {
+            let mut leader = Server::new(3).log(&[1, 1, 1]).leader_of_term(2).build();
+            leader.options.snapshot_chunk = Some(4);
+            leader.commit_index = 2;
+            leader.take_committed();
+            leader.snapshot(2, Snapshot::from((0..10).collect::<Vec<u8>>()));
+            Pieces { leader, follower: Server::new(3).build() }
+        }
+
+        /// Sends the next piece, which may get lost, or its answer.
+        fn send(&mut self, arrives: bool, answered: bool) -> (u64, bool) {
+            let args = self.leader.next_piece(1);
+            let sent = (args.offset, args.done);
+            if arrives {
+                let reply = self.follower.handle_install_snapshot(args.clone(), at_ms(0));
+                if answered {
+                    self.leader.handle_install_snapshot_reply(1, &args, &reply, at_ms(0));
+                }
+            }
+            sent
+        }
+    }
+
+    #[test]
+    fn a_snapshot_in_pieces_goes_on_where_it_was_lost() {
+        let mut pieces = Pieces::new();
+        assert_eq!(pieces.send(true, true), (0, false));
+        assert_eq!(pieces.send(false, false), (4, false));
+        assert_eq!(pieces.send(true, false), (4, false), "lost, and sent again");
+        assert_eq!(pieces.send(true, true), (4, false), "came twice, and adds nothing");
+        assert_eq!(pieces.follower.commit_index, 0);
+        assert_eq!(pieces.send(true, true), (8, true));
+        assert_eq!(pieces.follower.commit_index, 2);
+        assert_eq!(&pieces.follower.disk.snapshot()[..], &(0..10).collect::<Vec<u8>>()[..]);
+        assert_eq!(progress(&pieces.leader)[1].match_index, 2);
+    }
+
+    #[test]
+    fn a_follower_that_has_lost_its_pieces_gets_them_again() {
+        let mut pieces = Pieces::new();
+        pieces.send(true, true);
+        pieces.send(true, true);
+        pieces.follower = Server::restarted(&pieces.follower);
+        assert_eq!(pieces.send(true, true), (8, true));
+        assert_eq!(pieces.follower.commit_index, 0, "the end alone is no snapshot");
+        assert_eq!(pieces.send(true, true), (0, false));
+        pieces.send(true, true);
+        pieces.send(true, true);
+        assert_eq!(pieces.follower.commit_index, 2);
+    }
+
+    #[test]
+    fn a_snapshot_that_has_begun_to_arrive_is_finished() {
+        let mut pieces = Pieces::new();
+        pieces.send(true, true);
+        pieces.leader.commit_index = 3;
+        pieces.leader.take_committed();
+        pieces.leader.snapshot(3, Snapshot::from(vec![9; 10]));
+        assert_eq!(pieces.send(true, true), (4, false));
+        assert_eq!(pieces.send(true, true), (8, true));
+        assert_eq!(pieces.follower.commit_index, 2);
+        assert_eq!(pieces.send(true, true), (0, false), "and then the newer one");
     }
 }

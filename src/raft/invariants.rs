@@ -27,7 +27,7 @@ impl State {
             "a snapshot is handed over before the commands that follow it"
         );
         assert!(self.is_persisted(), "Figure 2: saved before responding to RPCs");
-        if let Role::Leader { progress } = &self.role {
+        if let Role::Leader { progress, .. } = &self.role {
             let leads_on = (before.role, before.term) == (RoleName::Leader, self.current_term);
             let grows = log.last_index() >= before.last_index;
             assert!(grows || !leads_on, "Leader Append-Only (Figure 3, §5.3)");

@@ -1,8 +1,9 @@
 //! The log and its snapshot offset (§5.3, §7).
 //!
 //! Entries up to [`Log::last_included_index`] are in the snapshot and no longer here; of the last of them the term is
-//! kept, for the consistency check of the entry that follows.
+//! kept, for the consistency check of the entry that follows, and who the members were then.
 
+use super::membership::Members;
 use labrpc::api::Command;
 use serde::{Deserialize, Serialize};
 
@@ -11,22 +12,80 @@ use serde::{Deserialize, Serialize};
 pub struct Entry {
     /// The term of the leader that created it.
     pub term: u64,
+    /// What it is for.
+    pub payload: Payload,
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
     /// For the state machine.
-    pub command: Command,
+    Command(Command),
+    /// Nothing: with it a leader commits what earlier terms have left (§8).
+    NoOp,
+    /// Who the members are from here on (thesis §4.1).
+    Members(Members),
+}
+
+impl Entry {
+    /// About how many bytes a message has for it.
+    fn size(&self) -> usize {
+        const OVERHEAD: usize = 8;
+        OVERHEAD
+            + match &self.payload {
+                Payload::Command(command) => command.len(),
+                Payload::NoOp => 0,
+                Payload::Members(members) => members.len(),
+            }
+    }
 }
 
 /// The log. The first index is 1; index 0 stands for "before everything" and has term 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     last_included_index: u64,
     last_included_term: u64,
     entries: Vec<Entry>,
+    /// Who the members are, and the index from which on; first as of [`Log::last_included_index`], then a row for each entry
+    /// that changes them.
+    members: Vec<(u64, Members)>,
     /// What is on disk differs after this index. See [`Log::take_unsaved`].
     #[serde(skip)]
     unsaved_after: Option<u64>,
 }
 
 impl Log {
+    /// An empty log of a cluster of these members.
+    pub fn new(members: Members) -> Log {
+        Log::after_snapshot(0, 0, members)
+    }
+
+    fn after_snapshot(index: u64, term: u64, members: Members) -> Log {
+        Log {
+            last_included_index: index,
+            last_included_term: term,
+            entries: Vec::new(),
+            members: vec![(index, members)],
+            unsaved_after: None,
+        }
+    }
+
+    /// Who the members are: "a server always uses the latest configuration in its log, regardless of whether the entry is
+    /// committed" (thesis §4.1).
+    pub fn members(&self) -> &Members {
+        &self.members[self.members.len() - 1].1
+    }
+
+    /// The index of the entry that says so; with none, the end of the snapshot or 0.
+    pub fn members_since(&self) -> u64 {
+        self.members[self.members.len() - 1].0
+    }
+
+    /// Who the members were at the end of the snapshot.
+    pub fn members_in_snapshot(&self) -> &Members {
+        &self.members[0].1
+    }
+
     /// The last index that the snapshot covers.
     pub fn last_included_index(&self) -> u64 {
         self.last_included_index
@@ -67,6 +126,17 @@ impl Log {
         self.entries.get(offset..).unwrap_or(&[])
     }
 
+    /// The entries after `index`, as many as have that many bytes together; one at least, if there is one.
+    pub fn batch(&self, index: u64, bytes: usize) -> &[Entry] {
+        let entries = self.after(index);
+        let fits = entries.iter().scan(0, |sum, entry| {
+            *sum += entry.size();
+            Some(*sum)
+        });
+        let fitting = fits.take_while(|sum| *sum <= bytes).count();
+        &entries[..fitting.max(1).min(entries.len())]
+    }
+
     /// Where the run of entries of the same term that ends at `index` begins.
     pub fn first_of_term(&self, index: u64) -> u64 {
         let term = self.term_at(index);
@@ -88,6 +158,9 @@ impl Log {
     /// Adds an entry at the end; gives back its index.
     pub fn append(&mut self, entry: Entry) -> u64 {
         self.touch(self.last_index());
+        if let Payload::Members(members) = &entry.payload {
+            self.members.push((self.last_index() + 1, members.clone()));
+        }
         self.entries.push(entry);
         self.last_index()
     }
@@ -97,6 +170,8 @@ impl Log {
         if index < self.last_index() {
             self.touch(index);
             self.entries.truncate(index.saturating_sub(self.last_included_index) as usize);
+            let stay = self.members.partition_point(|(since, _)| *since <= index);
+            self.members.truncate(stay.max(1));
         }
     }
 
@@ -105,11 +180,14 @@ impl Log {
         let covered = index.saturating_sub(self.last_included_index) as usize;
         self.entries.drain(..covered.min(self.entries.len()));
         (self.last_included_index, self.last_included_term) = (index, term);
+        let past = self.members.partition_point(|(since, _)| *since <= index);
+        self.members.drain(..past.saturating_sub(1));
+        self.members[0].0 = index;
     }
 
     /// Replaces everything by a snapshot up to `index`.
-    pub fn restart_at(&mut self, index: u64, term: u64) {
-        *self = Log { last_included_index: index, last_included_term: term, ..Log::default() };
+    pub fn restart_at(&mut self, index: u64, term: u64, members: Members) {
+        *self = Log::after_snapshot(index, term, members);
     }
 
     /// The index after which the log has changed since the last call, if it has.
@@ -133,16 +211,20 @@ mod tests {
 
     /// A log whose entries have these terms.
     fn log(terms: &[u64]) -> Log {
-        let mut log = Log::default();
+        let mut log = Log::new(members(&[0, 1, 2]));
         for &term in terms {
-            log.append(Entry { term, command: Command::default() });
+            log.append(Entry { term, payload: Payload::NoOp });
         }
         log
     }
 
+    fn members(servers: &[usize]) -> Members {
+        servers.iter().copied().collect()
+    }
+
     #[test]
     fn an_empty_log_ends_at_index_0_with_term_0() {
-        let log = Log::default();
+        let log = log(&[]);
         assert_eq!((log.last_index(), log.last_term(), log.term_at(0)), (0, 0, Some(0)));
         assert_eq!(log.term_at(1), None);
     }
@@ -156,7 +238,7 @@ mod tests {
         assert_eq!(log.after(3).len(), 1);
         log.compact_to(4, 3);
         assert_eq!((log.last_index(), log.last_term()), (4, 3));
-        log.restart_at(9, 5);
+        log.restart_at(9, 5, members(&[0]));
         assert_eq!((log.last_index(), log.last_term(), log.after(0).len()), (9, 5, 0));
     }
 
@@ -174,9 +256,42 @@ mod tests {
         assert_eq!(log.take_unsaved(), Some(0));
         assert_eq!(log.take_unsaved(), None);
         log.truncate_after(1);
-        log.append(Entry { term: 3, command: Command::default() });
+        log.append(Entry { term: 3, payload: Payload::NoOp });
         assert_eq!(log.take_unsaved(), Some(1));
         log.truncate_after(7);
         assert!(!log.is_unsaved(), "nothing was there to drop");
+    }
+
+    #[test]
+    fn a_batch_has_so_many_bytes_and_one_entry_at_least() {
+        let log = log(&[1, 1, 1, 1]); // eight bytes each
+        assert_eq!(
+            [0, 7, 8, 23, 24, 99].map(|bytes| log.batch(1, bytes).len()),
+            [1, 1, 1, 2, 3, 3]
+        );
+        assert_eq!(log.batch(4, 99).len(), 0);
+    }
+
+    /// Thesis §4.1: configurations take effect when they are appended, and go with their entries.
+    #[test]
+    fn the_members_are_those_of_the_last_configuration() {
+        let mut log = log(&[1, 1]);
+        let of = |log: &Log| (log.members_since(), log.members().clone());
+        for servers in [&[0, 1, 2, 3][..], &[1, 2, 3]] {
+            log.append(Entry { term: 2, payload: Payload::Members(members(servers)) });
+            log.append(Entry { term: 2, payload: Payload::NoOp });
+        }
+        assert_eq!(of(&log), (5, members(&[1, 2, 3])));
+        log.truncate_after(4);
+        assert_eq!(of(&log), (3, members(&[0, 1, 2, 3])));
+        log.compact_to(2, 1);
+        assert_eq!(log.members_in_snapshot(), &members(&[0, 1, 2]));
+        assert_eq!(of(&log), (3, members(&[0, 1, 2, 3])));
+        log.compact_to(4, 2);
+        assert_eq!(log.members_in_snapshot(), &members(&[0, 1, 2, 3]));
+        log.truncate_after(0);
+        assert_eq!(of(&log), (4, members(&[0, 1, 2, 3])), "a snapshot stays");
+        log.restart_at(9, 5, members(&[7]));
+        assert_eq!(of(&log), (9, members(&[7])));
     }
 }

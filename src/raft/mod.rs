@@ -10,35 +10,60 @@
 //! | AppendEntries RPC | [`append_entries`] |
 //! | InstallSnapshot RPC (Figure 13) | [`install_snapshot`] |
 //!
+//! Then, if you like, what the lab doesn't ask for, with Ongaro's thesis beside you; all of it can be switched off
+//! ([`options`]), or isn't there until it is called:
+//!
+//! | section | file |
+//! |---|---|
+//! | 4: cluster membership changes | [`membership`] |
+//! | 6.2: routing requests to the leader; 4.2.3: disruptive servers | [`check_quorum`] |
+//! | 6.4: processing read-only queries more efficiently | [`read_index`] |
+//! | 9.6: preventing disruptions when a server rejoins the cluster | [`pre_vote`] |
+//! | 3.10: leadership transfer extension | [`transfer`] |
+//! | 10.2: implementing batching and pipelining | [`flow`] |
+//!
 //! All of that is `impl State` and can't wait. [`threads`] decides when it runs; this file is what others call.
 
 pub mod append_entries;
+pub mod check_quorum;
+pub mod flow;
 pub mod install_snapshot;
 #[cfg(debug_assertions)]
 mod invariants;
 pub mod log;
+pub mod membership;
 pub mod options;
 pub mod persist;
+pub mod pre_vote;
+pub mod read_index;
 pub mod request_vote;
 pub mod rules;
 pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod threads;
+pub mod transfer;
 
+use labrpc::api::beyond::{Membership, NotChanged, NotTransferred, Reads, Transfer};
+use labrpc::api::kv::Served;
 use labrpc::api::{ApplyMsg, Command, Inspection, Refused, Snapshot, Started};
-use labrpc::channel::{self, Sender};
+use labrpc::channel::{self, Receiver, Sender};
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::JoinHandle;
 use labrpc::time::Instant;
 use labrpc::{ClientEnd, Persister, Service};
+use membership::{Members, Wish};
 pub use options::Options;
+use read_index::{ReadIndexArgs, ReadIndexReply};
 use state::State;
-use threads::Shared;
+use threads::{Call, Shared};
 
 /// A Raft server.
 pub struct Raft {
     shared: Arc<Shared>,
+    /// Followers ask their leader where to read.
+    peers: Vec<ClientEnd>,
+    killed: Receiver<()>,
     /// What `kill` stops and joins.
     running: Mutex<Option<Running>>,
 }
@@ -74,15 +99,36 @@ impl Raft {
         let state = State::new(me, peers.len(), persister, options, Instant::now());
         let shared = Arc::new(Shared::new(state));
         let (alive, killed) = channel::bounded(0);
-        let threads = shared.run(peers, apply_ch, &killed);
+        let threads = shared.run(peers.clone(), apply_ch, &killed);
         let service = Raft::service(&shared);
         let running = Mutex::new(Some(Running { alive, threads }));
-        (Arc::new(Raft { shared, running }), vec![service])
+        (Arc::new(Raft { shared, peers, killed, running }), vec![service])
     }
 
-    /// The three RPCs. Each takes the lock, and replies after it is released.
+    /// [`Raft::make_with`] these options, as a constructor.
+    pub fn with(
+        options: Options,
+    ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Served<Raft> + Clone {
+        move |peers, me, persister, apply_ch| {
+            Raft::make_with(options.clone(), peers, me, persister, apply_ch)
+        }
+    }
+
+    /// The same for a cluster of which the last argument tells the first members.
+    pub fn with_members(
+        options: Options,
+    ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, Members) -> Served<Raft> + Clone
+    {
+        move |peers, me, persister, apply_ch, members| {
+            let options = Options { members: Some(members), ..options.clone() };
+            Raft::make_with(options, peers, me, persister, apply_ch)
+        }
+    }
+
+    /// The RPCs. Each takes the lock, and replies after it is released.
     fn service(shared: &Arc<Shared>) -> Service {
         let [vote, append, install] = [(); 3].map(|()| shared.clone());
+        let [would_vote, stand, read] = [(); 3].map(|()| shared.clone());
         Service::new("Raft")
             .method("RequestVote", move |args| {
                 vote.lock().handle_request_vote(&args, Instant::now())
@@ -93,6 +139,69 @@ impl Raft {
             .method("InstallSnapshot", move |args| {
                 install.lock().handle_install_snapshot(args, Instant::now())
             })
+            .method("PreVote", move |args| would_vote.lock().handle_pre_vote(&args, Instant::now()))
+            .method("TimeoutNow", move |args| {
+                stand.lock().handle_timeout_now(&args, Instant::now())
+            })
+            .method("ReadIndex", move |args: ReadIndexArgs| {
+                read.lock().update_term(args.term, Instant::now());
+                let index = Raft::read_here(&read).ok();
+                ReadIndexReply { term: read.lock().current_term, index }
+            })
+    }
+
+    /// An index to read at, if this server leads.
+    fn read_here(shared: &Shared) -> Result<u64, Refused> {
+        let mut read = shared.lock().begin_read(Instant::now());
+        shared.until(|state, now| state.read(&mut read, now))
+    }
+
+    /// The same from `leader`.
+    fn read_at(&self, leader: usize) -> Result<u64, Refused> {
+        let (args, timeout) = {
+            let state = self.shared.lock();
+            (ReadIndexArgs { term: state.current_term }, state.options.election_timeout.end)
+        };
+        let call = Call { end: &self.peers[leader], timeout, killed: &self.killed };
+        let reply = call.make("Raft.ReadIndex", &args);
+        reply
+            .and_then(|reply: ReadIndexReply| reply.index)
+            .ok_or(Refused::NotLeader { leader: None })
+    }
+
+    fn change(&self, wish: Wish) -> Result<(), NotChanged> {
+        let mut changing = self.shared.lock().begin_change(wish, Instant::now())?;
+        self.shared.until(|state, now| state.change(&mut changing, now))
+    }
+}
+
+impl Reads for Raft {
+    fn read_index(&self) -> Result<u64, Refused> {
+        match Raft::read_here(&self.shared) {
+            Err(Refused::NotLeader { leader: Some(leader) }) => self.read_at(leader),
+            result => result,
+        }
+    }
+}
+
+impl Transfer for Raft {
+    fn transfer(&self, to: usize) -> Result<(), NotTransferred> {
+        let handover = self.shared.lock().begin_transfer(to, Instant::now())?;
+        self.shared.until(|state, now| state.transfer(&handover, now))
+    }
+}
+
+impl Membership for Raft {
+    fn add_server(&self, server: usize) -> Result<(), NotChanged> {
+        self.change(Wish::Add(server))
+    }
+
+    fn remove_server(&self, server: usize) -> Result<(), NotChanged> {
+        self.change(Wish::Remove(server))
+    }
+
+    fn members(&self) -> Members {
+        self.shared.lock().log.members().clone()
     }
 }
 
@@ -129,6 +238,18 @@ impl labrpc::api::Raft for Raft {
             last_applied: Some(state.last_applied),
             last_log_index: Some(state.log.last_index()),
         })
+    }
+
+    fn reads(&self) -> Option<&dyn Reads> {
+        Some(self)
+    }
+
+    fn transfers(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
     }
 }
 

@@ -5,13 +5,14 @@
 //! replays them. A snapshot replaces them all by the state that they add up to.
 
 use super::log::{Entry, Log};
+use super::membership::Members;
 use super::state::State;
 use labrpc::Persister;
 use labrpc::api::Snapshot;
 use serde::{Deserialize, Serialize};
 
 /// The persistent state as a whole, written with each snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
     /// See [`State::current_term`].
     pub current_term: u64,
@@ -54,9 +55,10 @@ impl Disk {
     }
 }
 
-/// Reads what an earlier life has saved.
-pub fn restore(persister: &Persister) -> Saved {
-    let mut saved: Saved = persister.raft_state().unwrap_or_default();
+/// Reads what an earlier life has saved. With nothing saved, these are the members.
+pub fn restore(persister: &Persister, members: Members) -> Saved {
+    let new = || Saved { current_term: 0, voted_for: None, log: Log::new(members) };
+    let mut saved = persister.raft_state().unwrap_or_else(new);
     for record in persister.records() {
         match record {
             Record::Vote { current_term, voted_for } => {

@@ -1,8 +1,9 @@
 //! Figure 2, "RequestVote RPC": "invoked by candidates to gather votes (§5.2)".
 
-use super::state::{Role, State};
+use super::state::{Ballot, Role, State};
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// "Arguments".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct RequestVoteArgs {
     pub last_log_index: u64,
     /// "Term of candidate's last log entry (§5.4)".
     pub last_log_term: u64,
+    /// Whether the leader itself wants the candidate to stand (thesis §4.2.3).
+    pub leadership_transfer: bool,
 }
 
 /// "Results".
@@ -36,6 +39,7 @@ impl State {
             candidate_id: self.me,
             last_log_index: self.log.last_index(),
             last_log_term: self.log.last_term(),
+            leadership_transfer: matches!(self.role, Role::Candidate { called: true, .. }),
         }
     }
 
@@ -45,13 +49,20 @@ impl State {
         args: &RequestVoteArgs,
         now: Instant,
     ) -> RequestVoteReply {
+        // "If a server receives a RequestVote request within the minimum election timeout of hearing from a current
+        //  leader, it does not update its term or grant its vote" (thesis §4.2.3).
+        let faithful = self.options.check_quorum && !args.leadership_transfer;
+        if faithful && self.hears_a_leader(now) {
+            return RequestVoteReply { term: self.current_term, vote_granted: false };
+        }
         self.update_term(args.term, now);
         // 1. "Reply false if term < currentTerm (§5.1)".
         let current = args.term == self.current_term;
         // 2. "If votedFor is null or candidateId, and candidate's log is at least as up-to-date as receiver's log,
         //    grant vote (§5.2, §5.4)".
         let free = self.voted_for.is_none_or(|candidate| candidate == args.candidate_id);
-        let vote_granted = current && free && self.is_up_to_date(args);
+        let up_to_date = self.is_up_to_date(args.last_log_term, args.last_log_index);
+        let vote_granted = current && free && up_to_date;
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
@@ -62,9 +73,8 @@ impl State {
 
     /// §5.4.1: "If the logs have last entries with different terms, then the log with the later term is more
     /// up-to-date. If the logs end with the same term, then whichever log is longer is more up-to-date."
-    fn is_up_to_date(&self, args: &RequestVoteArgs) -> bool {
-        let ours = (self.log.last_term(), self.log.last_index());
-        (args.last_log_term, args.last_log_index) >= ours
+    pub(super) fn is_up_to_date(&self, last_log_term: u64, last_log_index: u64) -> bool {
+        (last_log_term, last_log_index) >= (self.log.last_term(), self.log.last_index())
     }
 
     /// What the candidate does with a reply.
@@ -78,25 +88,39 @@ impl State {
         if !self.is_current_reply(args.term, reply.term, now) {
             return;
         }
-        let Role::Candidate { votes, answered } = &mut self.role else {
-            return;
-        };
-        answered.insert(peer);
-        if reply.vote_granted {
-            votes.insert(peer);
+        if let Role::Candidate { ballot, .. } = &mut self.role {
+            ballot.note(peer, reply.vote_granted);
+            self.lead_if_elected(now);
         }
-        self.lead_if_elected();
+    }
+}
+
+impl Ballot {
+    /// Our own vote is for ourselves.
+    pub fn of(me: usize) -> Ballot {
+        let ourselves = BTreeSet::from([me]);
+        Ballot { votes: ourselves.clone(), answered: ourselves }
+    }
+
+    /// A server has answered.
+    pub fn note(&mut self, peer: usize, granted: bool) {
+        self.answered.insert(peer);
+        if granted {
+            self.votes.insert(peer);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Next;
-    use super::super::tests::{Server, at_ms};
+    use super::super::flow::Next;
+    use super::super::tests::{Server, at_ms, no_reply};
     use super::*;
 
     fn ask(term: u64, candidate_id: usize, last: (u64, u64)) -> RequestVoteArgs {
-        RequestVoteArgs { term, candidate_id, last_log_term: last.0, last_log_index: last.1 }
+        let (last_log_term, last_log_index) = last;
+        let leadership_transfer = false;
+        RequestVoteArgs { term, candidate_id, last_log_index, last_log_term, leadership_transfer }
     }
 
     fn granted(state: &mut State, args: RequestVoteArgs) -> bool {
@@ -178,9 +202,8 @@ mod tests {
     fn a_vote_is_asked_for_again_until_it_is_answered() {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
-        assert!(matches!(state.next_message(1, at_ms(0)), Next::Send(_)));
-        state.no_reply(1);
-        assert!(matches!(state.next_message(1, at_ms(100)), Next::Send(_)));
+        no_reply(&mut state, 1, at_ms(0));
+        assert!(matches!(state.next_message(1, at_ms(100)), Next::Send(..)));
     }
 
     #[test]

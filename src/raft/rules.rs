@@ -1,40 +1,24 @@
 //! Figure 2, "Rules for Servers".
 
-use super::append_entries::AppendEntriesArgs;
-use super::install_snapshot::InstallSnapshotArgs;
-use super::log::Entry;
-use super::request_vote::RequestVoteArgs;
-use super::state::{Progress, Role, Sent, State};
+use super::flow::{Pace, Sent};
+use super::log::{Entry, Payload};
+use super::state::{Ballot, Progress, Reign, Role, State};
 use labrpc::api::{ApplyMsg, Command, Refused, Started};
 use labrpc::time::Instant;
 use rand::RngExt;
-use std::collections::BTreeSet;
 
 /// How many of `servers` are a majority: for votes, for commitment, for everything.
 pub fn quorum(servers: usize) -> usize {
     servers / 2 + 1
 }
 
-/// What a candidate or leader has to say to a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// Asks for a vote.
-    RequestVote(RequestVoteArgs),
-    /// Replicates entries; without any, a heartbeat.
-    AppendEntries(AppendEntriesArgs),
-    /// Replaces entries that are no longer in the log.
-    InstallSnapshot(InstallSnapshotArgs),
-}
-
-/// What is to be done for a server now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Send this.
-    Send(Message),
-    /// Nothing before this moment.
-    WaitUntil(Instant),
-    /// Nothing until the role or the log changes.
-    Wait,
+impl State {
+    /// The highest value that a majority of the members has reached, if `of` says how far each is.
+    pub fn majority_has<T: Ord>(&self, of: impl Fn(usize) -> T) -> T {
+        let mut values: Vec<T> = self.log.members().iter().map(|&member| of(member)).collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.swap_remove(quorum(values.len()) - 1)
+    }
 }
 
 // "All Servers"
@@ -70,9 +54,12 @@ impl State {
         while self.last_applied < self.commit_index {
             let index = self.last_applied + 1;
             let entry = self.log.get(index).cloned();
-            let Entry { term, command } =
+            let Entry { term, payload } =
                 entry.expect("what is committed is in the log or a snapshot");
-            messages.push(ApplyMsg::Command { index, term, command });
+            messages.push(match payload {
+                Payload::Command(command) => ApplyMsg::Command { index, term, command },
+                Payload::NoOp | Payload::Members(_) => ApplyMsg::Internal { index, term },
+            });
             self.last_applied = index;
         }
         messages
@@ -96,6 +83,13 @@ impl State {
         self.role = Role::Follower { leader };
     }
 
+    /// A message of the leader of our term came: whatever is in it, it is followed, and it leads for another while.
+    pub(super) fn hear_leader(&mut self, leader: usize, now: Instant) {
+        self.become_follower(Some(leader), now);
+        self.reset_election_timer(now);
+        self.heard_leader_at = now;
+    }
+
     /// Starts the wait for a leader anew, for a random time, so that seldom two wait for as long (§5.2).
     pub fn reset_election_timer(&mut self, now: Instant) {
         let range = self.options.election_timeout.clone();
@@ -105,32 +99,49 @@ impl State {
     /// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
     /// candidate: convert to candidate". The same for candidates: "start new election".
     pub fn election_due(&self, now: Instant) -> bool {
-        !self.is_leader() && now >= self.election_deadline
+        self.may_stand() && now >= self.election_deadline
+    }
+
+    /// Whether the election timer means anything. Who is no member never stands (thesis §4.2.2).
+    pub fn may_stand(&self) -> bool {
+        !self.is_leader() && self.log.members().contains(&self.me)
     }
 }
 
 // "Candidates (§5.2)"
 impl State {
+    /// The election timeout has elapsed.
+    pub fn start_election(&mut self, now: Instant) {
+        match self.options.pre_vote {
+            true => self.become_pre_candidate(now),
+            false => self.become_candidate(now),
+        }
+    }
+
     /// "On conversion to candidate, start election": the requests for votes are up to [`State::next_message`].
     pub fn become_candidate(&mut self, now: Instant) {
         self.current_term += 1;
         self.voted_for = Some(self.me);
         log::debug!("stands for election in term {}", self.current_term);
-        let ourselves = BTreeSet::from([self.me]);
-        self.role = Role::Candidate { votes: ourselves.clone(), answered: ourselves };
-        self.sent = vec![Sent::default(); self.servers];
+        self.role = Role::Candidate { ballot: Ballot::of(self.me), called: false };
+        self.forget_calls();
         self.reset_election_timer(now);
         self.persist();
-        self.lead_if_elected(); // a cluster of one
+        self.lead_if_elected(now); // a cluster of one
     }
 
     /// "If votes received from majority of servers: become leader".
-    pub fn lead_if_elected(&mut self) {
-        if let Role::Candidate { votes, .. } = &self.role
-            && votes.len() >= quorum(self.servers)
+    pub fn lead_if_elected(&mut self, now: Instant) {
+        if let Role::Candidate { ballot, .. } = &self.role
+            && self.majority_has(|member| ballot.votes.contains(&member))
         {
-            self.become_leader();
+            self.become_leader(now);
         }
+    }
+
+    /// Nothing counts as sent in a new role.
+    pub(super) fn forget_calls(&mut self) {
+        self.sent = vec![Sent::default(); self.servers];
     }
 }
 
@@ -138,11 +149,46 @@ impl State {
 impl State {
     /// "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server": nothing counts as sent
     /// yet, so [`State::next_message`] has one for each.
-    fn become_leader(&mut self) {
+    fn become_leader(&mut self, now: Instant) {
         log::debug!("leads term {}", self.current_term);
-        let progress = Progress { next_index: self.log.last_index() + 1, match_index: 0 };
-        self.role = Role::Leader { progress: vec![progress; self.servers] };
-        self.sent = vec![Sent::default(); self.servers];
+        let progress = Progress {
+            next_index: self.log.last_index() + 1,
+            match_index: 0,
+            answered: None,
+            pace: Pace::Probe,
+            outgoing: None,
+        };
+        self.role = Role::Leader {
+            progress: vec![progress; self.servers],
+            reign: Reign {
+                since: now,
+                confirm: 0,
+                transfer: None,
+                has_called: false,
+                change: None,
+            },
+        };
+        self.forget_calls();
+        if self.options.no_op_on_election {
+            self.append(Payload::NoOp);
+        }
+    }
+
+    /// Adds an entry of our own to the log; gives back its index.
+    pub(super) fn append(&mut self, payload: Payload) -> u64 {
+        let index = self.log.append(Entry { term: self.current_term, payload });
+        self.persist();
+        self.advance_commit_index(); // a cluster of one
+        index
+    }
+
+    /// Sees to it that an entry of our own term is committed, and says whether one is. Until then a leader doesn't know what of
+    /// its log is committed (§5.4.2, §8).
+    pub fn commits_in_its_term(&mut self) -> bool {
+        if self.is_leader() && self.log.last_term() != self.current_term {
+            self.append(Payload::NoOp);
+        }
+        self.log.term_at(self.commit_index) == Some(self.current_term)
     }
 
     /// "If command received from client: append entry to local log, respond after entry applied to state machine
@@ -154,81 +200,52 @@ impl State {
         if !self.is_leader() {
             return Err(Refused::NotLeader { leader: self.leader() });
         }
-        let term = self.current_term;
-        let index = self.log.append(Entry { term, command });
-        self.persist();
-        self.advance_commit_index(); // a cluster of one
-        Ok(Started { index, term })
+        if self.is_busy() {
+            return Err(Refused::Busy);
+        }
+        let index = self.append(Payload::Command(command));
+        Ok(Started { index, term: self.current_term })
+    }
+
+    /// Whether no command is taken for now: too many wait, or the successor is to catch up (thesis §3.10).
+    fn is_busy(&mut self) -> bool {
+        let waiting = self.log.last_index() - self.commit_index;
+        if self.options.max_uncommitted.is_some_and(|most| waiting >= most) {
+            // Of those that an earlier leader has left, none is committed before one of our own.
+            self.commits_in_its_term();
+            return true;
+        }
+        matches!(&self.role, Role::Leader { reign, .. } if reign.transfer.is_some())
     }
 
     /// "If there exists an N such that N > commitIndex, a majority of `matchIndex[i] >= N`, and `log[N].term ==`
     /// currentTerm: set commitIndex = N (§5.3, §5.4)".
     pub fn advance_commit_index(&mut self) {
-        let Role::Leader { progress } = &self.role else {
+        let Role::Leader { progress, .. } = &self.role else {
             return;
         };
-        let mut matches: Vec<u64> = progress.iter().map(|p| p.match_index).collect();
-        matches[self.me] = self.log.last_index();
-        matches.sort_unstable_by(|a, b| b.cmp(a));
-        let n = matches[quorum(self.servers) - 1];
+        let n = self.majority_has(|member| match member == self.me {
+            true => self.log.last_index(),
+            false => progress[member].match_index,
+        });
         // Only an entry of our own term is committed by counting; Figure 8 is what happens otherwise.
         if n > self.commit_index && self.log.term_at(n) == Some(self.current_term) {
             self.commit_index = n;
+            self.step_down_if_removed();
         }
     }
 
     /// "If successful: update nextIndex and matchIndex for follower (§5.3)": it has everything up to `index`. Never
     /// back, for replies may overtake one another.
     pub fn note_match(&mut self, peer: usize, index: u64) {
-        let Role::Leader { progress } = &mut self.role else {
+        let Role::Leader { progress, .. } = &mut self.role else {
             return;
         };
         let progress = &mut progress[peer];
         progress.match_index = progress.match_index.max(index);
         progress.next_index = progress.next_index.max(progress.match_index + 1);
+        self.stream(peer);
         self.advance_commit_index();
-    }
-
-    /// What to send to `peer`: requests for a vote, entries, heartbeats "during idle periods to prevent election
-    /// timeouts (§5.2)", and all of them again if no reply came.
-    pub fn next_message(&mut self, peer: usize, now: Instant) -> Next {
-        let pressing = match &self.role {
-            Role::Follower { .. } => return Next::Wait,
-            Role::Candidate { answered, .. } if answered.contains(&peer) => return Next::Wait,
-            Role::Candidate { .. } => true,
-            Role::Leader { progress } => progress[peer].next_index <= self.log.last_index(),
-        };
-        let sent = self.sent[peer];
-        if let Some(at) = sent.at {
-            let pause = match (sent.unanswered, pressing) {
-                (true, _) => self.options.retry,
-                (false, true) => std::time::Duration::ZERO,
-                (false, false) => self.options.heartbeat,
-            };
-            if now < at + pause {
-                return Next::WaitUntil(at + pause);
-            }
-        }
-        self.sent[peer] = Sent { at: Some(now), unanswered: false };
-        Next::Send(match &self.role {
-            Role::Leader { progress } => self.entries_or_snapshot(progress[peer].next_index),
-            _ => Message::RequestVote(self.request_vote_args()),
-        })
-    }
-
-    /// "If last log index >= nextIndex for a follower: send AppendEntries RPC with log entries starting at
-    /// nextIndex"; §7: the snapshot, if those entries are no longer there.
-    fn entries_or_snapshot(&self, next_index: u64) -> Message {
-        if next_index > self.log.last_included_index() {
-            Message::AppendEntries(self.append_entries_args(next_index))
-        } else {
-            Message::InstallSnapshot(self.install_snapshot_args())
-        }
-    }
-
-    /// A call to `peer` got no reply. §5.5: "retry indefinitely".
-    pub fn no_reply(&mut self, peer: usize) {
-        self.sent[peer].unanswered = true;
     }
 }
 
@@ -236,6 +253,7 @@ impl State {
 mod tests {
     use super::super::tests::{Server, at_ms};
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_quorum_is_more_than_half_for_every_size() {
@@ -255,7 +273,7 @@ mod tests {
             for acknowledged in 1..servers {
                 let before = state.commit_index;
                 assert_eq!(before == 1, acknowledged >= quorum(servers), "{servers} servers");
-                let Role::Leader { progress } = &mut state.role else { unreachable!() };
+                let Role::Leader { progress, .. } = &mut state.role else { unreachable!() };
                 progress[acknowledged].match_index = 1;
                 state.advance_commit_index();
             }
@@ -267,12 +285,12 @@ mod tests {
     #[test]
     fn old_terms_are_not_committed_by_counting() {
         let mut state = Server::new(3).log(&[1, 2]).leader_of_term(4).build();
-        let Role::Leader { progress } = &mut state.role else { unreachable!() };
+        let Role::Leader { progress, .. } = &mut state.role else { unreachable!() };
         progress[1].match_index = 2;
         state.advance_commit_index();
         assert_eq!(state.commit_index, 0);
         state.start(Command::default()).unwrap();
-        let Role::Leader { progress } = &mut state.role else { unreachable!() };
+        let Role::Leader { progress, .. } = &mut state.role else { unreachable!() };
         progress[1].match_index = 3;
         state.advance_commit_index();
         assert_eq!(state.commit_index, 3, "and then everything before it is committed with it");
@@ -320,28 +338,5 @@ mod tests {
             drawn.insert(state.election_deadline.saturating_duration_since(at_ms(0)));
         }
         assert!(drawn.len() > 10);
-    }
-
-    #[test]
-    fn a_leader_speaks_at_once_and_then_every_heartbeat() {
-        let mut state = Server::new(3).leader_of_term(1).build();
-        assert!(matches!(state.next_message(1, at_ms(0)), Next::Send(Message::AppendEntries(_))));
-        assert_eq!(state.next_message(1, at_ms(10)), Next::WaitUntil(at_ms(100)));
-        state.start(Command::default()).unwrap();
-        let Next::Send(Message::AppendEntries(args)) = state.next_message(1, at_ms(20)) else {
-            panic!("a command is replicated at once")
-        };
-        assert_eq!(args.entries.len(), 1);
-        state.no_reply(1);
-        assert_eq!(state.next_message(1, at_ms(30)), Next::WaitUntil(at_ms(50)));
-        assert!(matches!(state.next_message(1, at_ms(50)), Next::Send(_)), "§5.5: retried");
-    }
-
-    #[test]
-    fn a_follower_has_nothing_to_say_and_takes_no_commands() {
-        let mut state = Server::new(3).build();
-        assert_eq!(state.next_message(1, at_ms(0)), Next::Wait);
-        let refused = state.start(Command::default());
-        assert_eq!(refused, Err(Refused::NotLeader { leader: None }));
     }
 }

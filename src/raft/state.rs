@@ -3,9 +3,13 @@
 //! Everything that Raft decides is a method of [`State`] with `&mut self`. None of them can wait, send or take
 //! a lock, and each is tested without a thread. [`threads`](super::threads) decides when they run.
 
+use super::flow::{Pace, Sent, Ticket};
+use super::install_snapshot::{Incoming, Outgoing};
 use super::log::Log;
+use super::membership::{self, Change};
 use super::options::Options;
 use super::persist::{self, Disk};
+use super::transfer::Transfer;
 use labrpc::Persister;
 use labrpc::api::Snapshot;
 use labrpc::time::Instant;
@@ -16,9 +20,9 @@ pub struct State {
     // Who we are.
     /// Our own number among the servers.
     pub me: usize,
-    /// How many servers there are, with us.
+    /// How many servers the network has, with us. Who of them are members, the log says.
     pub servers: usize,
-    /// The timeouts.
+    /// The timeouts, and what is on.
     pub options: Options,
 
     // Persistent state on all servers, saved before responding to RPCs (see persist.rs).
@@ -40,10 +44,18 @@ pub struct State {
     pub role: Role,
     /// When this server stands for election, unless it hears from a leader or grants a vote.
     pub election_deadline: Instant,
+    /// When a leader of its term was last heard.
+    pub heard_leader_at: Instant,
     /// A snapshot that the service is to get before any further command.
     pub snapshot_to_apply: Option<Snapshot>,
-    /// What was sent to each server last.
+    /// A snapshot that comes in pieces, as far as it is here.
+    pub incoming: Option<Incoming>,
+    /// What was sent to each server, in the current role.
     pub sent: Vec<Sent>,
+    /// How many messages were sent in all, and how many calls have ended.
+    pub sends: u64,
+    /// See [`State::sends`].
+    pub calls_ended: u64,
     /// Set by `kill`: every thread ends.
     pub killed: bool,
 }
@@ -56,37 +68,64 @@ pub enum Role {
         /// The leader of the current term, once it has been heard from.
         leader: Option<usize>,
     },
+    /// Would stand for election, and asks first whether it could win (thesis §9.6).
+    PreCandidate {
+        /// What the others say.
+        ballot: Ballot,
+    },
     /// Stands for election.
     Candidate {
-        /// Who has granted a vote, with us.
-        votes: BTreeSet<usize>,
-        /// Who has answered at all. The paper retries each RPC until it is answered (§5.5), so the others are asked
-        /// again.
-        answered: BTreeSet<usize>,
+        /// The votes so far.
+        ballot: Ballot,
+        /// Whether the leader has told it to stand (thesis §3.10).
+        called: bool,
     },
     /// Handles all commands.
     Leader {
         /// "Volatile state on leaders", a row for each server; our own is not used.
         progress: Vec<Progress>,
+        /// What else it is at.
+        reign: Reign,
     },
 }
 
+/// What a candidate has heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ballot {
+    /// Who has granted a vote, with us.
+    pub votes: BTreeSet<usize>,
+    /// Who has answered at all. The paper retries each RPC until it is answered (§5.5), so the others are asked again.
+    pub answered: BTreeSet<usize>,
+}
+
 /// Figure 2, "Volatile state on leaders", for one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// "Index of the next log entry to send to that server".
     pub next_index: u64,
     /// "Index of highest log entry known to be replicated on server"; 0 while nothing is known.
     pub match_index: u64,
+    /// The latest message that it has answered in this term.
+    pub answered: Option<Ticket>,
+    /// Whether we know where its log ends.
+    pub pace: Pace,
+    /// The snapshot that it is being sent.
+    pub outgoing: Option<Outgoing>,
 }
 
-/// When something was last sent to a server, in the current role.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sent {
-    /// When.
-    pub at: Option<Instant>,
-    /// It got no reply, so what was in it may have to be sent again.
-    pub unanswered: bool,
+/// A leader's term of office, beyond Figure 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reign {
+    /// When it was elected.
+    pub since: Instant,
+    /// Reads wait for a majority to answer messages sent after this one.
+    pub confirm: u64,
+    /// The leadership is being handed over.
+    pub transfer: Option<Transfer>,
+    /// Whether somebody was told to stand for election in spite of us: a lease is void then, to the end of the term.
+    pub has_called: bool,
+    /// The members are being changed.
+    pub change: Option<Change>,
 }
 
 impl State {
@@ -98,7 +137,8 @@ impl State {
         options: Options,
         now: Instant,
     ) -> State {
-        let saved = persist::restore(&persister);
+        let members = membership::at_first(&options, servers);
+        let saved = persist::restore(&persister, members);
         let mut state = State {
             me,
             servers,
@@ -112,8 +152,14 @@ impl State {
             log: saved.log,
             role: Role::Follower { leader: None },
             election_deadline: now,
+            // Before a crash, it may have heard one. Had it forgotten, it could help depose a leader that still counts on
+            // it (thesis §6.4.1).
+            heard_leader_at: now,
             snapshot_to_apply: None,
+            incoming: None,
             sent: vec![Sent::default(); servers],
+            sends: 0,
+            calls_ended: 0,
             killed: false,
         };
         state.reset_election_timer(now);
@@ -130,7 +176,7 @@ impl State {
         match self.role {
             Role::Leader { .. } => Some(self.me),
             Role::Follower { leader } => leader,
-            Role::Candidate { .. } => None,
+            Role::PreCandidate { .. } | Role::Candidate { .. } => None,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! States to test with, and no threads.
 
-use super::log::Entry;
+use super::flow::{Next, Ticket};
+use super::log::{Entry, Payload};
+use super::membership::Members;
 use super::options::Options;
 use super::persist::Record;
+use super::request_vote::RequestVoteReply;
 use super::state::{Progress, Role, State};
 use labrpc::Persister;
 use labrpc::api::{Command, Snapshot};
@@ -15,72 +18,117 @@ pub fn at_ms(ms: u64) -> Instant {
 
 /// Entries of these terms.
 pub fn entries(terms: &[u64]) -> Vec<Entry> {
-    let command = Command::default();
-    terms.iter().map(|&term| Entry { term, command: command.clone() }).collect()
+    let payload = || Payload::Command(Command::default());
+    terms.iter().map(|&term| Entry { term, payload: payload() }).collect()
 }
 
 /// What a leader knows of each server.
 pub fn progress(state: &State) -> &[Progress] {
     match &state.role {
-        Role::Leader { progress } => progress,
+        Role::Leader { progress, .. } => progress,
         other => panic!("{other:?} has no progress"),
     }
 }
 
+/// Lets server 0 stand, and all others vote for it.
+pub fn elect(state: &mut State) {
+    state.become_candidate(at_ms(0));
+    for peer in 1..state.servers {
+        let args = state.request_vote_args();
+        let yes = RequestVoteReply { term: args.term, vote_granted: true };
+        state.handle_request_vote_reply(peer, &args, &yes, at_ms(0));
+    }
+}
+
+/// Sends what is next for `peer`.
+pub fn sent(state: &mut State, peer: usize, now: Instant) -> Ticket {
+    match state.next_message(peer, now) {
+        Next::Send(_, ticket) => ticket,
+        other => panic!("nothing to send: {other:?}"),
+    }
+}
+
+/// Sends what is next for `peer`, which answers.
+pub fn answer(state: &mut State, peer: usize, now: Instant) {
+    let ticket = sent(state, peer, now);
+    state.is_answered(peer, ticket);
+}
+
+/// Sends what is next for `peer`, which doesn't answer.
+pub fn no_reply(state: &mut State, peer: usize, now: Instant) {
+    let ticket = sent(state, peer, now);
+    state.no_reply(peer, ticket);
+}
+
 /// Builds the state of server 0.
-pub struct Server(State);
+pub struct Server {
+    servers: usize,
+    options: Options,
+    state: State,
+}
 
 impl Server {
     /// Of so many servers, new.
     pub fn new(servers: usize) -> Server {
-        Server(State::new(0, servers, Persister::new(), Options::default(), at_ms(0)))
+        Server::with(servers, Options::default())
+    }
+
+    fn with(servers: usize, options: Options) -> Server {
+        let state = State::new(0, servers, Persister::new(), options.clone(), at_ms(0));
+        Server { servers, options, state }
+    }
+
+    /// That steps down without a majority, and holds to its leader.
+    pub fn checks_quorum(self) -> Server {
+        Server::with(self.servers, Options { check_quorum: true, ..self.options })
+    }
+
+    /// Of these members.
+    pub fn members(self, members: &[usize]) -> Server {
+        let members = Some(members.iter().copied().collect::<Members>());
+        Server::with(self.servers, Options { members, ..self.options })
     }
 
     /// With a log of entries of these terms.
     pub fn log(mut self, terms: &[u64]) -> Server {
         for entry in entries(terms) {
-            self.0.log.append(entry);
+            self.state.log.append(entry);
         }
-        self.0.current_term = self.0.log.last_term();
+        self.state.current_term = self.state.log.last_term();
         self
     }
 
     /// In this term.
     pub fn term(mut self, term: u64) -> Server {
-        self.0.current_term = term;
+        self.state.current_term = term;
         self
     }
 
     /// Elected in this term.
     pub fn leader_of_term(mut self, term: u64) -> Server {
-        self.0.current_term = term - 1;
-        self.0.become_candidate(at_ms(0));
-        for peer in 1..self.0.servers {
-            let args = self.0.request_vote_args();
-            let yes = super::request_vote::RequestVoteReply { term, vote_granted: true };
-            self.0.handle_request_vote_reply(peer, &args, &yes, at_ms(0));
-        }
+        self.state.current_term = term - 1;
+        elect(&mut self.state);
         self
     }
 
     /// Everything up to `index` applied and in a snapshot.
     pub fn snapshot_to(mut self, index: u64) -> Server {
-        self.0.commit_index = index;
-        self.0.take_committed();
-        self.0.snapshot(index, Snapshot::default());
+        self.state.commit_index = index;
+        self.state.take_committed();
+        self.state.snapshot(index, Snapshot::default());
         self
     }
 
     /// The state, saved.
     pub fn build(mut self) -> State {
-        self.0.persist();
-        self.0
+        self.state.persist();
+        self.state
     }
 
     /// The same server after a crash.
     pub fn restarted(before: &State) -> State {
         let persister = before.disk.persister().succeed();
-        State::new(before.me, before.servers, persister, Options::default(), at_ms(0))
+        State::new(before.me, before.servers, persister, before.options.clone(), at_ms(0))
     }
 }
 

@@ -2,38 +2,41 @@
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
-//! | `ticker` | the election deadline | time; a change of role; an earlier deadline |
-//! | `peer N`, one for each other server | something to say to server N; then its reply | time; a change of role or log |
+//! | `ticker` | the election deadline; a leader's, until which a majority is to answer | time; a change of role; an earlier deadline |
+//! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | something to say to server N; then its reply | time; a change of role or log |
 //! | `applier` | committed entries, or a snapshot; then the service | the commit index, an installed snapshot |
+//! | whoever reads, hands the leadership over, changes the members | that it is done | all of the above |
 //!
-//! `kill` wakes them all and joins them. None calls, sends or sleeps while it holds the lock. When the lock is released, the
+//! `kill` wakes them all and joins its own. None calls, sends or sleeps while it holds the lock. When the lock is released, the
 //! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
 
-use super::rules::{Message, Next};
+use super::flow::{Message, Next, Ticket};
 use super::state::{Role, State};
 use labrpc::ClientEnd;
 use labrpc::api::ApplyMsg;
 use labrpc::channel::{Receiver, Sender, select};
 use labrpc::sync::{Arc, Condvar, Mutex, MutexGuard};
 use labrpc::thread::{Builder, JoinHandle};
-use labrpc::time::Instant;
+use labrpc::time::{Duration, Instant};
 use serde::{Serialize, de::DeserializeOwned};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::{Deref, DerefMut};
 
 /// What the threads of a server share.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Where the ticker, the peers' threads and the applier wait.
+    /// Where the ticker, the peers' threads, the applier and callers wait.
     ticker: Condvar,
     peers: Condvar,
     applier: Condvar,
+    callers: Condvar,
 }
 
 impl Shared {
     /// A server that nothing runs yet.
     pub fn new(state: State) -> Shared {
-        let (ticker, peers, applier) = (Condvar::new(), Condvar::new(), Condvar::new());
-        Shared { state: Mutex::new(state), ticker, peers, applier }
+        let [ticker, peers, applier, callers] = [(); 4].map(|()| Condvar::new());
+        Shared { state: Mutex::new(state), ticker, peers, applier, callers }
     }
 
     /// Takes Raft's lock.
@@ -49,7 +52,10 @@ impl Shared {
         apply_ch: Sender<ApplyMsg>,
         killed: &Receiver<()>,
     ) -> Vec<JoinHandle<()>> {
-        let me = self.lock().me;
+        let (me, at_once) = {
+            let state = self.lock();
+            (state.me, state.options.max_in_flight.max(1))
+        };
         let (shared, stop) = (self.clone(), killed.clone());
         let mut threads = vec![
             start("applier", move || shared.applier(&apply_ch, &stop)),
@@ -59,22 +65,26 @@ impl Shared {
             }),
         ];
         for (peer, end) in peers.into_iter().enumerate().filter(|(peer, _)| *peer != me) {
-            let (shared, stop) = (self.clone(), killed.clone());
-            let name = format!("peer {peer}");
-            threads.push(start(&name, move || shared.peer(peer, &end, &stop)));
+            for _ in 0..at_once {
+                let (shared, end, stop) = (self.clone(), end.clone(), killed.clone());
+                let name = format!("peer {peer}");
+                threads.push(start(&name, move || shared.peer(peer, &end, &stop)));
+            }
         }
         threads
     }
 
-    /// Stands for election when nobody has been heard from for too long.
+    /// Stands for election, or steps down, when nobody has been heard from for too long.
     fn ticker(&self) {
         let mut state = self.lock();
         while !state.killed {
             let now = Instant::now();
+            state.check_quorum(now);
             if state.election_due(now) {
-                state.become_candidate(now);
+                state.start_election(now);
             }
-            let deadline = (!state.is_leader()).then_some(state.election_deadline);
+            let election = state.may_stand().then_some(state.election_deadline);
+            let deadline = election.or(state.quorum_deadline(now));
             state.wait(&self.ticker, deadline);
         }
     }
@@ -86,11 +96,11 @@ impl Shared {
             match state.next_message(peer, Instant::now()) {
                 Next::Wait => state.wait(&self.peers, None),
                 Next::WaitUntil(moment) => state.wait(&self.peers, Some(moment)),
-                Next::Send(message) => {
+                Next::Send(message, ticket) => {
                     let timeout = state.options.call_timeout;
                     drop(state);
                     let call = Call { end, timeout, killed };
-                    self.exchange(peer, message, &call);
+                    self.exchange(peer, message, ticket, &call);
                     state = self.lock();
                 }
             }
@@ -98,25 +108,53 @@ impl Shared {
     }
 
     /// Sends a message and hands the reply to the state, which checks that it still is what it was.
-    fn exchange(&self, peer: usize, message: Message, call: &Call<'_>) {
+    fn exchange(&self, peer: usize, message: Message, ticket: Ticket, call: &Call<'_>) {
+        let answered = || {
+            let mut state = self.lock();
+            state.is_answered(peer, ticket);
+            (state, Instant::now())
+        };
         let handled = match message {
+            Message::PreVote(args) => call.make("Raft.PreVote", &args).map(|reply| {
+                let (mut state, now) = answered();
+                state.handle_pre_vote_reply(peer, &args, &reply, now);
+            }),
             Message::RequestVote(args) => call.make("Raft.RequestVote", &args).map(|reply| {
-                let mut state = self.lock();
-                state.handle_request_vote_reply(peer, &args, &reply, Instant::now());
+                let (mut state, now) = answered();
+                state.handle_request_vote_reply(peer, &args, &reply, now);
             }),
             Message::AppendEntries(args) => call.make("Raft.AppendEntries", &args).map(|reply| {
-                let mut state = self.lock();
-                state.handle_append_entries_reply(peer, &args, &reply, Instant::now());
+                let (mut state, now) = answered();
+                state.handle_append_entries_reply(peer, &args, &reply, now);
             }),
             Message::InstallSnapshot(args) => {
                 call.make("Raft.InstallSnapshot", &args).map(|reply| {
-                    let mut state = self.lock();
-                    state.handle_install_snapshot_reply(peer, &args, &reply, Instant::now());
+                    let (mut state, now) = answered();
+                    state.handle_install_snapshot_reply(peer, &args, &reply, now);
                 })
             }
+            Message::TimeoutNow(args) => call.make("Raft.TimeoutNow", &args).map(|reply| {
+                let (mut state, now) = answered();
+                state.handle_timeout_now_reply(&args, &reply, now);
+            }),
         };
         if handled.is_none() {
-            self.lock().no_reply(peer);
+            self.lock().no_reply(peer, ticket);
+        }
+    }
+
+    /// Has `step` look at the state, and again whenever something has changed, until it ends; at the latest at the moment that
+    /// it says.
+    pub fn until<R>(
+        &self,
+        mut step: impl FnMut(&mut State, Instant) -> ControlFlow<R, Option<Instant>>,
+    ) -> R {
+        let mut state = self.lock();
+        loop {
+            match step(&mut state, Instant::now()) {
+                Break(result) => return result,
+                Continue(deadline) => state.wait(&self.callers, deadline),
+            }
         }
     }
 
@@ -154,14 +192,19 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 }
 
 /// A call to one server that ends early if ours is killed.
-struct Call<'a> {
-    end: &'a ClientEnd,
-    timeout: std::time::Duration,
-    killed: &'a Receiver<()>,
+pub(super) struct Call<'a> {
+    pub end: &'a ClientEnd,
+    pub timeout: Duration,
+    pub killed: &'a Receiver<()>,
 }
 
 impl Call<'_> {
-    fn make<A: Serialize, R: DeserializeOwned>(&self, method: &'static str, args: &A) -> Option<R> {
+    /// Makes it; `None`: there was no reply in time.
+    pub fn make<A: Serialize, R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        args: &A,
+    ) -> Option<R> {
         let pending = self.end.send(method, args);
         select! {
             recv(pending) -> reply => reply,
@@ -193,6 +236,11 @@ pub(super) struct Seen {
     pub commit_index: u64,
     /// See [`State::last_applied`].
     pub last_applied: u64,
+    /// See [`State::calls_ended`].
+    calls_ended: u64,
+    /// What wants to be sent for a read, to a successor, to a new server.
+    wanted: Option<(u64, bool, bool)>,
+    may_stand: bool,
     election_deadline: Instant,
     killed: bool,
 }
@@ -201,6 +249,7 @@ pub(super) struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RoleName {
     Follower,
+    PreCandidate,
     Candidate,
     Leader,
 }
@@ -213,12 +262,21 @@ impl Seen {
             voted_for: state.voted_for,
             role: match state.role {
                 Role::Follower { .. } => RoleName::Follower,
+                Role::PreCandidate { .. } => RoleName::PreCandidate,
                 Role::Candidate { .. } => RoleName::Candidate,
                 Role::Leader { .. } => RoleName::Leader,
             },
             last_index: state.log.last_index(),
             commit_index: state.commit_index,
             last_applied: state.last_applied,
+            calls_ended: state.calls_ended,
+            wanted: match &state.role {
+                Role::Leader { reign, .. } => {
+                    Some((reign.confirm, reign.transfer.is_some(), reign.change.is_some()))
+                }
+                _ => None,
+            },
+            may_stand: state.may_stand(),
             election_deadline: state.election_deadline,
             killed: state.killed,
         }
@@ -242,17 +300,25 @@ impl Guard<'_> {
         if !std::thread::panicking() {
             self.state.check_invariants(&before);
         }
+        let killed = before.killed != now.killed;
         let elected_or_deposed = (before.term, before.role) != (now.term, now.role);
         let earlier = now.election_deadline < before.election_deadline;
-        if elected_or_deposed || earlier || before.killed != now.killed {
+        if elected_or_deposed || earlier || before.may_stand != now.may_stand || killed {
             self.shared.ticker.notify_all();
         }
         let news = now.role == RoleName::Leader && before.last_index != now.last_index;
-        if elected_or_deposed || news || before.killed != now.killed {
+        let asks_again =
+            now.role == RoleName::PreCandidate && before.election_deadline != now.election_deadline;
+        let room = self.state.options.max_in_flight > 1 && before.calls_ended != now.calls_ended;
+        if elected_or_deposed || asks_again || news || room || before.wanted != now.wanted || killed
+        {
             self.shared.peers.notify_all();
         }
-        if self.state.has_unapplied() || before.killed != now.killed {
+        if self.state.has_unapplied() || killed {
             self.shared.applier.notify_all();
+        }
+        if before != now {
+            self.shared.callers.notify_all();
         }
         self.before = now;
     }

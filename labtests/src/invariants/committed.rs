@@ -28,6 +28,9 @@ impl Model {
                 _ => Ok(()),
             };
         }
+        if self.members_vary {
+            return self.takes_its_word(term, index, there);
+        }
         let by = self.reigns.range(..=term).rev().find(|(_, reign)| {
             let agrees = there.is_none()
                 || self.history.term_at(reign.last, index).is_none_or(|t| Some(t) == there);
@@ -66,6 +69,17 @@ impl Model {
         )
     }
 
+    /// Who the members are isn't known, so nobody can count. But what is committed is in the logs of later leaders.
+    fn takes_its_word(&mut self, term: u64, index: u64, there: Option<u64>) -> Verdict {
+        let by = self.reigns.range(..=term).next_back().map(|(by, _)| *by);
+        let (Some(by), Some(there)) = (by, there) else { return Ok(()) };
+        let place = Place { index, term: there };
+        self.history.commit(place).map_err(|other| contradicts(by, other))?;
+        self.commits.insert(by, place);
+        let mut later = self.reigns.range(by + 1..);
+        later.try_for_each(|(later, _)| self.is_complete(*later, by, place))
+    }
+
     /// The leader of `term` has committed everything up to `index`.
     pub(super) fn committed(&mut self, term: u64, index: u64) -> Verdict {
         if self.commits.get(&term).is_some_and(|known| known.index >= index) {
@@ -74,12 +88,7 @@ impl Model {
         let last = self.reigns[&term].last;
         let Some(at) = self.history.term_at(last, index) else { return Ok(()) };
         let place = Place { index, term: at };
-        self.history.commit(place).map_err(|(index, there, here)| {
-            format!(
-                "the leader of term {term} has committed an entry of term {here} at index {index}, where one of term \
-                 {there} was committed. State Machine Safety (Figure 3, §5.4.3)"
-            )
-        })?;
+        self.history.commit(place).map_err(|other| contradicts(term, other))?;
         self.commits.insert(term, place);
         let mut later = self.reigns.range(term + 1..);
         later.try_for_each(|(later, _)| self.is_complete(*later, term, place))
@@ -90,9 +99,16 @@ impl Model {
         self.servers[i].keeps(term, last, &self.history);
         let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
         reign.agrees(i, last.index);
-        match reign.must_be_committed() {
+        match reign.must_be_committed().filter(|_| !self.members_vary) {
             Some(index) => self.committed(term, index),
             None => Ok(()),
         }
     }
+}
+
+fn contradicts(term: u64, (index, there, here): (u64, u64, u64)) -> String {
+    format!(
+        "the leader of term {term} has committed an entry of term {here} at index {index}, where one of term {there} was \
+         committed. State Machine Safety (Figure 3, §5.4.3)"
+    )
 }

@@ -23,6 +23,8 @@ pub struct Model {
     /// How far the log was committed, by the term of the leader that committed it.
     pub(super) commits: BTreeMap<u64, Place>,
     pub(super) calls: BTreeMap<u64, Call>,
+    /// Whether not all servers are members all the time.
+    pub members_vary: bool,
     /// By the run's clock, when something was seen last.
     pub(super) now: Duration,
     /// Whether what isn't saved is a mistake: not in 2A and 2B, which many pass before they save anything.
@@ -70,6 +72,7 @@ impl Model {
             claims: BTreeMap::new(),
             commits: BTreeMap::new(),
             calls: BTreeMap::new(),
+            members_vary: false,
             now: Duration::ZERO,
             saving,
             seen: Seen::default(),

@@ -47,7 +47,10 @@ impl Model {
             (Asked::Append { prev, .. }, Some(false)) if !refused => {
                 self.disagrees(call, prev, open)
             }
-            (Asked::Install { last }, _) if !refused => self.agrees(i, call.term, last),
+            // Of a snapshot in pieces the last one may come alone.
+            (Asked::Install { last }, yes) if !refused && yes != Some(false) => {
+                self.agrees(i, call.term, last)
+            }
             _ => Ok(()),
         }
     }

@@ -116,7 +116,7 @@ impl Model {
         let voters =
             (0..self.servers.len()).filter(|&v| self.servers[v].votes.get(&term) == Some(&i));
         let voters: Vec<_> = voters.map(|v| name(v).to_string()).collect();
-        if self.seen.votes && voters.len() < self.quorum() {
+        if self.seen.votes && !self.members_vary && voters.len() < self.quorum() {
             return Err(format!(
                 "{} {how} term {term} with {} of {} votes ({}). Election Safety (Figure 3) rests on a majority (§5.2)",
                 name(i),

@@ -3,6 +3,7 @@
 //! A test is a function of a [`Cluster`], and sees its servers only through [`labrpc::api::Raft`]; or of a [`Site`](crate::service::Site),
 //! through [`labrpc::api::kv`].
 
+pub mod beyond;
 mod deposed;
 pub mod kv;
 pub mod kv_3a;
@@ -31,6 +32,7 @@ pub mod versioned_plus;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup, Snapshots};
+use crate::lab::Ability;
 use labrpc::time::Duration;
 use rsm::Counters;
 
@@ -60,6 +62,10 @@ pub enum Body {
     Rsm(fn(&Counters)),
     /// A store whose values have versions.
     Versioned(fn(&Versions)),
+    /// A Raft that can more than the lab asks for.
+    Beyond(Ability, fn(&Cluster)),
+    /// A store on such a Raft.
+    Store(Ability, fn(&Texts)),
 }
 
 impl LabTest {
@@ -71,12 +77,17 @@ impl LabTest {
 
 /// Servers on a network that begins reliable.
 const fn reliable(servers: usize) -> Setup {
-    Setup { servers, reliable: true, snapshots: Snapshots::Never }
+    Setup { servers, members: servers, reliable: true, snapshots: Snapshots::Never }
 }
 
 /// Servers on a network that begins unreliable.
 const fn unreliable(servers: usize) -> Setup {
-    Setup { servers, reliable: false, snapshots: Snapshots::Never }
+    Setup { servers, members: servers, reliable: false, snapshots: Snapshots::Never }
+}
+
+/// Of which only so many are members at first.
+const fn members(members: usize, setup: Setup) -> Setup {
+    Setup { members, ..setup }
 }
 
 /// With a service that makes snapshots.
@@ -96,9 +107,12 @@ const fn service(setup: Setup, max_raft_state: Option<usize>) -> Setup {
 
 /// The list of a module's tests: `name: "GoName", setup;`.
 macro_rules! tests {
-    ($part:literal, $body:ident: $($name:ident = $go_name:literal, $setup:expr;)*) => {
+    ($part:literal, $body:ident $(($ability:ident))?: $($name:ident = $go_name:literal, $setup:expr;)*) => {
+        $crate::suites::tests!(TESTS = $part, $body $(($ability))?: $($name = $go_name, $setup;)*);
+    };
+    ($list:ident = $part:literal, $body:ident: $($name:ident = $go_name:literal, $setup:expr;)*) => {
         /// The tests of this part, in the lab's order.
-        pub const TESTS: &[$crate::suites::LabTest] = &[$($crate::suites::LabTest {
+        pub const $list: &[$crate::suites::LabTest] = &[$($crate::suites::LabTest {
             part: $part,
             name: stringify!($name),
             go_name: $go_name,
@@ -106,10 +120,20 @@ macro_rules! tests {
             body: $crate::suites::Body::$body($name),
         }),*];
     };
+    ($list:ident = $part:literal, $body:ident($ability:ident): $($name:ident = $go_name:literal, $setup:expr;)*) => {
+        /// The tests of this part that are for this ability.
+        pub const $list: &[$crate::suites::LabTest] = &[$($crate::suites::LabTest {
+            part: $part,
+            name: stringify!($name),
+            go_name: $go_name,
+            setup: $setup,
+            body: $crate::suites::Body::$body($crate::lab::Ability::$ability, $name),
+        }),*];
+    };
 }
 use tests;
 
-/// Every test: the Go lab's for a Raft in its order, then ours; then those of services, likewise.
+/// Every test: the Go lab's for a Raft in its order, then ours; then those of services, likewise; then what is beyond the lab.
 pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let classic = [raft_2a::TESTS, raft_2b::TESTS, raft_2c::TESTS, raft_2d::TESTS];
     let plus = [
@@ -124,7 +148,8 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let services =
         [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];
     let services_plus = [kv_plus::TESTS, rsm_plus::TESTS, versioned_plus::TESTS];
-    classic.into_iter().chain(plus).chain(services).chain(services_plus).flatten()
+    let lab = classic.into_iter().chain(plus).chain(services).chain(services_plus);
+    lab.chain(beyond::LISTS).flatten()
 }
 
 /// A random command. Short, for the lab bounds the size of the log.

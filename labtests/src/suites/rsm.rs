@@ -9,6 +9,7 @@ use labrpc::api::kv::{MakeReplicated, Replica, Replicated, StateMachine};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -91,7 +92,7 @@ impl Counters {
     pub fn new(make: MakeReplicated<Counter>, setup: Setup, watch: Watch) -> Counters {
         let shown: Arc<[Arc<AtomicU64>]> = (0..setup.servers).map(|_| Arc::default()).collect();
         let places = shown.clone();
-        let make = move |peers, me: usize, persister| {
+        let make = move |peers, me: usize, persister, _: BTreeSet<usize>| {
             let shown = places[me].clone();
             shown.store(0, Relaxed);
             let counter = Counter { number: 0, shown };

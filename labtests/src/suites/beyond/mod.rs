@@ -1,0 +1,22 @@
+//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability).
+
+pub mod flow;
+pub mod members;
+pub mod prevote;
+pub mod reads;
+pub mod transfer;
+
+use super::LabTest;
+
+/// All of these tests.
+pub const LISTS: [&[LabTest]; 9] = [
+    prevote::TESTS,
+    transfer::TESTS,
+    reads::READS,
+    reads::STORE_READS,
+    reads::LEASE,
+    reads::STORE_LEASE,
+    members::TESTS,
+    members::STORE_TESTS,
+    flow::TESTS,
+];

@@ -1,0 +1,83 @@
+//! Check-quorum (thesis §6.2) and its other half, that followers hold to their leader (§4.2.3).
+//!
+//! A leader that hears from no majority steps down, so that its clients look for another. And who hears a leader ignores
+//! candidates, so that nobody deposes it: a server that was removed and doesn't know, or one that can't hear the leader.
+
+use super::flow::Ticket;
+use super::state::{Role, State};
+use labrpc::time::Instant;
+
+impl State {
+    /// The latest of a leader's messages that a majority has answered in this term; itself it hears at any time.
+    pub fn majority_answered(&self, now: Instant) -> Option<Ticket> {
+        let Role::Leader { progress, .. } = &self.role else { return None };
+        let our_own = Ticket { number: u64::MAX, at: now, term: self.current_term };
+        self.majority_has(|member| match member == self.me {
+            true => Some(our_own),
+            false => progress[member].answered,
+        })
+    }
+
+    /// When a leader steps down, unless a majority answers until then.
+    pub fn quorum_deadline(&self, now: Instant) -> Option<Instant> {
+        let Role::Leader { reign, .. } = &self.role else { return None };
+        let heard = self.majority_answered(now).map_or(reign.since, |ticket| ticket.at);
+        self.options.check_quorum.then(|| heard + self.options.election_timeout.end)
+    }
+
+    /// Steps down if it is time to.
+    pub fn check_quorum(&mut self, now: Instant) {
+        if self.quorum_deadline(now).is_some_and(|deadline| now >= deadline) {
+            log::debug!("hears from no majority in term {}", self.current_term);
+            self.become_follower(None, now);
+        }
+    }
+
+    /// Whether there is a leader, as far as we know: the shortest election timeout isn't over since it was heard.
+    pub fn hears_a_leader(&self, now: Instant) -> bool {
+        match &self.role {
+            Role::Leader { .. } => self.quorum_deadline(now).is_none_or(|deadline| now < deadline),
+            _ => now < self.heard_leader_at + self.options.election_timeout.start,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request_vote::RequestVoteArgs;
+    use super::super::tests::{Server, answer, at_ms};
+
+    #[test]
+    fn a_leader_that_hears_from_no_majority_steps_down_in_its_term() {
+        let mut state = Server::new(5).checks_quorum().leader_of_term(1).build();
+        for peer in [1, 2] {
+            answer(&mut state, peer, at_ms(400));
+        }
+        answer(&mut state, 1, at_ms(900));
+        assert_eq!(state.quorum_deadline(at_ms(901)), Some(at_ms(1400)), "two others make three");
+        state.check_quorum(at_ms(1399));
+        assert!(state.is_leader());
+        state.check_quorum(at_ms(1400));
+        assert_eq!((state.current_term, state.leader()), (1, None));
+    }
+
+    #[test]
+    fn who_hears_a_leader_gives_no_vote_and_learns_no_term() {
+        let mut state = Server::new(3).checks_quorum().build();
+        let mut ask = |term, leadership_transfer, ms| {
+            let (last_log_index, last_log_term) = (0, 0);
+            let args = RequestVoteArgs {
+                term,
+                candidate_id: 2,
+                last_log_index,
+                last_log_term,
+                leadership_transfer,
+            };
+            let reply = state.handle_request_vote(&args, at_ms(ms));
+            (reply.vote_granted, state.current_term)
+        };
+        assert_eq!(ask(5, false, 499), (false, 0), "it may have heard one before it restarted");
+        assert_eq!(ask(5, false, 500), (true, 5));
+        assert_eq!(ask(6, true, 501), (true, 6), "the leader wants it");
+    }
+}

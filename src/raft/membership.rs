@@ -1,0 +1,392 @@
+//! Change of members, one server at a time (thesis §4.1).
+//!
+//! Any majority before such a change and any after it share a server, so no joint configuration is needed, if these rules are kept:
+//!
+//! - A configuration counts from when it is *appended*, on every server, and goes again if its entry is cut off: see
+//!   [`Log::members`](super::log::Log::members).
+//! - The next change waits until this one is committed.
+//! - A leader begins none before it has committed an entry of its own term. This was missing in the thesis, and two leaders could
+//!   have majorities that share no server (Ongaro, raft-dev, 10 July 2015).
+//!
+//! A server is added when it has caught up with the log, or the others might wait for it at every commit (§4.2.1). Until then it
+//! gets the log, and doesn't count.
+
+use super::log::Payload;
+use super::options::Options;
+use super::state::{Role, State};
+use labrpc::api::beyond::NotChanged;
+use labrpc::time::Instant;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow::{self, Break, Continue};
+
+/// The servers that vote, and whose logs count.
+pub type Members = BTreeSet<usize>;
+
+/// The members of a cluster that has changed none yet.
+pub fn at_first(options: &Options, servers: usize) -> Members {
+    options.members.clone().unwrap_or_else(|| (0..servers).collect())
+}
+
+/// What is to become of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A member.
+    Add(usize),
+    /// No member any more.
+    Remove(usize),
+}
+
+/// A change for which there is no entry yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    wish: Wish,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// "The replication of entries to the new server is split into rounds. Each round replicates all the log entries present in
+    /// the leader's log at the start of the round" (§4.2.1).
+    CatchUp { round: u32, began: Instant, up_to: u64 },
+    /// An entry of the leader's term is to be committed first.
+    Barrier { deadline: Instant },
+}
+
+/// What its caller knows of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Changing {
+    term: u64,
+    /// Its entry, and until when that is to be committed.
+    entry: Option<(u64, Instant)>,
+}
+
+/// For how many election timeouts a change may wait to be committed.
+const PATIENCE: u32 = 5;
+
+impl State {
+    /// Begins a change.
+    ///
+    /// # Errors
+    /// See [`NotChanged`].
+    pub fn begin_change(&mut self, wish: Wish, now: Instant) -> Result<Changing, NotChanged> {
+        self.check_wish(wish)?;
+        let stage = match wish {
+            Wish::Add(_) => Stage::CatchUp { round: 1, began: now, up_to: self.log.last_index() },
+            Wish::Remove(_) => self.barrier(now),
+        };
+        if let Role::Leader { reign, .. } = &mut self.role {
+            reign.change = Some(Change { wish, stage });
+        }
+        Ok(Changing { term: self.current_term, entry: None })
+    }
+
+    fn check_wish(&self, wish: Wish) -> Result<(), NotChanged> {
+        let Role::Leader { reign, .. } = &self.role else {
+            return Err(NotChanged::NotLeader { leader: self.leader() });
+        };
+        let members = self.log.members();
+        match wish {
+            Wish::Add(server) | Wish::Remove(server) if server >= self.servers => {
+                Err(NotChanged::NoSuchServer)
+            }
+            Wish::Add(server) if members.contains(&server) => Err(NotChanged::Member),
+            Wish::Remove(server) if !members.contains(&server) => Err(NotChanged::NotMember),
+            Wish::Remove(_) if members.len() == 1 => Err(NotChanged::LastMember),
+            _ if self.log.members_since() > self.commit_index => Err(NotChanged::UnderWay),
+            _ if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
+            _ => Ok(()),
+        }
+    }
+
+    fn barrier(&self, now: Instant) -> Stage {
+        Stage::Barrier { deadline: now + PATIENCE * self.options.election_timeout.end }
+    }
+
+    /// Looks after a change; says how it went, or when to look again at the latest.
+    pub fn change(
+        &mut self,
+        changing: &mut Changing,
+        now: Instant,
+    ) -> ControlFlow<Result<(), NotChanged>, Option<Instant>> {
+        if self.killed {
+            return Break(Err(NotChanged::Stopped));
+        }
+        if let Some((index, deadline)) = changing.entry {
+            return self.await_commit(changing.term, index, deadline, now);
+        }
+        let leader = self.leader();
+        let Role::Leader { reign, .. } = &mut self.role else {
+            return Break(Err(NotChanged::NotLeader { leader }));
+        };
+        let Some(change) = reign.change.clone().filter(|_| self.current_term == changing.term)
+        else {
+            return Break(Err(NotChanged::NotLeader { leader }));
+        };
+        match self.next_stage(&change, now) {
+            Break(Ok(entry)) => {
+                changing.entry = Some(entry);
+                self.await_commit(changing.term, entry.0, entry.1, now)
+            }
+            Break(Err(error)) => {
+                self.forget_change();
+                Break(Err(error))
+            }
+            Continue(look_again) => Continue(Some(look_again)),
+        }
+    }
+
+    /// Goes on with a change that has no entry yet; gives the entry, and until when that may take to be committed.
+    fn next_stage(
+        &mut self,
+        change: &Change,
+        now: Instant,
+    ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Instant> {
+        match change.stage {
+            Stage::CatchUp { round, began, up_to } => {
+                let stage = self.catch_up(change, round, began, up_to, now)?;
+                let next = Change { stage, ..change.clone() };
+                if next != *change {
+                    if let Role::Leader { reign, .. } = &mut self.role {
+                        reign.change = Some(next.clone());
+                    }
+                    return self.next_stage(&next, now);
+                }
+                Continue(now + self.options.heartbeat)
+            }
+            Stage::Barrier { deadline } if self.commits_in_its_term() => {
+                Break(Ok((self.append_members(change.wish), deadline)))
+            }
+            Stage::Barrier { deadline } if now >= deadline => Break(Err(NotChanged::TimedOut)),
+            Stage::Barrier { deadline } => Continue(deadline),
+        }
+    }
+
+    /// The rounds of a new server: the last of them must be shorter than an election timeout, for so long the cluster may have to wait
+    /// for it. One that doesn't answer for an election timeout is given up.
+    fn catch_up(
+        &self,
+        change: &Change,
+        round: u32,
+        began: Instant,
+        up_to: u64,
+        now: Instant,
+    ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Stage> {
+        let (Wish::Add(server), Role::Leader { progress, .. }) = (change.wish, &self.role) else {
+            return Continue(change.stage.clone());
+        };
+        let timeout = &self.options.election_timeout;
+        let heard = progress[server].answered.map_or(began, |ticket| ticket.at.max(began));
+        if progress[server].match_index < up_to {
+            let silent = now.saturating_duration_since(heard) > timeout.end;
+            return if silent {
+                Break(Err(NotChanged::TooSlow))
+            } else {
+                Continue(change.stage.clone())
+            };
+        }
+        match now.saturating_duration_since(began) < timeout.start {
+            true => Continue(self.barrier(now)),
+            false if round == self.options.catch_up_rounds => Break(Err(NotChanged::TooSlow)),
+            false => {
+                let up_to = self.log.last_index();
+                Continue(Stage::CatchUp { round: round + 1, began: now, up_to })
+            }
+        }
+    }
+
+    fn append_members(&mut self, wish: Wish) -> u64 {
+        let mut members = self.log.members().clone();
+        match wish {
+            Wish::Add(server) => members.insert(server),
+            Wish::Remove(server) => members.remove(&server),
+        };
+        log::debug!("the members are {members:?} from now on");
+        self.forget_change();
+        self.append(Payload::Members(members))
+    }
+
+    fn forget_change(&mut self) {
+        if let Role::Leader { reign, .. } = &mut self.role {
+            reign.change = None;
+        }
+    }
+
+    fn await_commit(
+        &self,
+        term: u64,
+        index: u64,
+        deadline: Instant,
+        now: Instant,
+    ) -> ControlFlow<Result<(), NotChanged>, Option<Instant>> {
+        let committed = self.commit_index >= index;
+        // In our own term nobody has cut it off. Later, another entry may be there.
+        if committed && (self.current_term == term || self.log.term_at(index) == Some(term)) {
+            return Break(Ok(()));
+        }
+        if self.current_term != term || now >= deadline {
+            return Break(Err(NotChanged::TimedOut));
+        }
+        Continue(Some(deadline))
+    }
+
+    /// Whether `peer` gets the log: a member, or a server that catches up.
+    pub(super) fn replicates_to(&self, peer: usize) -> bool {
+        let Role::Leader { reign, .. } = &self.role else { return false };
+        let learns = reign.change.as_ref().is_some_and(|change| change.wish == Wish::Add(peer));
+        learns || self.log.members().contains(&peer)
+    }
+
+    /// "The leader [..] steps down once the Cnew entry is committed", if it isn't in it (§4.2.2). Until then it leads a cluster in
+    /// which it doesn't count.
+    pub(super) fn step_down_if_removed(&mut self) {
+        let committed = self.commit_index >= self.log.members_since();
+        if self.is_leader() && committed && !self.log.members().contains(&self.me) {
+            log::debug!("is no member any more");
+            self.role = Role::Follower { leader: None };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Server, answer, at_ms, elect};
+    use super::*;
+    use labrpc::api::Command;
+
+    /// Server 0 of five, of which three are members, leads; an entry of its term is committed.
+    fn leader() -> State {
+        let mut state = Server::new(5).members(&[0, 1, 2]).leader_of_term(1).build();
+        state.start(Command::default()).unwrap();
+        state.note_match(1, 1);
+        state
+    }
+
+    fn look(state: &mut State, changing: &mut Changing, ms: u64) -> Option<Result<(), NotChanged>> {
+        state.change(changing, at_ms(ms)).break_value()
+    }
+
+    fn members(state: &State) -> Vec<usize> {
+        state.log.members().iter().copied().collect()
+    }
+
+    #[test]
+    fn a_server_is_added_when_it_has_caught_up_and_counts_at_once() {
+        let mut state = leader();
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 1), None);
+        assert!(
+            state.replicates_to(3) && members(&state) == [0, 1, 2],
+            "it learns, and doesn't count"
+        );
+        state.note_match(3, 1);
+        assert_eq!(look(&mut state, &mut adding, 2), None);
+        assert_eq!((members(&state), state.commit_index), (vec![0, 1, 2, 3], 1), "on append");
+        state.note_match(1, 2);
+        assert_eq!(look(&mut state, &mut adding, 3), None, "two of four");
+        state.note_match(3, 2);
+        assert_eq!(look(&mut state, &mut adding, 4), Some(Ok(())));
+    }
+
+    /// Ongaro, 2015: else a configuration of an earlier term may still be committed besides the new one.
+    #[test]
+    fn no_change_before_an_entry_of_the_leaders_term_is_committed() {
+        let mut state = Server::new(3).log(&[1]).leader_of_term(2).build();
+        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut removing, 1), None);
+        assert_eq!((members(&state), state.log.last_index()), (vec![0, 1, 2], 2), "a no-op");
+        state.note_match(1, 2);
+        assert_eq!(look(&mut state, &mut removing, 2), None);
+        assert_eq!(members(&state), [0, 1]);
+    }
+
+    #[test]
+    fn one_change_at_a_time_also_after_an_election() {
+        let mut state = leader();
+        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let under_way = Some(NotChanged::UnderWay);
+        assert_eq!(state.begin_change(Wish::Add(3), at_ms(1)).err(), under_way);
+        look(&mut state, &mut removing, 2);
+        assert_eq!(state.begin_change(Wish::Add(3), at_ms(3)).err(), under_way, "not committed");
+        let mut next = Server::restarted(&state);
+        elect(&mut next);
+        assert_eq!(next.begin_change(Wish::Add(3), at_ms(5)).err(), under_way, "nor here");
+    }
+
+    #[test]
+    fn a_server_that_lags_or_is_silent_is_not_added() {
+        let mut state = leader();
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 1000), None);
+        assert_eq!(look(&mut state, &mut adding, 1001), Some(Err(NotChanged::TooSlow)), "silent");
+        assert!(!state.replicates_to(3));
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        for round in 1..=10 {
+            let last = state.log.last_index();
+            state.start(Command::default()).unwrap();
+            answer(&mut state, 3, at_ms(round * 600));
+            state.note_match(3, last);
+            let expected = (round == 10).then_some(Err(NotChanged::TooSlow));
+            assert_eq!(look(&mut state, &mut adding, round * 600), expected, "round {round}");
+        }
+        assert_eq!(members(&state), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_leader_that_removes_itself_leads_until_that_is_committed() {
+        let mut state = leader();
+        let mut removing = state.begin_change(Wish::Remove(0), at_ms(0)).unwrap();
+        look(&mut state, &mut removing, 1);
+        assert_eq!(members(&state), [1, 2]);
+        state.note_match(1, 2);
+        assert!(state.is_leader() && state.commit_index == 1, "it doesn't count itself");
+        state.note_match(2, 2);
+        assert!(!state.is_leader() && state.commit_index == 2);
+        assert_eq!(look(&mut state, &mut removing, 2), Some(Ok(())));
+        assert!(!state.election_due(at_ms(99_000)), "who is no member never stands");
+    }
+
+    #[test]
+    fn bad_wishes_are_refused_with_the_reason() {
+        let mut state = leader();
+        let cases = [
+            (Wish::Add(5), NotChanged::NoSuchServer),
+            (Wish::Remove(usize::MAX), NotChanged::NoSuchServer),
+            (Wish::Add(1), NotChanged::Member),
+            (Wish::Remove(3), NotChanged::NotMember),
+        ];
+        for (wish, why) in cases {
+            assert_eq!(state.begin_change(wish, at_ms(0)).err(), Some(why), "{wish:?}");
+        }
+        let mut alone = Server::new(2).members(&[0]).leader_of_term(1).build();
+        assert_eq!(
+            alone.begin_change(Wish::Remove(0), at_ms(0)).err(),
+            Some(NotChanged::LastMember)
+        );
+        let refused = NotChanged::NotLeader { leader: None };
+        let mut follower = Server::new(3).build();
+        assert_eq!(follower.begin_change(Wish::Remove(1), at_ms(0)).err(), Some(refused));
+    }
+
+    #[test]
+    fn a_change_that_is_cut_off_is_undone() {
+        let mut state = leader();
+        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        look(&mut state, &mut removing, 1);
+        state.update_term(2, at_ms(2));
+        assert_eq!(look(&mut state, &mut removing, 3), Some(Err(NotChanged::TimedOut)));
+        state.log.truncate_after(1);
+        assert_eq!(members(&state), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_members_are_in_the_snapshot_and_survive_a_restart() {
+        let mut state = leader();
+        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        look(&mut state, &mut removing, 1);
+        state.note_match(1, 2);
+        state.take_committed();
+        state.snapshot(2, Default::default());
+        let state = Server::restarted(&state);
+        assert_eq!(members(&state), [0, 1]);
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads that don't go through the log (thesis §6.4).
+//!
+//! A leader knows what is committed, if an entry of its own term is; but it may have been deposed and not know. So it notes its
+//! commit index, and waits until a majority has answered a message that it sent *after* that: then nobody else had been elected when
+//! it noted. With a lease (§6.4.1) an answer that is recent enough will do. A follower asks its leader.
+//!
+//! The index that comes out is of use to a service when it has applied everything up to it.
+
+use super::state::{Role, State};
+use labrpc::api::Refused;
+use labrpc::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow::{self, Break, Continue};
+
+/// A follower asks its leader for an index to read at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "ReadIndex")]
+pub struct ReadIndexArgs {
+    /// The term of who asks.
+    pub term: u64,
+}
+
+/// The leader's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "ReadAt")]
+pub struct ReadIndexReply {
+    /// The leader's term.
+    pub term: u64,
+    /// The index, unless it is none, or couldn't show that it is.
+    pub index: Option<u64>,
+}
+
+/// A read that waits.
+#[derive(Clone, Debug)]
+pub struct Read {
+    term: u64,
+    deadline: Instant,
+    /// The commit index, and how many messages had been sent when it was noted.
+    noted: Option<(u64, u64)>,
+}
+
+impl State {
+    /// Somebody wants to read what is committed now.
+    pub fn begin_read(&mut self, now: Instant) -> Read {
+        let deadline = now + self.options.election_timeout.end;
+        Read { term: self.current_term, deadline, noted: None }
+    }
+
+    /// Looks after a read: gives its index, or a reason why there is none; until then, when it will have waited for too long.
+    pub fn read(
+        &mut self,
+        read: &mut Read,
+        now: Instant,
+    ) -> ControlFlow<Result<u64, Refused>, Option<Instant>> {
+        if self.killed {
+            return Break(Err(Refused::Stopped));
+        }
+        if !self.is_leader() || self.current_term != read.term || now >= read.deadline {
+            let leader = self.leader().filter(|leader| *leader != self.me);
+            return Break(Err(Refused::NotLeader { leader }));
+        }
+        if !self.commits_in_its_term() {
+            return Continue(Some(read.deadline));
+        }
+        if self.has_lease(now) {
+            return Break(Ok(self.commit_index));
+        }
+        let (index, sent) = *read.noted.get_or_insert((self.commit_index, self.sends));
+        if self.majority_answered(now).is_some_and(|ticket| ticket.number > sent) {
+            return Break(Ok(index));
+        }
+        if let Role::Leader { reign, .. } = &mut self.role {
+            reign.confirm = reign.confirm.max(sent);
+        }
+        Continue(Some(read.deadline))
+    }
+
+    /// Whether nobody else can have been elected yet: who has heard us votes for nobody for the shortest election timeout. It counts
+    /// from when we *sent* what they heard, and not if we have told somebody to stand all the same.
+    fn has_lease(&self, now: Instant) -> bool {
+        let Role::Leader { reign, .. } = &self.role else { return false };
+        let lease = self.options.lease.filter(|_| self.options.check_quorum && !reign.has_called);
+        let since = self.majority_answered(now).map(|ticket| ticket.at);
+        lease.zip(since).is_some_and(|(lease, since)| now < since + lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Server, answer, at_ms, sent};
+    use super::*;
+    use labrpc::api::Command;
+    use std::time::Duration;
+
+    fn look(state: &mut State, read: &mut Read, ms: u64) -> Option<Result<u64, Refused>> {
+        state.read(read, at_ms(ms)).break_value()
+    }
+
+    /// A leader of three that has committed an entry of its own, at index 1.
+    fn leader() -> State {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        state.start(Command::default()).unwrap();
+        answer(&mut state, 1, at_ms(0));
+        state.note_match(1, 1);
+        state
+    }
+
+    #[test]
+    fn a_read_waits_for_answers_to_messages_sent_after_it() {
+        let mut state = leader();
+        let early = sent(&mut state, 1, at_ms(100));
+        let mut read = state.begin_read(at_ms(101));
+        assert_eq!(look(&mut state, &mut read, 101), None);
+        state.is_answered(1, early);
+        assert_eq!(look(&mut state, &mut read, 102), None, "that was sent before");
+        state.start(Command::default()).unwrap();
+        answer(&mut state, 1, at_ms(103)); // at once, not with the next heartbeat
+        assert_eq!(look(&mut state, &mut read, 104), Some(Ok(1)));
+    }
+
+    /// Thesis §6.4, step 1; without it the leader may lack what its predecessor has committed.
+    #[test]
+    fn a_read_waits_for_an_entry_of_the_leaders_term() {
+        let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
+        let mut read = state.begin_read(at_ms(0));
+        assert_eq!(look(&mut state, &mut read, 0), None);
+        assert_eq!((state.log.last_index(), state.log.last_term()), (3, 2), "a no-op");
+        answer(&mut state, 1, at_ms(1));
+        assert_eq!(look(&mut state, &mut read, 2), None);
+        state.note_match(1, 3);
+        look(&mut state, &mut read, 3);
+        answer(&mut state, 1, at_ms(4));
+        assert_eq!(look(&mut state, &mut read, 5), Some(Ok(3)));
+    }
+
+    #[test]
+    fn a_read_ends_with_the_leadership_or_with_its_patience() {
+        let mut state = leader();
+        let mut read = state.begin_read(at_ms(0));
+        assert_eq!(look(&mut state, &mut read, 999), None);
+        let refused = Some(Err(Refused::NotLeader { leader: None }));
+        assert_eq!(look(&mut state, &mut read, 1000), refused);
+        state.update_term(2, at_ms(1));
+        assert_eq!(look(&mut state, &mut read, 2), refused);
+    }
+
+    #[test]
+    fn a_lease_counts_from_when_the_answered_message_was_sent() {
+        let mut state = leader();
+        state.options.check_quorum = true;
+        state.options.lease = Some(Duration::from_millis(450));
+        let ticket = sent(&mut state, 2, at_ms(100));
+        state.is_answered(2, ticket); // some time later
+        let (mut in_time, mut late) = (state.begin_read(at_ms(549)), state.begin_read(at_ms(550)));
+        assert_eq!(look(&mut state, &mut in_time, 549), Some(Ok(1)));
+        assert_eq!(look(&mut state, &mut late, 550), None);
+    }
+}
