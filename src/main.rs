@@ -3,24 +3,31 @@
 use gallery::lesson::bugs;
 use labtests::cli::Program;
 use labtests::lab::{Ability, Lab};
-use raftlab::kv::{Clerk, KvServer, Rsm};
+use raftlab::kv::{Clerk, KvServer, Reads, Rsm};
 use raftlab::raft::{Options, Raft};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let raft = labtests::make(Raft::make);
     let more = Options::beyond_the_lab();
-    let by_asking = Options { lease: None, ..more.clone() };
+    let asking = Raft::with(Options { lease: None, ..more.clone() });
+    let (leasing, changing) = (Raft::with(more.clone()), Raft::with_members(more));
+    let store = |raft| KvServer::reading(Reads::ByIndex, raft);
+    let members_store =
+        KvServer::of_members(Reads::ByIndex, labtests::make_member(changing.clone()));
     let lab = Lab::new()
         .raft(Raft::make)
         .kv(KvServer::on(raft.clone()), Clerk::new)
         .rsm(Rsm::on(raft.clone()))
         .versioned(KvServer::on(raft), Clerk::new)
-        .beyond(Ability::PreVote, Raft::with(more.clone()))
-        .beyond(Ability::Transfer, Raft::with(more.clone()))
-        .beyond(Ability::Reads, Raft::with(by_asking))
-        .beyond(Ability::Lease, Raft::with(more.clone()))
-        .beyond(Ability::Flow, Raft::with(more.clone()))
-        .members(Raft::with_members(more));
+        .beyond(Ability::PreVote, leasing.clone())
+        .beyond(Ability::Transfer, leasing.clone())
+        .beyond(Ability::Reads, asking.clone())
+        .store(Ability::Reads, store(labtests::make(asking)), Clerk::spreading_reads)
+        .beyond(Ability::Lease, leasing.clone())
+        .store(Ability::Lease, store(labtests::make(leasing.clone())), Clerk::new)
+        .beyond(Ability::Flow, leasing)
+        .members(changing)
+        .members_store(members_store, Clerk::spreading_reads);
     Program::new(lab).command("bugs", "List the classic bugs of Raft, or tell of one", bugs).main()
 }

@@ -5,7 +5,7 @@ use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
     VersionedClerk,
 };
-use labrpc::api::{ApplyMsg, Made, Make, MakeMember, Raft};
+use labrpc::api::{ApplyMsg, Make, MakeMember, Raft};
 use labrpc::channel::Sender;
 use labrpc::{ClientEnd, Persister, Service};
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,22 +135,12 @@ impl Lab {
     pub fn members<R, F>(mut self, make: F) -> Lab
     where
         R: Raft,
-        F: Fn(
-                Vec<ClientEnd>,
-                usize,
-                Persister,
-                Sender<ApplyMsg>,
-                BTreeSet<usize>,
-            ) -> (Arc<R>, Vec<Service>)
+        F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, BTreeSet<usize>) -> Served<R>
             + Send
             + Sync
             + 'static,
     {
-        let make = move |peers, me, persister, apply_ch, members| -> Made {
-            let (raft, services) = make(peers, me, persister, apply_ch, members);
-            (raft, services)
-        };
-        self.beyond.insert(Ability::Members, Arc::new(make));
+        self.beyond.insert(Ability::Members, crate::make_member(make));
         self
     }
 

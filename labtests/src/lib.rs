@@ -55,9 +55,11 @@ pub mod runner;
 pub mod service;
 pub mod suites;
 
-use labrpc::api::{ApplyMsg, Made, Make, Raft};
+use labrpc::api::kv::Served;
+use labrpc::api::{ApplyMsg, Made, Make, MakeMember, Raft};
 use labrpc::channel::Sender;
 use labrpc::{ClientEnd, Persister, Service};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Anybody's constructor, as the suites want it.
@@ -71,6 +73,21 @@ where
 {
     Arc::new(move |peers, me, persister, apply_ch| -> Made {
         let (raft, services) = make(peers, me, persister, apply_ch);
+        (raft, services)
+    })
+}
+
+/// The same for a Raft that changes its members.
+pub fn make_member<R, F>(make: F) -> MakeMember
+where
+    R: Raft,
+    F: Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, BTreeSet<usize>) -> Served<R>
+        + Send
+        + Sync
+        + 'static,
+{
+    Arc::new(move |peers, me, persister, apply_ch, members| -> Made {
+        let (raft, services) = make(peers, me, persister, apply_ch, members);
         (raft, services)
     })
 }

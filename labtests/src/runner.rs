@@ -87,7 +87,7 @@ fn run_watched(
     mut sink: impl Sink,
 ) -> Report {
     let watch = Watch::new(test.setup.servers, test.expects_saves());
-    if test.setup.members < test.setup.servers {
+    if test.changes_members() {
         watch.members_vary();
     }
     let mut watching = watch.clone();

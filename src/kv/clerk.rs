@@ -17,6 +17,8 @@ pub struct Clerk {
     servers: Vec<ClientEnd>,
     /// Who is asked first: the last to have answered.
     leader: usize,
+    /// Who is asked for the next read, if that isn't the leader.
+    reader: Option<usize>,
     /// The number of our session, once there is one, and of our last write in it.
     session: Option<Stamp>,
 }
@@ -32,7 +34,13 @@ impl Clerk {
     /// A client of these servers; `servers[i]` leads to server `i`.
     pub fn new(servers: Vec<ClientEnd>) -> Clerk {
         assert!(!servers.is_empty(), "a clerk needs a server");
-        Clerk { servers, leader: 0, session: None }
+        Clerk { servers, leader: 0, reader: None, session: None }
+    }
+
+    /// The same, whose reads go to each server in turn. The servers should be able to read without being the leader; if one is not,
+    /// others are asked.
+    pub fn spreading_reads(servers: Vec<ClientEnd>) -> Clerk {
+        Clerk { reader: Some(0), ..Clerk::new(servers) }
     }
 
     /// Asks one server after the other, until one answers.
@@ -86,7 +94,16 @@ impl Clerk {
     }
 
     fn read(&mut self, key: &str) -> Option<(String, u64)> {
-        match self.ask(&Op::Get { key: key.into() }).output {
+        let leader = self.leader;
+        if let Some(reader) = self.reader {
+            self.leader = reader;
+        }
+        let answer = self.ask(&Op::Get { key: key.into() });
+        if let Some(reader) = &mut self.reader {
+            *reader = (self.leader + 1) % self.servers.len();
+            self.leader = leader;
+        }
+        match answer.output {
             Output::Value(value) => value,
             other => unreachable!("{other:?} answers no get"),
         }

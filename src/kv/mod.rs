@@ -7,7 +7,8 @@
 //! | the server: requests in, answers out | [`server`] |
 //! | the client: finds the leader, and asks until it is answered | [`clerk`] |
 //!
-//! All reads go through the log here, so that they are as fresh as the log.
+//! Reads go through the log, and so are as fresh as that; or by an index that Raft gives, which costs less
+//! ([`Reads`]).
 
 pub mod clerk;
 pub mod rsm;
@@ -18,4 +19,4 @@ mod tests;
 
 pub use clerk::Clerk;
 pub use rsm::Rsm;
-pub use server::KvServer;
+pub use server::{KvServer, Reads};

@@ -8,12 +8,14 @@
 //! |---|---|---|
 //! | `reader` | the apply channel | Raft; ends when Raft drops its sender |
 //! | whoever calls `submit` | its entry | the reader; now and then the clock, to see whether Raft still leads |
+//! | whoever calls `read` | Raft, for an index; then until that is applied | the reader, or the clock |
 
 use labrpc::api::kv::{Replica, Replicated, Served, StateMachine};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
 use labrpc::channel::{self, Receiver, RecvTimeoutError, Sender};
-use labrpc::sync::{Arc, Mutex};
+use labrpc::sync::{Arc, Condvar, Mutex};
 use labrpc::thread::{Builder, JoinHandle};
+use labrpc::time::Instant;
 use labrpc::{ClientEnd, Persister, codec};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,16 +24,23 @@ use std::time::Duration;
 /// new term with the first heartbeat, but of a new entry only when there is one.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
+/// For how long a `read` waits for the machine to be where Raft says. A follower that is cut off then may never get there.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+
 /// One server of a replicated state machine.
 pub struct Rsm<M: StateMachine> {
     raft: Arc<dyn Raft>,
     shared: Arc<Mutex<Shared<M>>>,
+    /// Where reads wait.
+    goes_on: Arc<Condvar>,
     reader: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the reader shares with those who submit.
 struct Shared<M: StateMachine> {
     machine: M,
+    /// The index up to which the machine has everything.
+    applied: u64,
     /// By log index.
     waiters: BTreeMap<u64, Waiter<M::Output>>,
     /// The term of the last entry seen.
@@ -65,18 +74,26 @@ impl<M: StateMachine> Rsm<M> {
         max_raft_state: Option<usize>,
         mut machine: M,
     ) -> Served<Rsm<M>> {
+        let mut applied = 0;
         if let Some(snapshot) = persister.snapshot() {
-            machine.restore(&snapshot);
+            let (index, saved) = unpack(&snapshot);
+            machine.restore(&saved);
+            applied = index;
         }
-        let shared = Shared { machine, waiters: BTreeMap::new(), term: 0, killed: false };
-        let shared = Arc::new(Mutex::new(shared));
+        let shared = Shared { machine, applied, waiters: BTreeMap::new(), term: 0, killed: false };
+        let (shared, goes_on) = (Arc::new(Mutex::new(shared)), Arc::new(Condvar::new()));
         let (apply, applied) = channel::bounded(AHEAD);
         let (raft, services) = make_raft(peers, me, persister.clone(), apply);
-        let reader =
-            Reader { raft: raft.clone(), shared: shared.clone(), persister, max_raft_state };
+        let reader = Reader {
+            raft: raft.clone(),
+            shared: shared.clone(),
+            goes_on: goes_on.clone(),
+            persister,
+            max_raft_state,
+        };
         let thread = Builder::new().name("reader").spawn(move || reader.run(&applied));
         let reader = Mutex::new(Some(thread.expect("the system refuses another thread")));
-        (Arc::new(Rsm { raft, shared, reader }), services)
+        (Arc::new(Rsm { raft, shared, goes_on, reader }), services)
     }
 
     /// [`Rsm::make`] on this Raft, as the lab wants it.
@@ -86,6 +103,27 @@ impl<M: StateMachine> Rsm<M> {
         move |peers, me, persister, max, machine| {
             Rsm::make(&make_raft, peers, me, persister, max, machine)
         }
+    }
+
+    /// Looks at the machine, no entry is written: it has everything by then that anybody was told of before this was called
+    /// (thesis §6.4). It needs a Raft that offers [`reads`](Raft::reads).
+    ///
+    /// # Errors
+    /// This server doesn't lead and can't ask who does, or isn't up to date; ask another one. Nothing was changed, so any error will
+    /// do.
+    pub fn read<R>(&self, look: impl FnOnce(&M) -> R) -> Result<R, Refused> {
+        let index = self.raft.reads().ok_or(NOT_LEADER)?.read_index()?;
+        let deadline = Instant::now() + READ_PATIENCE;
+        let mut shared = self.shared.lock();
+        while shared.applied < index {
+            if shared.killed {
+                return Err(Refused::Stopped);
+            }
+            if self.goes_on.wait_until(&mut shared, deadline).timed_out() {
+                return Err(NOT_LEADER);
+            }
+        }
+        Ok(look(&shared.machine))
     }
 
     /// Gives the operation to Raft, and notes who waits for it. The lock is held over both, or the entry might be applied
@@ -132,6 +170,7 @@ impl<M: StateMachine> Replica for Rsm<M> {
         shared.killed = true;
         shared.waiters.clear();
         drop(shared);
+        self.goes_on.notify_all();
         self.raft.kill();
         if let Some(reader) = self.reader.lock().take() {
             let _ = reader.join();
@@ -150,6 +189,7 @@ impl<M: StateMachine> Shared<M> {
     /// The entry at `index` is committed, and is of `term`; `output` is what it answered, if it is an operation. Whoever waits
     /// there for an entry of another term waits in vain, and that is certain: what is committed stays (§5.4).
     fn settle(&mut self, index: u64, term: u64, output: Option<M::Output>) {
+        self.applied = index;
         if let Some(waiter) = self.waiters.remove(&index) {
             let ours = waiter.term == term;
             waiter.tell(output.filter(|_| ours).ok_or(NOT_LEADER));
@@ -164,7 +204,8 @@ impl<M: StateMachine> Shared<M> {
 
     /// A snapshot takes the place of everything up to `index`: whether an entry was there, and what it answered, is lost.
     fn restore(&mut self, index: u64, snapshot: &Snapshot) {
-        self.machine.restore(snapshot);
+        self.machine.restore(&unpack(snapshot).1);
+        self.applied = index;
         let gone = self.waiters.extract_if(..=index, |_, _| true);
         gone.for_each(|(_, waiter)| waiter.tell(Err(Refused::Deposed)));
     }
@@ -184,6 +225,7 @@ impl<M: StateMachine> Shared<M> {
 struct Reader<M: StateMachine> {
     raft: Arc<dyn Raft>,
     shared: Arc<Mutex<Shared<M>>>,
+    goes_on: Arc<Condvar>,
     persister: Persister,
     max_raft_state: Option<usize>,
 }
@@ -202,6 +244,7 @@ impl<M: StateMachine> Reader<M> {
                 ApplyMsg::Internal { index, term } => self.shared.lock().settle(index, term, None),
                 _ => {}
             }
+            self.goes_on.notify_all();
         }
         // Raft has gone; so do all who wait.
         self.shared.lock().waiters.clear();
@@ -220,8 +263,17 @@ impl<M: StateMachine> Reader<M> {
     /// but this thread changes it.
     fn compact(&self, index: u64) {
         if self.max_raft_state.is_some_and(|max| self.persister.raft_state_size() >= max) {
-            let snapshot = Snapshot::from(self.shared.lock().machine.snapshot());
-            self.raft.snapshot(index, snapshot);
+            let machine = Snapshot::from(self.shared.lock().machine.snapshot());
+            self.raft.snapshot(index, pack(index, machine));
         }
     }
+}
+
+/// A snapshot of the machine, and its index: after a restart nobody else tells how far the machine is.
+pub(super) fn pack(index: u64, machine: Snapshot) -> Snapshot {
+    Snapshot::from(codec::encode(&(index, machine)))
+}
+
+fn unpack(snapshot: &[u8]) -> (u64, Snapshot) {
+    codec::decode(snapshot).unwrap_or_else(|error| panic!("the snapshot is none of ours: {error}"))
 }

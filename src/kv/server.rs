@@ -3,14 +3,25 @@
 use super::rsm::Rsm;
 use super::store::{Op, Output, Store};
 use labrpc::api::kv::{Replica, Replicated, Served};
-use labrpc::api::{Make, Raft, Refused};
+use labrpc::api::{Make, MakeMember, Raft, Refused};
 use labrpc::sync::Arc;
 use labrpc::{ClientEnd, Persister, Service};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One server of the store.
 pub struct KvServer {
     rsm: Arc<Rsm<Store>>,
+    reads: Reads,
+}
+
+/// How a server reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// As it writes: a read is an entry of the log, and only a leader answers.
+    ThroughTheLog,
+    /// It asks its Raft for an index to read at (thesis §6.4). Any server answers that knows its leader.
+    ByIndex,
 }
 
 /// The answer to a request, or why there is none.
@@ -41,6 +52,7 @@ impl From<Refused> for NoAnswer {
 impl KvServer {
     /// Makes a server on a Raft that `make_raft` makes, and starts it; for the rest see [`Rsm::make`].
     pub fn make(
+        reads: Reads,
         make_raft: &Make,
         peers: Vec<ClientEnd>,
         me: usize,
@@ -49,21 +61,49 @@ impl KvServer {
     ) -> Served<KvServer> {
         let store = Store::default();
         let (rsm, mut services) = Rsm::make(make_raft, peers, me, persister, max_raft_state, store);
-        let server = Arc::new(KvServer { rsm });
+        let server = Arc::new(KvServer { rsm, reads });
         let asked = server.clone();
         services.push(Service::new("Kv").method("Request", move |op| asked.request(op)));
         (server, services)
     }
 
-    /// [`KvServer::make`] on this Raft, as the lab wants it.
+    /// [`KvServer::make`] on this Raft, as the lab wants it, with reads through the log.
     pub fn on(
         make_raft: Make,
     ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<KvServer> {
-        move |peers, me, persister, max| KvServer::make(&make_raft, peers, me, persister, max)
+        KvServer::reading(Reads::ThroughTheLog, make_raft)
+    }
+
+    /// The same with other reads.
+    pub fn reading(
+        reads: Reads,
+        make_raft: Make,
+    ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<KvServer> {
+        move |peers, me, persister, max| {
+            KvServer::make(reads, &make_raft, peers, me, persister, max)
+        }
+    }
+
+    /// The same on a Raft that changes its members.
+    pub fn of_members(
+        reads: Reads,
+        make_raft: MakeMember,
+    ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<KvServer>
+    {
+        move |peers, me, persister, max, members| {
+            let make_raft = make_raft.clone();
+            let make: Make = Arc::new(move |peers, me, persister, apply_ch| {
+                make_raft(peers, me, persister, apply_ch, members.clone())
+            });
+            KvServer::make(reads, &make, peers, me, persister, max)
+        }
     }
 
     fn request(&self, op: Op) -> Reply {
-        Ok(self.rsm.submit(op)?)
+        Ok(match (op, self.reads) {
+            (Op::Get { key }, Reads::ByIndex) => self.rsm.read(|store| store.get(&key))?,
+            (op, _) => self.rsm.submit(op)?,
+        })
     }
 }
 

@@ -115,6 +115,11 @@ impl Store {
         Store { values, sessions, clock: 0, session_life }
     }
 
+    /// The value of a key and its version, if there is one.
+    pub fn get(&self, key: &str) -> Output {
+        Output::Value(self.values.get(key).cloned())
+    }
+
     fn write(&mut self, stamp: Stamp, key: String, value: &str, how: Write) -> Output {
         let clock = self.tick();
         let Some(session) = self.sessions.get_mut(&stamp.session) else {
@@ -167,7 +172,7 @@ impl StateMachine for Store {
 
     fn apply(&mut self, op: Op) -> Output {
         match op {
-            Op::Get { key } => Output::Value(self.values.get(&key).cloned()),
+            Op::Get { key } => self.get(&key),
             Op::Write { stamp, key, value, how } => self.write(stamp, key, &value, how),
             Op::PutVersion { key, value, version } => self.put_version(key, value, version),
             Op::OpenSession => self.open_session(),

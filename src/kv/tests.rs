@@ -1,7 +1,8 @@
 //! The store by itself, and the replicated state machine on a Raft that does what a test says.
 
-use super::rsm::Rsm;
+use super::rsm::{Rsm, pack};
 use super::store::{Op, Output, Stamp, Store, Write};
+use labrpc::api::beyond::Reads;
 use labrpc::api::kv::{Replica, Replicated, StateMachine};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
@@ -93,6 +94,8 @@ fn a_versioned_put_needs_its_version() {
 struct Scripted {
     next: Mutex<Started>,
     leads: Mutex<bool>,
+    /// Where reads are to read.
+    read_at: Mutex<u64>,
     apply_ch: Mutex<Option<Sender<ApplyMsg>>>,
 }
 
@@ -116,6 +119,16 @@ impl Raft for Scripted {
     fn kill(&self) {
         self.apply_ch.lock().take();
     }
+
+    fn reads(&self) -> Option<&dyn Reads> {
+        Some(self)
+    }
+}
+
+impl Reads for Scripted {
+    fn read_index(&self) -> Result<u64, Refused> {
+        Ok(*self.read_at.lock())
+    }
 }
 
 impl Scripted {
@@ -137,15 +150,21 @@ impl Scripted {
 
 /// A store on a scripted Raft that leads term 1 from index 1 on.
 fn scripted() -> (Arc<Rsm<Store>>, Arc<Scripted>) {
+    scripted_on(Persister::new())
+}
+
+/// The same with what an earlier life has saved.
+fn scripted_on(persister: Persister) -> (Arc<Rsm<Store>>, Arc<Scripted>) {
     let slot = Arc::new(Mutex::new(None));
     let made = slot.clone();
     let make: Make = Arc::new(move |_, _, _, apply_ch| {
         let (next, leads) = (Mutex::new(Started { index: 1, term: 1 }), Mutex::new(true));
-        let raft = Arc::new(Scripted { next, leads, apply_ch: Mutex::new(Some(apply_ch)) });
+        let (read_at, apply_ch) = (Mutex::new(0), Mutex::new(Some(apply_ch)));
+        let raft = Arc::new(Scripted { next, leads, read_at, apply_ch });
         *made.lock() = Some(raft.clone());
         (raft, Vec::new())
     });
-    let (rsm, _) = Rsm::make(&make, Vec::new(), 0, Persister::new(), None, Store::default());
+    let (rsm, _) = Rsm::make(&make, Vec::new(), 0, persister, None, Store::default());
     let raft = slot.lock().clone().unwrap();
     (rsm, raft)
 }
@@ -236,9 +255,59 @@ fn what_a_snapshot_covers_is_answered_by_nobody() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let waiting = submit(&rsm, put(0));
-        let snapshot = Snapshot::from(Store::default().snapshot());
-        raft.hands_over(ApplyMsg::Snapshot { index: 3, term: 1, snapshot });
+        raft.hands_over(ApplyMsg::Snapshot { index: 3, term: 1, snapshot: empty(3) });
         assert_eq!(waiting.join().unwrap(), Err(Refused::Deposed));
+        rsm.kill();
+    });
+}
+
+/// A snapshot of an empty store.
+fn empty(index: u64) -> Snapshot {
+    pack(index, Snapshot::from(Store::default().snapshot()))
+}
+
+/// Reads, in a thread: what is at `k`.
+fn read(rsm: &Arc<Rsm<Store>>) -> JoinHandle<Result<Output, Refused>> {
+    let rsm = rsm.clone();
+    let thread = thread::spawn(move || rsm.read(|store| store.get("k")));
+    sleep(Duration::from_millis(1));
+    thread
+}
+
+#[test]
+fn a_read_waits_until_its_index_is_applied() {
+    simulated(|| {
+        let (rsm, raft) = scripted();
+        *raft.read_at.lock() = 2;
+        let waiting = read(&rsm);
+        raft.commits(1, 1, &put(0));
+        sleep(Duration::from_millis(100));
+        raft.commits(2, 1, &put(1));
+        assert_eq!(waiting.join().unwrap(), Ok(Output::Value(Some(("v".into(), 2)))));
+        assert_eq!(read(&rsm).join().unwrap(), Ok(Output::Value(Some(("v".into(), 2)))));
+        *raft.read_at.lock() = 3;
+        let began = Instant::now();
+        assert_eq!(read(&rsm).join().unwrap(), Err(Refused::NotLeader { leader: None }));
+        assert!(began.elapsed() >= Duration::from_millis(500), "it waited, and gave up");
+        let waiting = read(&rsm);
+        raft.hands_over(ApplyMsg::Snapshot { index: 3, term: 1, snapshot: empty(3) });
+        assert_eq!(waiting.join().unwrap(), Ok(Output::Value(None)));
+        *raft.read_at.lock() = 4;
+        let waiting = read(&rsm);
+        raft.hands_over(ApplyMsg::Internal { index: 4, term: 1 });
+        assert_eq!(waiting.join().unwrap(), Ok(Output::Value(None)), "an index is an index");
+        rsm.kill();
+    });
+}
+
+#[test]
+fn after_a_restart_the_snapshot_tells_how_far_the_machine_is() {
+    simulated(|| {
+        let persister = Persister::new();
+        persister.save(&(), empty(7));
+        let (rsm, raft) = scripted_on(persister);
+        *raft.read_at.lock() = 7;
+        assert_eq!(read(&rsm).join().unwrap(), Ok(Output::Value(None)));
         rsm.kill();
     });
 }

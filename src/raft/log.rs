@@ -81,6 +81,12 @@ impl Log {
         self.members[self.members.len() - 1].0
     }
 
+    /// Who they were before that entry, if it is in the log.
+    pub fn members_before(&self) -> Option<&Members> {
+        let before = self.members.len().checked_sub(2)?;
+        Some(&self.members[before].1)
+    }
+
     /// Who the members were at the end of the snapshot.
     pub fn members_in_snapshot(&self) -> &Members {
         &self.members[0].1

@@ -45,11 +45,11 @@ pub struct Change {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
+    /// An entry of the leader's term is to be committed first, and with it any change that an earlier leader has left.
+    Barrier { deadline: Instant },
     /// "The replication of entries to the new server is split into rounds. Each round replicates all the log entries present in
     /// the leader's log at the start of the round" (§4.2.1).
     CatchUp { round: u32, began: Instant, up_to: u64 },
-    /// An entry of the leader's term is to be committed first.
-    Barrier { deadline: Instant },
 }
 
 /// What its caller knows of it.
@@ -70,14 +70,15 @@ impl State {
     /// See [`NotChanged`].
     pub fn begin_change(&mut self, wish: Wish, now: Instant) -> Result<Changing, NotChanged> {
         self.check_wish(wish)?;
-        let stage = match wish {
-            Wish::Add(_) => Stage::CatchUp { round: 1, began: now, up_to: self.log.last_index() },
-            Wish::Remove(_) => self.barrier(now),
-        };
+        let stage = Stage::Barrier { deadline: self.patience(now) };
         if let Role::Leader { reign, .. } = &mut self.role {
             reign.change = Some(Change { wish, stage });
         }
         Ok(Changing { term: self.current_term, entry: None })
+    }
+
+    fn patience(&self, now: Instant) -> Instant {
+        now + PATIENCE * self.options.election_timeout.end
     }
 
     fn check_wish(&self, wish: Wish) -> Result<(), NotChanged> {
@@ -92,14 +93,16 @@ impl State {
             Wish::Add(server) if members.contains(&server) => Err(NotChanged::Member),
             Wish::Remove(server) if !members.contains(&server) => Err(NotChanged::NotMember),
             Wish::Remove(_) if members.len() == 1 => Err(NotChanged::LastMember),
-            _ if self.log.members_since() > self.commit_index => Err(NotChanged::UnderWay),
+            _ if self.has_uncommitted_change() => Err(NotChanged::UnderWay),
             _ if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
             _ => Ok(()),
         }
     }
 
-    fn barrier(&self, now: Instant) -> Stage {
-        Stage::Barrier { deadline: now + PATIENCE * self.options.election_timeout.end }
+    /// Whether a change of our own waits for its commitment. One of an earlier leader is committed with our first entry.
+    fn has_uncommitted_change(&self) -> bool {
+        let since = self.log.members_since();
+        since > self.commit_index && self.log.term_at(since) == Some(self.current_term)
     }
 
     /// Looks after a change; says how it went, or when to look again at the latest.
@@ -141,60 +144,60 @@ impl State {
         change: &Change,
         now: Instant,
     ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Instant> {
-        match change.stage {
-            Stage::CatchUp { round, began, up_to } => {
-                let stage = self.catch_up(change, round, began, up_to, now)?;
-                let next = Change { stage, ..change.clone() };
-                if next != *change {
-                    if let Role::Leader { reign, .. } = &mut self.role {
-                        reign.change = Some(next.clone());
-                    }
-                    return self.next_stage(&next, now);
+        let (wish, round, began, up_to) = match (change.wish, change.stage.clone()) {
+            (_, Stage::Barrier { deadline }) if !self.commits_in_its_term() => {
+                return if now < deadline {
+                    Continue(deadline)
+                } else {
+                    Break(Err(NotChanged::TimedOut))
+                };
+            }
+            (Wish::Remove(_), _) => return Break(Ok(self.append_members(change.wish, now))),
+            (wish, Stage::Barrier { .. }) => (wish, 1, now, self.log.last_index()),
+            (wish, Stage::CatchUp { round, began, up_to }) => (wish, round, began, up_to),
+        };
+        match self.catch_up(wish, round, began, up_to, now)? {
+            None => Break(Ok(self.append_members(wish, now))),
+            Some(stage) => {
+                if let Role::Leader { reign, .. } = &mut self.role {
+                    reign.change = Some(Change { wish, stage });
                 }
                 Continue(now + self.options.heartbeat)
             }
-            Stage::Barrier { deadline } if self.commits_in_its_term() => {
-                Break(Ok((self.append_members(change.wish), deadline)))
-            }
-            Stage::Barrier { deadline } if now >= deadline => Break(Err(NotChanged::TimedOut)),
-            Stage::Barrier { deadline } => Continue(deadline),
         }
     }
 
     /// The rounds of a new server: the last of them must be shorter than an election timeout, for so long the cluster may have to wait
-    /// for it. One that doesn't answer for an election timeout is given up.
+    /// for it. One that doesn't answer for an election timeout is given up. `None`: it has caught up.
     fn catch_up(
         &self,
-        change: &Change,
+        wish: Wish,
         round: u32,
         began: Instant,
         up_to: u64,
         now: Instant,
-    ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Stage> {
-        let (Wish::Add(server), Role::Leader { progress, .. }) = (change.wish, &self.role) else {
-            return Continue(change.stage.clone());
+    ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Option<Stage>> {
+        let (Wish::Add(server), Role::Leader { progress, .. }) = (wish, &self.role) else {
+            return Continue(None);
         };
         let timeout = &self.options.election_timeout;
         let heard = progress[server].answered.map_or(began, |ticket| ticket.at.max(began));
         if progress[server].match_index < up_to {
             let silent = now.saturating_duration_since(heard) > timeout.end;
-            return if silent {
-                Break(Err(NotChanged::TooSlow))
-            } else {
-                Continue(change.stage.clone())
-            };
+            let goes_on = Stage::CatchUp { round, began, up_to };
+            return if silent { Break(Err(NotChanged::TooSlow)) } else { Continue(Some(goes_on)) };
         }
         match now.saturating_duration_since(began) < timeout.start {
-            true => Continue(self.barrier(now)),
+            true => Continue(None),
             false if round == self.options.catch_up_rounds => Break(Err(NotChanged::TooSlow)),
             false => {
                 let up_to = self.log.last_index();
-                Continue(Stage::CatchUp { round: round + 1, began: now, up_to })
+                Continue(Some(Stage::CatchUp { round: round + 1, began: now, up_to }))
             }
         }
     }
 
-    fn append_members(&mut self, wish: Wish) -> u64 {
+    fn append_members(&mut self, wish: Wish, now: Instant) -> (u64, Instant) {
         let mut members = self.log.members().clone();
         match wish {
             Wish::Add(server) => members.insert(server),
@@ -202,7 +205,8 @@ impl State {
         };
         log::debug!("the members are {members:?} from now on");
         self.forget_change();
-        self.append(Payload::Members(members))
+        let deadline = self.patience(now);
+        (self.append(Payload::Members(members)), deadline)
     }
 
     fn forget_change(&mut self) {
@@ -309,17 +313,21 @@ mod tests {
         assert_eq!(state.begin_change(Wish::Add(3), at_ms(3)).err(), under_way, "not committed");
         let mut next = Server::restarted(&state);
         elect(&mut next);
-        assert_eq!(next.begin_change(Wish::Add(3), at_ms(5)).err(), under_way, "nor here");
+        let mut adding = next.begin_change(Wish::Add(3), at_ms(5)).unwrap();
+        assert_eq!(look(&mut next, &mut adding, 6), None, "and here it is to be committed first");
+        assert_eq!((members(&next), next.log.last_term()), (vec![0, 1], 2), "with a no-op");
     }
 
     #[test]
     fn a_server_that_lags_or_is_silent_is_not_added() {
         let mut state = leader();
         let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 0), None);
         assert_eq!(look(&mut state, &mut adding, 1000), None);
         assert_eq!(look(&mut state, &mut adding, 1001), Some(Err(NotChanged::TooSlow)), "silent");
         assert!(!state.replicates_to(3));
         let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 0), None);
         for round in 1..=10 {
             let last = state.log.last_index();
             state.start(Command::default()).unwrap();
@@ -388,5 +396,23 @@ mod tests {
         state.snapshot(2, Default::default());
         let state = Server::restarted(&state);
         assert_eq!(members(&state), [0, 1]);
+    }
+
+    /// Thesis, Figure 4.6: of two members, one that leads removes itself, and nobody else has that entry. The other one can't be
+    /// elected, for its log is shorter.
+    #[test]
+    fn who_is_being_removed_stands_as_long_as_it_may_be_needed() {
+        let mut state = Server::new(2).leader_of_term(1).build();
+        state.start(Command::default()).unwrap();
+        state.note_match(1, 1);
+        let mut removing = state.begin_change(Wish::Remove(0), at_ms(0)).unwrap();
+        look(&mut state, &mut removing, 1);
+        state.become_follower(None, at_ms(2));
+        assert_eq!(members(&state), [1]);
+        assert!(state.election_due(at_ms(9_000)), "it is not committed");
+        elect(&mut state);
+        assert!(state.is_leader(), "by the vote of the only member");
+        state.note_match(1, 2);
+        assert!(state.is_leader(), "its own term has no entry yet (§5.4.2)");
     }
 }

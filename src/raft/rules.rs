@@ -2,6 +2,7 @@
 
 use super::flow::{Pace, Sent};
 use super::log::{Entry, Payload};
+use super::membership::Members;
 use super::state::{Ballot, Progress, Reign, Role, State};
 use labrpc::api::{ApplyMsg, Command, Refused, Started};
 use labrpc::time::Instant;
@@ -102,9 +103,14 @@ impl State {
         self.may_stand() && now >= self.election_deadline
     }
 
-    /// Whether the election timer means anything. Who is no member never stands (thesis §4.2.2).
+    /// Whether the election timer means anything. Who is no member doesn't stand, unless it was one before a change that isn't
+    /// known to be committed: then it "might still be needed" (thesis §4.2.2, Figure 4.6), for others may lack that change.
     pub fn may_stand(&self) -> bool {
-        !self.is_leader() && self.log.members().contains(&self.me)
+        let needed = |members: &Members| {
+            members.contains(&self.me) && self.log.members_since() > self.commit_index
+        };
+        let member = self.log.members().contains(&self.me);
+        !self.is_leader() && (member || self.log.members_before().is_some_and(needed))
     }
 }
 

@@ -51,6 +51,9 @@ impl Model {
     }
 
     fn silent(&self, i: usize) -> Option<String> {
+        if self.members_vary {
+            return None; // who is no member doesn't stand
+        }
         let server = &self.servers[i];
         let leads = self.reigns.get(&server.term).is_some_and(|reign| reign.leader == i);
         let stood = server.lately.stood.values().max().copied().unwrap_or_default();

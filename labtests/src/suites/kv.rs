@@ -64,13 +64,22 @@ impl Load {
     }
 
     fn round(self, texts: &Texts) {
+        self.during(texts, |stop| {
+            rough_time(texts, ROUND, self.partitions, stop);
+            if self.crashes {
+                crash_all(texts);
+            }
+        });
+        check_sizes(texts);
+    }
+
+    /// Lets the clients work while something happens, and checks what they have written.
+    pub fn during(self, texts: &Texts, happens: impl FnOnce(&Stop)) {
         let stop = Stop::default();
         let clients: Vec<_> =
             (0..self.clients).map(|number| self.client(texts, number, &stop)).collect();
-        rough_time(texts, ROUND, self.partitions, &stop);
-        if self.crashes {
-            crash_all(texts);
-        }
+        happens(&stop);
+        stop.set();
         let written = clients.into_iter().map(joined);
         let written: Vec<String> = written.collect();
         if !self.shared_keys {
@@ -79,7 +88,6 @@ impl Load {
                 check_read(&mut reader, &number.to_string(), expected);
             }
         }
-        check_sizes(texts);
     }
 
     /// A client at work, until it is told to stop. It ends with what its key is to hold then.
@@ -125,6 +133,11 @@ impl Stop {
     pub fn is_set(&self) -> bool {
         self.0.load(Relaxed)
     }
+
+    /// Tells them.
+    pub fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// Starts a thread of the tester.
@@ -144,14 +157,14 @@ pub fn joined<R>(thread: JoinHandle<R>) -> R {
 pub fn rough_time(cluster: &Cluster, time: Duration, partitions: bool, stop: &Stop) {
     if !partitions {
         cluster.sleep(time);
-        stop.0.store(true, Relaxed);
+        stop.set();
         return;
     }
     cluster.sleep(Duration::from_secs(1)); // the clients get something done first
     let (troubled, until) = (cluster.clone(), stop.clone());
     let partitioner = spawn("partitioner", move || partition_until(&troubled, &until));
     cluster.sleep(time);
-    stop.0.store(true, Relaxed);
+    stop.set();
     joined(partitioner);
     cluster.connect_all();
     cluster.sleep(ELECTION_TIMEOUT);

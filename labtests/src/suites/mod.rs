@@ -73,6 +73,11 @@ impl LabTest {
     pub fn expects_saves(&self) -> bool {
         !self.part.starts_with("2A") && !self.part.starts_with("2B")
     }
+
+    /// Whether the members may change, and so what a majority is.
+    pub fn changes_members(&self) -> bool {
+        matches!(self.body, Body::Beyond(Ability::Members, _) | Body::Store(Ability::Members, _))
+    }
 }
 
 /// Servers on a network that begins reliable.

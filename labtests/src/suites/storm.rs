@@ -43,8 +43,17 @@ const LASTS: Duration = Duration::from_secs(15);
 /// How long a server may take to come to where it is to crash, before it is crashed anyway.
 const PATIENCE: Duration = ms(1500);
 
-/// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`.
+/// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`. Then everybody agrees again.
 pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
+    rage(cluster, troubles, commands);
+    calm(cluster);
+    if commands {
+        cluster.one(random(cluster), cluster.n(), true);
+    }
+}
+
+/// A storm that isn't over yet.
+pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     let on = |trouble| troubles.contains(&trouble);
     let net = cluster.net();
     net.duplicate(on(Trouble::Duplicates).then_some(Duplication { one_in: 3, within: ms(1500) }));
@@ -72,7 +81,6 @@ pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     if on(Trouble::SlowThreads) {
         cluster.hiccups(None);
     }
-    calm(cluster, commands);
 }
 
 /// Whether a trouble comes and goes, and is not there all the while.
@@ -158,8 +166,8 @@ fn likely_leader(cluster: &Cluster) -> usize {
     }
 }
 
-/// The storm is over: all servers run and hear each other, and agree on something new.
-fn calm(cluster: &Cluster, commands: bool) {
+/// The storm is over: all servers run and hear each other, and one leads.
+pub fn calm(cluster: &Cluster) {
     cluster.net().duplicate(None);
     cluster.net().delays(ms(0)..ms(0), ms(0)..ms(0));
     cluster.net().long_reordering(false);
@@ -174,7 +182,4 @@ fn calm(cluster: &Cluster, commands: bool) {
     // Calls that were under way may take seconds to end.
     cluster.sleep(Duration::from_secs(2));
     cluster.check_one_leader();
-    if commands {
-        cluster.one(random(cluster), cluster.n(), true);
-    }
 }

@@ -1,34 +1,557 @@
 //! Members come and go, one at a time (thesis §4).
 
-use super::super::{agree, members, reliable, service, tests, unreliable};
+use super::super::kv::{self, joined, spawn};
+use super::super::storm::{Trouble, calm, rage};
+use super::super::{
+    agree, anybody, members, ms, random, reliable, restart, service, sloppy, tests, unreliable,
+    with_snapshots,
+};
+use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
-use crate::cluster::{Cluster, name};
+use crate::cluster::{Cluster, name, names};
+use crate::ledger::command;
+use labrpc::api::beyond::NotChanged;
 use labrpc::run;
+use labrpc::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 tests! { "members", Beyond(Members):
-    grow = "Grow", members(1, reliable(5));
+    members_of_every_size = "MembersOfEverySize", members(1, reliable(7));
+    members_under_load = "MembersUnderLoad", members(1, unreliable(5));
+    members_bad_wishes = "MembersBadWishes", members(3, reliable(4));
+    leader_leaves = "LeaderLeaves", members(4, reliable(4));
+    removed_server = "RemovedServer", members(4, reliable(4));
+    silent_newcomer = "SilentNewcomer", members(3, reliable(4));
+    newcomer_that_lags = "NewcomerThatLags", members(3, reliable(4));
+    one_change_at_a_time = "OneChangeAtATime", members(4, reliable(5));
+    change_is_undone = "ChangeIsUndone", members(5, reliable(6));
+    members_in_snapshots = "MembersInSnapshots", members(3, with_snapshots(reliable(5)));
+    members_after_blackouts = "MembersAfterBlackouts", members(2, unreliable(5));
+    members_in_a_storm = "MembersInAStorm", members(3, reliable(5));
+    members_in_every_storm = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
 }
 
 tests! { STORE_TESTS = "members", Store(Members):
-    store_grows = "StoreGrows", service(members(1, unreliable(5)), Some(1000));
+    store_members_come_and_go = "StoreMembersComeAndGo", service(members(1, unreliable(5)), None);
+    store_members_and_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
 }
 
-/// From one server to five.
-fn grow(cluster: &Cluster) {
-    agree(cluster, 3, 1);
-    for server in 1..5 {
-        let leader = cluster.check_one_leader();
-        if cluster.add_server(leader, server) != Some(Ok(())) {
-            run::fail(format!(
-                "{} can't add {}, and they hear each other",
-                name(leader),
-                name(server)
-            ));
+/// What is to become of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A member.
+    Add(usize),
+    /// None.
+    Remove(usize),
+}
+
+impl Wish {
+    /// Asks server `i` for it.
+    pub fn ask(self, cluster: &Cluster, i: usize) -> Option<Result<(), NotChanged>> {
+        match self {
+            Wish::Add(server) => cluster.add_server(i, server),
+            Wish::Remove(server) => cluster.remove_server(i, server),
         }
-        agree(cluster, 3, server + 1);
+    }
+
+    /// Whether these members are as it wants them.
+    pub fn is_true_of(self, members: &BTreeSet<usize>) -> bool {
+        match self {
+            Wish::Add(server) => members.contains(&server),
+            Wish::Remove(server) => !members.contains(&server),
+        }
     }
 }
 
-fn store_grows(texts: &Texts) {
-    let _ = texts;
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Wish::Add(server) => write!(f, "add {}", name(*server)),
+            Wish::Remove(server) => write!(f, "remove {}", name(*server)),
+        }
+    }
+}
+
+/// For so long a change may be asked for again and again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Has some leader carry the wish out. In calm weather the first one asked does.
+#[track_caller]
+fn change(cluster: &Cluster, wish: Wish) {
+    let began = Instant::now();
+    let mut last = "no server leads".to_string();
+    while began.elapsed() < PATIENCE {
+        for i in 0..cluster.n() {
+            if !matches!(cluster.state(i), Some((_, true))) {
+                continue;
+            }
+            match wish.ask(cluster, i) {
+                // An earlier try, of which nobody knew what became.
+                Some(Ok(()) | Err(NotChanged::Member | NotChanged::NotMember)) => return,
+                Some(Err(why)) => last = format!("{} said {why:?}", name(i)),
+                None => last = format!("{} crashed", name(i)),
+            }
+        }
+        cluster.sleep(ms(100));
+    }
+    run::fail(format!(
+        "in {PATIENCE:?} no leader could {wish}; at last {last}; {}",
+        cluster.who_thinks_what()
+    ));
+}
+
+/// Fails the test unless `i` takes these for the members.
+#[track_caller]
+fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
+    let found = cluster.members(i);
+    let expected: BTreeSet<_> = expected.iter().copied().collect();
+    if found.as_ref() != Some(&expected) {
+        run::fail(format!(
+            "{} says that the members are {found:?}, and they are {expected:?}. A server uses the last configuration in its log \
+             (thesis §4.1), and after a snapshot the one in that (§5.1)",
+            name(i)
+        ));
+    }
+}
+
+/// From one server to seven and back. At every size a majority commits, and no fewer do.
+fn members_of_every_size(cluster: &Cluster) {
+    let all: Vec<_> = (0..cluster.n()).collect();
+    agree(cluster, 1, 1);
+    for size in 1..=cluster.n() {
+        if size > 1 {
+            change(cluster, Wish::Add(size - 1));
+        }
+        majorities_commit(cluster, &all[..size]);
+    }
+    for gone in 0..cluster.n() - 1 {
+        change(cluster, Wish::Remove(gone));
+        majorities_commit(cluster, &all[gone + 1..]);
+    }
+}
+
+/// With the leader and as many others as make a majority, a command is agreed on; with one fewer it isn't.
+#[track_caller]
+fn majorities_commit(cluster: &Cluster, members: &[usize]) {
+    agree(cluster, 1, members.len());
+    let leader = cluster.check_one_leader();
+    check_members(cluster, leader, members);
+    let quorum = members.len() / 2 + 1;
+    let others: Vec<_> = members.iter().copied().filter(|i| *i != leader).collect();
+    let away = &others[quorum - 1..];
+    away.iter().for_each(|&i| cluster.disconnect(i));
+    let index = agree(cluster, 1, quorum);
+    if quorum > 1 {
+        cluster.disconnect(others[0]);
+        if cluster.start(leader, &command(random(cluster))).is_ok() {
+            cluster.sleep(ELECTION_TIMEOUT);
+            let why =
+                format!("though only {} of {} members are connected", quorum - 1, members.len());
+            cluster.check_not_committed(index + 1, &why);
+        }
+    }
+    others.iter().for_each(|&i| cluster.connect(i));
+    agree(cluster, 1, members.len());
+}
+
+/// Commands go on while the cluster grows to five and shrinks to one. What a server has applied no other may lack.
+fn members_under_load(cluster: &Cluster) {
+    under_load(cluster, || {
+        for server in 1..5 {
+            change(cluster, Wish::Add(server));
+        }
+        for server in [3, 0, 4, 1] {
+            change(cluster, Wish::Remove(server));
+        }
+    });
+    let leader = cluster.check_one_leader();
+    check_members(cluster, leader, &[2]);
+    agree(cluster, 1, 1);
+}
+
+/// Gives commands to whoever takes them, while something happens; and then all that was applied must go on to be.
+fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
+    let stop = kv::Stop::default();
+    let (busy, until) = (cluster.clone(), stop.clone());
+    let load = spawn("commands", move || {
+        while !until.is_set() {
+            (0..busy.n()).for_each(|i| _ = busy.start(i, &command(random(&busy))));
+            busy.sleep(busy.draws().millis("between commands", 5..50));
+        }
+    });
+    happens();
+    stop.set();
+    joined(load);
+}
+
+/// What can't be done is refused at once, with the reason, and changes nothing.
+fn members_bad_wishes(cluster: &Cluster) {
+    use NotChanged::*;
+    agree(cluster, 1, 3);
+    let leader = cluster.check_one_leader();
+    let follower = (leader + 1) % 3;
+    let cases = [
+        (leader, Wish::Add(follower), Member),
+        (leader, Wish::Add(leader), Member),
+        (leader, Wish::Remove(3), NotMember),
+        (leader, Wish::Add(4), NoSuchServer),
+        (leader, Wish::Remove(4), NoSuchServer),
+        (leader, Wish::Add(usize::MAX), NoSuchServer),
+        (leader, Wish::Remove(usize::MAX), NoSuchServer),
+    ];
+    for (i, wish, expected) in cases {
+        check_refused(cluster, i, wish, |why| why == expected, &format!("{expected:?}"));
+    }
+    let not_leader = |why| matches!(why, NotLeader { .. });
+    check_refused(cluster, follower, Wish::Add(3), not_leader, "NotLeader");
+    check_refused(cluster, 3, Wish::Remove(leader), not_leader, "NotLeader, for it is no member");
+    check_members(cluster, leader, &[0, 1, 2]);
+    for server in (0..3).filter(|i| *i != leader) {
+        change(cluster, Wish::Remove(server));
+    }
+    let last_member = |why| why == LastMember;
+    check_refused(cluster, leader, Wish::Remove(leader), last_member, "LastMember");
+    check_members(cluster, leader, &[leader]);
+    agree(cluster, 1, 1);
+}
+
+#[track_caller]
+fn check_refused(
+    cluster: &Cluster,
+    i: usize,
+    wish: Wish,
+    fits: impl Fn(NotChanged) -> bool,
+    expected: &str,
+) {
+    match wish.ask(cluster, i) {
+        Some(Err(why)) if fits(why) => {}
+        other => run::fail(format!(
+            "{} was asked to {wish}, which is to be refused as {expected}, and said {other:?}",
+            name(i)
+        )),
+    }
+}
+
+/// "A leader that is removed [..] steps down once the Cnew entry is committed" (thesis §4.2.2).
+fn leader_leaves(cluster: &Cluster) {
+    let mut members: Vec<_> = (0..cluster.n()).collect();
+    while members.len() > 1 {
+        agree(cluster, 2, members.len());
+        let leader = cluster.check_one_leader();
+        let asked = cluster.remove_server(leader, leader);
+        members.retain(|i| *i != leader);
+        if asked != Some(Ok(())) {
+            run::fail(format!("{} leads, and could not remove itself: {asked:?}", name(leader)));
+        }
+        if let Some((term, true)) = cluster.state(leader) {
+            run::fail(format!(
+                "{} has removed itself, that is committed, and it still says that it leads term {term}. It leads until then, and no \
+                 longer (thesis §4.2.2)",
+                name(leader)
+            ));
+        }
+        let index = agree(cluster, 1, members.len());
+        if members.len() == 1 {
+            return;
+        }
+        let next = cluster.check_one_leader();
+        if next == leader {
+            run::fail(format!("{} is no member any more, and leads again", name(leader)));
+        }
+        check_members(cluster, next, &members);
+        cluster.sleep(ELECTION_TIMEOUT);
+        if cluster.ledger().lock().who_has(index).contains(&leader) {
+            run::fail(format!("{} has left, and gets what is committed afterwards", name(leader)));
+        }
+    }
+}
+
+/// A server that was removed while it was cut off doesn't know, and stands for election. Nobody is to mind (thesis §4.2.3).
+fn removed_server(cluster: &Cluster) {
+    agree(cluster, 1, 4);
+    let leader = cluster.check_one_leader();
+    let gone = (leader + 1) % 4;
+    cluster.disconnect(gone);
+    change(cluster, Wish::Remove(gone));
+    let term = cluster.check_terms();
+    cluster.connect(gone);
+    for _ in 0..10 {
+        agree(cluster, 1, 3);
+        cluster.sleep(ELECTION_TIMEOUT);
+        let now = cluster.state(leader);
+        if now != Some((term, true)) {
+            run::fail(format!(
+                "{} led term {term} when {} was removed; it was heard by all members since, and now its state is {now:?}. A server that was \
+                 removed gets no heartbeats, and stands for election; members that hear their leader ignore it (thesis §4.2.3)",
+                name(leader),
+                name(gone)
+            ));
+        }
+    }
+}
+
+/// One of three members is down, and a server is to be added that nobody can reach: it must not count before it has caught up, or two of
+/// four would have to commit (thesis §4.2.1).
+fn silent_newcomer(cluster: &Cluster) {
+    agree(cluster, 1, 3);
+    let leader = cluster.check_one_leader();
+    let down = (leader + 1) % 3;
+    cluster.disconnect(3);
+    cluster.crash(down);
+    let adding = spawn("add S3", {
+        let cluster = cluster.clone();
+        move || cluster.add_server(leader, 3)
+    });
+    for _ in 0..5 {
+        agree(cluster, 1, 2);
+        cluster.sleep(ms(200));
+    }
+    let added = joined(adding);
+    if matches!(added, Some(Ok(()))) {
+        run::fail(format!("{} says that it has added S3, which nobody can reach", name(leader)));
+    }
+    check_members(cluster, leader, &[0, 1, 2]);
+    agree(cluster, 1, 2);
+    cluster.connect(3);
+    restart(cluster, down);
+    change(cluster, Wish::Add(3));
+    agree(cluster, 1, 4);
+}
+
+/// A new server is slow to get a long log. Meanwhile one of three members is down, and commands go on at their usual pace.
+fn newcomer_that_lags(cluster: &Cluster) {
+    agree(cluster, 300, 3);
+    let leader = cluster.check_one_leader();
+    let down = (leader + 1) % 3;
+    (0..3).for_each(|i| cluster.delay_link(i, 3, ms(150)..ms(151)));
+    cluster.crash(down);
+    let adding = spawn("add S3", {
+        let cluster = cluster.clone();
+        move || cluster.add_server(leader, 3)
+    });
+    let began = Instant::now();
+    for _ in 0..10 {
+        agree(cluster, 1, 2);
+    }
+    if began.elapsed() > 2 * ELECTION_TIMEOUT {
+        run::fail(format!(
+            "ten commands took {:?} while S3, which is slow, was to be added. A new server doesn't count before it has caught up \
+             (thesis §4.2.1)",
+            began.elapsed()
+        ));
+    }
+    cluster.mend_links();
+    restart(cluster, down);
+    let _ = joined(adding); // it may have been given up
+    change(cluster, Wish::Add(3));
+    agree(cluster, 1, 4);
+}
+
+/// A change that isn't committed is in the way of the next one: two at a time could make majorities that share no server (§4.1).
+fn one_change_at_a_time(cluster: &Cluster) {
+    agree(cluster, 1, 4);
+    let leader = cluster.check_one_leader();
+    let others: Vec<_> = (0..4).filter(|i| *i != leader).collect();
+    others.iter().for_each(|&i| cluster.disconnect(i));
+    let removing = spawn("remove a server", {
+        let (cluster, gone) = (cluster.clone(), others[2]);
+        move || cluster.remove_server(leader, gone)
+    });
+    cluster.sleep(ms(100));
+    let second = cluster.remove_server(leader, others[1]);
+    let refused = matches!(second, Some(Err(NotChanged::UnderWay | NotChanged::NotLeader { .. })));
+    if !refused {
+        run::fail(format!(
+            "{} was asked to remove {}, while the removal of {} could not be committed, and said {second:?} (thesis §4.1: one at a time)",
+            name(leader),
+            name(others[1]),
+            name(others[2])
+        ));
+    }
+    others.iter().for_each(|&i| cluster.connect(i));
+    let first = joined(removing);
+    cluster.sleep(ELECTION_TIMEOUT);
+    agree(cluster, 1, 3);
+    change(cluster, Wish::Remove(others[2]));
+    let leader = cluster.check_one_leader();
+    let members: Vec<_> = (0..4).filter(|i| *i != others[2]).collect();
+    if first == Some(Ok(())) {
+        check_members(cluster, leader, &members);
+    }
+    agree(cluster, 1, 3);
+}
+
+/// A leader without a majority has a new configuration in its log. Another leader's log takes the entry's place: then the old
+/// configuration holds again (thesis §4.1).
+fn change_is_undone(cluster: &Cluster) {
+    agree(cluster, 1, 5);
+    let leader = cluster.check_one_leader();
+    let others: Vec<_> = (0..5).filter(|i| *i != leader).collect();
+    cluster.partition(&[leader, others[0], 5]);
+    let adding = spawn("add S5", {
+        let cluster = cluster.clone();
+        move || cluster.add_server(leader, 5)
+    });
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    let majority = agree_among(cluster, &others[1..]);
+    cluster.connect_all();
+    let added = joined(adding);
+    cluster.sleep(ELECTION_TIMEOUT);
+    if added == Some(Ok(())) {
+        run::fail(format!(
+            "{} says that it has added S5, and was cut off from the majority",
+            name(leader)
+        ));
+    }
+    agree(cluster, 1, 5);
+    (0..5).for_each(|i| check_members(cluster, i, &[0, 1, 2, 3, 4]));
+    if cluster.n_committed(majority).0 < 5 {
+        run::fail("what the majority had agreed on isn't everywhere");
+    }
+}
+
+/// Gets a command agreed on by servers that hear each other only.
+#[track_caller]
+fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
+    let (command, began) = (command(random(cluster)), Instant::now());
+    while began.elapsed() < Duration::from_secs(10) {
+        for &i in servers {
+            let Ok(started) = cluster.start(i, &command) else { continue };
+            cluster.sleep(ms(500));
+            if cluster.n_committed(started.index).0 >= servers.len() {
+                return started.index;
+            }
+        }
+        cluster.sleep(ms(50));
+    }
+    run::fail(format!("{} hear each other, and agree on nothing in 10 s", names(servers)))
+}
+
+/// A new server gets the configuration with a snapshot, and everybody finds it in its own after a crash (thesis §5.1).
+fn members_in_snapshots(cluster: &Cluster) {
+    agree(cluster, 25, 3);
+    change(cluster, Wish::Add(3));
+    agree(cluster, 25, 4);
+    change(cluster, Wish::Remove(0));
+    agree(cluster, 25, 3);
+    change(cluster, Wish::Add(4));
+    agree(cluster, 25, 4);
+    for round in 0..2 {
+        (0..cluster.n()).for_each(|i| cluster.crash(i));
+        // S0 starts first, and knows only of what was before it left.
+        (0..cluster.n()).for_each(|i| restart(cluster, i));
+        cluster.sleep(ELECTION_TIMEOUT);
+        agree(cluster, 1, 4);
+        (1..5).for_each(|i| check_members(cluster, i, &[1, 2, 3, 4]));
+        let away = 1 + round;
+        cluster.disconnect(away);
+        agree(cluster, 25, 3);
+        cluster.connect(away);
+        agree(cluster, 1, 4);
+        check_members(cluster, away, &[1, 2, 3, 4]);
+    }
+}
+
+/// All servers crash in the middle of changes.
+fn members_after_blackouts(cluster: &Cluster) {
+    agree(cluster, 1, 2);
+    let mut wanted: BTreeSet<usize> = [0, 1].into();
+    for wish in
+        [Wish::Add(2), Wish::Add(3), Wish::Remove(0), Wish::Add(4), Wish::Remove(2), Wish::Add(0)]
+    {
+        let asking = spawn("change", {
+            let (cluster, leader) = (cluster.clone(), cluster.check_one_leader());
+            move || _ = wish.ask(&cluster, leader)
+        });
+        cluster.sleep(cluster.draws().millis("until the blackout", 0..60));
+        (0..cluster.n()).for_each(|i| cluster.crash(i));
+        joined(asking);
+        (0..cluster.n()).for_each(|i| restart(cluster, i));
+        change(cluster, wish);
+        match wish {
+            Wish::Add(server) => wanted.insert(server),
+            Wish::Remove(server) => wanted.remove(&server),
+        };
+        agree(cluster, 2, wanted.len());
+    }
+    let leader = cluster.check_one_leader();
+    check_members(cluster, leader, &wanted.into_iter().collect::<Vec<_>>());
+}
+
+/// Partitions, crashes and losses while members come and go.
+fn members_in_a_storm(cluster: &Cluster) {
+    let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
+    in_a_storm(cluster, &troubles);
+}
+
+/// And whatever else there is.
+fn members_in_every_storm(cluster: &Cluster) {
+    use Trouble::*;
+    in_a_storm(
+        cluster,
+        &[
+            Duplicates,
+            Reordering,
+            LateReplies,
+            Loss,
+            OneWayCuts,
+            SlowLinks,
+            Partitions,
+            Crashes,
+            CrashesAtSaves,
+            Blackouts,
+        ],
+    );
+}
+
+fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
+    let stop = kv::Stop::default();
+    let (changing, until) = (cluster.clone(), stop.clone());
+    let changes = spawn("changes", move || {
+        while !until.is_set() {
+            change_something(&changing);
+            changing.sleep(changing.draws().millis("between changes", 0..400));
+        }
+    });
+    rage(cluster, troubles, true);
+    stop.set();
+    calm(cluster);
+    joined(changes);
+    // All servers run, and some leader knows who the members are.
+    (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
+    agree(cluster, 1, cluster.n());
+}
+
+/// Asks anybody for anything.
+fn change_something(cluster: &Cluster) {
+    let (asked, server) = (anybody(cluster), anybody(cluster));
+    let Some(members) = cluster.members(asked) else { return };
+    let wish = if members.contains(&server) { Wish::Remove(server) } else { Wish::Add(server) };
+    let _ = wish.ask(cluster, asked);
+}
+
+/// Clients write and read, on an unreliable network, while the cluster grows to five and shrinks to one, twice.
+fn store_members_come_and_go(texts: &Texts) {
+    kv::clients(5).during(texts, |_| {
+        for _ in 0..2 {
+            (0..5).for_each(|server| change(texts, Wish::Add(server)));
+            [3, 0, 4, 1].into_iter().for_each(|server| change(texts, Wish::Remove(server)));
+        }
+    });
+}
+
+/// The same with partitions, and all write the same keys.
+fn store_members_and_partitions(texts: &Texts) {
+    kv::clients(5).shared_keys().during(texts, |stop| {
+        let (changing, until) = (texts.cluster().clone(), stop.clone());
+        let changes = spawn("changes", move || {
+            while !until.is_set() {
+                change_something(&changing);
+                changing.sleep(changing.draws().millis("between changes", 0..600));
+            }
+        });
+        kv::rough_time(texts, Duration::from_secs(15), true, stop);
+        joined(changes);
+    });
+    kv::check_sizes(texts);
 }
