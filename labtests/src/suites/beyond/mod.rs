@@ -2,6 +2,7 @@
 
 pub mod flow;
 pub mod members;
+pub mod members_2015;
 pub mod prevote;
 pub mod reads;
 pub mod transfer;
@@ -9,7 +10,7 @@ pub mod transfer;
 use super::LabTest;
 
 /// All of these tests.
-pub const LISTS: [&[LabTest]; 9] = [
+pub const LISTS: [&[LabTest]; 10] = [
     prevote::TESTS,
     transfer::TESTS,
     reads::READS,
@@ -17,6 +18,7 @@ pub const LISTS: [&[LabTest]; 9] = [
     reads::LEASE,
     reads::STORE_LEASE,
     members::TESTS,
+    members_2015::TESTS,
     members::STORE_TESTS,
     flow::TESTS,
 ];

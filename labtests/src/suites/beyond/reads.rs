@@ -2,44 +2,233 @@
 //!
 //! Every index that a server gives is held against what was applied before it was asked, so a test has but to ask at the wrong moments.
 
-use super::super::{agree, kv, reliable, tests};
+use super::super::kv::{self, joined, spawn};
+use super::super::stage::Stage;
+use super::super::storm::{Trouble, calm, rage};
+use super::super::{agree, ms, random, reliable, restart, service, sloppy, tests, unreliable};
+use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use labrpc::network::Fate;
 use labrpc::run;
+use labrpc::thread::JoinHandle;
+use labrpc::time::{Duration, Instant};
 
 tests! { READS = "reads", Beyond(Reads):
-    reads = "Reads", reliable(5);
+    reads_by_index = "ReadsByIndex", reliable(5);
+    reads_leave_no_entries = "ReadsLeaveNoEntries", reliable(3);
+    reads_alone = "ReadsAlone", reliable(1);
+    reads_of_a_new_leader = "ReadsOfANewLeader", reliable(3);
+    reads_of_a_deposed_leader = "ReadsOfADeposedLeader", reliable(5);
+    reads_in_the_minority = "ReadsInTheMinority", reliable(5);
+    reads_in_a_storm = "ReadsInAStorm", unreliable(5);
+    reads_in_every_storm = "ReadsInEveryStorm", sloppy(reliable(5));
 }
 
 tests! { STORE_READS = "reads", Store(Reads):
-    store_reads = "StoreReads", super::super::service(reliable(5), None);
+    store_reads = "StoreReads", service(reliable(5), None);
+    store_reads_in_trouble = "StoreReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
 tests! { LEASE = "lease", Beyond(Lease):
     lease_reads = "LeaseReads", reliable(5);
+    lease_saves_messages = "LeaseSavesMessages", reliable(5);
+    lease_of_a_new_leader = "LeaseOfANewLeader", reliable(3);
+    lease_of_a_deposed_leader = "LeaseOfADeposedLeader", reliable(5);
+    lease_in_the_minority = "LeaseInTheMinority", reliable(5);
+    lease_and_voters_that_restart = "LeaseAndVotersThatRestart", reliable(5);
+    lease_and_a_late_handover = "LeaseAndALateHandover", reliable(3);
+    lease_in_a_storm = "LeaseInAStorm", unreliable(5);
+    lease_in_every_storm = "LeaseInEveryStorm", sloppy(reliable(5));
 }
 
 tests! { STORE_LEASE = "lease", Store(Lease):
-    store_lease_reads = "StoreLeaseReads", super::super::service(reliable(5), None);
+    store_lease_reads = "StoreLeaseReads", service(reliable(5), None);
+    store_lease_reads_in_trouble = "StoreLeaseReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
-/// A leader gives an index after every command.
-fn reads(cluster: &Cluster) {
-    for _ in 0..20 {
-        agree(cluster, 1, 5);
-        let leader = cluster.check_one_leader();
-        match cluster.read_index(leader) {
-            Some(Ok(_)) => {}
-            other => run::fail(format!(
-                "{} leads, everybody hears it, and it gives no index to read at: {other:?}",
-                name(leader)
-            )),
-        }
+/// A leader that is heard by all gives an index.
+#[track_caller]
+fn must_read(cluster: &Cluster, leader: usize) -> u64 {
+    match cluster.read_index(leader) {
+        Some(Ok(index)) => index,
+        other => run::fail(format!(
+            "{} leads, everybody hears it, and it gives no index to read at: {other:?}",
+            name(leader)
+        )),
     }
 }
 
-fn lease_reads(cluster: &Cluster) {
-    reads(cluster);
+/// A leader gives an index after every command; the others may, too.
+fn reads_by_index(cluster: &Cluster) {
+    for _ in 0..20 {
+        agree(cluster, 1, cluster.n());
+        must_read(cluster, cluster.check_one_leader());
+        (0..cluster.n()).for_each(|i| _ = cluster.read_index(i));
+    }
+}
+
+/// The first read may need an entry of Raft's own; after that there are none. Many at once share their round of messages.
+fn reads_leave_no_entries(cluster: &Cluster) {
+    agree(cluster, 1, 3);
+    let leader = cluster.check_one_leader();
+    must_read(cluster, leader);
+    let index = agree(cluster, 1, 3);
+    for _ in 0..50 {
+        must_read(cluster, leader);
+    }
+    let calls = cluster.net().total_count();
+    let readers = (0..100).map(|_| {
+        let cluster = cluster.clone();
+        spawn("reader", move || _ = must_read(&cluster, leader))
+    });
+    readers.collect::<Vec<_>>().into_iter().for_each(joined);
+    let calls = cluster.net().total_count() - calls;
+    if run::in_simulation() && calls > 40 {
+        run::fail(format!(
+            "100 reads at once took {calls} calls: those that wait share a round of heartbeats (thesis §6.4)"
+        ));
+    }
+    let next = agree(cluster, 1, 3);
+    if next != index + 1 {
+        run::fail(format!(
+            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read is no entry of \
+             the log (thesis §6.4)"
+        ));
+    }
+}
+
+/// A cluster of one.
+fn reads_alone(cluster: &Cluster) {
+    for _ in 0..10 {
+        let index = agree(cluster, 1, 1);
+        if must_read(cluster, 0) < index {
+            run::fail("a server alone doesn't know what it has committed");
+        }
+    }
+    restart(cluster, 0);
+    cluster.check_one_leader();
+    must_read(cluster, 0);
+}
+
+/// S0 has committed a command and told nobody so. S1, elected next, has it, and doesn't know that it is committed, before an entry of its own
+/// term is (thesis §6.4, step 1).
+fn reads_of_a_new_leader(cluster: &Cluster) {
+    for _ in 0..5 {
+        let stage = Stage::new(cluster);
+        let [s0, s1, s2] = [0, 1, 2];
+        stage.elect(s0, &[s1, s2]);
+        agree(cluster, 1, 3);
+        cluster.sleep(ELECTION_TIMEOUT / 4);
+        stage.caption("S0 commits a command; the others don't hear that");
+        if let Ok(started) = cluster.start(s0, &command(random(cluster))) {
+            let committed = || cluster.n_committed(started.index).0 > 0;
+            stage.until(ELECTION_TIMEOUT / 10, committed);
+        }
+        stage.elect(s1, &[s2]);
+        stage.caption("S1 leads, and is asked for an index to read at");
+        let began = Instant::now();
+        while !matches!(cluster.read_index(s1), Some(Ok(_))) {
+            if began.elapsed() > Duration::from_secs(5) {
+                run::fail(format!(
+                    "S1 leads and S2 hears it, and for 5 s it gave no index to read at; {}",
+                    cluster.who_thinks_what()
+                ));
+            }
+            cluster.sleep(ms(20));
+        }
+        stage.all_pass();
+        agree(cluster, 1, 3);
+    }
+}
+
+/// Threads that ask these servers for an index again and again.
+fn readers(cluster: &Cluster, servers: &[usize], stop: &kv::Stop) -> Vec<JoinHandle<()>> {
+    let reader = |i: usize| {
+        let (cluster, stop) = (cluster.clone(), stop.clone());
+        spawn(&format!("reader of {}", name(i)), move || {
+            while !stop.is_set() {
+                let _ = cluster.read_index(i);
+                cluster.sleep(cluster.draws().millis("between reads", 1..15));
+            }
+        })
+    };
+    servers.iter().map(|&i| reader(i)).collect()
+}
+
+/// Has these servers asked while something happens.
+fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl FnOnce()) {
+    let stop = kv::Stop::default();
+    let readers = readers(cluster, servers, &stop);
+    happens();
+    stop.set();
+    readers.into_iter().for_each(joined);
+}
+
+/// A leader is cut off, and the others elect another one and go on. The old one is asked all the while (step 3).
+fn reads_of_a_deposed_leader(cluster: &Cluster) {
+    for _ in 0..5 {
+        agree(cluster, 1, 5);
+        let leader = cluster.check_one_leader();
+        must_read(cluster, leader);
+        while_reading(cluster, &[leader], || {
+            cluster.disconnect(leader);
+            agree(cluster, 5, 4);
+            cluster.connect(leader);
+            agree(cluster, 1, 5);
+        });
+    }
+}
+
+/// A follower that hears only the old leader asks that.
+fn reads_in_the_minority(cluster: &Cluster) {
+    for _ in 0..3 {
+        agree(cluster, 1, 5);
+        let leader = cluster.check_one_leader();
+        let with_it = (leader + 1) % 5;
+        while_reading(cluster, &[leader, with_it], || {
+            cluster.partition(&[leader, with_it]);
+            let began = Instant::now();
+            while began.elapsed() < 3 * ELECTION_TIMEOUT {
+                (0..5).for_each(|i| _ = cluster.start(i, &command(random(cluster))));
+                cluster.sleep(ms(20));
+            }
+            cluster.connect_all();
+            agree(cluster, 1, 5);
+        });
+    }
+}
+
+fn reads_in_a_storm(cluster: &Cluster) {
+    use Trouble::*;
+    in_a_storm(cluster, &[Loss, Partitions, Crashes, CrashesAtSaves]);
+}
+
+fn reads_in_every_storm(cluster: &Cluster) {
+    use Trouble::*;
+    in_a_storm(
+        cluster,
+        &[
+            Duplicates,
+            Reordering,
+            LateReplies,
+            Loss,
+            OneWayCuts,
+            SlowLinks,
+            Partitions,
+            Crashes,
+            SlowThreads,
+        ],
+    );
+}
+
+fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
+    let all: Vec<_> = (0..cluster.n()).collect();
+    while_reading(cluster, &all, || rage(cluster, troubles, true));
+    calm(cluster);
+    agree(cluster, 1, cluster.n());
+    must_read(cluster, cluster.check_one_leader());
 }
 
 /// Clients of all servers, and partitions.
@@ -47,6 +236,120 @@ fn store_reads(texts: &Texts) {
     kv::clients(5).partitions().shared_keys().run(texts);
 }
 
+/// An unreliable network, crashes and snapshots as well.
+fn store_reads_in_trouble(texts: &Texts) {
+    kv::clients(7).partitions().crashes().shared_keys().run(texts);
+}
+
+fn lease_reads(cluster: &Cluster) {
+    reads_by_index(cluster);
+}
+
+/// While the lease runs, a leader asks nobody.
+fn lease_saves_messages(cluster: &Cluster) {
+    agree(cluster, 1, 5);
+    let leader = cluster.check_one_leader();
+    must_read(cluster, leader);
+    let calls = cluster.net().total_count();
+    for _ in 0..100 {
+        must_read(cluster, leader);
+    }
+    let calls = cluster.net().total_count() - calls;
+    if calls > 40 {
+        run::fail(format!(
+            "100 reads, one after the other, took {calls} calls. A leader that a majority has heard lately needs none (thesis §6.4.1)"
+        ));
+    }
+}
+
+fn lease_of_a_new_leader(cluster: &Cluster) {
+    reads_of_a_new_leader(cluster);
+}
+
+fn lease_of_a_deposed_leader(cluster: &Cluster) {
+    reads_of_a_deposed_leader(cluster);
+}
+
+fn lease_in_the_minority(cluster: &Cluster) {
+    reads_in_the_minority(cluster);
+}
+
+/// S3 hears no leader and would stand, but S1 and S2 do, and refuse. They crash, start again, and don't remember; and S0, who leads and has just
+/// been heard by both, is cut off. They must refuse for as long as if they remembered: S0 counts on it (thesis §6.4.1).
+fn lease_and_voters_that_restart(cluster: &Cluster) {
+    for _ in 0..4 {
+        let stage = Stage::new(cluster);
+        let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
+        stage.elect(s0, &[s1, s2, s3, s4]);
+        agree(cluster, 1, 5);
+        must_read(cluster, s0);
+        stage.caption("S3 and S4 don't hear S0, and S3 stands for election");
+        stage.direct(move |mail| match (mail.from, mail.to) {
+            (0, 1 | 2) | (3, 1 | 2 | 4) => Fate::Deliver,
+            _ => Fate::Lose,
+        });
+        cluster.sleep(ELECTION_TIMEOUT + cluster.draws().millis("before the crash", 0..300));
+        while_reading(cluster, &[s0], || {
+            stage.caption("S1 and S2 start again, and S0 is cut off");
+            stage.direct(|mail| if mail.from == 3 { Fate::Deliver } else { Fate::Lose });
+            [s1, s2].into_iter().for_each(|i| restart(cluster, i));
+            let began = Instant::now();
+            while began.elapsed() < 2 * ELECTION_TIMEOUT {
+                let _ = cluster.start(s3, &command(random(cluster)));
+                cluster.sleep(ms(10));
+            }
+        });
+        stage.all_pass();
+        cluster.sleep(ELECTION_TIMEOUT);
+        agree(cluster, 1, 5);
+    }
+}
+
+/// S0 asks S1 to take over; that comes late, when S0 has given up, and is heard by all again. S1 stands at once, and others vote for it though
+/// they hear S0: so S0 must not count on them any more (thesis §6.4.1). If there is no such message, nothing happens.
+fn lease_and_a_late_handover(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    agree(cluster, 1, 3);
+    must_read(cluster, s0);
+    stage.caption("S0 is asked to hand over to S1; its order is on the way for long");
+    stage.all_pass();
+    stage.direct(|mail| match mail.kind {
+        crate::suites::stage::Kind::Other if mail.is_call() => Fate::Hold,
+        _ => Fate::Deliver,
+    });
+    let _ = cluster.transfer(s0, s1);
+    cluster.sleep(ELECTION_TIMEOUT);
+    while_reading(cluster, &[s0], || {
+        stage.caption("the order arrives, and S0 is cut off");
+        stage.direct(
+            move |mail| if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose },
+        );
+        stage.release(|mail| mail.from == s0 && mail.to == s1);
+        let began = Instant::now();
+        while began.elapsed() < ELECTION_TIMEOUT {
+            let _ = cluster.start(s1, &command(random(cluster)));
+            cluster.sleep(ms(5));
+        }
+    });
+    stage.all_pass();
+    cluster.sleep(ELECTION_TIMEOUT);
+    agree(cluster, 1, 3);
+}
+
+fn lease_in_a_storm(cluster: &Cluster) {
+    reads_in_a_storm(cluster);
+}
+
+fn lease_in_every_storm(cluster: &Cluster) {
+    reads_in_every_storm(cluster);
+}
+
 fn store_lease_reads(texts: &Texts) {
     store_reads(texts);
+}
+
+fn store_lease_reads_in_trouble(texts: &Texts) {
+    store_reads_in_trouble(texts);
 }

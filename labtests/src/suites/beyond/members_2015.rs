@@ -1,0 +1,97 @@
+//! The mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a leader of a new term that changes the
+//! members before it has committed an entry of that term. Then there may be two configurations, each a step from the old one, that have
+//! majorities without a common server. Three schedules, of four servers, as he drew them.
+
+use super::super::stage::{Kind, Mail, Stage};
+use super::super::{agree, kv, members, random, reliable, tests};
+use super::members::Wish;
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::Cluster;
+use crate::ledger::command;
+use labrpc::api::beyond::NotChanged;
+use labrpc::network::Fate;
+use labrpc::thread::JoinHandle;
+use labrpc::time::Duration;
+
+tests! { "members", Beyond(Members):
+    an_addition_and_a_removal = "AnAdditionAndARemoval", members(4, reliable(5));
+    two_additions = "TwoAdditions", members(4, reliable(6));
+    two_removals = "TwoRemovals", members(4, reliable(4));
+}
+
+/// S0 adds S4, S1 removes S0.
+fn an_addition_and_a_removal(cluster: &Cluster) {
+    two_leaders(cluster, Wish::Add(4), Wish::Remove(0));
+}
+
+/// S0 adds S4, S1 adds S5.
+fn two_additions(cluster: &Cluster) {
+    two_leaders(cluster, Wish::Add(4), Wish::Add(5));
+}
+
+/// S0 removes S1, S1 removes S0.
+fn two_removals(cluster: &Cluster) {
+    two_leaders(cluster, Wish::Remove(1), Wish::Remove(0));
+}
+
+/// S0 leads, and appends a configuration that reaches no other member. S1 is elected, and asked for another one, with nobody to hear it but
+/// S2, and S5 if that is the new one: they are a majority of the members that S1 wants, and none of those it has. Then S0 asks S3, and S4
+/// if that is the new one, for their votes: they are a majority of the members that S0 wants.
+///
+/// Were S1's change committed, S0 could be elected without it.
+fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2, s3, s4, s5] = [0, 1, 2, 3, 4, 5];
+    stage.elect(s0, &[s1, s2, s3]);
+    agree(cluster, 1, 4);
+    stage.caption("S0 appends a configuration; no member gets it");
+    stage.direct(move |mail| {
+        let news = mail.is_call() && mail.kind == Kind::Entries && mail.carries > 0;
+        match mail.from == s0 && (mail.to == s4 || !news) {
+            true => Fate::Deliver,
+            false => Fate::Lose,
+        }
+    });
+    let asked_first = ask(cluster, first, s0);
+    let has = |i| cluster.members(i).is_some_and(|members| first.is_true_of(&members));
+    stage.until(2 * ELECTION_TIMEOUT, || has(s0));
+
+    stage
+        .caption("S1 is elected, and asked for another one; it hears from S2, and from who is new");
+    stage.elect(s1, &[s2, s3]);
+    stage.direct(move |mail| deliver(mail, s1, &[s2, s5]));
+    let asked_second = ask(cluster, second, s1);
+    let has = || cluster.members(s1).is_some_and(|members| second.is_true_of(&members));
+    if stage.until(2 * ELECTION_TIMEOUT, has) {
+        stage.caption("it has changed them, and gets a command");
+        let _ = cluster.start(s1, &command(random(cluster)));
+        cluster.sleep(ELECTION_TIMEOUT);
+    }
+
+    stage.caption("S0 stands for election; it hears from S3, and from who is new");
+    stage.direct(move |mail| deliver(mail, s0, &[s3, s4]));
+    let since = cluster.state(s1).map_or(0, |(term, _)| term);
+    let leads = || matches!(cluster.state(s0), Some((term, true)) if term > since);
+    if stage.until(LONG, leads) {
+        stage.caption("it leads, and gets a command");
+        let _ = cluster.start(s0, &command(random(cluster)));
+        cluster.sleep(ELECTION_TIMEOUT);
+    }
+    stage.caption("all hear each other");
+    stage.all_pass();
+    kv::joined(asked_first);
+    kv::joined(asked_second);
+    agree(cluster, 2, 3);
+}
+
+/// As long as S0 may need to learn the term, and to win.
+const LONG: Duration = Duration::from_secs(15);
+
+fn deliver(mail: &Mail, from: usize, to: &[usize]) -> Fate {
+    if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+}
+
+fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), NotChanged>>> {
+    let cluster = cluster.clone();
+    kv::spawn(&wish.to_string(), move || wish.ask(&cluster, i))
+}
