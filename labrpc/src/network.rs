@@ -70,6 +70,7 @@ struct Net {
     long_reordering: AtomicBool,
     calls: AtomicU64,
     bytes: AtomicU64,
+    largest: AtomicU64,
     draws: Arc<Stream>,
     tables: Mutex<Tables>,
     delivery: Delivery,
@@ -131,6 +132,7 @@ impl Network {
             long_reordering: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            largest: AtomicU64::new(0),
             draws: rand::network(),
             tables: Mutex::default(),
             delivery: Delivery::new(),
@@ -261,6 +263,11 @@ impl Network {
         self.0.calls.load(Relaxed)
     }
 
+    /// How many bytes the largest arguments of a call had, of all that were sent.
+    pub fn largest_call(&self) -> u64 {
+        self.0.largest.load(Relaxed)
+    }
+
     /// How many bytes went over the network: arguments as they are sent, replies as they are delivered.
     pub fn total_bytes(&self) -> u64 {
         self.0.bytes.load(Relaxed)
@@ -299,6 +306,7 @@ impl Transport for LabEnd {
         let Some(net) = end.net.upgrade() else { return }; // nobody has the network any more
         let call = net.calls.fetch_add(1, Relaxed) + 1;
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
+        net.largest.fetch_max(request.args.len() as u64, Relaxed);
         let Request { method, args, described } = request;
         let seen = if net.rules.on() { described.clone().map(Arc::new) } else { None };
         // In real mode the threads of a server that has crashed still run, and speak of what was never saved.

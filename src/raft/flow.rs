@@ -152,6 +152,13 @@ impl State {
         Message::AppendEntries(args)
     }
 
+    /// Whether entries that came at `came` are to wait for those before them, which may be on their way still.
+    pub fn wait_for_earlier(&self, args: &AppendEntriesArgs, came: Instant, now: Instant) -> bool {
+        let gap = args.prev_log_index > self.log.last_index();
+        let theirs = args.term == self.current_term && self.leader() == Some(args.leader_id);
+        gap && theirs && now < came + self.options.overtaking && !self.killed
+    }
+
     /// A call to `peer` was answered: whatever the answer is, `peer` has heard us.
     pub fn is_answered(&mut self, peer: usize, ticket: Ticket) {
         self.calls_ended += 1;

@@ -44,6 +44,7 @@ mod tests;
 pub mod threads;
 pub mod transfer;
 
+use append_entries::{AppendEntriesArgs, AppendEntriesReply};
 use labrpc::api::beyond::{Membership, NotChanged, NotTransferred, Reads, Transfer};
 use labrpc::api::kv::Served;
 use labrpc::api::{ApplyMsg, Command, Inspection, Refused, Snapshot, Started};
@@ -56,6 +57,7 @@ use membership::{Members, Wish};
 pub use options::Options;
 use read_index::{ReadIndexArgs, ReadIndexReply};
 use state::State;
+use std::ops::ControlFlow::{Break, Continue};
 use threads::{Call, Shared};
 
 /// A Raft server.
@@ -133,9 +135,7 @@ impl Raft {
             .method("RequestVote", move |args| {
                 vote.lock().handle_request_vote(&args, Instant::now())
             })
-            .method("AppendEntries", move |args| {
-                append.lock().handle_append_entries(args, Instant::now())
-            })
+            .method("AppendEntries", move |args| Raft::append_entries(&append, args))
             .method("InstallSnapshot", move |args| {
                 install.lock().handle_install_snapshot(args, Instant::now())
             })
@@ -148,6 +148,17 @@ impl Raft {
                 let index = Raft::read_here(&read).ok();
                 ReadIndexReply { term: read.lock().current_term, index }
             })
+    }
+
+    /// Entries that have overtaken those that they follow wait a moment for them.
+    fn append_entries(shared: &Shared, args: AppendEntriesArgs) -> AppendEntriesReply {
+        let (mut args, came) = (Some(args), Instant::now());
+        shared.until(|state, now| {
+            match args.take_if(|args| !state.wait_for_earlier(args, came, now)) {
+                Some(args) => Break(state.handle_append_entries(args, now)),
+                None => Continue(Some(came + state.options.overtaking)),
+            }
+        })
     }
 
     /// An index to read at, if this server leads.

@@ -39,6 +39,9 @@ pub struct Options {
     pub max_batch: usize,
     /// How many AppendEntries may be under way to a server at once.
     pub max_in_flight: usize,
+    /// For how long entries wait for those that they follow, if they have overtaken them on their way; else the leader would have to
+    /// begin anew. Longer than messages that were sent together are apart when they come.
+    pub overtaking: Duration,
     /// How many bytes of a snapshot go into one InstallSnapshot; `None`: all.
     pub snapshot_chunk: Option<usize>,
     /// How many entries may wait for their commitment before a leader takes no more; `None`: any number.
@@ -63,6 +66,7 @@ impl Default for Options {
             lease: None,
             max_batch: 1 << 20,
             max_in_flight: 1,
+            overtaking: Duration::ZERO,
             snapshot_chunk: None,
             max_uncommitted: None,
             members: None,
@@ -81,6 +85,7 @@ impl Options {
             lease: Some(Duration::from_millis(450)),
             max_batch: 16 << 10,
             max_in_flight: 4,
+            overtaking: Duration::from_millis(5),
             snapshot_chunk: Some(4 << 10),
             max_uncommitted: Some(1000),
             ..Options::default()
