@@ -41,13 +41,22 @@ impl Cluster {
         trace::tester(|| {
             format!("delays messages between {} and {} by {range:?}", name(a), name(b))
         });
-        let mut links = self.0.links.lock();
-        for way in [(a, b), (b, a)] {
-            links.entry(way).or_default().delay = range.clone();
-        }
-        drop(links);
-        self.set_link(a, b);
-        self.set_link(b, a);
+        self.set_delay(a, b, &range);
+        self.set_delay(b, a, &range);
+    }
+
+    /// The same for what `from` sends to `to` only, be it requests or replies.
+    pub fn delay_way(&self, from: usize, to: usize, range: Range<Duration>) {
+        trace::tester(|| {
+            format!("delays messages from {} to {} by {range:?}", name(from), name(to))
+        });
+        self.set_delay(from, to, &range);
+    }
+
+    fn set_delay(&self, from: usize, to: usize, range: &Range<Duration>) {
+        self.0.links.lock().entry((from, to)).or_default().delay = range.clone();
+        self.set_link(from, to);
+        self.set_link(to, from);
     }
 
     /// Nothing is wrong between any two servers any more.

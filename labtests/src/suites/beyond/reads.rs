@@ -37,6 +37,7 @@ tests! { LEASE = "lease", Beyond(Lease):
     lease_of_a_new_leader = "LeaseOfANewLeader", reliable(3);
     lease_of_a_deposed_leader = "LeaseOfADeposedLeader", reliable(5);
     lease_in_the_minority = "LeaseInTheMinority", reliable(5);
+    lease_and_late_answers = "LeaseAndLateAnswers", reliable(5);
     lease_and_voters_that_restart = "LeaseAndVotersThatRestart", reliable(5);
     lease_and_a_late_handover = "LeaseAndALateHandover", reliable(3);
     lease_in_a_storm = "LeaseInAStorm", unreliable(5);
@@ -150,7 +151,7 @@ fn readers(cluster: &Cluster, servers: &[usize], stop: &kv::Stop) -> Vec<JoinHan
         spawn(&format!("reader of {}", name(i)), move || {
             while !stop.is_set() {
                 let _ = cluster.read_index(i);
-                cluster.sleep(cluster.draws().millis("between reads", 1..15));
+                cluster.sleep(cluster.draws().millis("between reads", 1..6));
             }
         })
     };
@@ -272,6 +273,29 @@ fn lease_of_a_deposed_leader(cluster: &Cluster) {
 
 fn lease_in_the_minority(cluster: &Cluster) {
     reads_in_the_minority(cluster);
+}
+
+/// Answers take 85 ms, and then the leader is cut off. The others count from when they heard it, and not from when it heard them.
+fn lease_and_late_answers(cluster: &Cluster) {
+    for _ in 0..12 {
+        agree(cluster, 1, 5);
+        let leader = cluster.check_one_leader();
+        for other in (0..5).filter(|i| *i != leader) {
+            cluster.delay_way(other, leader, ms(85)..ms(85));
+        }
+        agree(cluster, 3, 5);
+        cluster.sleep(cluster.draws().millis("into the heartbeats", 200..300));
+        while_reading(cluster, &[leader], || {
+            cluster.disconnect(leader);
+            let began = Instant::now();
+            while began.elapsed() < ELECTION_TIMEOUT {
+                (0..5).for_each(|i| _ = cluster.start(i, &command(random(cluster))));
+                cluster.sleep(ms(8));
+            }
+        });
+        cluster.mend_links();
+        cluster.connect(leader);
+    }
 }
 
 /// S3 hears no leader and would stand, but S1 and S2 do, and refuse. They crash, start again, and don't remember; and S0, who leads and has just
