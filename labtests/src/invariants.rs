@@ -32,7 +32,7 @@ mod tests;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 use labrpc::run;
 use labrpc::trace::{Event, Sink};
-pub use message::{Ask, Place, Reply};
+pub use message::{Ask, Place, Reply, is_pre_vote};
 use model::{Model, Verdict};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;

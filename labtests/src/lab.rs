@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ability {
     /// Who can't be elected disturbs nobody, and a leader without a majority steps down (thesis §9.6, §6.2, §4.2.3). Nothing is
-    /// called for it.
+    /// called for it. Where a pre-vote has the fields of RequestVote, `pre` in its method's name, or in a flag's, tells the two apart.
     PreVote,
     /// A leader hands over to a server of one's choice (§3.10): [`labrpc::api::beyond::Transfer`].
     Transfer,

@@ -66,11 +66,8 @@ impl<'a> Ask<'a> {
         let number = |name| field(args, name)?.as_u64();
         let place = |index, term| Some(Place { index: number(index)?, term: number(term)? });
         let term = number("term")?;
-        // A pre-vote (thesis 9.6) asks in a term that may never be.
-        let pre = same(method.rsplit('.').next().unwrap_or(method), "prevote")
-            || field(args, "prevote") == Some(&Value::Bool(true));
         if let Some(last) = place("lastlogindex", "lastlogterm") {
-            return (!pre).then_some(Ask::Vote { term, last });
+            return (!is_pre_vote(method, args)).then_some(Ask::Vote { term, last });
         }
         if let Some(prev) = place("prevlogindex", "prevlogterm") {
             let entries = read_entries(field(args, "entries")?)?;
@@ -81,6 +78,30 @@ impl<'a> Ask<'a> {
         let whole = field(args, "done") != Some(&Value::Bool(false));
         whole.then_some(Ask::Install { term, last })
     }
+}
+
+/// Whether a call is a pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and `pre`
+/// in the method's name, or in the name of a flag that is set: `is_pre_vote: true`, `kind: PreVote`.
+pub fn is_pre_vote(method: &str, args: &Value) -> bool {
+    let method = method.rsplit('.').next().unwrap_or(method);
+    says_pre(method) || is_flagged(args)
+}
+
+fn is_flagged(args: &Value) -> bool {
+    let set = |(name, value): &(&str, Value)| match value {
+        Value::Bool(yes) => *yes && says_pre(name),
+        Value::Unit(variant) => says_pre(variant),
+        _ => false,
+    };
+    match args {
+        Value::Struct(_, fields) => fields.iter().any(set),
+        Value::Tagged(_, inner) => is_flagged(inner),
+        _ => false,
+    }
+}
+
+fn says_pre(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("pre")
 }
 
 fn read_entries(value: &Value) -> Option<Vec<(u64, &Value)>> {
@@ -163,7 +184,9 @@ mod tests {
         let vote = Value::of(&GoVote { term: 3, last_log_index: 7, last_log_term: 2 });
         let last = Place { index: 7, term: 2 };
         assert_eq!(Ask::read("Raft.RequestVote", &vote), Some(Ask::Vote { term: 3, last }));
-        assert_eq!(Ask::read("Raft.PreVote", &vote), None, "asks in a term that may never be");
+        for other in ["Raft.PreVote", "Raft.request_pre_vote", "Raft.PreCandidate"] {
+            assert_eq!(Ask::read(other, &vote), None, "asks in a term that may never be");
+        }
         let append = Append {
             term: 3,
             prev_log_index: 0,
@@ -175,6 +198,31 @@ mod tests {
         let Some(Ask::Append { entries, commit, .. }) = Ask::read("x", &append) else { panic!() };
         assert_eq!(entries.iter().map(|(term, _)| *term).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(commit, Some(1));
+    }
+
+    /// Some send pre-votes as RequestVote, and say so in it.
+    #[test]
+    fn a_pre_vote_is_known_by_its_flag() {
+        #[derive(Serialize)]
+        enum Why {
+            Election,
+            PreElection,
+        }
+        #[derive(Serialize)]
+        struct Vote {
+            term: u64,
+            last_log_index: u64,
+            last_log_term: u64,
+            is_pre_vote: bool,
+            why: Why,
+        }
+        let read = |is_pre_vote, why| {
+            let vote = Vote { term: 3, last_log_index: 7, last_log_term: 2, is_pre_vote, why };
+            Ask::read("Raft.RequestVote", &Value::of(&vote)).is_some()
+        };
+        assert!(read(false, Why::Election));
+        assert!(!read(true, Why::Election));
+        assert!(!read(false, Why::PreElection));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, parse_end};
-use crate::invariants::{Ask, Place, Reply};
+use crate::invariants::{Ask, Place, Reply, is_pre_vote};
 use labrpc::network::{Fate, Leg, Letter};
 use labrpc::time::{Duration, Instant};
 use labrpc::{run, trace};
@@ -23,7 +23,7 @@ pub enum Kind {
     Entries,
     /// InstallSnapshot.
     Snapshot,
-    /// Something of the implementation's own.
+    /// A pre-vote, an order to stand for election, or something else of the implementation's own.
     Other,
 }
 
@@ -64,6 +64,7 @@ impl Mail {
             Some(Ask::Install { term, last: Place { index, .. } }) => {
                 (Kind::Snapshot, *term, Some(*index), 0)
             }
+            None if is_pre_vote(letter.method, &letter.args) => (Kind::Other, 0, None, 0),
             None => (kind_by_name(letter.method), 0, None, 0),
         };
         let reply = letter.reply.as_ref().map_or_else(Reply::default, |reply| Reply::read(reply));
@@ -81,7 +82,6 @@ fn kind_by_name(method: &str) -> Kind {
     let method = method.to_ascii_lowercase();
     let has = |word: &str| method.contains(word);
     match () {
-        () if has("prevote") || has("pre_vote") => Kind::Other,
         () if has("vote") => Kind::Vote,
         () if has("append") || has("entries") || has("heartbeat") => Kind::Entries,
         () if has("snapshot") || has("install") => Kind::Snapshot,

@@ -5,6 +5,7 @@ pub mod members;
 pub mod members_2015;
 pub mod prevote;
 pub mod reads;
+mod steady;
 pub mod transfer;
 
 use super::LabTest;

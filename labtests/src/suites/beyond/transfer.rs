@@ -1,27 +1,197 @@
 //! A leader hands over to a server of one's choice (thesis §3.10).
+//!
+//! What a handover looks like on the network is the Raft's own affair. That it is an election like any other, which the successor
+//! wins because the leader wants it to, can be seen from outside.
 
-use super::super::{after, agree, reliable, tests};
+mod refusals;
+mod scripts;
+mod trouble;
+
+use super::super::kv::spawn;
+use super::super::stage::Stage;
+use super::super::{after, agree, reliable, tests, unreliable, with_snapshots};
+use super::steady::Steady;
+use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use labrpc::api::beyond::NotTransferred;
 use labrpc::run;
+use labrpc::thread::JoinHandle;
+use labrpc::time::{Duration, Instant};
+use refusals::*;
+use scripts::*;
+use trouble::*;
 
 tests! { "transfer", Beyond(Transfer):
     handover = "Handover", reliable(5);
+    handover_of_two = "HandoverOfTwo", reliable(2);
+    handover_on_a_bad_network = "HandoverOnABadNetwork", unreliable(5);
+    handover_to_who_lags = "HandoverToWhoLags", reliable(3);
+    handover_behind_a_snapshot = "HandoverBehindASnapshot", with_snapshots(reliable(3));
+    handover_under_load = "HandoverUnderLoad", reliable(5);
+    handover_to_nobody = "HandoverToNobody", reliable(5);
+    handover_takes_no_commands = "HandoverTakesNoCommands", reliable(5);
+    bad_successors = "BadSuccessors", reliable(3);
+    one_handover_at_a_time = "OneHandoverAtATime", reliable(5);
+    handover_of_a_crashed_leader = "HandoverOfACrashedLeader", reliable(5);
+    handover_of_a_killed_leader = "HandoverOfAKilledLeader", reliable(5);
+    successor_is_behind = "SuccessorIsBehind", reliable(3);
+    order_comes_late = "OrderComesLate", reliable(3);
+    order_of_an_old_term = "OrderOfAnOldTerm", reliable(3);
+    order_comes_twice = "OrderComesTwice", reliable(5);
+    order_is_lost = "OrderIsLost", reliable(3);
+    successor_stands_in_vain = "SuccessorStandsInVain", reliable(3);
+    handovers_and_crashes_of_either = "HandoversAndCrashesOfEither", reliable(3);
+    handovers_and_partitions = "HandoversAndPartitions", unreliable(5);
+    handovers_and_old_messages = "HandoversAndOldMessages", reliable(3);
+    handovers_and_crashes = "HandoversAndCrashes", reliable(5);
+    handovers_and_slow_threads = "HandoversAndSlowThreads", reliable(3);
+    handovers_and_everything = "HandoversAndEverything", reliable(5);
 }
 
-/// The leadership goes round.
-fn handover(cluster: &Cluster) {
-    agree(cluster, 1, 5);
-    for _ in 0..10 {
-        let leader = cluster.check_one_leader();
-        let to = after(cluster, leader, 2);
-        if cluster.transfer(leader, to) != Some(Ok(())) || cluster.check_one_leader() != to {
+/// What becomes of a handover. `None`: the leader has crashed.
+type Outcome = Option<Result<(), NotTransferred>>;
+
+/// How long whoever asked for it may have to wait: "about an election timeout" (§3.10), and nobody's is longer than this.
+const OVER_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(3);
+
+/// A handover that somebody else waits for.
+struct Handover {
+    from: usize,
+    to: usize,
+    began: Instant,
+    waiting: JoinHandle<Outcome>,
+}
+
+impl Handover {
+    fn begin(cluster: &Cluster, from: usize, to: usize) -> Handover {
+        let (cluster, began) = (cluster.clone(), Instant::now());
+        let waiting = spawn("who hands over", move || cluster.transfer(from, to));
+        Handover { from, to, began, waiting }
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.is_finished()
+    }
+
+    /// Waits for the outcome.
+    #[track_caller]
+    fn outcome(self, stage: &Stage<'_>) -> Outcome {
+        let left = OVER_WITHIN.saturating_sub(self.began.elapsed());
+        if !stage.until(left, || self.is_over()) {
             run::fail(format!(
-                "{} was to hand over to {}, all servers hear each other, and {} leads (thesis §3.10)",
-                name(leader),
-                name(to),
-                name(cluster.check_one_leader())
+                "{:?} after {} was to hand over to {}, who asked for that still waits. If it isn't done within about an election \
+                 timeout, the leader leads on, and says so (thesis §3.10); {}",
+                self.began.elapsed(),
+                name(self.from),
+                name(self.to),
+                stage.cluster.who_thinks_what()
             ));
         }
-        agree(cluster, 1, 5);
+        self.waiting.join().unwrap_or(None)
     }
+}
+
+/// The leadership goes round, to each server, and back.
+fn handover(cluster: &Cluster) {
+    for round in 0..2 * cluster.n() {
+        quiet_handover(cluster, 1 + round % (cluster.n() - 1));
+    }
+}
+
+/// Where the leader itself has to vote for its successor.
+fn handover_of_two(cluster: &Cluster) {
+    (0..6).for_each(|_| quiet_handover(cluster, 1));
+}
+
+/// Hands over to the server so many steps after the leader, while nothing else happens and nothing is lost. Only the successor
+/// stands, once, and nobody has a reason not to vote for it: so the term rises by one, whosever Raft it is.
+fn quiet_handover(cluster: &Cluster, steps: usize) {
+    let stage = Stage::new(cluster);
+    let Steady { leader, term, .. } = Steady::new(&stage);
+    let to = after(cluster, leader, steps);
+    let (outcome, took) = timed(|| cluster.transfer(leader, to));
+    let state = cluster.state(to);
+    if outcome != Some(Ok(())) || took > ELECTION_TIMEOUT {
+        run::fail(format!(
+            "{} was to hand over to {}; all servers hear each other, and after {took:?} that came to {outcome:?}. The leader brings \
+             its successor up to date and tells it to stand at once; the others vote for it, though they hear a leader (thesis \
+             §3.10, §4.2.3); {}",
+            name(leader),
+            name(to),
+            cluster.who_thinks_what()
+        ));
+    }
+    if state != Some((term + 1, true)) {
+        run::fail(format!(
+            "{} has handed over to {}, it says, and {} should lead term {} then: on a network that loses nothing only the \
+             successor stands for election, and once (thesis §3.10); {}",
+            name(leader),
+            name(to),
+            name(to),
+            term + 1,
+            cluster.who_thinks_what()
+        ));
+    }
+    agree(cluster, 1, cluster.n());
+}
+
+fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
+    let began = Instant::now();
+    (f(), began.elapsed())
+}
+
+/// How often it may be tried where messages get lost: the order to stand is one, and each vote is two.
+const TRIES: usize = 10;
+
+/// Tries until the leader, whoever that is, has handed over to the server that is so many steps after it; gives back that one.
+#[track_caller]
+fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
+    let mut outcomes = Vec::new();
+    for _ in 0..TRIES {
+        let leader = cluster.check_one_leader();
+        let to = to(leader);
+        if leader == to {
+            return to; // an earlier try was late
+        }
+        let outcome = cluster.transfer(leader, to);
+        if outcome == Some(Ok(())) {
+            return to;
+        }
+        outcomes.push(format!("{} to {}: {outcome:?}", name(leader), name(to)));
+    }
+    run::fail(format!(
+        "none of {TRIES} handovers came about: {}. All servers hear each other, at least now and then (thesis §3.10); {}",
+        outcomes.join(", "),
+        cluster.who_thinks_what()
+    ))
+}
+
+/// A tenth of all messages is lost.
+fn handover_on_a_bad_network(cluster: &Cluster) {
+    for round in 0..8 {
+        agree(cluster, 1, 5);
+        handed_over(cluster, |leader| after(cluster, leader, 1 + round % 4));
+    }
+    agree(cluster, 1, 5);
+}
+
+/// A server that has missed much comes back, and is to lead at once. It catches up first: else it wouldn't be elected (§5.4.1).
+fn handover_to_who_lags(cluster: &Cluster) {
+    for round in 0..4 {
+        agree(cluster, 1, 3);
+        let leader = cluster.check_one_leader();
+        let lags = after(cluster, leader, 1 + round % 2);
+        cluster.disconnect(lags);
+        (0..100).for_each(|_| _ = cluster.start(leader, &command("much")));
+        agree(cluster, 1, 2);
+        cluster.connect(lags);
+        handed_over(cluster, |_| lags);
+        agree(cluster, 1, 3);
+    }
+}
+
+/// The same, and what it has missed is in a snapshot.
+fn handover_behind_a_snapshot(cluster: &Cluster) {
+    handover_to_who_lags(cluster);
 }

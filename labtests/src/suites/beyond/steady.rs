@@ -1,0 +1,85 @@
+//! A leader that everybody hears: nothing is to disturb it.
+
+use super::super::agree;
+use super::super::stage::{Kind, Mail, Stage};
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::name;
+use labrpc::run;
+use labrpc::time::Instant;
+use std::collections::BTreeSet;
+
+/// A leader, and the term in which all have followed it for an election timeout.
+pub struct Steady<'a> {
+    stage: &'a Stage<'a>,
+    /// Who leads.
+    pub leader: usize,
+    /// In which term.
+    pub term: u64,
+    /// In which terms the servers were then; who is cut off may be in another.
+    terms: Vec<u64>,
+    since: Instant,
+}
+
+impl<'a> Steady<'a> {
+    /// Waits until the servers that are connected have one.
+    #[track_caller]
+    pub fn new(stage: &'a Stage<'a>) -> Steady<'a> {
+        let cluster = stage.cluster;
+        agree(cluster, 1, cluster.connected());
+        let look = || {
+            let leader = cluster.check_one_leader();
+            let connected = (0..cluster.n()).filter(|&i| cluster.is_connected(i));
+            let terms = connected.filter_map(|i| Some(cluster.state(i)?.0));
+            (leader, terms.collect::<BTreeSet<_>>())
+        };
+        let mut before = look();
+        for _ in 0..10 {
+            cluster.sleep(ELECTION_TIMEOUT);
+            let now = look();
+            if let (leader, terms) = &now
+                && now == before
+                && terms.len() == 1
+                && let Some(&term) = terms.first()
+            {
+                let terms = (0..cluster.n()).map(|i| cluster.state(i).map_or(0, |(term, _)| term));
+                let (leader, terms, since) = (*leader, terms.collect(), Instant::now());
+                return Steady { stage, leader, term, terms, since };
+            }
+            before = now;
+        }
+        run::fail(format!(
+            "the term still rises, though for 10 s and more nobody has failed: {}",
+            cluster.who_thinks_what()
+        ))
+    }
+
+    /// Whether it leads on.
+    pub fn leads(&self) -> bool {
+        self.stage.cluster.state(self.leader) == Some((self.term, true))
+    }
+
+    /// Fails the test if another one leads or has stood for election, or if somebody has left the term, be it connected or not.
+    /// `what` says what was no reason for that, and which rule says so.
+    #[track_caller]
+    pub fn undisturbed(&self, what: &str) {
+        let &Steady { stage, leader, term, ref terms, since } = self;
+        let cluster = stage.cluster;
+        let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term.max(terms[*i]));
+        let asks = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > term;
+        let candidacies = stage.mail(|mail| mail.at > since && asks(mail));
+        let odd = match (candidacies.first(), (0..cluster.n()).find(later)) {
+            (Some(first), _) => {
+                let after = first.at.saturating_duration_since(since);
+                format!("{} stood for election in term {} {after:?} later", name(first.from), first.term)
+            }
+            (None, Some(i)) => format!("{} has gone on to a later term", name(i)),
+            (None, None) if !self.leads() => "now it doesn't".to_string(),
+            (None, None) => return,
+        };
+        run::fail(format!(
+            "{} led term {term}, and {odd}. {what}; {}",
+            name(leader),
+            cluster.who_thinks_what()
+        ));
+    }
+}
