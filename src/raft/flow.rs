@@ -124,7 +124,7 @@ impl State {
             Role::Follower { .. } => return Next::Wait,
             Role::PreCandidate { .. } => Message::PreVote(self.pre_vote_args()),
             Role::Candidate { .. } => Message::RequestVote(self.request_vote_args()),
-            Role::Leader { .. } if self.is_successor(peer) => self.call_successor(),
+            Role::Leader { .. } if self.is_successor(peer) => self.call_successor(peer),
             Role::Leader { .. } => self.entries_or_snapshot(peer),
         };
         self.sends += 1;

@@ -3,7 +3,7 @@
 //! The leader takes no more commands, brings its successor up to date, and tells it to stand for election at once. It leads on if
 //! that hasn't deposed it within about an election timeout.
 
-use super::flow::Message;
+use super::flow::{Message, Pace};
 use super::state::{Role, State};
 use labrpc::api::beyond::NotTransferred;
 use labrpc::time::Instant;
@@ -99,10 +99,11 @@ impl State {
             && progress[peer].match_index == self.log.last_index()
     }
 
-    /// What it is told. From now on others may vote for it, though they hear us.
-    pub(super) fn call_successor(&mut self) -> Message {
-        if let Role::Leader { reign, .. } = &mut self.role {
+    /// What it is told, and not several times at once. From now on others may vote for it, though they hear us.
+    pub(super) fn call_successor(&mut self, peer: usize) -> Message {
+        if let Role::Leader { progress, reign } = &mut self.role {
             reign.has_called = true;
+            progress[peer].pace = Pace::Probe;
         }
         Message::TimeoutNow(TimeoutNowArgs { term: self.current_term, leader_id: self.me })
     }
@@ -139,7 +140,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::flow::Next;
-    use super::super::tests::{Server, at_ms};
+    use super::super::tests::{Server, at_ms, sent};
     use super::*;
     use labrpc::api::{Command, Refused};
 
@@ -160,6 +161,23 @@ mod tests {
         state.update_term(2, at_ms(3));
         state.hear_leader(1, at_ms(4));
         assert_eq!(state.transfer(&handover, at_ms(5)), Break(Ok(())));
+    }
+
+    #[test]
+    fn the_successor_is_told_once_and_again_if_it_does_not_answer() {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        state.options.max_in_flight = 4;
+        let ticket = sent(&mut state, 1, at_ms(0));
+        state.is_answered(1, ticket);
+        state.note_match(1, 0);
+        state.begin_transfer(1, at_ms(0)).unwrap();
+        let Next::Send(Message::TimeoutNow(_), ticket) = state.next_message(1, at_ms(1)) else {
+            panic!("it has everything, so it is told");
+        };
+        assert_eq!(state.next_message(1, at_ms(1)), Next::Wait);
+        state.no_reply(1, ticket);
+        let again = state.next_message(1, at_ms(50));
+        assert!(matches!(again, Next::Send(Message::TimeoutNow(_), _)), "{again:?}");
     }
 
     #[test]
