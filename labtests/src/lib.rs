@@ -209,6 +209,48 @@ macro_rules! versioned_suite {
     };
 }
 
+/// The same for a Raft with pre-vote and check-quorum: `prevote_suite!(make)`, as [`Lab::beyond`](lab::Lab::beyond) has it.
+#[macro_export]
+macro_rules! prevote_suite {
+    ($make:expr) => {
+        $crate::suite! { the_prevote_suite_is_complete,
+            $crate::lab::Lab::new().beyond($crate::lab::Ability::PreVote, $make);
+            prevote {
+                returning_server returning_minority returning_leader late_server restarting_server
+                flapping_follower flapping_on_a_bad_network flapping_leader leader_out_of_sight
+                leader_out_of_sight_of_two deaf_to_its_leader leader_deaf_to_one
+                leader_hears_nobody leader_of_a_minority leader_of_half leader_of_a_pair
+                leader_of_a_majority leader_of_three_of_four leaders_crash
+                leaders_crash_on_a_bad_network all_restart only_one_electable
+                pre_votes_ask_for_the_log pre_votes_bind_nobody pre_votes_are_not_kept
+                votes_against_a_leader candidate_ahead_rejoins pre_votes_and_cuts
+                pre_votes_and_old_messages pre_votes_and_crashes pre_votes_and_slow_threads
+                pre_votes_and_everything
+            }
+        }
+    };
+}
+
+/// The same for a Raft that hands its leadership over: `transfer_suite!(make)`, as [`Lab::beyond`](lab::Lab::beyond) has it.
+#[macro_export]
+macro_rules! transfer_suite {
+    ($make:expr) => {
+        $crate::suite! { the_transfer_suite_is_complete,
+            $crate::lab::Lab::new().beyond($crate::lab::Ability::Transfer, $make);
+            transfer {
+                handover handover_of_two handover_on_a_bad_network handover_to_who_lags
+                handover_behind_a_snapshot handover_under_load handover_to_nobody
+                handover_takes_no_commands bad_successors one_handover_at_a_time
+                handover_of_a_crashed_leader handover_of_a_killed_leader successor_is_behind
+                order_comes_late order_of_an_old_term order_comes_twice order_is_lost
+                successor_stands_in_vain handovers_and_crashes_of_either handovers_and_partitions
+                handovers_and_old_messages handovers_and_crashes handovers_and_slow_threads
+                handovers_and_everything
+            }
+        }
+    };
+}
+
 /// One `#[test]` for each test in the list, and one that says whether the list is complete.
 #[doc(hidden)]
 #[macro_export]

@@ -7,12 +7,13 @@ mod links;
 mod quorum;
 mod scripts;
 
+use super::super::stage::Stage;
 use super::super::storm::{Trouble, storm};
 use super::super::{after, agree, anybody, reliable, restart, tests, unreliable};
 use super::steady::Steady;
-use crate::cluster::{Cluster, name};
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
-use crate::suites::stage::Stage;
 use elections::*;
 use labrpc::run;
 use labrpc::time::Duration;
@@ -69,10 +70,11 @@ fn returning_server(cluster: &Cluster) {
     for round in 0..6 {
         let cut = after(cluster, steady.leader, 1 + round % 2);
         cluster.disconnect(cut);
-        agree(cluster, 2, 2);
+        agree(cluster, round % 3, 2); // or it has all that there is, and lacks but a leader
         cluster.sleep(AWAY);
         steady.undisturbed(&away(&[cut]));
         cluster.connect(cut);
+        cluster.sleep(ELECTION_TIMEOUT);
         agree(cluster, 1, 3);
         steady.undisturbed(&back(&[cut]));
     }
@@ -80,13 +82,14 @@ fn returning_server(cluster: &Cluster) {
 
 /// What was no reason for an election.
 fn away(who: &[usize]) -> String {
-    let who = who.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ");
-    format!("Nothing happened but that {who} heard no leader for {AWAY:?}. {ASKS_FIRST}")
+    format!("Nothing happened but that {} heard no leader for {AWAY:?}. {ASKS_FIRST}", names(who))
 }
 
 fn back(who: &[usize]) -> String {
-    let who = who.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ");
-    format!("Nothing happened but that {who} came back, having heard no leader for a while. {ASKS_FIRST}")
+    format!(
+        "Nothing happened but that {} came back, having heard no leader for a while. {ASKS_FIRST}",
+        names(who)
+    )
 }
 
 /// The same with a minority of five: each server alone, and both together. They would elect each other.
@@ -100,10 +103,11 @@ fn returning_minority(cluster: &Cluster) {
         } else {
             cut.iter().for_each(|&i| cluster.disconnect(i));
         }
-        agree(cluster, 2, 3);
+        agree(cluster, round % 3, 3);
         cluster.sleep(AWAY);
         steady.undisturbed(&away(&cut));
         cluster.connect_all();
+        cluster.sleep(ELECTION_TIMEOUT);
         agree(cluster, 1, 5);
         steady.undisturbed(&back(&cut));
     }

@@ -70,7 +70,11 @@ impl<'a> Steady<'a> {
         let odd = match (candidacies.first(), (0..cluster.n()).find(later)) {
             (Some(first), _) => {
                 let after = first.at.saturating_duration_since(since);
-                format!("{} stood for election in term {} {after:?} later", name(first.from), first.term)
+                format!(
+                    "{} stood for election in term {} {after:?} later",
+                    name(first.from),
+                    first.term
+                )
             }
             (None, Some(i)) => format!("{} has gone on to a later term", name(i)),
             (None, None) if !self.leads() => "now it doesn't".to_string(),

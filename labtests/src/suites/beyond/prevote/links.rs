@@ -9,8 +9,11 @@ use crate::cluster::{Cluster, name, names};
 use labrpc::run;
 use labrpc::time::Duration;
 
-/// For how many seconds links are cut.
-const SECONDS: usize = 6;
+/// For how long links are cut and nothing else happens: all logs are alike, and only the leader's word keeps others from voting.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// For how many seconds more commands go on.
+const SECONDS: usize = 4;
 
 /// A follower doesn't hear its leader any more, nor the leader it; both hear the third.
 pub(super) fn leader_out_of_sight(cluster: &Cluster) {
@@ -63,6 +66,8 @@ pub(super) fn leader_deaf_to_one(cluster: &Cluster) {
 /// The leader leads on, and so many servers agree; when the links are mended, everybody has everything.
 #[track_caller]
 fn goes_on(steady: &Steady<'_>, cluster: &Cluster, servers: usize, what: &str) {
+    cluster.sleep(QUIET);
+    steady.undisturbed(&format!("Nothing happened but that {what}. {ASKS_FIRST}"));
     for _ in 0..SECONDS {
         agree(cluster, 1, servers);
         cluster.sleep(Duration::from_secs(1));

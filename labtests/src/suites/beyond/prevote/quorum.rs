@@ -83,11 +83,12 @@ fn nobody_leads(cluster: &Cluster, i: usize, servers: &str) {
 fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
     let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term);
     if let Some(&i) = side.iter().find(|i| later(i)) {
+        let others: Vec<_> = side.iter().copied().filter(|&other| other != i).collect();
+        let heard = if others.is_empty() { "nobody".into() } else { names(&others) };
         run::fail(format!(
-            "{} has left term {term}, and only {} hear each other, of {} servers. {ASKS_FIRST}; {}",
+            "{} has left term {term}, and of {} others it hears {heard}. {ASKS_FIRST}; {}",
             name(i),
-            names(side),
-            cluster.n(),
+            cluster.n() - 1,
             cluster.who_thinks_what()
         ));
     }
@@ -113,18 +114,29 @@ fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
     let steady = Steady::new(&stage);
     let away: Vec<_> = steps.iter().map(|&steps| after(cluster, steady.leader, steps)).collect();
     let left = cluster.n() - away.len();
-    let what = format!(
-        "Only {} are away: {left} of {} servers, with the leader, hear each other, and that is a majority. A leader steps down \
-         when it hears from none (thesis §6.2), and itself it hears",
-        names(&away),
-        cluster.n()
-    );
+    let leads_on = || {
+        if !steady.leads() {
+            run::fail(format!(
+                "{} no longer leads term {}. Only {} are away: {left} of {} servers, with the leader, hear each other, and that is a \
+                 majority. A leader steps down when it hears from none, and itself it hears (thesis §6.2); {}",
+                name(steady.leader),
+                steady.term,
+                names(&away),
+                cluster.n(),
+                cluster.who_thinks_what()
+            ));
+        }
+        steady.undisturbed(&format!(
+            "Nothing happened but that {} were away. {ASKS_FIRST}",
+            names(&away)
+        ));
+    };
     away.iter().for_each(|&i| cluster.disconnect(i));
     cluster.sleep(AWAY);
-    steady.undisturbed(&what);
+    leads_on();
     agree(cluster, 5, left);
-    steady.undisturbed(&what);
+    leads_on();
     away.iter().for_each(|&i| cluster.connect(i));
     agree(cluster, 1, cluster.n());
-    steady.undisturbed(&what);
+    leads_on();
 }

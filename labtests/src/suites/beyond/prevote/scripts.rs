@@ -85,6 +85,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     if s2_restarts {
         cluster.crash(s2);
         restart(cluster, s2);
+        cluster.sleep(2 * ELECTION_TIMEOUT); // before it crashed, it may have heard a leader, for all it knows
     }
     said_yes_and_no_more(cluster, s2, term);
     stage.caption("S1 asks S2");

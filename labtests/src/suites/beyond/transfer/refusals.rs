@@ -105,8 +105,7 @@ pub(super) fn bad_successors(cluster: &Cluster) {
     };
     for to in [n, n + 7, usize::MAX] {
         ask(leader, to, &|it| *it == Some(Err(NoSuccessor)), "is no server");
-        let fits =
-            |it: &Outcome| matches!(it, Some(Err(NoSuccessor | NotLeader { .. })));
+        let fits = |it: &Outcome| matches!(it, Some(Err(NoSuccessor | NotLeader { .. })));
         ask(follower, to, &fits, "is no server, and it doesn't lead itself");
     }
     ask(leader, leader, &|it| *it == Some(Err(NoSuccessor)), "is the leader already");
@@ -283,7 +282,12 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
         if found.as_ref() != expected.map(|taken| &taken.command) {
             let there = found.map_or("none of these commands".into(), |found| show(&found));
             let expected = expected.map_or("start() gave that index to none".into(), |taken| {
-                format!("{} took {} there in term {}", name(taken.by), show(&taken.command), taken.term)
+                format!(
+                    "{} took {} there in term {}",
+                    name(taken.by),
+                    show(&taken.command),
+                    taken.term
+                )
             });
             run::fail(format!(
                 "At index {index} is {there}, and {expected}. Nothing failed but that the leadership was handed over. A leader that \
