@@ -204,16 +204,31 @@ pub fn run_all(
     work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,
     world: World,
     jobs: usize,
-    mut each: impl FnMut(Report) -> ControlFlow<()>,
+    each: impl FnMut(Report) -> ControlFlow<()>,
 ) {
+    let lab = lab.clone();
+    in_order(work, jobs, move |(test, seed)| run_one(&lab, test, seed, world), each);
+}
+
+/// As [`run_all`], for work of any kind.
+pub fn in_order<W, R>(
+    work: impl Iterator<Item = W> + Send + 'static,
+    jobs: usize,
+    run: impl Fn(W) -> R + Send + Sync + 'static,
+    mut each: impl FnMut(R) -> ControlFlow<()>,
+) where
+    W: 'static,
+    R: Send + 'static,
+{
     let work = Arc::new(Mutex::new(Some(work.enumerate())));
-    let (done, reports) = channel::unbounded();
+    let run = Arc::new(run);
+    let (done, results) = channel::unbounded();
     let workers = (0..jobs).map(|_| {
-        let (lab, work, done) = (lab.clone(), work.clone(), done.clone());
+        let (run, work, done) = (run.clone(), work.clone(), done.clone());
         thread::spawn(move || {
             let next = || work.lock().as_mut()?.next();
-            while let Some((number, (test, seed))) = next() {
-                let _ = done.send((number, run_one(&lab, test, seed, world)));
+            while let Some((number, piece)) = next() {
+                let _ = done.send((number, run(piece)));
             }
         })
     });
@@ -221,13 +236,13 @@ pub fn run_all(
     drop(done);
     let mut early = BTreeMap::new();
     let mut next = 0;
-    for (number, report) in reports.iter() {
-        early.insert(number, report);
+    for (number, result) in results.iter() {
+        early.insert(number, result);
         while work.lock().is_some()
-            && let Some(report) = early.remove(&next)
+            && let Some(result) = early.remove(&next)
         {
             next += 1;
-            if each(report).is_break() {
+            if each(result).is_break() {
                 *work.lock() = None;
             }
         }

@@ -78,7 +78,11 @@ pub struct Flags {
     pub list: bool,
 }
 
-fn seed(text: &str) -> Result<u64, String> {
+/// A seed.
+///
+/// # Errors
+/// It is none.
+pub fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
@@ -87,7 +91,11 @@ fn count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| format!("a whole number from 1 to {} is wanted", u64::MAX))
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+/// A number of jobs.
+///
+/// # Errors
+/// It is none, or too great.
+pub fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
     jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
 }
@@ -101,16 +109,32 @@ fn seconds(text: &str) -> Result<Duration, String> {
 const MOST_JOBS: usize = 256;
 
 /// A command that runs no selection of tests takes none of the flags and so shows none, but knows them, to say so in our
-/// words.
+/// words. A flag that it has itself is its own.
 pub fn without_flags(command: clap::Command) -> clap::Command {
     let flags = Flags::augment_args(clap::Command::new("flags"));
-    let hidden = flags.get_arguments().map(|flag| flag.clone().hide(true));
-    command.args(hidden.collect::<Vec<_>>())
+    let others = flags.get_arguments().filter(|flag| !takes(&command, flag.get_id().as_str()));
+    let hidden: Vec<_> = others.map(|flag| flag.clone().hide(true)).collect();
+    command.args(hidden)
+}
+
+/// Whether the command has this argument itself.
+fn takes(command: &clap::Command, id: &str) -> bool {
+    command.get_arguments().any(|own| own.get_id() == id && !own.is_hide_set())
 }
 
 impl Flags {
-    /// The first flag given, for commands that run no selection of tests: to them none of these means anything.
+    /// The first flag given that `command` doesn't have itself, for commands that run no selection of tests: to them none of
+    /// these means anything.
+    pub fn given_beside(&self, command: &clap::Command) -> Option<&'static str> {
+        self.all_given().find(|flag| !takes(command, flag.trim_start_matches("--")))
+    }
+
+    /// The first flag given.
     pub fn given(&self) -> Option<&'static str> {
+        self.all_given().next()
+    }
+
+    fn all_given(&self) -> impl Iterator<Item = &'static str> {
         let given = [
             (self.real, "--real"),
             (self.seeds != 1, "--seeds"),
@@ -121,6 +145,6 @@ impl Flags {
             (self.json.is_some(), "--json"),
             (self.list, "--list"),
         ];
-        given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+        given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag)
     }
 }

@@ -3,10 +3,13 @@
 mod args;
 mod check;
 mod out;
+mod progress;
 mod session;
 mod work;
 
+pub use args::{jobs, seed};
 pub use out::Out;
+pub use progress::Progress;
 pub use work::Shard;
 
 use crate::lab::Lab;
@@ -162,7 +165,8 @@ impl Program {
         if let Some((name, of_extra)) = matches.subcommand()
             && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
         {
-            if let Some(flag) = Flags::from_arg_matches(matches)?.given() {
+            let flags = Flags::from_arg_matches(matches)?;
+            if let Some(flag) = flags.given_beside(&extra.command) {
                 return Err(format!("{name} takes no {flag}").into());
             }
             let well = (extra.run)(of_extra, &mut out)?;

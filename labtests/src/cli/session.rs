@@ -3,14 +3,13 @@
 use super::args::Flags;
 use super::out::Out;
 use super::program;
+use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
 use crate::report::{self, Again, Counts, JsonFile, Sweep};
 use crate::runner::{self, Report, World};
-use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
-use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 
 /// What it is told, and what it has seen so far.
@@ -22,12 +21,11 @@ pub struct Session {
     /// Many seeds: a table at the end, and only failures before.
     sweeps: Option<Vec<Sweep>>,
     json: Option<JsonFile>,
-    bar: ProgressBar,
+    progress: Progress,
     out: Out,
     counts: Counts,
     coverage: Coverage,
     lab_time: Duration,
-    last_line: Instant,
 }
 
 /// How many tests run at once on real threads: most of the time they sleep.
@@ -35,9 +33,6 @@ const REAL_JOBS: usize = 8;
 
 /// After so many failures in full, further ones get a line.
 const STORIES: u64 = 3;
-
-/// In a pipe, a long sweep says this often how far it is.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Prepares to do the work.
@@ -48,7 +43,7 @@ impl Session {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let json = flags.json.as_deref().map(JsonFile::create).transpose()?;
         Ok(Session {
-            bar: bar(work.runs()),
+            progress: Progress::new(work.runs()),
             out,
             sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
             counts: Counts { not_run: work.runs(), ..Counts::default() },
@@ -59,7 +54,6 @@ impl Session {
             json,
             coverage: Coverage::default(),
             lab_time: Duration::ZERO,
-            last_line: Instant::now(),
         })
     }
 
@@ -74,7 +68,7 @@ impl Session {
         }
         let (runs, world, jobs) = (self.work.clone().into_runs(), self.world, self.jobs);
         runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
-        self.bar.finish_and_clear();
+        self.progress.finish();
         if let Some(sweeps) = &self.sweeps {
             self.out.line(Sweep::header());
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
@@ -124,14 +118,11 @@ impl Session {
 
     fn show_how_far(&self) {
         let Counts { passed, failed, .. } = self.counts;
-        self.bar.set_message(format!("{passed} passed, {failed} failed"));
-        self.bar.inc(1);
+        self.progress.advance(format!("{passed} passed, {failed} failed"));
     }
 
     fn say_how_far(&mut self) {
-        let piped = !io::stderr().is_terminal();
-        if piped && self.last_line.elapsed() >= LINE_EVERY {
-            self.last_line = Instant::now();
+        if self.progress.line_due() {
             let Counts { passed, failed, not_run } = self.counts;
             let ended = passed + failed;
             self.say(&format!("{ended} of {} runs, {failed} failed", ended + not_run));
@@ -140,14 +131,6 @@ impl Session {
 
     /// Prints a line above the progress bar.
     fn say(&mut self, text: &str) {
-        let out = &mut self.out;
-        self.bar.suspend(|| out.line(text));
+        self.progress.say(&mut self.out, text);
     }
-}
-
-/// A progress bar on standard error, if that is a terminal.
-fn bar(runs: u64) -> ProgressBar {
-    let template = "{wide_bar} {pos}/{len}, {msg}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(runs).with_style(style)
 }
