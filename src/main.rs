@@ -1,5 +1,8 @@
-//! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs.
+//! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs and the experiments.
 
+mod experiment;
+
+use experiment::experiment;
 use gallery::lesson::bugs;
 use labtests::cli::Program;
 use labtests::lab::{Ability, Lab};
@@ -29,5 +32,8 @@ fn main() -> ExitCode {
         .beyond(Ability::Flow, leasing)
         .members(changing)
         .members_store(members_store, Clerk::spreading_reads);
-    Program::new(lab).command("bugs", "List the classic bugs of Raft, or tell of one", bugs).main()
+    Program::new(lab)
+        .command("bugs", "List the classic bugs of Raft, or tell of one", bugs)
+        .command("experiment", "Make a measurement of a paper again, simulated", experiment)
+        .main()
 }

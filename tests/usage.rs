@@ -56,7 +56,7 @@ fn what_would_be_passed_over_is_named() {
 
 #[test]
 fn help_shows_what_a_command_takes() {
-    for command in ["replay", "bugs"] {
+    for command in ["replay", "bugs", "experiment"] {
         let output = Command::new(env!("CARGO_BIN_EXE_raftlab")).args([command, "--help"]).output();
         let help = String::from_utf8(output.unwrap().stdout).unwrap();
         assert!(help.contains("--help") && !help.contains("--seeds"), "{help}");
@@ -68,4 +68,31 @@ fn bugs_takes_the_name_of_one() {
     wrong("bugs no_such_bug", "there is no bug \"no_such_bug\"");
     wrong("bugs --real", "bugs takes no --real");
     assert!(!raftlab("bugs").1.contains("error"));
+}
+
+#[test]
+fn experiment_takes_the_name_of_one_and_numbers_that_make_sense() {
+    wrong("experiment elektions", "there is no experiment \"elektions\"; there is: elections");
+    wrong("experiment elections --trials 0", "a whole number from 1 to 1000000 is wanted");
+    wrong("experiment elections --seed -1", "from 0 to 18446744073709551615");
+    wrong("experiment elections --jobs 0", "from 1 to 256");
+    wrong("experiment elections --lines 300-150", "such as 150-300");
+    wrong("experiment elections --broadcast x", "a whole number of milliseconds");
+    wrong("experiment elections --broadcast 9", "is too short for a disk write of 8 ms");
+    wrong("experiment elections --broadcast 9 --latency regions", "cannot be used with");
+    wrong("experiment elections --seeds 2", "experiment takes no --seeds");
+    assert!(!raftlab("experiment").1.contains("error"));
+}
+
+#[test]
+fn experiment_names_the_line_of_a_bad_latency_file_and_what_it_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("latency");
+    std::fs::write(&file, "a b c\na 0 1 2\nb 1 0 x\n").unwrap();
+    let file = file.display();
+    let latency = |file: &str| format!("experiment elections --trials 1 --latency {file}");
+    let at = format!("{file}: line 3: from b to c a number of milliseconds is wanted");
+    wrong(&latency(&file.to_string()), &at);
+    wrong(&latency(&format!("{file}.not")), &format!("can't read {file}.not"));
+    wrong(&format!("experiment elections --trials 1 --out {file}"), &format!("can't write {file}"));
 }
