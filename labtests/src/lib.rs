@@ -251,6 +251,75 @@ macro_rules! transfer_suite {
     };
 }
 
+/// The same for a Raft that reads without the log, by asking, and a store on it: `reads_suite!(make, server, clerk)`, as
+/// [`Lab::beyond`](lab::Lab::beyond) and [`Lab::store`](lab::Lab::store) have them.
+#[macro_export]
+macro_rules! reads_suite {
+    ($make:expr, $server:expr, $clerk:expr) => {
+        $crate::suite! { the_reads_suite_is_complete,
+            $crate::lab::Lab::new()
+                .beyond($crate::lab::Ability::Reads, $make)
+                .store($crate::lab::Ability::Reads, $server, $clerk);
+            reads {
+                reads_by_index reads_leave_no_entries reads_alone reads_of_a_new_leader
+                reads_of_a_deposed_leader reads_in_the_minority reads_in_a_storm reads_in_every_storm
+                store_reads store_reads_in_trouble
+            }
+        }
+    };
+}
+
+/// The same for a Raft that reads by a lease, and a store on it: `lease_suite!(make, server, clerk)`.
+#[macro_export]
+macro_rules! lease_suite {
+    ($make:expr, $server:expr, $clerk:expr) => {
+        $crate::suite! { the_lease_suite_is_complete,
+            $crate::lab::Lab::new()
+                .beyond($crate::lab::Ability::Lease, $make)
+                .store($crate::lab::Ability::Lease, $server, $clerk);
+            lease {
+                lease_reads lease_saves_messages lease_of_a_new_leader lease_of_a_deposed_leader
+                lease_in_the_minority lease_and_late_answers lease_and_voters_that_restart
+                lease_and_a_late_handover lease_in_a_storm lease_in_every_storm
+                store_lease_reads store_lease_reads_in_trouble
+            }
+        }
+    };
+}
+
+/// The same for a Raft that changes its members, and a store on it: `members_suite!(make, server, clerk)`, as
+/// [`Lab::members`](lab::Lab::members) and [`Lab::members_store`](lab::Lab::members_store) have them.
+#[macro_export]
+macro_rules! members_suite {
+    ($make:expr, $server:expr, $clerk:expr) => {
+        $crate::suite! { the_members_suite_is_complete,
+            $crate::lab::Lab::new().members($make).members_store($server, $clerk);
+            members {
+                members_of_every_size members_under_load members_bad_wishes leader_leaves removed_server
+                silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
+                members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
+                an_addition_and_a_removal two_additions two_removals
+                store_members_come_and_go store_members_and_partitions
+            }
+        }
+    };
+}
+
+/// The same for a Raft that sends large and many things a little at a time: `flow_suite!(make)`.
+#[macro_export]
+macro_rules! flow_suite {
+    ($make:expr) => {
+        $crate::suite! { the_flow_suite_is_complete,
+            $crate::lab::Lab::new().beyond($crate::lab::Ability::Flow, $make);
+            flow {
+                flow_long_backlog flow_over_a_long_way flow_large_command flow_to_nobody flow_back_pressure
+                flow_pressure_of_an_old_leader flow_snapshot_in_pieces flow_snapshot_and_crashes
+                flow_snapshot_of_a_busy_service flow_in_every_storm flow_of_overtaking_entries
+            }
+        }
+    };
+}
+
 /// One `#[test]` for each test in the list, and one that says whether the list is complete.
 #[doc(hidden)]
 #[macro_export]

@@ -1,6 +1,36 @@
 //! What is beyond the lab, on the reference.
 
+use labrpc::Persister;
+use labrpc::api::kv::Served;
+use labrpc::{ClientEnd, api::Make};
+use raftlab::kv::{Clerk, KvServer, Reads};
 use raftlab::raft::{Options, Raft};
+
+fn asking() -> Options {
+    Options { lease: None, ..Options::beyond_the_lab() }
+}
+
+fn store(
+    options: Options,
+) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<KvServer> {
+    let raft: Make = labtests::make(Raft::with(options));
+    KvServer::reading(Reads::ByIndex, raft)
+}
 
 labtests::prevote_suite!(Raft::with(Options::beyond_the_lab()));
 labtests::transfer_suite!(Raft::with(Options::beyond_the_lab()));
+labtests::reads_suite!(Raft::with(asking()), store(asking()), Clerk::spreading_reads);
+labtests::lease_suite!(
+    Raft::with(Options::beyond_the_lab()),
+    store(Options::beyond_the_lab()),
+    Clerk::new
+);
+labtests::members_suite!(
+    Raft::with_members(Options::beyond_the_lab()),
+    KvServer::of_members(
+        Reads::ByIndex,
+        labtests::make_member(Raft::with_members(Options::beyond_the_lab()))
+    ),
+    Clerk::spreading_reads
+);
+labtests::flow_suite!(Raft::with(Options::beyond_the_lab()));
