@@ -298,7 +298,7 @@ macro_rules! members_suite {
                 members_of_every_size members_under_load members_bad_wishes leader_leaves removed_server
                 silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
                 members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
-                an_addition_and_a_removal two_additions two_removals
+                an_addition_and_a_removal two_additions two_removals who_leaves_may_be_needed
                 store_members_come_and_go store_members_and_partitions
             }
         }

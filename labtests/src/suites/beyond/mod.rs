@@ -2,7 +2,7 @@
 
 pub mod flow;
 pub mod members;
-pub mod members_2015;
+pub mod members_scripts;
 pub mod prevote;
 pub mod reads;
 mod steady;
@@ -19,7 +19,7 @@ pub const LISTS: [&[LabTest]; 10] = [
     reads::LEASE,
     reads::STORE_LEASE,
     members::TESTS,
-    members_2015::TESTS,
+    members_scripts::TESTS,
     members::STORE_TESTS,
     flow::TESTS,
 ];

@@ -1,15 +1,14 @@
-//! The mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a leader of a new term that changes the
-//! members before it has committed an entry of that term. Then there may be two configurations, each a step from the old one, that have
-//! majorities without a common server. Three schedules, of four servers, as he drew them.
+//! Changes of members in schedules that a random run seldom meets.
 
 use super::super::stage::{Kind, Mail, Stage};
-use super::super::{agree, kv, members, random, reliable, tests};
+use super::super::{agree, kv, members, random, reliable, restart, tests};
 use super::members::Wish;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::api::beyond::NotChanged;
 use labrpc::network::Fate;
+use labrpc::run;
 use labrpc::thread::JoinHandle;
 use labrpc::time::Duration;
 
@@ -17,7 +16,12 @@ tests! { "members", Beyond(Members):
     an_addition_and_a_removal = "AnAdditionAndARemoval", members(4, reliable(5));
     two_additions = "TwoAdditions", members(4, reliable(6));
     two_removals = "TwoRemovals", members(4, reliable(4));
+    who_leaves_may_be_needed = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
+
+// The mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a leader of a new term that changes the
+// members before it has committed an entry of that term. Then there may be two configurations, each a step from the old one, that have
+// majorities without a common server. Three schedules, of four servers, as he drew them.
 
 /// S0 adds S4, S1 removes S0.
 fn an_addition_and_a_removal(cluster: &Cluster) {
@@ -94,4 +98,33 @@ fn deliver(mail: &Mail, from: usize, to: &[usize]) -> Fate {
 fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), NotChanged>>> {
     let cluster = cluster.clone();
     kv::spawn(&wish.to_string(), move || wish.ask(&cluster, i))
+}
+
+/// Of two members the one that leads removes itself, and crashes before the other one gets that. "A server that is not part of its own latest
+/// configuration should still start new elections": its log is longer, so the other one can't be elected (thesis §4.2.2, Figure 4.6).
+fn who_leaves_may_be_needed(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1] = [0, 1];
+    stage.elect(s0, &[s1]);
+    agree(cluster, 2, 2);
+    stage.caption("S0 removes itself, and nobody gets that; it crashes");
+    stage.direct(|mail| match mail.is_call() && mail.kind == Kind::Entries && mail.carries > 0 {
+        true => Fate::Lose,
+        false => Fate::Deliver,
+    });
+    let asked = ask(cluster, Wish::Remove(s0), s0);
+    let has = || cluster.members(s0).is_some_and(|members| !members.contains(&s0));
+    stage.until(2 * ELECTION_TIMEOUT, has);
+    cluster.crash(s0);
+    kv::joined(asked);
+    stage.caption("it starts again, and they hear each other");
+    stage.all_pass();
+    restart(cluster, s0);
+    agree(cluster, 2, 1);
+    let members = cluster.members(s1);
+    if members.as_ref().is_none_or(|members| !members.contains(&s1)) {
+        run::fail(format!(
+            "S1 says that the members are {members:?}; it is one, whether S0 is or not"
+        ));
+    }
 }
