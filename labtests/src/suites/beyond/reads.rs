@@ -315,7 +315,10 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
         cluster.sleep(ELECTION_TIMEOUT + cluster.draws().millis("before the crash", 0..300));
         while_reading(cluster, &[s0], || {
             stage.caption("S1 and S2 start again, and S0 is cut off");
-            stage.direct(|mail| if mail.from == 3 { Fate::Deliver } else { Fate::Lose });
+            stage.direct(move |mail| match mail.from == s3 && mail.to != s0 {
+                true => Fate::Deliver,
+                false => Fate::Lose,
+            });
             [s1, s2].into_iter().for_each(|i| restart(cluster, i));
             let began = Instant::now();
             while began.elapsed() < 2 * ELECTION_TIMEOUT {
