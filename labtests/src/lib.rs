@@ -223,7 +223,9 @@ macro_rules! prevote_suite {
                 leader_of_a_majority leader_of_three_of_four leaders_crash
                 leaders_crash_on_a_bad_network all_restart only_one_electable
                 pre_votes_ask_for_the_log pre_votes_bind_nobody pre_votes_are_not_kept
-                votes_against_a_leader candidate_ahead_rejoins pre_votes_and_cuts
+                pre_votes_leave_the_vote refused_pre_votes_buy_no_time
+                votes_against_a_leader candidate_ahead_rejoins
+                up_to_date_in_an_old_term pre_votes_and_cuts
                 pre_votes_and_old_messages pre_votes_and_crashes pre_votes_and_slow_threads
                 pre_votes_and_everything
             }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is known of a Raft's pre-votes but what they are for: what is looked at are terms, leaders, and requests for votes.
 
+mod ahead;
 mod elections;
 mod links;
 mod quorum;
@@ -14,6 +15,7 @@ use super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use ahead::*;
 use elections::*;
 use labrpc::run;
 use labrpc::time::Duration;
@@ -47,8 +49,11 @@ tests! { "prevote", Beyond(PreVote):
     pre_votes_ask_for_the_log = "PreVotesAskForTheLog", reliable(3);
     pre_votes_bind_nobody = "PreVotesBindNobody", reliable(3);
     pre_votes_are_not_kept = "PreVotesAreNotKept", reliable(3);
+    pre_votes_leave_the_vote = "PreVotesLeaveTheVote", reliable(3);
+    refused_pre_votes_buy_no_time = "RefusedPreVotesBuyNoTime", reliable(3);
     votes_against_a_leader = "VotesAgainstALeader", reliable(3);
     candidate_ahead_rejoins = "CandidateAheadRejoins", reliable(3);
+    up_to_date_in_an_old_term = "UpToDateInAnOldTerm", reliable(3);
     pre_votes_and_cuts = "PreVotesAndCuts", reliable(5);
     pre_votes_and_old_messages = "PreVotesAndOldMessages", reliable(3);
     pre_votes_and_crashes = "PreVotesAndCrashes", reliable(4);

@@ -60,7 +60,13 @@ pub(super) fn only_one_electable(cluster: &Cluster) {
         cluster.sleep(AWAY - round * ELECTION_TIMEOUT / 2);
         agree(cluster, 2, 3);
         [leader, gone].iter().for_each(|&i| cluster.crash(i));
-        [a, b].iter().for_each(|&i| cluster.connect(i));
+        for i in [a, b] {
+            if round % 2 == 1 {
+                cluster.sleep(cluster.draws().millis("until it starts", 0..500));
+                cluster.start_server(i); // and doesn't know how long it has heard no leader
+            }
+            cluster.connect(i);
+        }
         cluster.check_one_leader();
         agree(cluster, 1, 3);
         [leader, gone].iter().for_each(|&i| restart(cluster, i));

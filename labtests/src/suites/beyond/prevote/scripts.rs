@@ -1,22 +1,23 @@
-//! Pre-votes by script: what they ask, and that they bind nobody; and what becomes of a candidate who got its pre-votes and nothing
-//! more.
+//! Pre-votes by script: what they ask, and that they bind nobody.
 
 use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::{agree, ms, restart};
+use super::super::super::{after, agree, ms, restart};
 use super::super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::ledger::command;
 use labrpc::network::Fate;
 use labrpc::run;
-use labrpc::time::Duration;
+use labrpc::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 /// Where a leader begins its term with an entry of its own (§8), its followers have it after so long, and their logs are alike.
 const SETTLES: Duration = ms(300);
 
 /// How long a server may take to stand that gets all the pre-votes it needs.
-const STANDS_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(5);
+pub(super) const STANDS_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(5);
 
-fn term_of(cluster: &Cluster, i: usize) -> u64 {
+pub(super) fn term_of(cluster: &Cluster, i: usize) -> u64 {
     cluster.state(i).map_or(0, |(term, _)| term)
 }
 
@@ -63,7 +64,7 @@ pub(super) fn pre_votes_are_not_kept(cluster: &Cluster) {
 fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
-    nobody_is_heard(&stage);
+    nobody_is_heard(&stage, None);
     let term = term_of(cluster, s2);
     stage.caption("S0 asks S2 whether it would be elected, and is; S2 doesn't hear it stand");
     let asks = move |mail: &Mail| mail.from == s0 && mail.to == s2 && mail.kind == Kind::Other;
@@ -114,78 +115,99 @@ fn said_yes_and_no_more(cluster: &Cluster, i: usize, term: u64) {
     }
 }
 
-/// S0 was the leader of all, and nobody hears anybody any more, for so long that nobody counts on S0.
-fn nobody_is_heard(stage: &Stage<'_>) {
+/// S0 was the leader of all, and nobody hears anybody any more, for so long that nobody counts on S0; at first it may have taken a
+/// `last` command.
+pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.elect(0, &[1, 2]);
     stage.cluster.sleep(SETTLES);
     stage.caption("nobody hears anybody");
     stage.direct(|_| Fate::Lose);
+    if let Some(last) = last {
+        let _ = stage.cluster.start(0, &command(last));
+    }
     stage.cluster.sleep(2 * ELECTION_TIMEOUT);
 }
 
-/// How far S2 gets ahead: the others need a term or two.
-const TERMS_AHEAD: u64 = 4;
-
-/// S1 says again and again that it would vote for S2, which stands, and isn't heard: its term rises. Then S0 and S1 have a leader,
-/// and S2 hears nothing. Gives back their term, and what S2 has asked is held; `None`, if that can't be brought about.
-fn s2_gets_ahead<'a>(stage: &'a Stage<'a>) -> Option<Steady<'a>> {
-    let cluster = stage.cluster;
-    let [s1, s2] = [1, 2];
-    nobody_is_heard(stage);
-    let term = term_of(cluster, s2);
-    stage.caption("S1 would vote for S2, and S2 stands again and again, unheard");
+/// S0 and S2 stand in the same term, and S1 votes for S0. Then it says yes to S2, which asks for a later term, and then S2's request for
+/// a vote in the first one comes. S1 has voted in that.
+pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.caption("S1 would vote for S0 and for S2; both stand, and are not heard yet");
     stage.direct(move |mail| match mail.kind {
-        Kind::Vote if mail.from == s2 && mail.is_call() => Fate::Hold,
-        Kind::Other if mail.from == s2 && mail.to == s1 => Fate::Deliver,
+        Kind::Other if mail.to == s1 => Fate::Deliver,
+        Kind::Vote if mail.is_call() => Fate::Hold,
         _ => Fate::Lose,
     });
-    let ahead = || term_of(cluster, s2) >= term + TERMS_AHEAD;
-    if !stage.until(TERMS_AHEAD as u32 * STANDS_WITHIN, ahead) {
-        return None;
-    }
-    stage.caption("S0 and S1 have a leader, and S2 hears nothing of it");
-    cluster.disconnect(s2);
-    stage.direct(|_| Fate::Deliver);
-    let steady = Steady::new(stage);
-    (steady.term < term_of(cluster, s2)).then_some(steady)
-}
-
-/// What S2 has asked comes late: S0 and S1 have a leader and hear it, so they heed no later term.
-pub(super) fn votes_against_a_leader(cluster: &Cluster) {
-    let stage = Stage::new(cluster);
-    let Some(steady) = s2_gets_ahead(&stage) else { return everybody_again(&stage) };
-    let held = cluster.net().held().len();
-    stage.caption("S2's requests for votes arrive, one after the other");
-    for letter in cluster.net().held() {
-        stage.release(|mail| mail.call == letter.call);
-        cluster.sleep(ms(20));
-        steady.undisturbed(
-            "Nothing happened but that S2's requests for votes have come, of later terms. \"If a server receives a RequestVote \
-             request within the minimum election timeout of hearing from a current leader, it does not update its term or grant \
-             its vote\" (thesis §4.2.3); nor does the leader, that hears a majority",
-        );
-    }
-    log::debug!("{held} requests for votes were not heeded");
+    let asked_by = |i: usize| {
+        let asks = |mail: &Mail| mail.from == i && mail.kind == Kind::Vote && mail.term > 0;
+        stage.mail(asks).into_iter().map(|mail| mail.term).collect::<BTreeSet<_>>()
+    };
+    let both = || asked_by(s0).intersection(&asked_by(s2)).next().copied();
+    stage.until(2 * STANDS_WITHIN, || both().is_some());
+    let Some(term) = both() else { return everybody_again(&stage) };
+    let votes = move |from: usize| {
+        move |mail: &Mail| {
+            let asks = mail.from == from && mail.to == s1 && mail.kind == Kind::Vote;
+            asks && mail.term == term
+        }
+    };
+    stage.caption("S1 votes for S0");
+    stage.release(votes(s0));
+    let granted = |mail: &Mail| votes(s0)(mail) && mail.reply.yes == Some(true);
+    stage.until(ELECTION_TIMEOUT, || !stage.mail(granted).is_empty());
+    stage.caption("S1 says yes to S2's next pre-vote");
+    let from = Instant::now();
+    let yes = |mail: &Mail| {
+        let pre_vote = mail.from == s2 && mail.to == s1 && mail.kind == Kind::Other;
+        pre_vote && mail.at > from && mail.reply.yes == Some(true)
+    };
+    stage.until(STANDS_WITHIN, || !stage.mail(yes).is_empty());
+    stage.caption("S2's request for a vote comes: whoever votes twice is caught");
+    stage.release(votes(s2));
+    cluster.sleep(ms(100));
     everybody_again(&stage);
 }
 
-/// S2 comes back in a later term than the others' leader, and nobody votes for it. It refuses what the leader sends, in that later
-/// term, and so the leader goes on to it (§5.1): or S2 would stay outside for ever.
-pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
+/// A server whose log is behind asks again and again, and is refused. Others wait no longer for that: an election timeout is reset by the
+/// leader, and by a vote that is granted (Figure 2, Followers).
+pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    if s2_gets_ahead(&stage).is_some() {
-        cluster.net().discard(|_| true);
-        stage.caption("S2 comes back");
-        cluster.connect(2);
-        agree(cluster, 1, 3);
+    let leader = Steady::new(&stage).leader;
+    let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
+    cluster.disconnect(behind);
+    agree(cluster, 1, 2);
+    stage.caption("the leader crashes, and only one server has its entry");
+    cluster.crash(leader);
+    let asks = move |mail: &Mail| mail.from == behind && mail.is_call();
+    stage.direct(move |mail| if asks(mail) { Fate::Hold } else { Fate::Deliver });
+    cluster.connect(behind);
+    stage.until(STANDS_WITHIN, || !stage.mail(asks).is_empty());
+    stage.caption("the other one asks ten times a second");
+    let began = Instant::now();
+    while !matches!(cluster.state(good), Some((_, true))) {
+        if began.elapsed() > STANDS_WITHIN {
+            run::fail(format!(
+                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only one that can be: {1} asks it all the time whether \
+                 it would be elected, and isn't. An election timeout is reset by the current leader, by a vote that is granted, and \
+                 by one's own candidacy, not by a pre-vote that is refused (Figure 2, Followers; thesis §9.6); {2}",
+                name(good),
+                name(behind),
+                cluster.who_thinks_what()
+            ));
+        }
+        cluster.net().repeat(|_| true);
+        cluster.sleep(ms(100));
     }
     everybody_again(&stage);
 }
 
-fn everybody_again(stage: &Stage<'_>) {
+/// The script is over: everybody hears everybody, and agrees.
+pub(super) fn everybody_again(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     cluster.net().discard(|_| true);
     stage.all_pass();
+    (0..cluster.n()).filter(|&i| cluster.raft(i).is_none()).for_each(|i| cluster.start_server(i));
     (0..cluster.n()).for_each(|i| cluster.connect(i));
     agree(cluster, 1, cluster.n());
 }

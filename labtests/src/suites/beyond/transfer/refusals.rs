@@ -179,6 +179,9 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
     }
 }
 
+/// A server that looks now and then whether it is killed looks as often as that.
+const WAKES_WITHIN: Duration = ms(300);
+
 /// The same with `kill`, which ends the wait of all who are inside a server.
 pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
@@ -186,10 +189,13 @@ pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     if let Some(raft) = cluster.raft(leader) {
         run::calling(|| format!("kill() on {}", name(leader)), || raft.kill());
     }
+    let told = stage.until(WAKES_WITHIN, || handover.is_over());
     let outcome = handover.outcome(&stage);
-    if !matches!(outcome, Some(Err(_))) {
+    if !told || !matches!(outcome, Some(Err(_))) {
+        let when = if told { "at once" } else { "late" };
         run::fail(format!(
-            "{} was killed while it handed over to a server that is away, and said {outcome:?}; it is to say that it was stopped",
+            "{} was killed while it handed over to a server that is away, and said {when} that this came to {outcome:?}; kill() ends \
+             the wait of whoever is inside the server (see labrpc::api::beyond)",
             name(leader)
         ));
     }
