@@ -24,6 +24,10 @@ fn term_of(cluster: &Cluster, i: usize) -> u64 {
     cluster.state(i).map_or(0, |(term, _)| term)
 }
 
+fn leads(cluster: &Cluster, i: usize) -> bool {
+    matches!(cluster.state(i), Some((_, true)))
+}
+
 /// Nobody who has just heard its leader stands by itself so soon: the lab allows ten heartbeats a second.
 const SOON: Duration = ms(80);
 
@@ -67,8 +71,8 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
     }
 }
 
-/// Lets a leader hand over to the next server, and keeps its order on the way until the leader has given up. Gives back the order's
-/// sender and receiver; `None`: nothing could be kept.
+/// Lets a leader hand over to the next server, and keeps its order on the way until the leader has given up, or the other one has stood by
+/// itself. Gives back the order's sender and receiver; `None`: nothing could be kept.
 fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     let cluster = stage.cluster;
     let leader = Steady::new(stage).leader;
@@ -81,7 +85,7 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
         stage.all_pass();
         return None;
     }
-    if outcome == Some(Ok(())) {
+    if outcome == Some(Ok(())) && !leads(cluster, to) {
         run::fail(format!(
             "{} has handed over to {}, it says; its order to stand is still on its way, and {1} doesn't lead (thesis §3.10); {}",
             name(leader),
@@ -96,8 +100,8 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
 /// makes it one or two more.
 const TERMS_FOR_AN_ORDER: u64 = 4;
 
-/// The order to stand comes when the leader leads on. It may be obeyed, for the term is the same; nothing is lost by it, and it counts
-/// once, however often it was sent.
+/// The order to stand comes when nobody waits for it any more. It may be obeyed if the term is still the same; nothing is lost by it, and
+/// it counts once, however often it was sent.
 pub(super) fn order_comes_late(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
@@ -193,9 +197,8 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
             if lose { Fate::Lose } else { Fate::Deliver }
         });
         let outcome = Handover::begin(cluster, leader, to).outcome(&stage);
-        let all_lost = round / 2 == 1 && lost.load(Relaxed) > 0;
         let fits = match outcome {
-            Some(Ok(())) => !all_lost,
+            Some(Ok(())) => leads(cluster, to), // it may have stood by itself
             Some(Err(NotTransferred::TimedOut | NotTransferred::NotLeader { .. })) => true,
             _ => false,
         };
