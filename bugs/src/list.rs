@@ -22,6 +22,7 @@ patches! {
     cand_no_retry
     candidacy_not_saved
     clerk_keeps_to_one
+    commands_during_transfer
     commit_beyond_new_entries
     commit_half
     commit_lowered
@@ -35,8 +36,11 @@ patches! {
     even_quorum
     first_heartbeat_late
     fixed_timeout
+    half_is_a_quorum
+    handed_over_when_deposed
     hb_fast
     hb_skips_check
+    heard_by_itself
     hint_taken_as_match
     install_discards_tail
     install_keeps_tail
@@ -46,6 +50,7 @@ patches! {
     kill_wakes_nobody
     leader_counts_twice
     leader_hint_self
+    leader_without_a_quorum
     local_reads
     log_never_trimmed
     match_can_regress
@@ -61,6 +66,7 @@ patches! {
     no_stepdown_on_reply
     no_uptodate
     no_votereset_newterm
+    no_votes_for_a_successor
     noop
     nopersist_on_ae
     nopersist_on_start
@@ -69,8 +75,15 @@ patches! {
     old_thread_in_new_term
     older_snapshot_saved
     only_heartbeats_reset_timer
+    order_of_an_old_term_obeyed
     persist_late
+    pre_vote_ignores_leader
+    pre_vote_ignores_log
+    pre_vote_kept_as_vote
+    pre_vote_refusal_is_final
+    pre_vote_reply_term_ignored
     refused_ae_no_timer_reset
+    refused_pre_vote_buys_time
     resend_all
     restart_applied0
     restart_without_snapshot
@@ -98,8 +111,13 @@ patches! {
     stale_install_reply
     stale_is_resets_timer
     stale_reply_echoes_term
+    successor_asks_first
+    successor_told_too_early
     sync_rpc
+    term_learnt_from_a_refused_candidate
+    term_raised_before_asking
     timer_reset_any_rv
+    transfer_never_given_up
     truncate_always
     truncate_ignores_base
     truncate_on_entries
@@ -108,5 +126,6 @@ patches! {
     vote_check_before_term
     vote_cleared_by_leader
     vote_of_older_candidacy
+    votes_against_a_leader_that_is_heard
     waiters_forgotten
 }

@@ -52,6 +52,8 @@ pub enum Group {
     Snapshot,
     Apply,
     Service,
+    PreVote,
+    Transfer,
 }
 
 /// What a bug breaks.
