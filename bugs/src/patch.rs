@@ -54,6 +54,9 @@ pub enum Group {
     Service,
     PreVote,
     Transfer,
+    Reads,
+    Membership,
+    Flow,
 }
 
 /// What a bug breaks.
