@@ -18,9 +18,11 @@ patches! {
     apply_holding_lock
     apply_not_drained
     below_base_acked
+    busy_for_ever
     cand_ignores_leader
     cand_no_retry
     candidacy_not_saved
+    change_before_own_commit
     clerk_keeps_to_one
     commands_during_transfer
     commit_beyond_new_entries
@@ -51,13 +53,20 @@ patches! {
     leader_counts_twice
     leader_hint_self
     leader_without_a_quorum
+    lease_forgotten_by_voters
+    lease_from_the_answer
+    lease_survives_handover
     local_reads
     log_never_trimmed
     match_can_regress
     match_from_loglen
     match_lowered
     maybe_as_version
+    members_not_in_snapshot
+    members_not_rolled_back
+    members_on_commit
     new_number_for_each_try
+    newcomer_counts_at_once
     next_lowered_on_term_rejection
     next_plus_len
     no_dedup
@@ -82,8 +91,11 @@ patches! {
     pre_vote_kept_as_vote
     pre_vote_refusal_is_final
     pre_vote_reply_term_ignored
+    read_before_own_commit
+    read_confirmed_by_old_answers
     refused_ae_no_timer_reset
     refused_pre_vote_buys_time
+    removed_server_disturbs
     resend_all
     restart_applied0
     restart_without_snapshot
@@ -104,6 +116,7 @@ patches! {
     snap_reply_nomatch
     snap_saved_nil
     snapshot_before_apply
+    snapshot_never_finished
     snapshot_not_restored
     snapshot_saved_apart
     stale_ae_reply
@@ -121,6 +134,7 @@ patches! {
     truncate_always
     truncate_ignores_base
     truncate_on_entries
+    two_changes_at_once
     uptodate_both
     uptodate_len
     vote_check_before_term
