@@ -37,6 +37,29 @@ pub enum Trouble {
     SlowThreads,
 }
 
+/// All of them.
+const EVERY: [Trouble; 11] = {
+    use Trouble::*;
+    [
+        Duplicates,
+        Reordering,
+        LateReplies,
+        Loss,
+        OneWayCuts,
+        SlowLinks,
+        Partitions,
+        Crashes,
+        CrashesAtSaves,
+        Blackouts,
+        SlowThreads,
+    ]
+};
+
+/// Every trouble but these.
+pub fn every_but(left_out: &[Trouble]) -> Vec<Trouble> {
+    EVERY.into_iter().filter(|trouble| !left_out.contains(trouble)).collect()
+}
+
 /// How long a storm lasts.
 const LASTS: Duration = Duration::from_secs(15);
 

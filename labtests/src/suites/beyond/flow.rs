@@ -2,7 +2,7 @@
 //! be done.
 
 use super::super::kv::{joined, spawn};
-use super::super::storm::{Trouble, storm};
+use super::super::storm::{Trouble, every_but, storm};
 use super::super::{agree, ms, reliable, restart, sloppy, tests, unreliable, with_snapshots};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -274,23 +274,7 @@ fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
 }
 
 fn flow_in_every_storm(cluster: &Cluster) {
-    use Trouble::*;
-    storm(
-        cluster,
-        &[
-            Duplicates,
-            Reordering,
-            LateReplies,
-            Loss,
-            OneWayCuts,
-            SlowLinks,
-            Partitions,
-            Crashes,
-            CrashesAtSaves,
-            SlowThreads,
-        ],
-        true,
-    );
+    storm(cluster, &every_but(&[Trouble::Blackouts]), true);
 }
 
 /// Many messages at once, which overtake one another.

@@ -1,7 +1,7 @@
 //! Members come and go, one at a time (thesis §4).
 
 use super::super::kv::{self, joined, spawn};
-use super::super::storm::{Trouble, calm, rage};
+use super::super::storm::{Trouble, calm, every_but, rage};
 use super::super::{
     agree, anybody, members, ms, random, reliable, restart, service, sloppy, tests, unreliable,
     with_snapshots,
@@ -486,22 +486,7 @@ fn members_in_a_storm(cluster: &Cluster) {
 
 /// And whatever else there is.
 fn members_in_every_storm(cluster: &Cluster) {
-    use Trouble::*;
-    in_a_storm(
-        cluster,
-        &[
-            Duplicates,
-            Reordering,
-            LateReplies,
-            Loss,
-            OneWayCuts,
-            SlowLinks,
-            Partitions,
-            Crashes,
-            CrashesAtSaves,
-            Blackouts,
-        ],
-    );
+    in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
 }
 
 fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {

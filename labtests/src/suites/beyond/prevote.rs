@@ -9,7 +9,7 @@ mod quorum;
 mod scripts;
 
 use super::super::stage::Stage;
-use super::super::storm::{Trouble, storm};
+use super::super::storm::{Trouble, every_but, storm};
 use super::super::{after, agree, anybody, reliable, restart, tests, unreliable};
 use super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
@@ -261,8 +261,5 @@ fn pre_votes_and_slow_threads(cluster: &Cluster) {
 }
 
 fn pre_votes_and_everything(cluster: &Cluster) {
-    use Trouble::*;
-    let messages = [Duplicates, Reordering, LateReplies, Loss, OneWayCuts, SlowLinks];
-    let servers = [Partitions, Crashes, CrashesAtSaves, Blackouts, SlowThreads];
-    storm(cluster, &[&messages[..], &servers[..]].concat(), true);
+    storm(cluster, &every_but(&[]), true);
 }

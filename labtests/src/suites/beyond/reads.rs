@@ -4,7 +4,7 @@
 
 use super::super::kv::{self, joined, spawn};
 use super::super::stage::Stage;
-use super::super::storm::{Trouble, calm, rage};
+use super::super::storm::{Trouble, calm, every_but, rage};
 use super::super::{agree, ms, random, reliable, restart, service, sloppy, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -207,21 +207,7 @@ fn reads_in_a_storm(cluster: &Cluster) {
 }
 
 fn reads_in_every_storm(cluster: &Cluster) {
-    use Trouble::*;
-    in_a_storm(
-        cluster,
-        &[
-            Duplicates,
-            Reordering,
-            LateReplies,
-            Loss,
-            OneWayCuts,
-            SlowLinks,
-            Partitions,
-            Crashes,
-            SlowThreads,
-        ],
-    );
+    in_a_storm(cluster, &every_but(&[Trouble::CrashesAtSaves, Trouble::Blackouts]));
 }
 
 fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {

@@ -3,7 +3,7 @@
 
 use super::super::super::kv::{joined, spawn};
 use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::storm::{Trouble, storm};
+use super::super::super::storm::{Trouble, every_but, storm};
 use super::super::super::{after, agree, anybody, ms, restart};
 use super::{Handover, OVER_WITHIN, timed};
 use crate::cluster::{Cluster, name};
@@ -52,10 +52,7 @@ pub(super) fn handovers_and_slow_threads(cluster: &Cluster) {
 }
 
 pub(super) fn handovers_and_everything(cluster: &Cluster) {
-    use Trouble::*;
-    let messages = [Duplicates, Reordering, LateReplies, Loss, OneWayCuts, SlowLinks];
-    let servers = [Partitions, Crashes, CrashesAtSaves, Blackouts];
-    storm_of_handovers(cluster, &[&messages[..], &servers[..]].concat());
+    storm_of_handovers(cluster, &every_but(&[Trouble::SlowThreads]));
 }
 
 /// For so long there are handovers: a storm lasts a second longer.
