@@ -316,7 +316,8 @@ macro_rules! flow_suite {
             flow {
                 flow_long_backlog flow_over_a_long_way flow_large_command flow_to_nobody flow_back_pressure
                 flow_pressure_of_an_old_leader flow_snapshot_in_pieces flow_snapshot_and_crashes
-                flow_snapshot_of_a_busy_service flow_in_every_storm flow_of_overtaking_entries
+                flow_snapshot_of_a_busy_service flow_snapshot_of_two_leaders flow_snapshot_and_restarts
+                flow_snapshots_in_every_storm flow_in_every_storm flow_of_overtaking_entries
             }
         }
     };

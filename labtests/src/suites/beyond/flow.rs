@@ -1,7 +1,8 @@
 //! Large and many things, a little at a time (thesis §10.2): messages of bounded size, several of them on their way, and no more work than can
 //! be done.
 
-use super::super::kv::{joined, spawn};
+mod snapshots;
+
 use super::super::storm::{Trouble, every_but, storm};
 use super::super::{agree, ms, reliable, restart, sloppy, tests, unreliable, with_snapshots};
 use crate::checks::ELECTION_TIMEOUT;
@@ -10,6 +11,7 @@ use crate::ledger::command;
 use labrpc::api::{Command, Refused};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
+use snapshots::*;
 
 tests! { "flow", Beyond(Flow):
     flow_long_backlog = "FlowLongBacklog", reliable(3);
@@ -21,6 +23,9 @@ tests! { "flow", Beyond(Flow):
     flow_snapshot_in_pieces = "FlowSnapshotInPieces", with_snapshots(unreliable(3));
     flow_snapshot_and_crashes = "FlowSnapshotAndCrashes", with_snapshots(unreliable(5));
     flow_snapshot_of_a_busy_service = "FlowSnapshotOfABusyService", with_snapshots(reliable(3));
+    flow_snapshot_of_two_leaders = "FlowSnapshotOfTwoLeaders", with_snapshots(reliable(5));
+    flow_snapshot_and_restarts = "FlowSnapshotAndRestarts", with_snapshots(reliable(3));
+    flow_snapshots_in_every_storm = "FlowSnapshotsInEveryStorm", with_snapshots(sloppy(reliable(5)));
     flow_in_every_storm = "FlowInEveryStorm", sloppy(reliable(5));
     flow_of_overtaking_entries = "FlowOfOvertakingEntries", reliable(5);
 }
@@ -206,71 +211,6 @@ fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
     cluster.mend_links();
     restart(cluster, leader);
     agree(cluster, 3, 3);
-}
-
-/// A snapshot of 1 MB, on a network that loses every tenth message.
-fn flow_snapshot_in_pieces(cluster: &Cluster) {
-    agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
-    let snapshot = agree_on_large(cluster, 129, 8, 2);
-    let before = cluster.net().total_bytes();
-    cluster.connect(away);
-    wait_for(cluster, snapshot, 3, Duration::from_secs(60));
-    let bytes = cluster.net().total_bytes() - before;
-    check_largest(cluster);
-    const MOST: u64 = 3 << 20;
-    if bytes > MOST {
-        run::fail(format!(
-            "a snapshot of 1 MB took {bytes} bytes: if one of its pieces is lost, the others are not to be sent again"
-        ));
-    }
-    agree(cluster, 3, 3);
-}
-
-/// Servers crash in the middle of a snapshot: who gets it, who sends it.
-fn flow_snapshot_and_crashes(cluster: &Cluster) {
-    agree(cluster, 1, 5);
-    for _ in 0..3 {
-        let leader = cluster.check_one_leader();
-        let away = (leader + 1) % 5;
-        cluster.disconnect(away);
-        agree_on_large(cluster, 30, 8, 4);
-        cluster.connect(away);
-        for crashed in [away, leader] {
-            cluster.sleep(cluster.draws().millis("into the snapshot", 100..700));
-            cluster.crash(crashed);
-            restart(cluster, crashed);
-        }
-        agree(cluster, 1, 5);
-    }
-    check_largest(cluster);
-}
-
-/// While a follower gets a snapshot, the service makes newer ones, faster than one can be sent.
-fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
-    agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
-    agree_on_large(cluster, 30, 8, 2);
-    cluster.delay_link(leader, away, ms(15)..ms(15));
-    cluster.connect(away);
-    let busy = spawn("commands", {
-        let cluster = cluster.clone();
-        move || {
-            let began = Instant::now();
-            while began.elapsed() < Duration::from_secs(15) {
-                let _ = cluster.start(leader, &command("x"));
-                cluster.sleep(ms(20));
-            }
-        }
-    });
-    let snapshot = cluster.ledger().lock().max_index();
-    wait_for(cluster, snapshot, 3, Duration::from_secs(12));
-    joined(busy);
-    agree(cluster, 1, 3);
 }
 
 fn flow_in_every_storm(cluster: &Cluster) {

@@ -1,0 +1,132 @@
+//! Snapshots that go in pieces (Figure 13): pieces get lost, and come twice; who sends them fails, and who gets them.
+
+use super::super::super::kv::{joined, spawn};
+use super::super::super::stage::{Kind, Mail, Stage};
+use super::super::super::storm::{Trouble, every_but, storm};
+use super::super::super::{agree, ms, restart};
+use super::{agree_on_large, check_largest, wait_for};
+use crate::cluster::Cluster;
+use crate::ledger::command;
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+
+/// A snapshot of 1 MB, on a network that loses every tenth message.
+pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
+    agree(cluster, 1, 3);
+    let leader = cluster.check_one_leader();
+    let away = (leader + 1) % 3;
+    cluster.disconnect(away);
+    let snapshot = agree_on_large(cluster, 129, 8, 2);
+    let before = cluster.net().total_bytes();
+    cluster.connect(away);
+    wait_for(cluster, snapshot, 3, Duration::from_secs(60));
+    let bytes = cluster.net().total_bytes() - before;
+    check_largest(cluster);
+    const MOST: u64 = 3 << 20;
+    if bytes > MOST {
+        run::fail(format!(
+            "a snapshot of 1 MB took {bytes} bytes: if one of its pieces is lost, the others are not to be sent again"
+        ));
+    }
+    agree(cluster, 3, 3);
+}
+
+/// Servers crash in the middle of a snapshot: who gets it, who sends it.
+pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
+    agree(cluster, 1, 5);
+    for _ in 0..3 {
+        let leader = cluster.check_one_leader();
+        let away = (leader + 1) % 5;
+        cluster.disconnect(away);
+        agree_on_large(cluster, 30, 8, 4);
+        cluster.connect(away);
+        for crashed in [away, leader] {
+            cluster.sleep(cluster.draws().millis("into the snapshot", 100..700));
+            cluster.crash(crashed);
+            restart(cluster, crashed);
+        }
+        agree(cluster, 1, 5);
+    }
+    check_largest(cluster);
+}
+
+/// While a follower gets a snapshot, the service makes newer ones, faster than one can be sent.
+pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
+    agree(cluster, 1, 3);
+    let leader = cluster.check_one_leader();
+    let away = (leader + 1) % 3;
+    cluster.disconnect(away);
+    agree_on_large(cluster, 30, 8, 2);
+    cluster.delay_link(leader, away, ms(15)..ms(15));
+    cluster.connect(away);
+    let busy = spawn("commands", {
+        let cluster = cluster.clone();
+        move || {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(15) {
+                let _ = cluster.start(leader, &command("x"));
+                cluster.sleep(ms(20));
+            }
+        }
+    });
+    let snapshot = cluster.ledger().lock().max_index();
+    wait_for(cluster, snapshot, 3, Duration::from_secs(12));
+    joined(busy);
+    agree(cluster, 1, 3);
+}
+
+/// A leader fails in the middle of a snapshot, and the next one has a newer one: pieces of two make none.
+pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    agree(cluster, 1, 5);
+    let leader = cluster.check_one_leader();
+    let away = (leader + 1) % 5;
+    cluster.disconnect(away);
+    agree_on_large(cluster, 20, 8, 4);
+    cluster.delay_link(leader, away, ms(15)..ms(15));
+    cluster.connect(away);
+    stage.until(Duration::from_secs(5), || pieces_to(&stage, away) > 4);
+    [leader, away].into_iter().for_each(|i| cluster.disconnect(i));
+    agree_on_large(cluster, 20, 8, 3);
+    cluster.connect(away);
+    let index = agree(cluster, 1, 3);
+    wait_for(cluster, index, 4, Duration::from_secs(10));
+    cluster.connect(leader);
+    agree(cluster, 1, 5);
+}
+
+/// A follower restarts at each piece of a snapshot, in turn: what it had of it is gone, also when the last one comes.
+pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    agree_on_large(cluster, 5, 8, 3);
+    for piece in 1..20 {
+        let leader = cluster.check_one_leader();
+        let away = (leader + 1) % 3;
+        cluster.disconnect(away);
+        let index = agree(cluster, 12, 2);
+        cluster.delay_link(leader, away, ms(15)..ms(15));
+        let earlier = pieces_to(&stage, away);
+        cluster.connect(away);
+        let comes = || pieces_to(&stage, away) == earlier + piece;
+        let whole = || cluster.n_committed(index).0 == 3;
+        stage.until(Duration::from_secs(10), || comes() || whole());
+        if whole() {
+            return;
+        }
+        cluster.crash(away);
+        restart(cluster, away);
+        wait_for(cluster, index, 3, Duration::from_secs(10));
+    }
+}
+
+/// How many pieces of snapshots `server` has been sent.
+fn pieces_to(stage: &Stage<'_>, server: usize) -> usize {
+    let piece = |mail: &Mail| mail.kind == Kind::Snapshot && mail.is_call() && mail.to == server;
+    stage.mail(piece).len()
+}
+
+/// Snapshots of several pieces, and whatever there is.
+pub(super) fn flow_snapshots_in_every_storm(cluster: &Cluster) {
+    agree_on_large(cluster, 8, 8, 5);
+    storm(cluster, &every_but(&[Trouble::Blackouts]), true);
+}
