@@ -17,6 +17,7 @@ patches! {
     apply_async
     apply_holding_lock
     apply_not_drained
+    batch_without_end
     below_base_acked
     busy_for_ever
     cand_ignores_leader
@@ -50,21 +51,26 @@ patches! {
     install_reply_no_stepdown
     is_no_timer_reset
     kill_wakes_nobody
+    large_command_never_sent
     leader_counts_twice
     leader_hint_self
     leader_without_a_quorum
+    learner_not_given_up
     lease_forgotten_by_voters
     lease_from_the_answer
     lease_survives_handover
+    lease_too_long
     local_reads
     log_never_trimmed
     match_can_regress
     match_from_loglen
     match_lowered
     maybe_as_version
+    members_lost_in_restart
     members_not_in_snapshot
     members_not_rolled_back
     members_on_commit
+    never_busy
     new_number_for_each_try
     newcomer_counts_at_once
     next_lowered_on_term_rejection
@@ -83,9 +89,12 @@ patches! {
     nopersist_vote
     old_thread_in_new_term
     older_snapshot_saved
+    one_at_a_time
     only_heartbeats_reset_timer
     order_of_an_old_term_obeyed
     persist_late
+    pieces_of_two_snapshots
+    pieces_that_come_twice
     pre_vote_ignores_leader
     pre_vote_ignores_log
     pre_vote_kept_as_vote
@@ -93,8 +102,14 @@ patches! {
     pre_vote_reply_term_ignored
     read_before_own_commit
     read_confirmed_by_old_answers
+    read_index_noted_late
+    read_not_awaited
+    read_without_asking
     refused_ae_no_timer_reset
     refused_pre_vote_buys_time
+    removed_leader_counts_itself
+    removed_leader_stays
+    removed_never_stands
     removed_server_disturbs
     resend_all
     restart_applied0
@@ -116,6 +131,7 @@ patches! {
     snap_reply_nomatch
     snap_saved_nil
     snapshot_before_apply
+    snapshot_from_the_start
     snapshot_never_finished
     snapshot_not_restored
     snapshot_saved_apart
@@ -129,6 +145,7 @@ patches! {
     sync_rpc
     term_learnt_from_a_refused_candidate
     term_raised_before_asking
+    the_end_is_the_whole
     timer_reset_any_rv
     transfer_never_given_up
     truncate_always
