@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Sweep};
+use crate::report::{self, Again, Counts, JsonFile, Names, Sweep};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 /// What it is told, and what it has seen so far.
 pub struct Session {
     work: Work,
+    names: Names,
     world: World,
     jobs: usize,
     fail_fast: bool,
@@ -47,6 +48,7 @@ impl Session {
             out,
             sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
             counts: Counts { not_run: work.runs(), ..Counts::default() },
+            names: Names::of(work.tests()),
             work,
             world: if flags.real { World::Real } else { World::Simulated },
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
@@ -64,15 +66,15 @@ impl Session {
     pub fn run(mut self, lab: &Lab) -> Result<bool, String> {
         let began = Instant::now();
         if self.sweeps.is_none() {
-            self.say(&report::row_header());
+            self.say(&report::row_header(self.names));
         }
         let (runs, world, jobs) = (self.work.clone().into_runs(), self.world, self.jobs);
         runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
         self.progress.finish();
         if let Some(sweeps) = &self.sweeps {
-            self.out.line(Sweep::header());
+            self.out.line(Sweep::header(self.names));
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
-            ran.for_each(|sweep| self.out.line(sweep.row()));
+            ran.for_each(|sweep| self.out.line(sweep.row(self.names)));
         }
         if self.counts.failed > STORIES {
             self.out.line("the first failures are told in full; replay tells of the others");
@@ -100,7 +102,7 @@ impl Session {
             json.add(report);
         }
         match &mut self.sweeps {
-            None => self.say(&report::row(report)),
+            None => self.say(&report::row(report, self.names)),
             Some(sweeps) => {
                 let sweep = sweeps.iter_mut().find(|sweep| sweep.test().name == report.test.name);
                 sweep.into_iter().for_each(|sweep| sweep.add(report));
@@ -111,7 +113,7 @@ impl Session {
             let again = Again::Command(program());
             self.say(&format!("\n{}\n", report::failure(report, &again)));
         } else if failed && self.sweeps.is_some() {
-            self.say(&report::row(report));
+            self.say(&report::row(report, self.names));
         }
         if failed && self.fail_fast { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

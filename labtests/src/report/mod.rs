@@ -4,7 +4,7 @@ mod json;
 mod table;
 
 pub use json::JsonFile;
-pub use table::{Counts, Sweep, row, row_header, summary};
+pub use table::{Counts, Names, Sweep, row, row_header, summary};
 
 use crate::runner::{Report, World};
 use std::fmt::Write;

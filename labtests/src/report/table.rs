@@ -4,12 +4,32 @@ use crate::runner::{Report, World};
 use crate::suites::LabTest;
 use labrpc::time::Duration;
 
+/// How wide the columns are that say which test it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    part: usize,
+    test: usize,
+}
+
+impl Names {
+    /// As wide as the longest names of these need; narrow ones all get the same.
+    pub fn of(tests: impl Iterator<Item = &'static LabTest>) -> Names {
+        tests.fold(Names { part: 4, test: 28 }, |Names { part, test }, next| Names {
+            part: part.max(next.part.len()),
+            test: test.max(next.name.len()),
+        })
+    }
+
+    fn show(self, part: &str, test: &str) -> String {
+        format!("{part:<0$} {test:<1$}", self.part, self.test)
+    }
+}
+
 /// What the columns of [`row`] mean.
-pub fn row_header() -> String {
+pub fn row_header(names: Names) -> String {
     format!(
-        "{:<4} {:<28} {:<6} {:>8} {:>8} {:>7} {:>7} {:>10} {:>8}  {}",
-        "part",
-        "test",
+        "{} {:<6} {:>8} {:>8} {:>7} {:>7} {:>10} {:>8}  {}",
+        names.show("part", "test"),
         "",
         "wall s",
         "lab s",
@@ -22,7 +42,7 @@ pub fn row_header() -> String {
 }
 
 /// A test's row. The fingerprint of a simulation is the same on every machine.
-pub fn row(report: &Report) -> String {
+pub fn row(report: &Report, names: Names) -> String {
     let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
     let [rpcs, bytes, commands] = match &report.result {
         Ok(s) => [s.rpcs, s.bytes, s.commands].map(|number| number.to_string()),
@@ -33,9 +53,8 @@ pub fn row(report: &Report) -> String {
         World::Real => "-".into(),
     };
     format!(
-        "{:<4} {:<28} {verdict:<6} {:>8.3} {:>8.2} {:>7} {rpcs:>7} {bytes:>10} {commands:>8}  {fingerprint}",
-        report.test.part,
-        report.test.name,
+        "{} {verdict:<6} {:>8.3} {:>8.2} {:>7} {rpcs:>7} {bytes:>10} {commands:>8}  {fingerprint}",
+        names.show(report.test.part, report.test.name),
         report.wall.as_secs_f64(),
         report.lab_time.as_secs_f64(),
         report.test.setup.servers,
@@ -108,21 +127,26 @@ impl Sweep {
     }
 
     /// What the columns of [`Sweep::row`] mean.
-    pub fn header() -> String {
+    pub fn header(names: Names) -> String {
         format!(
-            "{:<4} {:<28} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}",
-            "part", "test", "runs", "failed", "wall s", "min lab s", "mean", "max"
+            "{} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}",
+            names.show("part", "test"),
+            "runs",
+            "failed",
+            "wall s",
+            "min lab s",
+            "mean",
+            "max"
         )
     }
 
     /// The test's row.
-    pub fn row(&self) -> String {
+    pub fn row(&self, names: Names) -> String {
         let (min, sum, max) = self.lab;
         let mean = sum.checked_div(self.runs).unwrap_or_default();
         format!(
-            "{:<4} {:<28} {:>7} {:>7} {:>10.3} {:>9.2} {:>9.2} {:>9.2}",
-            self.test.part,
-            self.test.name,
+            "{} {:>7} {:>7} {:>10.3} {:>9.2} {:>9.2} {:>9.2}",
+            names.show(self.test.part, self.test.name),
             self.runs,
             self.failed,
             self.wall.as_secs_f64(),
@@ -130,5 +154,24 @@ impl Sweep {
             mean.as_secs_f64(),
             max.as_secs_f64(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suites;
+
+    #[test]
+    fn the_columns_stand_under_their_heads() {
+        let names = Names::of(suites::all());
+        let head = Sweep::header(names);
+        let end = |line: &str, word: &str| line.find(word).map(|at| at + word.len());
+        for test in suites::all() {
+            let row = Sweep::new(test).row(names);
+            assert_eq!(row.len(), head.len(), "{}", test.name);
+            assert_eq!(row.find(test.name), Some(names.part + 1), "{}", test.name);
+            assert_eq!(row.chars().nth(end(&head, "runs").unwrap() - 1), Some('0'));
+        }
     }
 }
