@@ -402,7 +402,8 @@ impl Cluster {
         });
         let peers = peers.collect();
         self.set_links(i);
-        let snapshot = persister.snapshot().filter(|_| self.0.setup.snapshots.every().is_some());
+        let ours = !matches!(self.0.setup.snapshots, Snapshots::Own(_));
+        let snapshot = persister.snapshot().filter(|_| ours);
         let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
         let life = life.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);

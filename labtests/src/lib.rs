@@ -264,7 +264,7 @@ macro_rules! reads_suite {
                 .store($crate::lab::Ability::Reads, $server, $clerk);
             reads {
                 reads_by_index reads_leave_no_entries reads_alone reads_of_a_new_leader
-                reads_of_a_deposed_leader reads_in_the_minority reads_in_a_storm reads_in_every_storm
+                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_in_a_storm reads_in_every_storm
                 store_reads store_reads_in_trouble
             }
         }
@@ -300,7 +300,7 @@ macro_rules! members_suite {
                 members_of_every_size members_under_load members_bad_wishes leader_leaves removed_server
                 silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
                 members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
-                an_addition_and_a_removal two_additions two_removals who_leaves_may_be_needed
+                an_addition_and_a_removal two_additions two_removals newcomer_does_not_count who_leaves_may_be_needed
                 store_members_come_and_go store_members_and_partitions
             }
         }

@@ -7,6 +7,9 @@ use super::Refused;
 use std::collections::BTreeSet;
 
 /// Linearizable reads that don't go through the log (thesis §6.4).
+///
+/// A new leader knows what is committed only when an entry of its own term is (step 1). So it appends one, a no-op, if it is to read
+/// and has none: nobody may come with a command. In 2A to 2D a no-op is one entry too many.
 pub trait Reads {
     /// An index that covers all that was committed when this was called. A service that has applied it, and reads its state only
     /// then, reads nothing stale.
@@ -14,7 +17,8 @@ pub trait Reads {
     /// A follower may ask its leader, or refuse.
     ///
     /// # Errors
-    /// The server doesn't lead, or can't show in time that it does. Nothing was changed by asking, so ask again, or somebody else.
+    /// The server doesn't lead, or can't show in time that it does: [`NotLeader`](Refused::NotLeader), or what else fits. Nothing was
+    /// changed by asking, so ask again, or somebody else.
     fn read_index(&self) -> Result<u64, Refused>;
 }
 
@@ -32,7 +36,7 @@ pub trait Transfer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotTransferred {
-    /// This server has none to hand over; `leader` is who it thinks has.
+    /// This server has none to hand over, or no longer, and not `to` has it; `leader` is who it thinks has.
     NotLeader {
         /// A hint, which may be out of date.
         leader: Option<usize>,
@@ -48,6 +52,10 @@ pub enum NotTransferred {
 }
 
 /// Change of members, one server at a time (thesis §4.1).
+///
+/// It needs two things more. A leader begins no change before an entry of its own term is committed, and commits one that it finds in
+/// its log by such an entry, so it appends a no-op if nobody comes with a command. And who hears a leader votes for nobody
+/// (§4.2.3), or a server that was removed, and doesn't know, deposes it.
 pub trait Membership {
     /// Makes `server` a member, once it has caught up with the log; returns when that is committed.
     ///
@@ -87,8 +95,8 @@ pub enum NotChanged {
     LastMember,
     /// The new server did not catch up with the log.
     TooSlow,
-    /// The change was not committed in time, or before the server lost its leadership. It may be yet, so ask for the
-    /// [`members`](Membership::members) later.
+    /// The change was not committed in time, or before the server lost its leadership; or an entry of its own term was not. It may be
+    /// yet, so ask for the [`members`](Membership::members) later.
     TimedOut,
     /// The server has been killed.
     Stopped,

@@ -80,8 +80,8 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// Whether a call is a pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and `pre`
-/// in the method's name, or in the name of a flag that is set: `is_pre_vote: true`, `kind: PreVote`.
+/// Whether a call is a pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and the
+/// word `pre` in the method's name, or in the name of a flag that is set: `is_pre_vote: true`, `kind: PreVote`.
 pub fn is_pre_vote(method: &str, args: &Value) -> bool {
     let method = method.rsplit('.').next().unwrap_or(method);
     says_pre(method) || is_flagged(args)
@@ -100,8 +100,17 @@ fn is_flagged(args: &Value) -> bool {
     }
 }
 
+/// `pre_vote`, `PreVote`, `prevote`, `PRE_VOTE`, but not `preempts`, nor `prev_log`.
 fn says_pre(name: &str) -> bool {
-    name.to_ascii_lowercase().contains("pre")
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && words.ends_with(char::is_lowercase) {
+            words.push('_');
+        }
+        words.push(letter);
+    }
+    let words = words.to_ascii_lowercase();
+    words.split('_').any(|word| word == "pre" || word.starts_with("prevote"))
 }
 
 fn read_entries(value: &Value) -> Option<Vec<(u64, &Value)>> {
@@ -198,6 +207,16 @@ mod tests {
         let Some(Ask::Append { entries, commit, .. }) = Ask::read("x", &append) else { panic!() };
         assert_eq!(entries.iter().map(|(term, _)| *term).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(commit, Some(1));
+    }
+
+    #[test]
+    fn what_says_pre_is_a_word() {
+        for name in ["pre_vote", "is_prevote", "PRE_VOTE", "PreVote", "requestPreVote", "pre"] {
+            assert!(says_pre(name), "{name}");
+        }
+        for name in ["preempts", "prev_log_seen", "PreventsNothing", "expressed", "vote"] {
+            assert!(!says_pre(name), "{name}");
+        }
     }
 
     /// Some send pre-votes as RequestVote, and say so in it.

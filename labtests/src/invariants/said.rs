@@ -102,6 +102,7 @@ impl Model {
 
     /// A server acts as the leader of a term; `how` says how.
     pub fn leads(&mut self, i: usize, term: u64, how: &str) -> Verdict {
+        self.is_seen_waiting(i, term); // a leader waits for nobody, until it is deposed
         if let Some(reign) = self.reigns.get(&term) {
             if reign.leader == i {
                 return Ok(());

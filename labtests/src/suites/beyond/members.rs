@@ -95,7 +95,9 @@ fn change(cluster: &Cluster, wish: Wish) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "in {PATIENCE:?} no leader could {wish}; at last {last}; {}",
+        "in {PATIENCE:?} no leader could {wish}; at last {last}. A change that a new leader finds in its log is committed with an entry \
+         of its own term, a no-op, which it appends without being given a command; and it begins none before (thesis §4.1, and its \
+         author on raft-dev in 2015); {}",
         cluster.who_thinks_what()
     ));
 }
@@ -432,7 +434,13 @@ fn members_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 3);
     change(cluster, Wish::Add(3));
     agree(cluster, 25, 4);
+    // S2 gets that change with a snapshot.
+    cluster.disconnect(2);
     change(cluster, Wish::Remove(0));
+    agree(cluster, 25, 2);
+    cluster.connect(2);
+    agree(cluster, 1, 3);
+    check_members(cluster, 2, &[1, 2, 3]);
     agree(cluster, 25, 3);
     change(cluster, Wish::Add(4));
     agree(cluster, 25, 4);

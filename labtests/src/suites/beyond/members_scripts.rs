@@ -16,6 +16,7 @@ tests! { "members", Beyond(Members):
     an_addition_and_a_removal = "AnAdditionAndARemoval", members(4, reliable(5));
     two_additions = "TwoAdditions", members(4, reliable(6));
     two_removals = "TwoRemovals", members(4, reliable(4));
+    newcomer_does_not_count = "NewcomerDoesNotCount", members(3, reliable(4));
     who_leaves_may_be_needed = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
 
@@ -62,7 +63,12 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
 
     stage
         .caption("S1 is elected, and asked for another one; it hears from S2, and from who is new");
-    stage.elect(s1, &[s2, s3]);
+    stage.direct(move |mail| match mail.to == s3 && mail.kind == Kind::Entries {
+        true => Fate::Lose,
+        false => deliver(mail, s1, &[s2, s3]),
+    });
+    let before = cluster.state(s0).map_or(0, |(term, _)| term);
+    stage.until(LONG, || matches!(cluster.state(s1), Some((term, true)) if term > before));
     stage.direct(move |mail| deliver(mail, s1, &[s2, s5]));
     let asked_second = ask(cluster, second, s1);
     let has = || cluster.members(s1).is_some_and(|members| second.is_true_of(&members));
@@ -126,5 +132,28 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
         run::fail(format!(
             "S1 says that the members are {members:?}; it is one, whether S0 is or not"
         ));
+    }
+}
+
+/// S0 hears only S3, whom it is to add. What S3 acknowledges before it is a member commits nothing (thesis §4.2.1).
+fn newcomer_does_not_count(cluster: &Cluster) {
+    for _ in 0..2 {
+        let stage = Stage::new(cluster);
+        let [s0, s1, s2, s3] = [0, 1, 2, 3];
+        stage.elect(s0, &[s1, s2]);
+        stage.all_pass();
+        agree(cluster, 1, 3);
+        stage.caption("S0 hears only S3, and gets a command; S3 is to be added");
+        stage.direct(move |mail| deliver(mail, s0, &[s3]));
+        let _ = cluster.start(s0, &command(random(cluster)));
+        let asked = ask(cluster, Wish::Add(s3), s0);
+        cluster.sleep(ELECTION_TIMEOUT / 2);
+        stage.caption("S1 is elected without them");
+        stage.elect(s1, &[s2]);
+        let _ = cluster.start(s1, &command(random(cluster)));
+        cluster.sleep(ELECTION_TIMEOUT / 2);
+        stage.all_pass();
+        kv::joined(asked);
+        agree(cluster, 1, 3);
     }
 }

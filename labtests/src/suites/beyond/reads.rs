@@ -3,7 +3,7 @@
 //! Every index that a server gives is held against what was applied before it was asked, so a test has but to ask at the wrong moments.
 
 use super::super::kv::{self, joined, spawn};
-use super::super::stage::Stage;
+use super::super::stage::{Mail, Stage};
 use super::super::storm::{Trouble, calm, every_but, rage};
 use super::super::{agree, ms, random, reliable, restart, service, sloppy, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
@@ -24,6 +24,7 @@ tests! { READS = "reads", Beyond(Reads):
     reads_in_the_minority = "ReadsInTheMinority", reliable(5);
     reads_in_a_storm = "ReadsInAStorm", unreliable(5);
     reads_in_every_storm = "ReadsInEveryStorm", sloppy(reliable(5));
+    reads_and_old_answers = "ReadsAndOldAnswers", reliable(3);
 }
 
 tests! { STORE_READS = "reads", Store(Reads):
@@ -55,7 +56,8 @@ fn must_read(cluster: &Cluster, leader: usize) -> u64 {
     match cluster.read_index(leader) {
         Some(Ok(index)) => index,
         other => run::fail(format!(
-            "{} leads, everybody hears it, and it gives no index to read at: {other:?}",
+            "{} leads, everybody hears it, and it gives no index to read at: {other:?}. A new leader doesn't know what is committed before \
+             an entry of its own term is: it appends one, a no-op, without being given a command (thesis §6.4, step 1)",
             name(leader)
         )),
     }
@@ -198,6 +200,45 @@ fn reads_in_the_minority(cluster: &Cluster) {
             cluster.connect_all();
             agree(cluster, 1, 5);
         });
+    }
+}
+
+/// S0 is cut off; what comes to it are answers to what it sent before that, one now and then, so it leads on. A read is shown to be fresh by
+/// answers to what was sent after it came (thesis §6.4, step 3).
+fn reads_and_old_answers(cluster: &Cluster) {
+    for _ in 0..4 {
+        let stage = Stage::new(cluster);
+        let [s0, s1, s2] = [0, 1, 2];
+        stage.elect(s0, &[s1, s2]);
+        stage.all_pass();
+        agree(cluster, 1, 3);
+        stage.caption("answers to S0 are on the way for long");
+        let answer = move |mail: &Mail| mail.from == s0 && !mail.is_call();
+        stage.direct(move |mail| if answer(mail) { Fate::Hold } else { Fate::Deliver });
+        let since = Instant::now();
+        for _ in 0..25 {
+            let _ = cluster.start(s0, &command(random(cluster)));
+            cluster.sleep(ms(10));
+        }
+        stage.caption("S0 is cut off, but for old answers");
+        stage.direct(move |mail| match (mail.from, mail.to) {
+            (0, _) if !mail.is_call() => Fate::Hold,
+            (1 | 2, 1 | 2) => Fate::Deliver,
+            _ => Fate::Lose,
+        });
+        let held = stage.mail(|mail| answer(mail) && mail.at > since);
+        let mut old: Vec<u64> = held.iter().map(|mail| mail.call).collect();
+        old.reverse();
+        while_reading(cluster, &[s0], || {
+            while let Some(call) = old.pop() {
+                stage.release(|mail| mail.call == call);
+                (1..3).for_each(|i| _ = cluster.start(i, &command(random(cluster))));
+                cluster.sleep(ms(50));
+            }
+        });
+        stage.all_pass();
+        cluster.sleep(ELECTION_TIMEOUT);
+        agree(cluster, 1, 3);
     }
 }
 
