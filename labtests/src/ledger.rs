@@ -168,7 +168,8 @@ impl Ledger {
     ) -> Result<(), String> {
         let contents = codec::decode::<Contents>(snapshot);
         let (inner, entries) =
-            contents.map_err(|error| format!("is none of its service's: {error}"))?;
+            contents.map_err(|error| format!("is none of its service's: {error}. One that comes in pieces is there when all have come, each \
+                in its place (Figure 13)"))?;
         if inner != entries.len() as u64 {
             return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
         }

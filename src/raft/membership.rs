@@ -24,7 +24,10 @@ pub type Members = BTreeSet<usize>;
 
 /// The members of a cluster that has changed none yet.
 pub fn at_first(options: &Options, servers: usize) -> Members {
-    options.members.clone().unwrap_or_else(|| (0..servers).collect())
+    let members = options.members.clone().unwrap_or_else(|| (0..servers).collect());
+    let known = !members.is_empty() && members.iter().all(|member| *member < servers);
+    assert!(known, "the first members are to be some of servers 0 to {}: {members:?}", servers - 1);
+    members
 }
 
 /// What is to become of a server.
@@ -83,18 +86,29 @@ impl State {
 
     fn check_wish(&self, wish: Wish) -> Result<(), NotChanged> {
         let Role::Leader { reign, .. } = &self.role else {
-            return Err(NotChanged::NotLeader { leader: self.leader() });
+            return Err(match self.killed {
+                true => NotChanged::Stopped,
+                false => NotChanged::NotLeader { leader: self.leader() },
+            });
         };
+        let (Wish::Add(server) | Wish::Remove(server)) = wish;
+        match () {
+            () if self.killed => Err(NotChanged::Stopped),
+            () if server >= self.servers => Err(NotChanged::NoSuchServer),
+            () if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
+            () if self.log.members_since() <= self.commit_index => self.has_use(wish),
+            () if self.has_uncommitted_change() => Err(NotChanged::UnderWay),
+            () => Ok(()),
+        }
+    }
+
+    /// Whether the wish isn't true of the members yet, and may become so.
+    fn has_use(&self, wish: Wish) -> Result<(), NotChanged> {
         let members = self.log.members();
         match wish {
-            Wish::Add(server) | Wish::Remove(server) if server >= self.servers => {
-                Err(NotChanged::NoSuchServer)
-            }
             Wish::Add(server) if members.contains(&server) => Err(NotChanged::Member),
             Wish::Remove(server) if !members.contains(&server) => Err(NotChanged::NotMember),
             Wish::Remove(_) if members.len() == 1 => Err(NotChanged::LastMember),
-            _ if self.has_uncommitted_change() => Err(NotChanged::UnderWay),
-            _ if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
             _ => Ok(()),
         }
     }
@@ -144,18 +158,27 @@ impl State {
         change: &Change,
         now: Instant,
     ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Instant> {
-        let (wish, round, began, up_to) = match (change.wish, change.stage.clone()) {
-            (_, Stage::Barrier { deadline }) if !self.commits_in_its_term() => {
+        let wish = change.wish;
+        let (round, began, up_to) = match change.stage.clone() {
+            Stage::Barrier { deadline } if !self.commits_in_its_term() => {
                 return if now < deadline {
                     Continue(deadline)
                 } else {
                     Break(Err(NotChanged::TimedOut))
                 };
             }
-            (Wish::Remove(_), _) => return Break(Ok(self.append_members(change.wish, now))),
-            (wish, Stage::Barrier { .. }) => (wish, 1, now, self.log.last_index()),
-            (wish, Stage::CatchUp { round, began, up_to }) => (wish, round, began, up_to),
+            Stage::Barrier { .. } => {
+                // Now what an earlier leader has left is committed, too.
+                if let Err(none) = self.has_use(wish) {
+                    return Break(Err(none));
+                }
+                (1, now, self.log.last_index())
+            }
+            Stage::CatchUp { round, began, up_to } => (round, began, up_to),
         };
+        if let Wish::Remove(_) = wish {
+            return Break(Ok(self.append_members(wish, now)));
+        }
         match self.catch_up(wish, round, began, up_to, now)? {
             None => Break(Ok(self.append_members(wish, now))),
             Some(stage) => {
@@ -310,12 +333,42 @@ mod tests {
         let under_way = Some(NotChanged::UnderWay);
         assert_eq!(state.begin_change(Wish::Add(3), at_ms(1)).err(), under_way);
         look(&mut state, &mut removing, 2);
-        assert_eq!(state.begin_change(Wish::Add(3), at_ms(3)).err(), under_way, "not committed");
+        for wish in [Wish::Add(3), Wish::Remove(2)] {
+            assert_eq!(state.begin_change(wish, at_ms(3)).err(), under_way, "not committed");
+        }
         let mut next = Server::restarted(&state);
         elect(&mut next);
         let mut adding = next.begin_change(Wish::Add(3), at_ms(5)).unwrap();
         assert_eq!(look(&mut next, &mut adding, 6), None, "and here it is to be committed first");
         assert_eq!((members(&next), next.log.last_term()), (vec![0, 1], 2), "with a no-op");
+    }
+
+    #[test]
+    fn a_wish_that_an_earlier_leader_left_is_true_when_it_is_committed() {
+        let mut state = leader();
+        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        look(&mut state, &mut removing, 1);
+        let mut next = Server::restarted(&state);
+        elect(&mut next);
+        let mut again = next.begin_change(Wish::Remove(2), at_ms(5)).unwrap();
+        assert_eq!(look(&mut next, &mut again, 6), None);
+        next.note_match(1, next.log.last_index());
+        assert_eq!(look(&mut next, &mut again, 7), Some(Err(NotChanged::NotMember)));
+    }
+
+    #[test]
+    fn a_killed_server_changes_nothing() {
+        for mut state in [leader(), Server::new(3).build()] {
+            state.killed = true;
+            let refused = state.begin_change(Wish::Add(3), at_ms(0));
+            assert_eq!(refused.err(), Some(NotChanged::Stopped));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "some of servers 0 to 2")]
+    fn the_first_members_are_there() {
+        Server::new(3).members(&[0, 1, 7]).build();
     }
 
     #[test]
@@ -413,6 +466,8 @@ mod tests {
         elect(&mut state);
         assert!(state.is_leader(), "by the vote of the only member");
         state.note_match(1, 2);
-        assert!(state.is_leader(), "its own term has no entry yet (§5.4.2)");
+        assert!(state.is_leader(), "no entry of its own term is committed yet (§5.4.2)");
+        state.note_match(1, 3);
+        assert!(!state.is_leader(), "and with its no-op it has done what it was needed for");
     }
 }

@@ -143,8 +143,7 @@ impl Raft {
             .method("TimeoutNow", move |args| {
                 stand.lock().handle_timeout_now(&args, Instant::now())
             })
-            .method("ReadIndex", move |args: ReadIndexArgs| {
-                read.lock().update_term(args.term, Instant::now());
+            .method("ReadIndex", move |_: ReadIndexArgs| {
                 let index = Raft::read_here(&read).ok();
                 ReadIndexReply { term: read.lock().current_term, index }
             })
@@ -171,13 +170,18 @@ impl Raft {
     fn read_at(&self, leader: usize) -> Result<u64, Refused> {
         let (args, timeout) = {
             let state = self.shared.lock();
+            if state.leader() != Some(leader) {
+                return Err(Refused::NotLeader { leader: state.leader() });
+            }
             (ReadIndexArgs { term: state.current_term }, state.options.election_timeout.end)
         };
         let call = Call { end: &self.peers[leader], timeout, killed: &self.killed };
         let reply = call.make("Raft.ReadIndex", &args);
-        reply
-            .and_then(|reply: ReadIndexReply| reply.index)
-            .ok_or(Refused::NotLeader { leader: None })
+        let index = reply.and_then(|reply: ReadIndexReply| reply.index);
+        index.ok_or_else(|| match self.shared.lock().killed {
+            true => Refused::Stopped,
+            false => Refused::NotLeader { leader: None },
+        })
     }
 
     fn change(&self, wish: Wish) -> Result<(), NotChanged> {

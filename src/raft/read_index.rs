@@ -16,7 +16,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "ReadIndex")]
 pub struct ReadIndexArgs {
-    /// The term of who asks.
+    /// The term of who asks, in which the one leads that is asked: neither learns of a newer one.
     pub term: u64,
 }
 

@@ -175,7 +175,8 @@ impl State {
             },
         };
         self.forget_calls();
-        if self.options.no_op_on_election {
+        // Who is no member leads only until that is committed (thesis, Figure 4.6).
+        if self.options.no_op_on_election || !self.log.members().contains(&self.me) {
             self.append(Payload::NoOp);
         }
     }

@@ -51,6 +51,9 @@ impl State {
     /// # Errors
     /// See [`NotTransferred`].
     pub fn begin_transfer(&mut self, to: usize, now: Instant) -> Result<Handover, NotTransferred> {
+        if self.killed {
+            return Err(NotTransferred::Stopped);
+        }
         let (me, leader) = (self.me, self.leader());
         let members = self.log.members().clone();
         let Role::Leader { reign, .. } = &mut self.role else {

@@ -25,7 +25,7 @@ pub trait Reads {
 /// Leadership transfer (thesis §3.10).
 pub trait Transfer {
     /// Hands the leadership over to server `to`; returns when this server knows that it has it. Meanwhile it refuses commands, as
-    /// [`Busy`](Refused::Busy). If it fails, the leader leads on.
+    /// [`Busy`](Refused::Busy). If it fails, it leads on, or there is an election.
     ///
     /// # Errors
     /// See [`NotTransferred`].

@@ -19,7 +19,8 @@ impl Cluster {
             Ok(index) if index < applied => run::fail(format!(
                 "{} gave index {index} to read at, though index {applied} had been applied before it was asked: who reads there \
                  reads something old. A leader must have committed an entry of its term, and must make sure, after it was asked, \
-                 that it still leads (thesis §6.4)",
+                 that it still leads (thesis §6.4); a lease counts from when the messages were sent that a majority answered, and \
+                 ends with a handover (§6.4.1)",
                 name(i)
             )),
             result => Some(result),

@@ -1,6 +1,6 @@
 //! What candidates and leaders say: the calls that servers make.
 
-use super::message::{Ask, Place};
+use super::message::{Ask, Place, is_pre_vote};
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
 use crate::cluster::{name, parse_end};
@@ -13,7 +13,12 @@ impl Model {
         if !server.alive || server.life != life {
             return Ok(()); // a dead server's thread, in real mode
         }
-        let Some(ask) = Ask::read(method, args) else { return Ok(()) };
+        let Some(ask) = Ask::read(method, args) else {
+            if is_pre_vote(method, args) {
+                self.is_seen_waiting(from, self.servers[from].term); // for a majority that would vote for it
+            }
+            return Ok(());
+        };
         let (term, what) = match ask {
             Ask::Vote { term, last } => (term, self.stands(from, term, last)?),
             Ask::Append { term, prev, entries, commit } => {

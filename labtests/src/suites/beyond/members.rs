@@ -109,9 +109,10 @@ fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
     let expected: BTreeSet<_> = expected.iter().copied().collect();
     if found.as_ref() != Some(&expected) {
         run::fail(format!(
-            "{} says that the members are {found:?}, and they are {expected:?}. A server uses the last configuration in its log \
-             (thesis §4.1), and after a snapshot the one in that (§5.1)",
-            name(i)
+            "{} says that the members are {}, and they are {expected:?}. A server uses the last configuration in its log, and the one \
+             before that if its entry is cut off (thesis §4.1), and after a snapshot the one in that (§5.1)",
+            name(i),
+            found.map_or("nobody: it is down".into(), |found| format!("{found:?}"))
         ));
     }
 }
@@ -367,6 +368,15 @@ fn one_change_at_a_time(cluster: &Cluster) {
             "{} was asked to remove {}, while the removal of {} could not be committed, and said {second:?} (thesis §4.1: one at a time)",
             name(leader),
             name(others[1]),
+            name(others[2])
+        ));
+    }
+    let again = cluster.remove_server(leader, others[2]);
+    if matches!(again, Some(Ok(()) | Err(NotChanged::NotMember))) {
+        run::fail(format!(
+            "{} was asked again to remove {}, which could not be committed yet, and said {again:?}: that is so only when it is \
+             committed, for a configuration may be cut off again (thesis §4.1)",
+            name(leader),
             name(others[2])
         ));
     }
