@@ -22,9 +22,9 @@ tests! { READS = "reads", Beyond(Reads):
     reads_of_a_new_leader = "ReadsOfANewLeader", reliable(3);
     reads_of_a_deposed_leader = "ReadsOfADeposedLeader", reliable(5);
     reads_in_the_minority = "ReadsInTheMinority", reliable(5);
+    reads_and_old_answers = "ReadsAndOldAnswers", reliable(3);
     reads_in_a_storm = "ReadsInAStorm", unreliable(5);
     reads_in_every_storm = "ReadsInEveryStorm", sloppy(reliable(5));
-    reads_and_old_answers = "ReadsAndOldAnswers", reliable(3);
 }
 
 tests! { STORE_READS = "reads", Store(Reads):
