@@ -166,10 +166,12 @@ impl Ledger {
         index: Option<u64>,
         snapshot: &Snapshot,
     ) -> Result<(), String> {
-        let contents = codec::decode::<Contents>(snapshot);
-        let (inner, entries) =
-            contents.map_err(|error| format!("is none of its service's: {error}. One that comes in pieces is there when all have come, each \
-                in its place (Figure 13)"))?;
+        let (inner, entries) = codec::decode::<Contents>(snapshot).map_err(|error| {
+            format!(
+                "is none of its service's: {error}. One that comes in pieces is there when all have come, each in its place \
+                 (Figure 13)"
+            )
+        })?;
         if inner != entries.len() as u64 {
             return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
         }

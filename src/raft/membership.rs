@@ -85,15 +85,14 @@ impl State {
     }
 
     fn check_wish(&self, wish: Wish) -> Result<(), NotChanged> {
+        if self.killed {
+            return Err(NotChanged::Stopped);
+        }
         let Role::Leader { reign, .. } = &self.role else {
-            return Err(match self.killed {
-                true => NotChanged::Stopped,
-                false => NotChanged::NotLeader { leader: self.leader() },
-            });
+            return Err(NotChanged::NotLeader { leader: self.leader() });
         };
         let (Wish::Add(server) | Wish::Remove(server)) = wish;
         match () {
-            () if self.killed => Err(NotChanged::Stopped),
             () if server >= self.servers => Err(NotChanged::NoSuchServer),
             () if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
             () if self.log.members_since() <= self.commit_index => self.has_use(wish),

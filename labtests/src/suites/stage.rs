@@ -169,9 +169,17 @@ impl<'a> Stage<'a> {
     /// reach them, and nothing else reaches anybody.
     #[track_caller]
     pub fn elect(&self, leader: usize, voters: &[usize]) -> u64 {
-        let to: Vec<_> = voters.to_vec();
+        self.elect_unfollowed(leader, voters, &[])
+    }
+
+    /// The same; but what `leader` then sends as the leader, perhaps an entry of its own, doesn't reach `unfollowed`.
+    #[track_caller]
+    pub fn elect_unfollowed(&self, leader: usize, voters: &[usize], unfollowed: &[usize]) -> u64 {
+        let (to, unfollowed) = (voters.to_vec(), unfollowed.to_vec());
         self.direct(move |mail| {
-            if mail.from == leader && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+            let lost = mail.kind == Kind::Entries && unfollowed.contains(&mail.to);
+            let passes = mail.from == leader && to.contains(&mail.to) && !lost;
+            if passes { Fate::Deliver } else { Fate::Lose }
         });
         // One that was the leader before is none for those who have seen a newer term.
         let term_of = |i: &usize| self.cluster.state(*i).map_or(0, |(term, _)| term);

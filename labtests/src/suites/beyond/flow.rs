@@ -4,7 +4,9 @@
 mod snapshots;
 
 use super::super::storm::{Trouble, every_but, storm};
-use super::super::{agree, ms, reliable, restart, sloppy, tests, unreliable, with_snapshots};
+use super::super::{
+    after, agree, ms, reliable, restart, sloppy, tests, unreliable, with_snapshots,
+};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -85,6 +87,15 @@ fn wait_for(cluster: &Cluster, index: u64, servers: usize, most: Duration) -> Du
     began.elapsed()
 }
 
+/// Cuts off the server after the leader; gives back both.
+#[track_caller]
+fn cut_one_off(cluster: &Cluster) -> (usize, usize) {
+    let leader = cluster.check_one_leader();
+    let away = after(cluster, leader, 1);
+    cluster.disconnect(away);
+    (leader, away)
+}
+
 #[track_caller]
 fn check_largest(cluster: &Cluster) {
     let largest = cluster.net().largest_call();
@@ -99,9 +110,7 @@ fn check_largest(cluster: &Cluster) {
 /// A follower has missed 2 MB.
 fn flow_long_backlog(cluster: &Cluster) {
     agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
+    let (leader, away) = cut_one_off(cluster);
     pour(cluster, leader, 250, 8);
     cluster.connect(away);
     let index = agree(cluster, 1, 2);
@@ -138,9 +147,7 @@ fn flow_large_command(cluster: &Cluster) {
 /// Nobody answers at one server's. What it is sent again and again is little.
 fn flow_to_nobody(cluster: &Cluster) {
     agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
+    let (leader, away) = cut_one_off(cluster);
     let before = cluster.net().total_bytes();
     let index = pour(cluster, leader, 250, 8);
     wait_for(cluster, index, 2, Duration::from_secs(10));

@@ -63,12 +63,7 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
 
     stage
         .caption("S1 is elected, and asked for another one; it hears from S2, and from who is new");
-    stage.direct(move |mail| match mail.to == s3 && mail.kind == Kind::Entries {
-        true => Fate::Lose,
-        false => deliver(mail, s1, &[s2, s3]),
-    });
-    let before = cluster.state(s0).map_or(0, |(term, _)| term);
-    stage.until(LONG, || matches!(cluster.state(s1), Some((term, true)) if term > before));
+    stage.elect_unfollowed(s1, &[s2, s3], &[s3]); // S3 is to vote for S0 again
     stage.direct(move |mail| deliver(mail, s1, &[s2, s5]));
     let asked_second = ask(cluster, second, s1);
     let has = || cluster.members(s1).is_some_and(|members| second.is_true_of(&members));

@@ -227,11 +227,9 @@ fn reads_and_old_answers(cluster: &Cluster) {
             _ => Fate::Lose,
         });
         let held = stage.mail(|mail| answer(mail) && mail.at > since);
-        let mut old: Vec<u64> = held.iter().map(|mail| mail.call).collect();
-        old.reverse();
         while_reading(cluster, &[s0], || {
-            while let Some(call) = old.pop() {
-                stage.release(|mail| mail.call == call);
+            for old in &held {
+                stage.release(|mail| mail.call == old.call);
                 (1..3).for_each(|i| _ = cluster.start(i, &command(random(cluster))));
                 cluster.sleep(ms(50));
             }

@@ -4,7 +4,7 @@ use super::super::super::kv::{joined, spawn};
 use super::super::super::stage::{Kind, Mail, Stage};
 use super::super::super::storm::{Trouble, every_but, storm};
 use super::super::super::{agree, ms, restart};
-use super::{agree_on_large, check_largest, wait_for};
+use super::{agree_on_large, check_largest, cut_one_off, wait_for};
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::run;
@@ -13,9 +13,7 @@ use labrpc::time::{Duration, Instant};
 /// A snapshot of 1 MB, on a network that loses every tenth message.
 pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
     agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
+    let (_, away) = cut_one_off(cluster);
     let snapshot = agree_on_large(cluster, 129, 8, 2);
     let before = cluster.net().total_bytes();
     cluster.connect(away);
@@ -35,9 +33,7 @@ pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
 pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
     agree(cluster, 1, 5);
     for _ in 0..3 {
-        let leader = cluster.check_one_leader();
-        let away = (leader + 1) % 5;
-        cluster.disconnect(away);
+        let (leader, away) = cut_one_off(cluster);
         agree_on_large(cluster, 30, 8, 4);
         cluster.connect(away);
         for crashed in [away, leader] {
@@ -53,9 +49,7 @@ pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
 /// While a follower gets a snapshot, the service makes newer ones, faster than one can be sent.
 pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
     agree(cluster, 1, 3);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 3;
-    cluster.disconnect(away);
+    let (leader, away) = cut_one_off(cluster);
     agree_on_large(cluster, 30, 8, 2);
     cluster.delay_link(leader, away, ms(15)..ms(15));
     cluster.connect(away);
@@ -79,9 +73,7 @@ pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
 pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 5);
-    let leader = cluster.check_one_leader();
-    let away = (leader + 1) % 5;
-    cluster.disconnect(away);
+    let (leader, away) = cut_one_off(cluster);
     agree_on_large(cluster, 20, 8, 4);
     cluster.delay_link(leader, away, ms(15)..ms(15));
     cluster.connect(away);
@@ -100,9 +92,7 @@ pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree_on_large(cluster, 5, 8, 3);
     for piece in 1..20 {
-        let leader = cluster.check_one_leader();
-        let away = (leader + 1) % 3;
-        cluster.disconnect(away);
+        let (leader, away) = cut_one_off(cluster);
         let index = agree(cluster, 12, 2);
         cluster.delay_link(leader, away, ms(15)..ms(15));
         let earlier = pieces_to(&stage, away);
