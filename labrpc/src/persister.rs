@@ -15,14 +15,23 @@ use std::sync::Arc;
 /// [`succeed`](Persister::succeed) gives its successor a handle of its own.
 ///
 /// Values pass through serde, so that a trace shows them. Anything serializable will do, also raw bytes
-/// ([`Command`](crate::api::Command) or `Vec<u8>`).
+/// ([`Command`](crate::api::Command) or `Vec<u8>`). A struct with Figure 2's names serves best: the suites then also check that
+/// term and vote are saved before anybody hears of them, which they can't in a tuple.
 ///
 /// ```
 /// use labrpc::Persister;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// struct State {
+///     current_term: u64,
+///     voted_for: Option<usize>,
+/// }
+///
 /// let persister = Persister::new();
-/// persister.save_state(&(3u64, Some(1usize)));
+/// persister.save_state(&State { current_term: 3, voted_for: Some(1) });
 /// persister.append(&"an entry");
-/// assert_eq!(persister.raft_state(), Some((3u64, Some(1usize))));
+/// assert_eq!(persister.raft_state(), Some(State { current_term: 3, voted_for: Some(1) }));
 /// assert_eq!(persister.records::<String>(), ["an entry"]);
 /// ```
 #[derive(Clone)]

@@ -11,6 +11,7 @@ mod reader;
 use crate::invariants::Watch;
 use crate::lab::all_members;
 use crate::ledger::{Ledger, show};
+use crate::reading::Reading;
 use labrpc::api::{ApplyMsg, Command, Make, MakeMember, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
@@ -159,9 +160,7 @@ impl Cluster {
     /// Makes and connects all servers. Calls on the network have long delays, as in the Go lab: a server that
     /// sends to one peer after another would stall.
     pub fn new(make: Make, setup: Setup) -> Cluster {
-        let watch = Watch::new(setup.servers, false);
-        watch.end();
-        Cluster::watched(make, setup, watch)
+        Cluster::watched(make, setup, Watch::blind(setup.servers))
     }
 
     /// As [`Cluster::new`], with somebody watching.
@@ -223,6 +222,11 @@ impl Cluster {
     /// The network.
     pub fn net(&self) -> &Network {
         &self.0.net
+    }
+
+    /// How messages are read.
+    pub fn reading(&self) -> Reading {
+        self.0.watch.reading()
     }
 
     /// The tester's random draws.

@@ -18,9 +18,9 @@
 
 mod asked;
 mod committed;
+mod coverage;
 mod history;
 mod lately;
-mod message;
 mod model;
 mod promised;
 mod reign;
@@ -29,13 +29,13 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use crate::reading::{Doubts, Reading, Study};
+pub use coverage::Coverage;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 use labrpc::run;
 use labrpc::trace::{Event, Sink};
-pub use message::{Ask, Place, Reply, is_pre_vote};
 use model::{Model, Verdict};
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Watches one run. Clones are the same watch. It draws nothing and waits for nothing, so that a seed is the same run
@@ -48,26 +48,10 @@ struct Watched {
     /// What happens while a test clears up concerns nobody.
     over: bool,
     looks: u64,
-}
-
-/// What the messages of a run, or of several, let one check.
-#[derive(Clone, Debug, Default)]
-pub struct Coverage {
-    checked: BTreeSet<&'static str>,
-    missed: BTreeSet<&'static str>,
-}
-
-impl Coverage {
-    /// That of one more run.
-    pub fn add(&mut self, other: &Coverage) {
-        self.checked.extend(&other.checked);
-        self.missed.extend(&other.missed);
-    }
-
-    /// What could not be checked in any run, though there was the opportunity; and why.
-    pub fn unchecked(&self) -> impl Iterator<Item = &'static str> {
-        self.missed.difference(&self.checked).copied()
-    }
+    /// Holds the run against itself, if somebody wants to know.
+    study: Option<Study>,
+    /// Whether a broken rule ends the run.
+    judges: bool,
 }
 
 /// See [`Watch::look`].
@@ -80,9 +64,42 @@ pub struct Look {
 
 impl Watch {
     /// Of so many servers. `saving`: whether they are expected to save what Figure 2 calls persistent.
-    pub fn new(servers: usize, saving: bool) -> Watch {
-        let model = Model::new(servers, saving);
-        Watch(Arc::new(Mutex::new(Watched { model, over: false, looks: 0 })))
+    pub fn new(servers: usize, saving: bool, reading: Reading) -> Watch {
+        Watch::with(servers, saving, reading, None, true)
+    }
+
+    /// One that also holds the run against itself. If it isn't to judge, it only does that.
+    pub fn studying(servers: usize, saving: bool, reading: Reading, judges: bool) -> Watch {
+        let study = Study::new(servers, reading.clone());
+        Watch::with(servers, saving, reading, Some(study), judges)
+    }
+
+    fn with(
+        servers: usize,
+        saving: bool,
+        reading: Reading,
+        study: Option<Study>,
+        judges: bool,
+    ) -> Watch {
+        let model = Model::new(servers, saving, reading);
+        Watch(Arc::new(Mutex::new(Watched { model, over: false, looks: 0, study, judges })))
+    }
+
+    /// One that sees nothing.
+    pub fn blind(servers: usize) -> Watch {
+        let watch = Watch::new(servers, false, Reading::default());
+        watch.end();
+        watch
+    }
+
+    /// How the run's messages are read.
+    pub fn reading(&self) -> Reading {
+        self.0.lock().model.reading.clone()
+    }
+
+    /// What the run gives reason to doubt, if it was [studied](Watch::studying).
+    pub fn doubts(&self) -> Doubts {
+        self.0.lock().study.as_ref().map(Study::doubts).unwrap_or_default()
     }
 
     /// Which servers are members, and so what a majority is, isn't known: what rests on it is taken at the servers' word, and held
@@ -96,43 +113,11 @@ impl Watch {
         self.0.lock().over = true;
     }
 
-    /// What this run could check, and what it could not, though there was the opportunity.
+    /// What could be read of this run, and what could not.
     pub fn coverage(&self) -> Coverage {
         let model = &self.0.lock().model;
-        let seen = &model.seen;
-        let led = !model.reigns.is_empty();
-        let checks = [
-            (
-                seen.votes,
-                led,
-                "votes, and so who may lead: no call has the fields term, last_log_index and last_log_term",
-            ),
-            (
-                seen.appends,
-                seen.replicated,
-                "logs, and so what may be committed: no call has the fields term, prev_log_index, prev_log_term and \
-                 entries (a list of structs with a term)",
-            ),
-            (
-                seen.saved_votes,
-                led && model.saving,
-                "that votes are saved before they are given (only that they outlive crashes): nothing is saved that \
-                 has the fields current_term and voted_for",
-            ),
-            (
-                seen.inspections,
-                seen.looks,
-                "commit indexes before anything is applied: there is no inspect()",
-            ),
-        ];
-        let mut coverage = Coverage::default();
-        for (checked, possible, what) in checks {
-            match (checked, possible) {
-                (true, _) => _ = coverage.checked.insert(what),
-                (false, true) => _ = coverage.missed.insert(what),
-                (false, false) => {}
-            }
-        }
+        let mut coverage = Coverage::of(&model.known, model.reading.doubts());
+        coverage.looks = (model.seen.looks, model.seen.inspections);
         coverage
     }
 
@@ -141,10 +126,32 @@ impl Watch {
         (!watched.over).then(|| f(&mut watched.model))
     }
 
+    /// Tells who studies the run.
+    fn note(&self, f: impl FnOnce(&mut Study)) {
+        let mut watched = self.0.lock();
+        if !watched.over
+            && let Some(study) = &mut watched.study
+        {
+            f(study);
+        }
+    }
+
+    /// The rule that is broken, if somebody judges and nothing is doubtful. Messages that contradict themselves accuse nobody.
+    fn broken(&self, f: impl FnOnce(&mut Model) -> Verdict) -> Option<String> {
+        let mut watched = self.0.lock();
+        if watched.over || !watched.judges {
+            return None;
+        }
+        let broken = f(&mut watched.model).err()?;
+        let doubts = watched.study.as_ref().map(Study::doubts).unwrap_or_default();
+        watched.judges = doubts.is_empty();
+        watched.judges.then_some(broken)
+    }
+
     /// Ends the run if a rule is broken.
     #[track_caller]
     fn judge(&self, f: impl FnOnce(&mut Model) -> Verdict) {
-        if let Some(Err(broken)) = self.tell(f) {
+        if let Some(broken) = self.broken(f) {
             run::fail(broken);
         }
     }
@@ -162,6 +169,7 @@ impl Watch {
 
     /// A server starts, or starts again.
     pub fn begins_life(&self, i: usize) {
+        self.note(|study| study.begins_life(i));
         self.tell(|model| model.begins_life(i));
     }
 
@@ -173,12 +181,14 @@ impl Watch {
     /// Server `i` took a command.
     #[track_caller]
     pub fn took(&self, i: usize, started: Started, command: &Command) {
+        self.note(|study| study.took(i, started, command));
         self.judge(|model| model.takes(i, started, command));
     }
 
     /// Server `i`, in its life number `life`, hands this to its service.
     #[track_caller]
     pub fn applies(&self, i: usize, life: u64, message: &ApplyMsg) {
+        self.note(|study| study.applies(i, message));
         self.judge(|model| model.applies(i, life, message));
     }
 
@@ -200,6 +210,7 @@ impl Watch {
     /// And this is what they said.
     #[track_caller]
     pub fn saw(&self, look: Look, (term, leads): (u64, bool), inspection: Option<Inspection>) {
+        self.note(|study| study.believes(look.server, term, leads));
         self.judge(|model| {
             model.looked(look.server, look.number, inspection)?;
             model.believes(look.server, look.term, term, leads)
@@ -209,7 +220,8 @@ impl Watch {
 
 impl Sink for Watch {
     fn event(&mut self, event: &Event) {
-        if let Some(Err(broken)) = self.tell(|model| model.event(event.at, &event.what)) {
+        self.note(|study| study.event(&event.what));
+        if let Some(broken) = self.broken(|model| model.event(event.at, &event.what)) {
             run::condemn(broken);
         }
     }

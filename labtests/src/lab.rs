@@ -1,5 +1,6 @@
 //! What is under test: a Raft, and what is built on one.
 
+use crate::reading::Names;
 use crate::suites::{self, Body, LabTest, rsm::Counter};
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
@@ -45,6 +46,7 @@ pub enum Ability {
 #[derive(Clone, Default)]
 pub struct Lab {
     pub(crate) raft: Option<Make>,
+    pub(crate) names: Names,
     pub(crate) kv: Option<(MakeReplica, MakeClerk)>,
     pub(crate) rsm: Option<MakeReplicated<Counter>>,
     pub(crate) versioned: Option<(MakeReplica, MakeVersionedClerk)>,
@@ -75,6 +77,11 @@ impl Lab {
             + 'static,
     {
         Lab { raft: Some(crate::make(make)), ..self }
+    }
+
+    /// Whose messages use these names, where they don't use the paper's.
+    pub fn names(self, names: Names) -> Lab {
+        Lab { names, ..self }
     }
 
     /// With the 2022 store, for 3A and 3B; see [`labrpc::api::kv`].

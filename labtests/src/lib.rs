@@ -38,6 +38,7 @@
 //! | what is under test | [`lab`] |
 //! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] |
 //! | the paper's properties, checked all the while | [`invariants`] |
+//! | what a stranger's messages say | [`reading`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
 //! | saying how it went | [`report`] |
@@ -50,6 +51,7 @@ pub mod invariants;
 pub mod lab;
 pub mod ledger;
 pub mod linearizability;
+pub mod reading;
 pub mod report;
 pub mod runner;
 pub mod service;

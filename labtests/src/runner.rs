@@ -4,6 +4,7 @@ use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
+use crate::reading::{Doubts, Reading};
 use crate::report;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
@@ -57,36 +58,96 @@ const LAST_EVENTS: usize = 25;
 
 /// Runs one test, which must be one of the [lab's](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
-    // A simulation that fails is run again to see its last events, for the same seed gives the same run. Real threads
-    // don't repeat themselves, so there the events are kept as they come.
-    let events = LastEvents::default();
-    let mut report = match world {
-        World::Simulated => run_watched(lab, test, seed, world, |_: &Event| {}),
-        World::Real => run_watched(lab, test, seed, world, events.clone()),
-    };
-    if report.result.is_err() {
-        if world == World::Simulated {
-            replay(lab, test, seed, events.clone());
+    run_read(lab, test, seed, world, &Reading::new(lab.names.clone())).0
+}
+
+/// The same where messages are read like that. Gives back how they were read in the end.
+///
+/// A run that fails is held against itself. If its messages contradict what is certain, they mean something else than was
+/// read, and what rests on that is no verdict: the test is run again without believing them.
+pub fn run_read(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    world: World,
+    reading: &Reading,
+) -> (Report, Reading) {
+    let mut reading = reading.clone();
+    loop {
+        let (report, doubts) = run_and_study(lab, test, seed, world, &reading);
+        let new = doubts.into_iter().filter(|(fact, _)| reading.trusts(*fact));
+        let new: BTreeMap<_, _> = new.collect();
+        if new.is_empty() {
+            return (report, reading);
         }
+        reading = reading.doubting(new);
+    }
+}
+
+/// A run, and, if it failed, what it gives reason to doubt.
+///
+/// A simulation that fails is run again to be studied to its end, and to see its last events, for the same seed gives the same
+/// run. Real threads don't repeat themselves, so there both is done as it goes.
+fn run_and_study(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    world: World,
+    reading: &Reading,
+) -> (Report, Doubts) {
+    let events = LastEvents::default();
+    let watch = |judges| {
+        let (servers, saves) = (test.setup.servers, test.expects_saves());
+        Watch::studying(servers, saves, reading.clone(), judges)
+    };
+    if world == World::Real {
+        let watch = watch(true);
+        let mut report = run_watched(lab, test, seed, world, &watch, events.clone());
+        report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
+        let doubts = if report.result.is_err() { watch.doubts() } else { Doubts::new() };
+        return (report, doubts);
+    }
+    let mut report = simulate(lab, test, seed, reading, |_: &Event| {});
+    if report.result.is_ok() {
+        return (report, Doubts::new());
+    }
+    let studying = watch(false);
+    run_watched(lab, test, seed, world, &studying, |_: &Event| {});
+    let doubts = studying.doubts();
+    if doubts.keys().all(|fact| !reading.trusts(*fact)) {
+        simulate(lab, test, seed, reading, events.clone());
         report.last_events = events.take();
     }
-    report
+    (report, doubts)
 }
 
-/// Runs a test in a simulation whose events go to `sink`.
+/// Runs a test in a simulation whose events go to `sink`, reading messages as [`run_one`] does in the end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
-    run_watched(lab, test, seed, World::Simulated, sink)
+    let reading = Reading::new(lab.names.clone());
+    let (_, reading) = run_read(lab, test, seed, World::Simulated, &reading);
+    simulate(lab, test, seed, &reading, sink)
 }
 
-/// Runs a test, with the invariants checked all the while.
+fn simulate(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    reading: &Reading,
+    sink: impl Sink,
+) -> Report {
+    let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
+    run_watched(lab, test, seed, World::Simulated, &watch, sink)
+}
+
+/// Runs a test with somebody watching.
 fn run_watched(
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
     world: World,
+    watch: &Watch,
     mut sink: impl Sink,
 ) -> Report {
-    let watch = Watch::new(test.setup.servers, test.expects_saves());
     if test.changes_members() {
         watch.members_vary();
     }
@@ -102,9 +163,7 @@ fn run_watched(
 
 /// Runs a test without trace and without invariants: to measure what they cost.
 pub fn run_unwatched(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
-    let watch = Watch::new(test.setup.servers, false);
-    watch.end();
-    run_as(new_run(seed, world), lab, test, seed, world, watch)
+    run_as(new_run(seed, world), lab, test, seed, world, Watch::blind(test.setup.servers))
 }
 
 fn new_run(seed: u64, world: World) -> Run {

@@ -11,6 +11,7 @@ use labrpc::{ClientEnd, Moment, Persister};
 use labtests::cluster::{Cluster, Setup, Snapshots};
 use labtests::invariants::Watch;
 use labtests::ledger::command;
+use labtests::reading::Reading;
 use raftlab::raft::Raft;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,7 +30,7 @@ fn with_leader<R: Send + 'static>(
     run: Run,
     body: impl FnOnce(&Cluster, usize) -> R + Send + 'static,
 ) -> R {
-    let watch = Watch::new(3, true);
+    let watch = Watch::new(3, true, Reading::default());
     let run = run.time_limit(Duration::from_secs(120)).trace(watch.clone());
     succeed(run.run(move || {
         let setup = Setup { servers: 3, members: 3, reliable: true, snapshots: Snapshots::Never };

@@ -1,8 +1,8 @@
 //! What the tester sees of a server itself: what it asks it, and what the server hands to its service.
 
-use super::message::Place;
 use super::model::{Model, Verdict};
 use crate::cluster::name;
+use crate::reading::Place;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 
 impl Model {
@@ -33,14 +33,19 @@ impl Model {
         let place = Place { index, term };
         if self.servers.len() > 1 {
             self.leads(i, term, "took a command as the leader of")?;
+        }
+        let counts = self.numbers_agree();
+        if counts && self.servers.len() > 1 {
             self.is_of_leaders_log(term, place)?;
         }
-        let last = self.reigns.get(&term).map(|reign| reign.last);
+        let last = self.reigns.get(&term).map(|reign| reign.last).filter(|_| counts);
         let before = last.filter(|last| last.index + 1 == index).map(|last| last.term);
         self.history
             .started(place, before, command)
             .map_err(|what| format!("{}: {what}. Leader Append-Only (Figure 3, §5.3)", name(i)))?;
-        self.has(term, place);
+        if counts {
+            self.has(term, place);
+        }
         Ok(())
     }
 
@@ -79,6 +84,9 @@ impl Model {
                 name(i)
             ));
         }
+        if !self.numbers_agree() {
+            return Ok(());
+        }
         self.servers[i].commit_index = self.servers[i].commit_index.max(index);
         self.seen.replicated |= self.reigns.get(&term).is_some_and(|reign| reign.leader != i);
         self.commits(i, u64::MAX, index, Some(term), "applies")
@@ -86,6 +94,7 @@ impl Model {
 
     /// A server's service gives it a snapshot up to `index`.
     pub fn is_given_snapshot(&mut self, i: usize, index: u64) {
+        let index = if self.numbers_agree() { index } else { u64::MAX };
         self.servers[i].snapshot = self.servers[i].snapshot.max(index);
     }
 
@@ -100,6 +109,9 @@ impl Model {
         self.seen.looks = true;
         let (Some(open), Some(found)) = (open, found) else { return Ok(()) };
         self.seen.inspections = true;
+        if !self.numbers_agree() {
+            return Ok(());
+        }
         if found.last_log_index.is_some_and(|last| last < open.kept.index) {
             return Err(format!(
                 "the log of {} ends at index {}, and it had said that it has {}: entries that were acknowledged are \

@@ -1,8 +1,8 @@
 //! What is committed, and what servers take for committed.
 
-use super::message::Place;
 use super::model::{Model, Verdict};
 use crate::cluster::name;
+use crate::reading::Place;
 
 impl Model {
     /// A server treats `index` as committed, with an entry of term `there`, in `term` at the latest.
@@ -28,7 +28,7 @@ impl Model {
                 _ => Ok(()),
             };
         }
-        if self.members_vary {
+        if self.members_vary || !self.known.acknowledgements {
             return self.takes_its_word(term, index, there);
         }
         let by = self.reigns.range(..=term).rev().find(|(_, reign)| {
@@ -42,6 +42,9 @@ impl Model {
         let counts_itself =
             reign.leader == i && reign.must_be_committed().is_none_or(|most| most < index);
         let place = self.history.term_at(reign.last, index).map(|term| Place { index, term });
+        if !self.known.answers {
+            return self.takes_its_word(term, index, there); // who has it isn't quite sure
+        }
         self.committed(by, index)?;
         if let Some(place) = place.filter(|_| counts_itself) {
             self.servers[i].keeps(by, place, &self.history);
@@ -76,6 +79,9 @@ impl Model {
         let place = Place { index, term: there };
         self.history.commit(place).map_err(|other| contradicts(by, other))?;
         self.commits.insert(by, place);
+        if !self.known.leaders {
+            return Ok(()); // one that nobody has seen may have committed it
+        }
         let mut later = self.reigns.range(by + 1..);
         later.try_for_each(|(later, _)| self.is_complete(*later, by, place))
     }

@@ -3,7 +3,7 @@
 //! An index and a term name an entry, for only one leader of that term can have made it, and one that stands at the end
 //! of a log names the whole log (§5.3, the Log Matching Property). So entries form a tree, and a log is a path in it.
 
-use super::message::Place;
+use crate::reading::{Place, command_of};
 use labrpc::api::Command;
 use labrpc::describe::Value;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl History {
         let entry = self.entries.entry(place).or_default();
         match &entry.carried {
             None => entry.carried = Some(value.clone()),
-            Some(known) if known == value => {}
+            Some(known) if known == value || have_one_command(known, value) => {}
             Some(known) => {
                 return Err(format!("the entry at {place} is {value}, and elsewhere {known}"));
             }
@@ -148,6 +148,11 @@ impl History {
         self.committed.extend(terms.unwrap_or_default());
         Ok(())
     }
+}
+
+/// Whether both entries carry the same command. What else is in an entry may differ from message to message.
+fn have_one_command(a: &Value, b: &Value) -> bool {
+    command_of(a).is_some_and(|command| command_of(b) == Some(command))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What was seen of a run. Each further thing is held against it: what servers [say](super::said) and
 //! [promise](super::promised), what they take for [committed](super::committed), and what they [show](super::asked).
 
+use super::coverage::Known;
 use super::history::History;
-use super::message::{Place, Reply, read_saved};
 use super::reign::Reign;
-use super::server::Server;
+use super::server::{SavedVote, Server};
+use crate::reading::{NUMBERING, Part, Place, Reading, Saved, Word};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
 use labrpc::trace::What;
@@ -30,6 +31,9 @@ pub struct Model {
     /// Whether what isn't saved is a mistake: not in 2A and 2B, which many pass before they save anything.
     pub saving: bool,
     pub(super) seen: Seen,
+    /// What could not be read of it, and so is unknown.
+    pub(super) known: Known,
+    pub(super) reading: Reading,
 }
 
 /// Which kinds of things could be read at all.
@@ -37,7 +41,6 @@ pub struct Model {
 pub(super) struct Seen {
     pub votes: bool,
     pub appends: bool,
-    pub saved_votes: bool,
     pub inspections: bool,
     /// Whether a command has reached another server than its leader.
     pub replicated: bool,
@@ -50,21 +53,46 @@ pub(super) struct Seen {
 pub(super) struct Call {
     pub from: usize,
     pub to: usize,
-    pub term: u64,
+    pub method: &'static str,
+    /// `None`: it may be any.
+    pub term: Option<u64>,
     pub what: Asked,
 }
 
 /// What it asks. Of entries, the last one tells the log.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Vote { last: Place },
-    Append { prev: Place, last: Place },
-    Install { last: Place },
+    Vote {
+        last: Option<Place>,
+    },
+    Append {
+        prev: Place,
+        last: Place,
+    },
+    /// A heartbeat that says nothing of logs, or a piece of a snapshot.
+    Nothing,
+    Install {
+        last: Place,
+        whole: Option<bool>,
+    },
+    /// It may be anything.
+    Unknown,
+}
+
+impl Asked {
+    /// Where its reply's words stand.
+    pub fn reply(self) -> Part {
+        match self {
+            Asked::Vote { .. } => Part::VoteReply,
+            Asked::Install { .. } => Part::InstallReply,
+            _ => Part::AppendReply,
+        }
+    }
 }
 
 impl Model {
     /// Of so many servers, before any has started.
-    pub fn new(servers: usize, saving: bool) -> Model {
+    pub fn new(servers: usize, saving: bool, reading: Reading) -> Model {
         Model {
             servers: (0..servers).map(|_| Server::default()).collect(),
             history: History::default(),
@@ -76,6 +104,8 @@ impl Model {
             now: Duration::ZERO,
             saving,
             seen: Seen::default(),
+            known: Known::default(),
+            reading,
         }
     }
 
@@ -103,22 +133,38 @@ impl Model {
                 self.delivered(*call);
                 Ok(())
             }
-            What::Answered { call, reply, .. } => self.answered(*call, Reply::read(reply)),
-            What::Saved { who, value, .. } => {
-                self.saved(who, value);
+            What::Answered { call, end, reply } => self.answered(*call, end, reply),
+            What::Saved { who, what, value } => {
+                self.saved(who, what, value);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn saved(&mut self, who: &str, value: &Value) {
+    fn saved(&mut self, who: &str, what: &str, value: &Value) {
         let number = who.strip_prefix('S').and_then(|number| number.parse::<usize>().ok());
         let Some(server) = number.and_then(|i| self.servers.get_mut(i)) else { return };
         server.saves += 1;
-        if let Some(saved) = read_saved(value) {
-            server.saved = Some(saved);
-            self.seen.saved_votes = true;
+        match self.reading.saved(who, what, value) {
+            Saved::Read(term, vote) => {
+                server.saved = Some(SavedVote { term, vote });
+                self.known.read((Part::Saved, Word::Term));
+                match vote {
+                    Some(_) => self.known.read((Part::Saved, Word::VotedFor)),
+                    None => self.known.miss((Part::Saved, Word::VotedFor), what, value),
+                }
+            }
+            Saved::Silent => {}
+            Saved::Unread => {
+                server.saved = None; // it may be a newer term or vote
+                self.known.miss((Part::Saved, Word::Term), what, value);
+            }
         }
+    }
+
+    /// Whether the service's indices are those of messages. A Raft may hide entries of its own from its service.
+    pub(super) fn numbers_agree(&self) -> bool {
+        self.reading.trusts(NUMBERING)
     }
 }

@@ -1,6 +1,6 @@
 //! One leader's term of office, as far as it was seen.
 
-use super::message::Place;
+use crate::reading::Place;
 
 /// See the [module](self).
 pub struct Reign {
@@ -14,13 +14,22 @@ pub struct Reign {
     first: Option<u64>,
     /// Up to where each server has said, in this term, that its log is the leader's.
     agrees: Vec<u64>,
+    /// The same, with answers that can't be read, which may have said so.
+    may_agree: Vec<u64>,
 }
 
 impl Reign {
     /// Of a leader of whose log no more is known than where it ended.
     pub fn new(leader: usize, base: Option<Place>, servers: usize) -> Reign {
         let last = base.unwrap_or_default();
-        Reign { leader, base, last, first: None, agrees: vec![0; servers] }
+        Reign {
+            leader,
+            base,
+            last,
+            first: None,
+            agrees: vec![0; servers],
+            may_agree: vec![0; servers],
+        }
     }
 
     /// The leader's log has this entry.
@@ -36,21 +45,26 @@ impl Reign {
     /// A server says that its log is the leader's up to `index`.
     pub fn agrees(&mut self, server: usize, index: u64) {
         self.agrees[server] = self.agrees[server].max(index);
+        self.may_agree(server, index);
+    }
+
+    /// A server gives an answer that can't be read: it may say so.
+    pub fn may_agree(&mut self, server: usize, index: u64) {
+        self.may_agree[server] = self.may_agree[server].max(index);
     }
 
     /// Up to where the leader may count entries as committed: a majority has them, itself among them, and the last
     /// of them is of its own term (§5.4.2).
     pub fn may_commit(&self) -> Option<u64> {
-        self.counted(self.last.index)
+        self.counted(self.may_agree.clone(), self.last.index)
     }
 
     /// The same without counting the leader, who may save its own entries later than it sends them (thesis 10.2.1).
     pub fn must_be_committed(&self) -> Option<u64> {
-        self.counted(0)
+        self.counted(self.agrees.clone(), 0)
     }
 
-    fn counted(&self, leaders_own: u64) -> Option<u64> {
-        let mut agrees = self.agrees.clone();
+    fn counted(&self, mut agrees: Vec<u64>, leaders_own: u64) -> Option<u64> {
         agrees[self.leader] = leaders_own;
         agrees.sort_unstable_by(|a, b| b.cmp(a));
         let index = agrees[agrees.len() / 2];

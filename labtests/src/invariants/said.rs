@@ -1,38 +1,152 @@
 //! What candidates and leaders say: the calls that servers make.
 
-use super::message::{Ask, Place, is_pre_vote};
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
+use super::server::SavedVote;
 use crate::cluster::{name, parse_end};
+use crate::reading::{Ask, Fact, Logs, Part, Place, Sent, Word};
 use labrpc::describe::Value;
 
+/// A call, as it is made.
+#[derive(Clone, Copy)]
+struct Saying<'a> {
+    from: usize,
+    method: &'static str,
+    args: &'a Value,
+}
+
 impl Model {
-    pub(super) fn called(&mut self, number: u64, end: &str, method: &str, args: &Value) -> Verdict {
+    pub(super) fn called(
+        &mut self,
+        number: u64,
+        end: &str,
+        method: &'static str,
+        args: &Value,
+    ) -> Verdict {
         let Some((from, life, to)) = parse_end(end) else { return Ok(()) };
         let server = &self.servers[from];
         if !server.alive || server.life != life {
             return Ok(()); // a dead server's thread, in real mode
         }
-        let Some(ask) = Ask::read(method, args) else {
-            if is_pre_vote(method, args) {
-                self.is_seen_waiting(from, self.servers[from].term); // for a majority that would vote for it
+        let reading = self.reading.clone();
+        reading.ask(end, method, args, |ask, args| {
+            let saying = Saying { from, method, args };
+            let said = match ask {
+                Ask::Vote { term, last } => Some(self.says_vote(saying, *term, *last)?),
+                Ask::Append { term, logs, commit } => {
+                    Some(self.says_append(saying, *term, logs, *commit)?)
+                }
+                Ask::Install { term, last, whole } => {
+                    Some(self.says_install(saying, *term, *last, *whole)?)
+                }
+                Ask::PreVote => {
+                    self.is_seen_waiting(from, self.servers[from].term); // for a majority that would vote for it
+                    None
+                }
+                Ask::Harmless => None,
+                Ask::Unknown => {
+                    self.known.miss_all(method, args);
+                    Some((None, Asked::Unknown))
+                }
+            };
+            if let Some((term, what)) = said {
+                self.calls.insert(number, Call { from, to, method, term, what });
             }
-            return Ok(());
+            Ok(())
+        })
+    }
+
+    fn says_vote(
+        &mut self,
+        saying: Saying<'_>,
+        term: Option<u64>,
+        last: Option<Place>,
+    ) -> Result<(Option<u64>, Asked), String> {
+        let what = Asked::Vote { last };
+        self.reads(saying, (Part::Vote, Word::LastLogIndex), last.is_some());
+        if !self.reads(saying, (Part::Vote, Word::Term), term.is_some()) {
+            self.known.votes = false;
+        }
+        if let Some(term) = term {
+            self.stands(saying.from, term, last)?;
+            self.speaks(saying.from, term)?;
+        }
+        Ok((term, what))
+    }
+
+    fn says_append(
+        &mut self,
+        saying: Saying<'_>,
+        term: Option<u64>,
+        logs: &Logs<'_>,
+        commit: Option<u64>,
+    ) -> Result<(Option<u64>, Asked), String> {
+        let from = saying.from;
+        if !self.reads(saying, (Part::Append, Word::Term), term.is_some()) {
+            self.known.leaders = false;
+            self.known.acknowledgements = false;
+            return Ok((None, Asked::Unknown));
+        }
+        let term = term.unwrap_or_default();
+        self.leads(from, term, "sends entries as the leader of")?;
+        let missing = match logs {
+            Logs::Unread(Some(_), _) => Word::Entries,
+            _ => Word::PrevLogIndex,
         };
-        let (term, what) = match ask {
-            Ask::Vote { term, last } => (term, self.stands(from, term, last)?),
-            Ask::Append { term, prev, entries, commit } => {
-                self.leads(from, term, "sends entries as the leader of")?;
-                (term, self.sends_entries(term, prev, &entries, commit)?)
-            }
-            Ask::Install { term, last } => {
-                self.leads(from, term, "sends a snapshot as the leader of")?;
-                (term, self.sends_snapshot(from, term, last)?)
+        if !matches!(logs, Logs::Silent) {
+            self.reads(saying, (Part::Append, missing), matches!(logs, Logs::Read(_)));
+        }
+        let what = match logs {
+            Logs::Read(sent) => self.sends_entries(term, sent)?,
+            Logs::Silent => Asked::Nothing,
+            Logs::Unread(..) => {
+                self.known.acknowledgements = false;
+                Asked::Unknown
             }
         };
+        if let Some(commit) = commit {
+            self.names_commit(term, commit)?;
+        }
         self.speaks(from, term)?;
-        self.calls.insert(number, Call { from, to, term, what });
-        Ok(())
+        Ok((Some(term), what))
+    }
+
+    fn says_install(
+        &mut self,
+        saying: Saying<'_>,
+        term: Option<u64>,
+        last: Option<Place>,
+        whole: Option<bool>,
+    ) -> Result<(Option<u64>, Asked), String> {
+        let from = saying.from;
+        let read = self.reads(saying, (Part::Install, Word::Term), term.is_some());
+        self.known.leaders &= read;
+        if !self.reads(saying, (Part::Install, Word::LastIncludedIndex), last.is_some()) || !read {
+            self.known.acknowledgements = false;
+        }
+        if let Some(term) = term {
+            self.leads(from, term, "sends a snapshot as the leader of")?;
+            if let Some(last) = last.filter(|_| whole != Some(false)) {
+                self.commits(from, term, last.index, Some(last.term), "sends a snapshot up to")?;
+            }
+            self.speaks(from, term)?;
+        }
+        let what = match (term, last, whole) {
+            (Some(_), _, Some(false)) => Asked::Nothing,
+            (Some(_), Some(last), whole) => Asked::Install { last, whole },
+            _ => Asked::Unknown,
+        };
+        Ok((term, what))
+    }
+
+    /// Notes whether a fact could be read.
+    fn reads(&mut self, saying: Saying<'_>, fact: Fact, readable: bool) -> bool {
+        if readable {
+            self.known.read(fact);
+        } else {
+            self.known.miss(fact, saying.method, saying.args);
+        }
+        readable
     }
 
     /// A server names a term as its own. What earlier lives named, it must have saved.
@@ -46,12 +160,12 @@ impl Model {
                 server.term_of_earlier_lives
             ));
         }
-        if self.saving && server.saved.is_some_and(|(saved, _)| saved < term) {
+        if let Some(saved) = server.saved.filter(|saved| self.saving && saved.term < term) {
             return Err(format!(
                 "{} speaks of term {term} and has saved only term {}. currentTerm is saved before anybody hears of it \
                  (Figure 2, Persistent state)",
                 name(i),
-                server.saved.map_or(0, |(saved, _)| saved)
+                saved.term
             ));
         }
         server.speaks_of(term);
@@ -59,13 +173,13 @@ impl Model {
     }
 
     /// A server stands for election, and so votes for itself.
-    fn stands(&mut self, i: usize, term: u64, last: Place) -> Result<Asked, String> {
+    fn stands(&mut self, i: usize, term: u64, last: Option<Place>) -> Verdict {
         self.seen.votes = true;
         let kept = self.servers[i].kept;
+        let lacks =
+            |last: &Place| *last < kept.last || self.history.holds(*last, kept.last) == Some(false);
         // What it acknowledged in an earlier term, it had when it began to stand.
-        if kept.term < term
-            && (last < kept.last || self.history.holds(last, kept.last) == Some(false))
-        {
+        if let Some(last) = last.filter(|last| kept.term < term && lacks(last)) {
             return Err(format!(
                 "{} stands for election in term {term} with a log that ends with {last}, but it had said that it has \
                  {}: entries that were acknowledged are gone (§5.3; Figure 2, Persistent state). Leader Completeness \
@@ -75,9 +189,11 @@ impl Model {
             ));
         }
         self.votes(i, term, i)?;
-        self.claims.entry((term, i)).or_insert(last);
+        if let Some(last) = last {
+            self.claims.entry((term, i)).or_insert(last);
+        }
         self.is_seen_standing(i, term);
-        Ok(Asked::Vote { last })
+        Ok(())
     }
 
     /// A server gives its vote.
@@ -93,8 +209,11 @@ impl Model {
             ));
         }
         let server = &self.servers[i];
-        let wanted = (term, Some(candidate as u64));
-        if self.saving && server.saved.is_some_and(|saved| saved.0 <= term && saved != wanted) {
+        let unsaved = server.saved.is_some_and(|SavedVote { term: saved, vote }| {
+            let vote = vote.is_some_and(|vote| vote != Some(candidate as u64));
+            saved < term || (saved == term && vote)
+        });
+        if self.saving && unsaved {
             return Err(format!(
                 "{} votes for {} in term {term} and has not saved that. After a crash it may vote again, for another: \
                  votedFor is saved before anybody hears of it (Figure 2, Persistent state)",
@@ -103,6 +222,12 @@ impl Model {
             ));
         }
         Ok(())
+    }
+
+    /// Whether `voter` gave its vote to `candidate`, or an answer that may have been that.
+    fn may_have_voted(&self, voter: usize, term: u64, candidate: usize) -> bool {
+        let server = &self.servers[voter];
+        server.votes.get(&term) == Some(&candidate) || server.perhaps.contains(&(term, candidate))
     }
 
     /// A server acts as the leader of a term; `how` says how.
@@ -122,7 +247,9 @@ impl Model {
         let voters =
             (0..self.servers.len()).filter(|&v| self.servers[v].votes.get(&term) == Some(&i));
         let voters: Vec<_> = voters.map(|v| name(v).to_string()).collect();
-        if self.seen.votes && !self.members_vary && voters.len() < self.quorum() {
+        let perhaps = (0..self.servers.len()).filter(|&v| self.may_have_voted(v, term, i)).count();
+        let counts = self.seen.votes && self.known.votes && !self.members_vary;
+        if counts && perhaps < self.quorum() {
             return Err(format!(
                 "{} {how} term {term} with {} of {} votes ({}). Election Safety (Figure 3) rests on a majority (§5.2)",
                 name(i),
@@ -155,11 +282,10 @@ impl Model {
     fn sends_entries(
         &mut self,
         term: u64,
-        prev: Place,
-        entries: &[(u64, &Value)],
-        commit: Option<u64>,
+        Sent { prev, entries }: &Sent<'_>,
     ) -> Result<Asked, String> {
         self.seen.appends = true;
+        let prev = *prev;
         let base = self.reigns[&term].base.map_or(0, |base| base.index);
         let mut joint = prev; // the last that the leader was elected with
         let mut last = prev;
@@ -179,18 +305,13 @@ impl Model {
         }
         self.is_of_leaders_log(term, joint)?;
         self.has(term, prev);
-        if let Some(commit) = commit {
-            let leader = self.reigns[&term].leader;
-            let there = self.history.term_at(self.reigns[&term].last, commit);
-            self.commits(
-                leader,
-                term,
-                commit,
-                there.filter(|term| *term > 0),
-                "says that it has committed",
-            )?;
-        }
         Ok(Asked::Append { prev, last })
+    }
+
+    fn names_commit(&mut self, term: u64, commit: u64) -> Verdict {
+        let reign = &self.reigns[&term];
+        let there = self.history.term_at(reign.last, commit).filter(|term| *term > 0);
+        self.commits(reign.leader, term, commit, there, "says that it has committed")
     }
 
     pub(super) fn has(&mut self, term: u64, place: Place) {
@@ -218,10 +339,5 @@ impl Model {
             )),
             _ => Ok(()),
         }
-    }
-
-    fn sends_snapshot(&mut self, i: usize, term: u64, last: Place) -> Result<Asked, String> {
-        self.commits(i, term, last.index, Some(last.term), "sends a snapshot up to")?;
-        Ok(Asked::Install { last })
     }
 }

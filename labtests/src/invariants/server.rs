@@ -3,8 +3,8 @@
 
 use super::history::History;
 use super::lately::Lately;
-use super::message::Place;
-use std::collections::BTreeMap;
+use crate::reading::Place;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the [module](self).
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub struct Server {
     pub term_of_earlier_lives: u64,
     /// Whom it voted for, by term.
     pub votes: BTreeMap<u64, usize>,
+    /// To whom it gave an answer that can't be read, by term: perhaps its vote.
+    pub perhaps: BTreeSet<(u64, usize)>,
     /// What its log certainly has.
     pub kept: Kept,
     /// Which entries it was ever sent, and how often it had saved by then.
@@ -29,14 +31,23 @@ pub struct Server {
     pub snapshot: u64,
     /// How often it has saved anything.
     pub saves: u64,
-    /// Term and vote as it saved them last, if it calls them so.
-    pub saved: Option<(u64, Option<u64>)>,
+    /// What it saved last of term and vote, if that can be read.
+    pub saved: Option<SavedVote>,
     /// Requests that are with its handlers, and whoever else wants to know what it kept all the while.
     open: Vec<Open>,
     /// The highest commit index that it has admitted to in this life.
     pub commit_index: u64,
     /// When it last stood for election, or waited.
     pub(super) lately: Lately,
+}
+
+/// See [`Server::saved`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavedVote {
+    /// currentTerm.
+    pub term: u64,
+    /// votedFor; `None`: it can't be read.
+    pub vote: Option<Option<u64>>,
 }
 
 /// That a server's log has `last` and all before it.

@@ -1,6 +1,7 @@
 //! Small stories: what three servers say to each other, and whether a rule is broken.
 
 use super::model::{Model, Verdict};
+use crate::reading::Reading;
 use labrpc::api::{ApplyMsg, Inspection};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
@@ -48,7 +49,7 @@ struct Story {
 
 impl Story {
     fn new() -> Story {
-        let mut model = Model::new(3, false);
+        let mut model = Model::new(3, false, Reading::default());
         (0..3).for_each(|i| model.begins_life(i));
         Story { model, calls: 0 }
     }
@@ -232,4 +233,5 @@ fn other_names_are_not_guessed_at() {
         story.answer(call, (true, 7)).unwrap();
     }
     assert!(!story.model.seen.votes && !story.model.seen.appends);
+    assert!(!story.model.known.votes && !story.model.known.acknowledgements);
 }

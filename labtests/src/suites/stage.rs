@@ -6,7 +6,8 @@
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, parse_end};
-use crate::invariants::{Ask, Place, Reply, is_pre_vote};
+use crate::reading::{Ask, Part, Place, Reading, Reply};
+use labrpc::describe::Value;
 use labrpc::network::{Fate, Leg, Letter};
 use labrpc::time::{Duration, Instant};
 use labrpc::{run, trace};
@@ -53,22 +54,28 @@ pub struct Mail {
 }
 
 impl Mail {
-    fn read(letter: &Letter) -> Option<Mail> {
+    fn read(reading: &Reading, letter: &Letter) -> Option<Mail> {
         let (from, _, to) = parse_end(&letter.end)?;
-        let ask = Ask::read(letter.method, &letter.args);
-        let (kind, term, last, carries) = match &ask {
-            Some(Ask::Vote { term, .. }) => (Kind::Vote, *term, None, 0),
-            Some(Ask::Append { term, prev, entries, .. }) => {
-                (Kind::Entries, *term, Some(prev.index + entries.len() as u64), entries.len())
+        let what = |ask: &Ask<'_>, _: &Value| match ask {
+            Ask::Vote { term, .. } => (Kind::Vote, *term, None, 0),
+            Ask::Append { term, logs, .. } => {
+                (Kind::Entries, *term, logs.last_index(), logs.carries().unwrap_or(0))
             }
-            Some(Ask::Install { term, last: Place { index, .. } }) => {
-                (Kind::Snapshot, *term, Some(*index), 0)
+            Ask::Install { term, last, .. } => {
+                (Kind::Snapshot, *term, last.map(|Place { index, .. }| index), 0)
             }
-            None if is_pre_vote(letter.method, &letter.args) => (Kind::Other, 0, None, 0),
-            None => (kind_by_name(letter.method), 0, None, 0),
+            Ask::PreVote | Ask::Harmless | Ask::Unknown => (Kind::Other, None, None, 0),
         };
-        let reply = letter.reply.as_ref().map_or_else(Reply::default, |reply| Reply::read(reply));
-        let (at, call, leg) = (Instant::now(), letter.call, letter.leg);
+        let (kind, term, last, carries) =
+            reading.ask(&letter.end, letter.method, &letter.args, what);
+        let part = match kind {
+            Kind::Vote => Part::VoteReply,
+            Kind::Snapshot => Part::InstallReply,
+            Kind::Entries | Kind::Other => Part::AppendReply,
+        };
+        let said = |reply: &Arc<Value>| reading.reply(&letter.end, letter.method, part, reply);
+        let reply = letter.reply.as_ref().map_or_else(Reply::default, said);
+        let (at, call, leg, term) = (Instant::now(), letter.call, letter.leg, term.unwrap_or(0));
         Some(Mail { at, call, from, to, leg, kind, term, last, carries, reply })
     }
 
@@ -78,23 +85,13 @@ impl Mail {
     }
 }
 
-fn kind_by_name(method: &str) -> Kind {
-    let method = method.to_ascii_lowercase();
-    let has = |word: &str| method.contains(word);
-    match () {
-        () if has("vote") => Kind::Vote,
-        () if has("append") || has("entries") || has("heartbeat") => Kind::Entries,
-        () if has("snapshot") || has("install") => Kind::Snapshot,
-        () => Kind::Other,
-    }
-}
-
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
 
 /// A cluster whose messages follow a script.
 pub struct Stage<'a> {
     /// The servers.
     pub cluster: &'a Cluster,
+    reading: Reading,
     scene: Arc<Mutex<Scene>>,
 }
 
@@ -116,9 +113,10 @@ impl<'a> Stage<'a> {
     /// Everything is delivered, and noted.
     pub fn new(cluster: &'a Cluster) -> Stage<'a> {
         let scene = Arc::new(Mutex::new(Scene::default()));
-        let stage = Stage { cluster, scene: scene.clone() };
+        let reading = cluster.reading();
+        let stage = Stage { cluster, reading: reading.clone(), scene: scene.clone() };
         cluster.net().intercept(move |letter| {
-            let Some(mail) = Mail::read(letter) else { return Fate::Deliver };
+            let Some(mail) = Mail::read(&reading, letter) else { return Fate::Deliver };
             let director = scene.lock().director.clone();
             let fate = director.map_or(Fate::Deliver, |director| director(&mail));
             scene.lock().mail.push(mail);
@@ -145,7 +143,9 @@ impl<'a> Stage<'a> {
 
     /// Lets go of what is held and of which this is true.
     pub fn release(&self, which: impl Fn(&Mail) -> bool) -> usize {
-        self.cluster.net().release(|letter| Mail::read(letter).is_some_and(|mail| which(&mail)))
+        self.cluster
+            .net()
+            .release(|letter| Mail::read(&self.reading, letter).is_some_and(|mail| which(&mail)))
     }
 
     /// Says in the trace where in the script we are.

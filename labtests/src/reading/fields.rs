@@ -1,0 +1,128 @@
+//! The paper's fields in anybody's struct.
+
+use super::Names;
+use super::vocabulary::Word;
+use labrpc::describe::Value;
+
+/// What was found in a value.
+pub struct Fields<'a> {
+    slots: [Slot<'a>; Word::COUNT],
+    /// Fields that nobody knows: their names and values.
+    rest: Vec<(&'static str, &'a Value)>,
+    names: &'a Names,
+}
+
+/// A word's value.
+#[derive(Clone, Copy, Default)]
+enum Slot<'a> {
+    #[default]
+    Absent,
+    One(&'a Value),
+    /// Several fields claim to be it, and differ.
+    Several,
+}
+
+/// Structs that only hold others together: what is in them is as if it stood outside.
+const WRAPPERS: [&str; 12] = [
+    "header", "head", "meta", "common", "base", "info", "args", "request", "reply", "body",
+    "inner", "message",
+];
+
+impl<'a> Fields<'a> {
+    /// Finds them.
+    pub fn of(value: &'a Value, names: &'a Names) -> Fields<'a> {
+        let mut fields = Fields { slots: [Slot::Absent; Word::COUNT], rest: Vec::new(), names };
+        fields.visit("", value);
+        fields
+    }
+
+    fn visit(&mut self, parent: &'static str, value: &'a Value) {
+        match value {
+            Value::Struct(_, inner) => {
+                inner.iter().for_each(|(name, v)| self.field(parent, name, v))
+            }
+            Value::Tagged(_, inner) => self.visit(parent, inner),
+            Value::List(items) if parent.is_empty() && items.iter().all(is_struct) => {
+                items.iter().for_each(|item| self.visit(parent, item));
+            }
+            Value::Unit(_) => {}
+            other => self.rest.push((parent, other)),
+        }
+    }
+
+    fn field(&mut self, parent: &'static str, name: &'static str, value: &'a Value) {
+        let alone =
+            || self.names.word("", name).filter(|word| parent.is_empty() || stands_alone(*word));
+        let joined = if parent.is_empty() { None } else { self.names.word(parent, name) };
+        match joined.or_else(alone) {
+            Some(Word::Other) => {}
+            Some(word) if !is_struct(value) => self.put(word, value),
+            _ if is_struct(value) => {
+                let wrapper = WRAPPERS.iter().any(|wrapper| name.eq_ignore_ascii_case(wrapper));
+                self.visit(if wrapper { parent } else { name }, value);
+            }
+            _ => self.rest.push((name, value)),
+        }
+    }
+
+    fn put(&mut self, word: Word, value: &'a Value) {
+        let slot = &mut self.slots[word as usize];
+        *slot = match *slot {
+            Slot::Absent => Slot::One(value),
+            Slot::One(other) if other == value => Slot::One(other),
+            _ => Slot::Several,
+        };
+    }
+
+    /// Whether there is such a field at all, readable or not.
+    pub fn has(&self, word: Word) -> bool {
+        !matches!(self.slots[word as usize], Slot::Absent)
+    }
+
+    /// The field's value, if just one has that name.
+    pub fn get(&self, word: Word) -> Option<&'a Value> {
+        match self.slots[word as usize] {
+            Slot::One(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The same, if it is a number that is not below zero.
+    pub fn number(&self, word: Word) -> Option<u64> {
+        self.get(word)?.as_u64()
+    }
+
+    /// The same, if it is a `bool`.
+    pub fn flag(&self, word: Word) -> Option<bool> {
+        match self.get(word)? {
+            Value::Bool(yes) => Some(*yes),
+            _ => None,
+        }
+    }
+
+    /// What nobody knows.
+    pub fn rest(&self) -> &[(&'static str, &'a Value)] {
+        &self.rest
+    }
+}
+
+/// Words that mean the same wherever they stand. A `term` in a nested struct may be anything's.
+fn stands_alone(word: Word) -> bool {
+    !matches!(
+        word,
+        Word::Term
+            | Word::EntryTerm
+            | Word::Success
+            | Word::VoteGranted
+            | Word::Entries
+            | Word::Done
+    )
+}
+
+fn is_struct(value: &Value) -> bool {
+    match value {
+        Value::Struct(..) => true,
+        Value::Tagged(_, inner) => is_struct(inner),
+        _ => false,
+    }
+}

@@ -1,0 +1,365 @@
+//! What a message says, or a saved value: the paper's facts, as far as they can be read.
+
+use super::vocabulary::plain;
+use super::{Fields, Part, Reading, Word};
+use labrpc::describe::Value;
+
+/// An entry's place: its index, and the term of the leader that created it. Ordered as §5.4.1 orders logs by their
+/// last entries: by term first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The term of the entry.
+    pub term: u64,
+    /// Its index.
+    pub index: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.index {
+            0 => f.write_str("nothing"),
+            index => write!(f, "index {index} of term {}", self.term),
+        }
+    }
+}
+
+/// What a call asks. Each fact may be unknown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask<'a> {
+    /// RequestVote.
+    Vote {
+        /// "Candidate's term".
+        term: Option<u64>,
+        /// "Index and term of candidate's last log entry".
+        last: Option<Place>,
+    },
+    /// AppendEntries.
+    Append {
+        /// "Leader's term".
+        term: Option<u64>,
+        /// What it says of logs.
+        logs: Logs<'a>,
+        /// leaderCommit, if there is one.
+        commit: Option<u64>,
+    },
+    /// InstallSnapshot.
+    Install {
+        /// "Leader's term".
+        term: Option<u64>,
+        /// lastIncludedIndex and lastIncludedTerm.
+        last: Option<Place>,
+        /// Whether the snapshot is complete with this call.
+        whole: Option<bool>,
+    },
+    /// A pre-vote (thesis §9.6), which asks in a term that may never be.
+    PreVote,
+    /// It carries nothing of all that: its name says so, or the user.
+    Harmless,
+    /// It may carry anything.
+    Unknown,
+}
+
+/// What an AppendEntries says of logs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Logs<'a> {
+    /// All of it.
+    Read(Sent<'a>),
+    /// It can't be read, or not all of it: perhaps prevLogIndex, and how many entries there are.
+    Unread(Option<u64>, Option<usize>),
+    /// There is nothing, and no field in which it could be: a heartbeat of a method of its own.
+    Silent,
+}
+
+/// Entries, and where they belong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent<'a> {
+    /// prevLogIndex and prevLogTerm.
+    pub prev: Place,
+    /// The entries with their terms.
+    pub entries: Vec<(u64, &'a Value)>,
+}
+
+/// What a reply says. What isn't there, or can't be read, is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// "currentTerm".
+    pub term: Option<u64>,
+    /// voteGranted, or success.
+    pub yes: Option<bool>,
+}
+
+/// What a saved value says of term and vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// currentTerm; and votedFor, if that can be read.
+    Read(u64, Option<Option<u64>>),
+    /// It has neither.
+    Silent,
+    /// It may have them, under other names.
+    Unread,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads a call's arguments.
+    pub(super) fn read(reading: &'a Reading, method: &str, args: &'a Value) -> Ask<'a> {
+        let fields = Fields::of(args, reading.names());
+        let has = |a, b| fields.has(a) || fields.has(b);
+        match () {
+            () if reading.names().is_harmless(method) => Ask::Harmless,
+            () if has(Word::PrevLogIndex, Word::PrevLogTerm) => Ask::append(reading, &fields),
+            () if has(Word::LastIncludedIndex, Word::LastIncludedTerm) => {
+                Ask::install(reading, &fields)
+            }
+            () if has(Word::LastLogIndex, Word::LastLogTerm) => {
+                if is_pre_vote(method, args) {
+                    Ask::PreVote
+                } else {
+                    Ask::vote(reading, &fields)
+                }
+            }
+            () => Ask::by_name(reading, method, args, &fields),
+        }
+    }
+
+    /// By the names of method and struct, where the fields tell nothing.
+    fn by_name(
+        reading: &'a Reading,
+        method: &str,
+        args: &'a Value,
+        fields: &Fields<'a>,
+    ) -> Ask<'a> {
+        let name = plain(method.rsplit('.').next().unwrap_or(method)) + &plain(title(args));
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        match () {
+            () if is_pre_vote(method, args) => Ask::PreVote,
+            () if has(&["timeoutnow", "readindex"]) => Ask::Harmless,
+            () if has(&["vote"]) => Ask::vote(reading, fields),
+            () if has(&["append", "entries", "heartbeat"]) => Ask::append(reading, fields),
+            () if has(&["snapshot", "install"]) => Ask::install(reading, fields),
+            () => Ask::Unknown,
+        }
+    }
+
+    fn vote(reading: &Reading, fields: &Fields<'a>) -> Ask<'a> {
+        let place = place(fields, Word::LastLogIndex, Word::LastLogTerm);
+        Ask::Vote {
+            term: reading.believed(Part::Vote, Word::Term, fields.number(Word::Term)),
+            last: reading.believed(Part::Vote, Word::LastLogIndex, place),
+        }
+    }
+
+    fn append(reading: &Reading, fields: &Fields<'a>) -> Ask<'a> {
+        let commit = fields.number(Word::LeaderCommit);
+        Ask::Append {
+            term: reading.believed(Part::Append, Word::Term, fields.number(Word::Term)),
+            logs: Logs::read(reading, fields),
+            commit: reading.believed(Part::Append, Word::LeaderCommit, commit),
+        }
+    }
+
+    fn install(reading: &Reading, fields: &Fields<'a>) -> Ask<'a> {
+        let place = place(fields, Word::LastIncludedIndex, Word::LastIncludedTerm);
+        // An unknown field may be what says that more is to come.
+        let alone = !fields.has(Word::Done) && fields.rest().is_empty();
+        Ask::Install {
+            term: reading.believed(Part::Install, Word::Term, fields.number(Word::Term)),
+            last: reading.believed(Part::Install, Word::LastIncludedIndex, place),
+            whole: fields.flag(Word::Done).or(alone.then_some(true)),
+        }
+    }
+}
+
+impl<'a> Logs<'a> {
+    fn read(reading: &Reading, fields: &Fields<'a>) -> Logs<'a> {
+        let prev = place(fields, Word::PrevLogIndex, Word::PrevLogTerm);
+        let list = match fields.get(Word::Entries) {
+            Some(Value::List(items)) => Some(items),
+            _ => None,
+        };
+        let terms = |items: &'a Vec<Value>| {
+            let entry = |item| Some((entry_term(reading, item)?, item));
+            items.iter().map(entry).collect::<Option<Vec<_>>>()
+        };
+        let trusted = reading.trusts((Part::Append, Word::PrevLogIndex));
+        match (prev, list.and_then(terms)) {
+            (Some(prev), Some(entries)) if trusted => Logs::Read(Sent { prev, entries }),
+            (None, None) if list.is_none() && Logs::nowhere(fields) => Logs::Silent,
+            _ => {
+                let prev = fields.number(Word::PrevLogIndex).filter(|_| trusted);
+                Logs::Unread(prev, list.map(Vec::len))
+            }
+        }
+    }
+
+    fn nowhere(fields: &Fields<'_>) -> bool {
+        let words = [Word::PrevLogIndex, Word::PrevLogTerm, Word::Entries];
+        fields.rest().is_empty() && !words.iter().any(|word| fields.has(*word))
+    }
+
+    /// The index of the last entry that the call speaks of.
+    pub fn last_index(&self) -> Option<u64> {
+        match self {
+            Logs::Read(sent) => Some(sent.prev.index + sent.entries.len() as u64),
+            Logs::Unread(prev, carries) => Some((*prev)? + (*carries)? as u64),
+            Logs::Silent => None,
+        }
+    }
+
+    /// How many entries it carries.
+    pub fn carries(&self) -> Option<usize> {
+        match self {
+            Logs::Read(sent) => Some(sent.entries.len()),
+            Logs::Unread(_, carries) => *carries,
+            Logs::Silent => Some(0),
+        }
+    }
+}
+
+fn entry_term(reading: &Reading, item: &Value) -> Option<u64> {
+    match item {
+        Value::Tagged(_, inner) => entry_term(reading, inner),
+        Value::Struct(_, fields) => {
+            let is_term =
+                |name| matches!(reading.names().word("", name), Some(Word::Term | Word::EntryTerm));
+            let mut terms =
+                fields.iter().filter(|(name, _)| is_term(name)).map(|(_, v)| v.as_u64());
+            let first = terms.next()?;
+            first.filter(|_| terms.all(|other| other == first))
+        }
+        // `(term, command)`: nothing else in it is a number.
+        Value::List(items) => match &items[..] {
+            [term, Value::Bytes(_)] | [Value::Bytes(_), term] => term.as_u64(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn place(fields: &Fields<'_>, index: Word, term: Word) -> Option<Place> {
+    Some(Place { index: fields.number(index)?, term: fields.number(term)? })
+}
+
+/// The name of a message's struct or variant.
+fn title(value: &Value) -> &str {
+    match value {
+        Value::Struct(name, _) | Value::Unit(name) | Value::Tagged(name, _) => name,
+        _ => "",
+    }
+}
+
+/// Whether a call is a pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and the
+/// word `pre` in the method's name, or in the name of a flag that is set: `is_pre_vote: true`, `kind: PreVote`.
+fn is_pre_vote(method: &str, args: &Value) -> bool {
+    let method = method.rsplit('.').next().unwrap_or(method);
+    says_pre(method) || says_pre(title(args)) || is_flagged(args)
+}
+
+fn is_flagged(args: &Value) -> bool {
+    let set = |(name, value): &(&str, Value)| match value {
+        Value::Bool(yes) => *yes && says_pre(name),
+        Value::Unit(variant) => says_pre(variant),
+        _ => false,
+    };
+    match args {
+        Value::Struct(_, fields) => fields.iter().any(set),
+        Value::Tagged(_, inner) => is_flagged(inner),
+        _ => false,
+    }
+}
+
+/// `pre_vote`, `PreVote`, `prevote`, `PRE_VOTE`, but not `preempts`, nor `prev_log`.
+fn says_pre(name: &str) -> bool {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && words.ends_with(char::is_lowercase) {
+            words.push('_');
+        }
+        words.push(letter);
+    }
+    let words = words.to_ascii_lowercase();
+    words.split('_').any(|word| word == "pre" || word.starts_with("prevote"))
+}
+
+impl Reply {
+    /// Reads a reply.
+    pub(super) fn read(reading: &Reading, part: Part, value: &Value) -> Reply {
+        let (term, yes) = match value {
+            Value::List(items) => in_tuple(items),
+            Value::Bool(yes) => (None, Some(*yes)),
+            value => {
+                let fields = Fields::of(value, reading.names());
+                (fields.number(Word::Term), yes_or_no(&fields))
+            }
+        };
+        let yes_is = if part == Part::VoteReply { Word::VoteGranted } else { Word::Success };
+        Reply {
+            term: reading.believed(part, Word::Term, term),
+            yes: reading.believed(part, yes_is, yes),
+        }
+    }
+}
+
+fn yes_or_no(fields: &Fields<'_>) -> Option<bool> {
+    match (fields.has(Word::VoteGranted), fields.has(Word::Success)) {
+        (true, true) => None,
+        (true, false) => fields.flag(Word::VoteGranted),
+        (false, _) => fields.flag(Word::Success),
+    }
+}
+
+/// In a reply without names, the only number is the term, and the only `bool` the answer.
+fn in_tuple(items: &[Value]) -> (Option<u64>, Option<bool>) {
+    let numbers = items.iter().filter(|v| matches!(v, Value::Unsigned(_) | Value::Signed(_)));
+    let flags =
+        items.iter().filter_map(|v| if let Value::Bool(yes) = v { Some(*yes) } else { None });
+    let (numbers, flags): (Vec<_>, Vec<_>) = (numbers.collect(), flags.collect());
+    let simple = numbers.len() + flags.len() == items.len();
+    match (&numbers[..], &flags[..]) {
+        ([term], [yes]) if simple => (term.as_u64(), Some(*yes)),
+        _ => (None, None),
+    }
+}
+
+impl Saved {
+    /// Reads a saved value. Term and vote may be anywhere in it, side by side.
+    pub(super) fn read(reading: &Reading, value: &Value) -> Saved {
+        match value {
+            Value::Tagged(_, inner) => Saved::read(reading, inner),
+            Value::Struct(_, inner) => {
+                let fields = Fields::of(value, reading.names());
+                match (fields.has(Word::Term), fields.has(Word::VotedFor)) {
+                    (true, true) => Saved::of(reading, &fields),
+                    (false, false) if fields.rest().is_empty() => Saved::Silent,
+                    _ => {
+                        let mut within = inner.iter().map(|(_, v)| Saved::read(reading, v));
+                        let read = within.find(|saved| matches!(saved, Saved::Read(..)));
+                        read.unwrap_or(Saved::Unread)
+                    }
+                }
+            }
+            _ => Saved::Unread,
+        }
+    }
+
+    fn of(reading: &Reading, fields: &Fields<'_>) -> Saved {
+        let term = fields.number(Word::Term);
+        let Some(term) = reading.believed(Part::Saved, Word::Term, term) else {
+            return Saved::Unread;
+        };
+        let vote = fields.get(Word::VotedFor).and_then(|vote| match vote {
+            Value::Unit(_) | Value::Signed(..0) => Some(None),
+            other => other.as_u64().map(Some),
+        });
+        Saved::Read(term, reading.believed(Part::Saved, Word::VotedFor, vote))
+    }
+}
+
+impl Reading {
+    /// A fact, if it is believed.
+    fn believed<T>(&self, part: Part, word: Word, value: Option<T>) -> Option<T> {
+        value.filter(|_| self.trusts((part, word)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

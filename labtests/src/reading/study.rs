@@ -1,0 +1,276 @@
+//! Whether a run bears out what its words are taken to mean.
+//!
+//! Common words are ambiguous: a reply's `term` may be the conflict's, `vote` may say who had the vote already. So when a test
+//! has failed, its run is held against itself. Some things are certain, whatever messages say: what `get_state()`, `start()` and the
+//! apply channel tell, who called whom, and in which order. Each fact that meets one of them agrees with it or contradicts it. A
+//! fact that contradicts more than now and then is doubted: the Raft means something else by the word. A bug contradicts, too,
+//! but now and then: most of what a wrong Raft says is as it should be.
+
+mod logs;
+mod saves;
+mod votes;
+
+pub use logs::{NUMBERING, command_of};
+
+use super::{Ask, Fact, Part, Reading, Reply, Word};
+use labrpc::api::{ApplyMsg, Command, Started};
+use labrpc::describe::Value;
+use labrpc::trace::What;
+use std::collections::BTreeMap;
+
+/// What is not believed, and why.
+pub type Doubts = BTreeMap<Fact, String>;
+
+/// Holds one run against itself.
+pub struct Study {
+    reading: Reading,
+    servers: Vec<Server>,
+    calls: BTreeMap<u64, Call>,
+    tallies: BTreeMap<Fact, Tally>,
+    votes: votes::Votes,
+    logs: logs::Places,
+}
+
+/// What is certain of a server in its present life.
+#[derive(Default)]
+struct Server {
+    /// The highest term that `get_state()` or `start()` told.
+    term: u64,
+    /// The highest term of its own calls.
+    called_in: u64,
+    /// The term in which it said last that it leads.
+    leads: Option<u64>,
+    /// The highest term of its requests for votes that `get_state()` hasn't told yet.
+    asked_in: Option<u64>,
+    /// The highest index that its service was given.
+    applied: u64,
+    /// Term and vote as it saved them last.
+    saved: Option<(u64, Option<Option<u64>>)>,
+}
+
+/// A call, as far as its reply is held against it.
+#[derive(Clone, Copy)]
+struct Call {
+    from: usize,
+    to: usize,
+    method: &'static str,
+    part: Part,
+    term: Option<u64>,
+    /// Of AppendEntries: prevLogIndex, and the last index.
+    range: Option<(u64, u64)>,
+    /// The receiver's term when it came, as far as that is certain.
+    found: u64,
+}
+
+/// How often a fact agreed with what is certain, and how often not.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    agrees: u64,
+    contradicts: u64,
+    /// No bug would make it say that.
+    means_something_else: bool,
+    example: String,
+}
+
+impl Tally {
+    fn is_doubtful(&self) -> bool {
+        self.means_something_else || (self.contradicts > 0 && self.agrees < 2 * self.contradicts)
+    }
+}
+
+impl Study {
+    /// Of so many servers.
+    pub fn new(servers: usize, reading: Reading) -> Study {
+        Study {
+            reading,
+            servers: (0..servers).map(|_| Server::default()).collect(),
+            calls: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            votes: votes::Votes::default(),
+            logs: logs::Places::default(),
+        }
+    }
+
+    /// What the run so far gives reason to doubt.
+    pub fn doubts(&self) -> Doubts {
+        let mut tallies = self.tallies.clone();
+        self.votes.conclude(&mut tallies);
+        self.logs.conclude(&mut tallies);
+        let doubtful = tallies.into_iter().filter(|(_, tally)| tally.is_doubtful());
+        doubtful.map(|(fact, tally)| (fact, tally.reason())).collect()
+    }
+
+    fn agrees(&mut self, fact: Fact) {
+        self.tallies.entry(fact).or_default().agrees += 1;
+    }
+
+    fn contradicts(&mut self, fact: Fact, example: impl FnOnce() -> String) {
+        self.tallies.entry(fact).or_default().contradict(example);
+    }
+
+    fn bears_out(&mut self, fact: Fact, yes: bool, example: impl FnOnce() -> String) {
+        if yes { self.agrees(fact) } else { self.contradicts(fact, example) }
+    }
+
+    fn means_something_else(&mut self, fact: Fact, example: impl FnOnce() -> String) {
+        self.contradicts(fact, example);
+        self.tallies.entry(fact).or_default().means_something_else = true;
+    }
+
+    /// A server starts, or starts again.
+    pub fn begins_life(&mut self, i: usize) {
+        let saved = self.servers[i].saved;
+        self.servers[i] = Server { saved, ..Server::default() };
+    }
+
+    /// `get_state()` of server `i` gave this.
+    pub fn believes(&mut self, i: usize, term: u64, leads: bool) {
+        let server = &mut self.servers[i];
+        server.term = server.term.max(term);
+        server.leads = leads.then_some(term);
+        if let Some(asked) = server.asked_in.take() {
+            let fact = (Part::Vote, Word::Term);
+            self.bears_out(fact, term >= asked, || {
+                format!("S{i} asked for votes in term {asked}, and get_state() said term {term} after that")
+            });
+        }
+        if leads {
+            self.votes.led(i, term);
+        }
+    }
+
+    /// `start()` of server `i` gave this.
+    pub fn took(&mut self, i: usize, started: Started, command: &Command) {
+        let server = &mut self.servers[i];
+        server.term = server.term.max(started.term);
+        server.leads = Some(started.term);
+        self.votes.led(i, started.term);
+        self.logs.started(started, command);
+    }
+
+    /// Server `i` gave this to its service.
+    pub fn applies(&mut self, i: usize, message: &ApplyMsg) {
+        let (ApplyMsg::Command { index, .. }
+        | ApplyMsg::Snapshot { index, .. }
+        | ApplyMsg::Internal { index, .. }) = message
+        else {
+            return;
+        };
+        self.servers[i].applied = self.servers[i].applied.max(*index);
+    }
+
+    /// Something happened on the network or on a disk.
+    pub fn event(&mut self, what: &What) {
+        match what {
+            What::Called { call, end, method, args } => self.called(*call, end, method, args),
+            What::Delivered { call, .. } => {
+                let Some(call) = self.calls.get_mut(call) else { return };
+                call.found = self.servers[call.to].certainly_in();
+            }
+            What::Answered { call, end, reply } => {
+                let Some(&asked) = self.calls.get(call) else { return };
+                let reply = self.reading.reply(end, asked.method, asked.reply_part(), reply);
+                self.answered(asked, reply);
+            }
+            What::Saved { who, what, value } => self.saved(who, what, value),
+            _ => {}
+        }
+    }
+
+    fn called(&mut self, number: u64, end: &str, method: &'static str, args: &Value) {
+        let Some((from, _, to)) = crate::cluster::parse_end(end) else { return };
+        let reading = self.reading.clone();
+        let call = Call { from, to, method, part: Part::Vote, term: None, range: None, found: 0 };
+        reading.ask(end, method, args, |ask, args| match ask {
+            Ask::Vote { term, last } => {
+                self.asks_for_votes(from, method, *term, *last, args);
+                self.calls.insert(number, Call { term: *term, ..call });
+            }
+            Ask::Append { term, logs, commit } => {
+                self.is_of_its_leader(from, (Part::Append, Word::Term), *term);
+                let range = self.sends_entries(from, to, *term, logs, *commit);
+                let part = Part::Append;
+                self.calls.insert(number, Call { part, term: *term, range, ..call });
+            }
+            Ask::Install { term, last, .. } => {
+                self.is_of_its_leader(from, (Part::Install, Word::Term), *term);
+                self.sends_snapshot(from, to, *term, *last);
+                let part = Part::Install;
+                self.calls.insert(number, Call { part, term: *term, ..call });
+            }
+            _ => {}
+        });
+    }
+
+    /// A server that says that it leads term 5 sends nothing in term 4.
+    fn is_of_its_leader(&mut self, from: usize, fact: Fact, term: Option<u64>) {
+        let Some(term) = term else { return };
+        let server = &mut self.servers[from];
+        server.called_in = server.called_in.max(term);
+        if let Some(leads) = server.leads.filter(|leads| term <= *leads) {
+            self.bears_out(fact, term == leads, || {
+                format!(
+                    "S{from} said that it leads term {leads}, and then sent one with term {term}"
+                )
+            });
+        }
+        self.saved_term_is(from, term);
+    }
+
+    fn answered(&mut self, call: Call, reply: Reply) {
+        let part = call.reply_part();
+        let Some(asked) = call.term else { return };
+        if let Some(term) = reply.term.filter(|term| *term > 0) {
+            let fact = (part, Word::Term);
+            if term < call.found.min(asked) {
+                // Not the server's own term, nor the caller's: a bug may give either.
+                self.means_something_else(fact, || {
+                    format!(
+                        "S{} was in term {} and answered a call of term {asked} with term {term}",
+                        call.to, call.found
+                    )
+                });
+            } else {
+                self.agrees(fact);
+            }
+        }
+        match part {
+            Part::VoteReply => self.votes_answered(call, asked, reply),
+            Part::AppendReply => self.entries_answered(call, asked, reply),
+            _ => {}
+        }
+    }
+}
+
+impl Call {
+    fn reply_part(&self) -> Part {
+        match self.part {
+            Part::Vote => Part::VoteReply,
+            Part::Append => Part::AppendReply,
+            _ => Part::InstallReply,
+        }
+    }
+}
+
+impl Server {
+    /// The term that it has certainly reached.
+    fn certainly_in(&self) -> u64 {
+        self.term.max(self.called_in)
+    }
+}
+
+impl Tally {
+    fn contradict(&mut self, example: impl FnOnce() -> String) {
+        self.contradicts += 1;
+        if self.example.is_empty() {
+            self.example = example();
+        }
+    }
+
+    fn reason(self) -> String {
+        let Tally { agrees, contradicts, example, .. } = self;
+        format!(
+            "it contradicts what is certain {contradicts} times, and agrees {agrees} times; at first: {example}"
+        )
+    }
+}

@@ -1,0 +1,216 @@
+//! What is certain of logs.
+
+use super::{Call, Study, Tally};
+use crate::reading::{Fact, Logs, Part, Place, Reply, Sent, Word};
+use labrpc::api::{Command, Started};
+use labrpc::describe::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const PLACES: Fact = (Part::Append, Word::PrevLogIndex);
+const SUCCESS: Fact = (Part::AppendReply, Word::Success);
+const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
+const SNAPSHOT: Fact = (Part::Install, Word::LastIncludedIndex);
+/// That an index means the same to the service and in messages.
+pub const NUMBERING: Fact = (Part::Service, Word::PrevLogIndex);
+
+/// Where commands and entries were seen.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Where `start()` put a command.
+    started: BTreeMap<Vec<u8>, Vec<Place>>,
+    /// Where messages carried a command.
+    carried: BTreeMap<Vec<u8>, BTreeSet<Place>>,
+    /// The entries that a leader sent, by its term and their index.
+    sent: BTreeMap<(u64, u64), u64>,
+    /// The first index of a leader's own entries, by its term.
+    first_own: BTreeMap<u64, u64>,
+    /// The highest index that a leader showed, by its term.
+    highest: BTreeMap<u64, u64>,
+    /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
+    answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
+    /// The snapshot that was sent last, by its term and end.
+    snapshots: BTreeMap<(usize, usize), (u64, Place)>,
+    /// What the run's claims are held against, by candidate and term.
+    claims: BTreeMap<u64, Place>,
+}
+
+impl Places {
+    pub fn started(&mut self, Started { index, term }: Started, command: &Command) {
+        self.started.entry(command.to_vec()).or_default().push(Place { index, term });
+    }
+
+    /// What the run as a whole tells.
+    pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
+        for (command, places) in &self.carried {
+            let Some([started]) = self.started.get(command).map(Vec::as_slice) else { continue };
+            let text = || {
+                format!(
+                    "start() put a command at {started}, and messages have it at {}",
+                    list(places)
+                )
+            };
+            tally(tallies, NUMBERING, places.contains(started), text);
+            let one_each = places.iter().map(|place| place.term).collect::<BTreeSet<_>>().len()
+                == places.len();
+            tally(tallies, PLACES, one_each, || format!("one command stands at {}", list(places)));
+        }
+        for (term, claim) in &self.claims {
+            let Some(first) = self.first_own.get(term) else { continue };
+            tally(tallies, (Part::Vote, Word::LastLogIndex), claim.index + 1 == *first, || {
+                format!(
+                    "the leader of term {term} was elected with a log that ended with {claim}, and its first own entry is at index {first}"
+                )
+            });
+        }
+    }
+}
+
+fn tally(
+    tallies: &mut BTreeMap<Fact, Tally>,
+    fact: Fact,
+    agrees: bool,
+    text: impl FnOnce() -> String,
+) {
+    let tally = tallies.entry(fact).or_default();
+    if agrees { tally.agrees += 1 } else { tally.contradict(text) }
+}
+
+fn list(places: &BTreeSet<Place>) -> String {
+    places.iter().map(Place::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// The command in an entry: its only bytes.
+pub fn command_of(entry: &Value) -> Option<Vec<u8>> {
+    let mut found = Vec::new();
+    collect(entry, &mut found);
+    (found.len() == 1).then(|| found.remove(0))
+}
+
+fn collect(value: &Value, found: &mut Vec<Vec<u8>>) {
+    match value {
+        Value::Bytes(bytes) => found.push(bytes.clone()),
+        Value::Tagged(_, inner) => collect(inner, found),
+        Value::Struct(_, fields) => fields.iter().for_each(|(_, inner)| collect(inner, found)),
+        Value::List(items) => {
+            let byte = |item: &Value| item.as_u64().and_then(|n| u8::try_from(n).ok());
+            match items.iter().map(byte).collect::<Option<Vec<_>>>() {
+                Some(bytes) if !bytes.is_empty() => found.push(bytes),
+                _ => items.iter().for_each(|item| collect(item, found)),
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Study {
+    /// Gives back prevLogIndex and the last index.
+    pub(super) fn sends_entries(
+        &mut self,
+        from: usize,
+        to: usize,
+        term: Option<u64>,
+        logs: &Logs<'_>,
+        commit: Option<u64>,
+    ) -> Option<(u64, u64)> {
+        let (Some(term), Logs::Read(sent)) = (term, logs) else { return None };
+        let last = sent.prev.index + sent.entries.len() as u64;
+        self.fits_in_itself(term, sent);
+        self.follows_the_answer(from, to, term, sent.prev.index);
+        if let Some(claim) = self.votes.candidacies.get(&(from, term)).copied().flatten() {
+            self.logs.claims.insert(term, claim);
+        }
+        let claim = self.logs.claims.get(&term).map_or(0, |claim| claim.index);
+        let highest = self.logs.highest.entry(term).or_insert(claim);
+        *highest = last.max(*highest);
+        let highest = *highest;
+        if let Some(commit) = commit {
+            let applied = self.servers[from].applied;
+            self.bears_out(COMMIT, (applied..=highest.max(applied)).contains(&commit), || {
+                format!("S{from} names {commit}, and has shown a log up to {highest} and applied up to {applied}")
+            });
+        }
+        Some((sent.prev.index, last))
+    }
+
+    fn fits_in_itself(&mut self, term: u64, Sent { prev, entries }: &Sent<'_>) {
+        if prev.index == 0 && prev.term > 0 {
+            self.means_something_else(PLACES, || {
+                format!("the entry at index 0 is of term {}", prev.term)
+            });
+        }
+        if let Some(known) = self.logs.sent.get(&(term, prev.index)).copied() {
+            self.bears_out(PLACES, known == prev.term, || {
+                format!("the leader of term {term} sent an entry of term {known} at index {}, and then {prev}", prev.index)
+            });
+        }
+        let mut before = prev.term;
+        for (index, (entry_term, value)) in (prev.index + 1..).zip(entries) {
+            self.bears_out(PLACES, (before..=term).contains(entry_term), || {
+                format!("an entry of term {entry_term} follows one of term {before}, from the leader of term {term}")
+            });
+            before = *entry_term;
+            self.logs.sent.insert((term, index), *entry_term);
+            if *entry_term == term {
+                let first = self.logs.first_own.entry(term).or_insert(index);
+                *first = index.min(*first);
+            }
+            if let Some(command) = command_of(value) {
+                let place = Place { index, term: *entry_term };
+                self.logs.carried.entry(command).or_default().insert(place);
+            }
+        }
+    }
+
+    /// After a yes a leader goes on behind what was sent; after a no it goes back.
+    fn follows_the_answer(&mut self, from: usize, to: usize, term: u64, prev: u64) {
+        if let Some((of, at, last, yes)) = self.logs.answered.remove(&(from, to))
+            && of == term
+            && at < last
+        {
+            if prev >= last {
+                self.bears_out(SUCCESS, yes, || {
+                    format!("S{to} said no to entries up to index {last}, and S{from} went on behind them")
+                });
+            } else if prev <= at && at > 0 {
+                self.bears_out(SUCCESS, !yes, || {
+                    format!("S{to} said yes to entries up to index {last}, and S{from} went back to {prev}")
+                });
+            }
+        }
+        if let Some((of, snapshot)) = self.logs.snapshots.remove(&(from, to))
+            && of == term
+            && prev.abs_diff(snapshot.index) <= 1
+        {
+            self.bears_out(SNAPSHOT, prev == snapshot.index, || {
+                format!("S{from} sent a snapshot up to index {}, and what follows index {prev} after that", snapshot.index)
+            });
+        }
+    }
+
+    pub(super) fn entries_answered(&mut self, call: Call, term: u64, reply: Reply) {
+        let Some(yes) = reply.yes else { return };
+        if reply.term.is_some_and(|newer| newer > term) {
+            self.bears_out(SUCCESS, !yes, || {
+                format!("S{} said yes to a leader of term {term}, and named a newer term", call.to)
+            });
+        }
+        if let Some((prev, last)) = call.range {
+            self.logs.answered.insert((call.from, call.to), (term, prev, last, yes));
+        }
+    }
+
+    pub(super) fn sends_snapshot(
+        &mut self,
+        from: usize,
+        to: usize,
+        term: Option<u64>,
+        last: Option<Place>,
+    ) {
+        let (Some(term), Some(last)) = (term, last) else { return };
+        let seen = self.logs.carried.values().any(|places| places.contains(&last));
+        self.bears_out(SNAPSHOT, seen, || {
+            format!("no entry was ever seen at {last}, where a snapshot ends")
+        });
+        self.logs.snapshots.insert((from, to), (term, last));
+    }
+}

@@ -1,0 +1,52 @@
+//! What is certain of saved values.
+
+use super::Study;
+use crate::reading::{Part, Saved, Word};
+use labrpc::describe::Value;
+
+impl Study {
+    pub(super) fn saved(&mut self, who: &str, what: &str, value: &Value) {
+        let number = who.strip_prefix('S').and_then(|number| number.parse::<usize>().ok());
+        let saved = match self.reading.saved(who, what, value) {
+            Saved::Read(term, vote) => Some((term, vote)),
+            Saved::Silent => return,
+            Saved::Unread => None,
+        };
+        if let Some(server) = number.and_then(|i| self.servers.get_mut(i)) {
+            server.saved = saved;
+        }
+    }
+
+    /// A server speaks in `term`, which it has saved, if it saves anything.
+    pub(super) fn saved_term_is(&mut self, i: usize, term: u64) {
+        let Some((saved, _)) = self.servers[i].saved else { return };
+        let fact = (Part::Saved, Word::Term);
+        match saved.cmp(&term) {
+            std::cmp::Ordering::Equal => self.agrees(fact),
+            std::cmp::Ordering::Greater => self.contradicts(fact, || {
+                format!("S{i} speaks in term {term}, and had saved term {saved}")
+            }),
+            // It may have forgotten to save it: that is a bug, and no other meaning. If that were always so, nobody can tell.
+            std::cmp::Ordering::Less => {
+                let tally = self.tallies.entry(fact).or_default();
+                if tally.agrees == 0 {
+                    tally.contradict(|| {
+                        format!("S{i} speaks in term {term}, and had saved term {saved}")
+                    });
+                }
+            }
+        }
+    }
+
+    /// A server votes for `candidate` in `term`. That it has saved nobody may be a bug; that it has saved somebody else is odd.
+    pub(super) fn saved_vote_is(&mut self, i: usize, term: u64, candidate: usize) {
+        let Some((saved, Some(Some(vote)))) = self.servers[i].saved else { return };
+        if saved == term {
+            self.bears_out((Part::Saved, Word::VotedFor), vote == candidate as u64, || {
+                format!(
+                    "S{i} votes for S{candidate} in term {term}, and has saved a vote for {vote}"
+                )
+            });
+        }
+    }
+}

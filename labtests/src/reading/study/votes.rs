@@ -1,0 +1,133 @@
+//! What is certain of elections.
+
+use super::{Call, Study, Tally};
+use crate::reading::{Fact, Fields, Part, Place, Reply, Word};
+use labrpc::describe::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const GRANTED: Fact = (Part::VoteReply, Word::VoteGranted);
+
+/// What was seen of elections.
+#[derive(Default)]
+pub(super) struct Votes {
+    /// Who asked for votes, in which term, and where its log ended.
+    pub candidacies: BTreeMap<(usize, u64), Option<Place>>,
+    /// How many said yes to a candidate, and how many no.
+    answers: BTreeMap<(usize, u64), (u64, u64)>,
+    /// Who said that it leads, and which term.
+    led: BTreeSet<(usize, u64)>,
+    /// The methods that ask for votes.
+    methods: BTreeSet<&'static str>,
+    /// What the fields said that nobody knows, if that was little.
+    flags: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+impl Votes {
+    /// A server said that it leads.
+    pub fn led(&mut self, i: usize, term: u64) {
+        self.led.insert((i, term));
+    }
+
+    /// What the run as a whole tells.
+    pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
+        for (leader, term) in &self.led {
+            let (yes, no) = self.answers.get(&(*leader, *term)).copied().unwrap_or_default();
+            let tally = tallies.entry(GRANTED).or_default();
+            match yes.cmp(&no) {
+                std::cmp::Ordering::Greater => tally.agrees += 1,
+                std::cmp::Ordering::Less => tally.contradict(|| {
+                    format!("S{leader} said that it leads term {term}, where {yes} servers granted their votes and {no} did not")
+                }),
+                std::cmp::Ordering::Equal => {}
+            }
+        }
+        let asks = tallies.entry((Part::Vote, Word::Term)).or_default();
+        if self.methods.len() > 1 {
+            asks.means_something_else = true;
+            asks.contradict(|| {
+                format!(
+                    "{:?} all look like RequestVote: one of them may be a pre-vote",
+                    self.methods
+                )
+            });
+        }
+        if let Some((flag, values)) = self.flags.iter().find(|(_, values)| values.len() > 1) {
+            asks.means_something_else = true;
+            asks.contradict(|| {
+                format!("the field {flag} is now {} and then another: it may tell a pre-vote from a vote", first(values))
+            });
+        }
+    }
+}
+
+fn first(values: &BTreeSet<String>) -> &str {
+    values.first().map_or("", String::as_str)
+}
+
+/// What may be a flag: `true`, a variant without values, 0 or 1.
+fn as_flag(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(_) | Value::Unit(_) | Value::Unsigned(0 | 1) | Value::Signed(0 | 1) => {
+            Some(value.to_string())
+        }
+        Value::Tagged(_, inner) => as_flag(inner),
+        _ => None,
+    }
+}
+
+impl Study {
+    pub(super) fn asks_for_votes(
+        &mut self,
+        from: usize,
+        method: &'static str,
+        term: Option<u64>,
+        last: Option<Place>,
+        args: &Value,
+    ) {
+        self.votes.methods.insert(method);
+        for (name, value) in Fields::of(args, self.reading.names()).rest() {
+            if let Some(flag) = as_flag(value) {
+                self.votes.flags.entry(name).or_default().insert(flag);
+            }
+        }
+        let Some(term) = term else { return };
+        self.votes.candidacies.entry((from, term)).or_insert(last);
+        if let Some(last) = last.filter(|last| last.index == 0 && last.term > 0) {
+            let fact = (Part::Vote, Word::LastLogIndex);
+            self.means_something_else(fact, || {
+                format!("the entry at index 0 is of term {}", last.term)
+            });
+        }
+        let server = &mut self.servers[from];
+        server.called_in = server.called_in.max(term);
+        server.asked_in = server.asked_in.max(Some(term));
+        let before = server.term;
+        self.bears_out((Part::Vote, Word::Term), term >= before, || {
+            format!("S{from} was in term {before} and asked for votes in term {term}")
+        });
+        self.saved_term_is(from, term);
+        self.saved_vote_is(from, term, from);
+    }
+
+    pub(super) fn votes_answered(&mut self, call: Call, term: u64, reply: Reply) {
+        let Some(yes) = reply.yes else { return };
+        let counts = self.votes.answers.entry((call.from, term)).or_default();
+        *(if yes { &mut counts.0 } else { &mut counts.1 }) += 1;
+        if reply.term.is_some_and(|newer| newer > term) {
+            self.bears_out(GRANTED, !yes, || {
+                format!("S{} granted a vote of term {term}, and named a newer term", call.to)
+            });
+        }
+        if call.to != call.from && self.votes.candidacies.contains_key(&(call.to, term)) {
+            self.bears_out(GRANTED, !yes, || {
+                format!(
+                    "S{} asked for votes in term {term} itself, and granted its own to S{}",
+                    call.to, call.from
+                )
+            });
+        }
+        if yes {
+            self.saved_vote_is(call.to, term, call.from);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The words: the fields of Figure 2 and Figure 13, and how people spell them.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A field that the paper has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// The term of the server that speaks; of a saved value, currentTerm; of an entry, its term.
+    Term,
+    /// "Index of candidate's last log entry".
+    LastLogIndex,
+    /// "Term of candidate's last log entry".
+    LastLogTerm,
+    /// "Index of log entry immediately preceding new ones".
+    PrevLogIndex,
+    /// "Term of prevLogIndex entry".
+    PrevLogTerm,
+    /// "Log entries to store", a list of structs with a term.
+    Entries,
+    /// The term of an entry, where it isn't called `term`.
+    EntryTerm,
+    /// "Leader's commitIndex".
+    LeaderCommit,
+    /// "The snapshot replaces all entries up through and including this index".
+    LastIncludedIndex,
+    /// "Term of lastIncludedIndex".
+    LastIncludedTerm,
+    /// "True if this is the last chunk".
+    Done,
+    /// "True means candidate received vote".
+    VoteGranted,
+    /// "True if follower contained entry matching prevLogIndex and prevLogTerm".
+    Success,
+    /// "candidateId that received vote in current term (or null if none)", saved.
+    VotedFor,
+    /// A field that says nothing of all that: who speaks, a snapshot's bytes, a hint after a conflict.
+    Other,
+}
+
+impl Word {
+    /// How many there are.
+    pub(super) const COUNT: usize = Word::Other as usize + 1;
+
+    /// What the paper calls it, in Rust's spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Word::Term => "term",
+            Word::LastLogIndex => "last_log_index",
+            Word::LastLogTerm => "last_log_term",
+            Word::PrevLogIndex => "prev_log_index",
+            Word::PrevLogTerm => "prev_log_term",
+            Word::Entries => "entries",
+            Word::EntryTerm => "the entries' term",
+            Word::LeaderCommit => "leader_commit",
+            Word::LastIncludedIndex => "last_included_index",
+            Word::LastIncludedTerm => "last_included_term",
+            Word::Done => "done",
+            Word::VoteGranted => "vote_granted",
+            Word::Success => "success",
+            Word::VotedFor => "voted_for",
+            Word::Other => "other",
+        }
+    }
+
+    /// The word that a field's name stands for, spelt in any way.
+    fn spelt(name: &str) -> Option<Word> {
+        Some(match name {
+            "term" | "currentterm" | "leaderterm" | "candidateterm" | "followerterm"
+            | "voterterm" => Word::Term,
+            "lastlogindex" | "candidatelastlogindex" => Word::LastLogIndex,
+            "lastlogterm" | "candidatelastlogterm" => Word::LastLogTerm,
+            "prevlogindex" | "prelogindex" | "previouslogindex" => Word::PrevLogIndex,
+            "prevlogterm" | "prelogterm" | "previouslogterm" => Word::PrevLogTerm,
+            "entries" | "log" | "logs" | "logentries" => Word::Entries,
+            "logterm" | "entryterm" => Word::EntryTerm,
+            "leadercommit" | "leadercommitindex" | "commitindex" => Word::LeaderCommit,
+            "lastincludedindex"
+            | "lastincludeindex"
+            | "lastsnapshotindex"
+            | "lastincludedlogindex" => Word::LastIncludedIndex,
+            "lastincludedterm" | "lastincludeterm" | "lastsnapshotterm" | "lastincludedlogterm" => {
+                Word::LastIncludedTerm
+            }
+            "done" => Word::Done,
+            "votegranted" | "granted" | "isvote" | "vote" => Word::VoteGranted,
+            "success" | "ok" | "succ" => Word::Success,
+            "votedfor" | "votefor" => Word::VotedFor,
+            "candidateid" | "candidateindex" | "leaderid" | "leaderindex" | "me" | "from"
+            | "data" | "snapshot" | "offset" | "xterm" | "xindex" | "xlen" | "conflict"
+            | "conflictterm" | "conflictindex" | "nextindex" | "members" | "leadershiptransfer" => {
+                Word::Other
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a user says of the names in their own messages, where the paper's are not used.
+///
+/// ```
+/// use labtests::reading::{Names, Word};
+/// let names = Names::new()
+///     .field("agreed", Word::Success)
+///     .field("trace_id", Word::Other)
+///     .harmless("Raft.Gossip");
+/// ```
+///
+/// Give it to [`Lab::names`](crate::lab::Lab::names), or to [`raft_suite!`](crate::raft_suite) after the constructor. What is
+/// declared is held against the runs as everything is: a word that contradicts itself isn't believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Arc<Declared>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Declared {
+    fields: Vec<(String, Word)>,
+    harmless: Vec<String>,
+}
+
+impl Names {
+    /// None but the usual ones.
+    pub fn new() -> Names {
+        Names::default()
+    }
+
+    /// A field of this name is this one of the paper's. Capitals and underscores don't matter.
+    ///
+    /// # Panics
+    /// If the same name was declared to be something else.
+    pub fn field(mut self, name: &str, word: Word) -> Names {
+        let plain = plain(name);
+        let known = self.0.fields.iter().find(|(other, _)| *other == plain);
+        if let Some((_, other)) = known.filter(|(_, other)| *other != word) {
+            panic!("the field {name:?} is declared twice: as {other} and as {word}");
+        }
+        Arc::make_mut(&mut self.0).fields.push((plain, word));
+        self
+    }
+
+    /// Calls of this method carry no votes, no entries, no snapshots and no acknowledgements.
+    pub fn harmless(mut self, method: &str) -> Names {
+        let method = method.rsplit('.').next().unwrap_or(method);
+        Arc::make_mut(&mut self.0).harmless.push(method.to_string());
+        self
+    }
+
+    /// Whether the method was declared to be harmless.
+    pub(super) fn is_harmless(&self, method: &str) -> bool {
+        let method = method.rsplit('.').next().unwrap_or(method);
+        self.0.harmless.iter().any(|name| name == method)
+    }
+
+    /// The word that a field's name stands for.
+    pub(super) fn word(&self, parent: &str, name: &str) -> Option<Word> {
+        let mut letters = [0; LONGEST];
+        let plain = join(&mut letters, parent, name)?;
+        let declared = self.0.fields.iter().find(|(other, _)| other == plain);
+        declared.map(|(_, word)| *word).or_else(|| Word::spelt(plain))
+    }
+
+    /// The declared names of fields, as they are compared.
+    pub fn declared(&self) -> impl Iterator<Item = &str> {
+        self.0.fields.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// No name of the vocabulary is longer.
+const LONGEST: usize = 48;
+
+/// Both names as one, in small letters without underscores. `None`: too long, or not ASCII.
+fn join<'b>(letters: &'b mut [u8; LONGEST], parent: &str, name: &str) -> Option<&'b str> {
+    let mut len = 0;
+    for byte in parent.bytes().chain(name.bytes()).filter(|byte| *byte != b'_') {
+        *letters.get_mut(len)? = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    str::from_utf8(&letters[..len]).ok()
+}
+
+/// A name in small letters without underscores.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_and_rust_spell_the_same_words() {
+        let names = Names::new();
+        for spelt in ["prev_log_index", "PrevLogIndex", "preLogIndex", "PREV_LOG_INDEX"] {
+            assert_eq!(names.word("", spelt), Some(Word::PrevLogIndex), "{spelt}");
+        }
+        assert_eq!(names.word("prev_log", "index"), Some(Word::PrevLogIndex), "of a nested struct");
+        assert_eq!(names.word("", "index"), None);
+        assert_eq!(names.word("", &"x".repeat(99)), None);
+    }
+
+    #[test]
+    fn what_is_declared_goes_first() {
+        let names = Names::new()
+            .field("Log_Term", Word::Other)
+            .field("yea", Word::Success)
+            .harmless("Raft.Gossip");
+        assert_eq!(names.word("", "log_term"), Some(Word::Other));
+        assert_eq!(names.word("", "Yea"), Some(Word::Success));
+        assert!(names.is_harmless("Raft.Gossip") && !names.is_harmless("Raft.Goss"));
+    }
+
+    #[test]
+    #[should_panic(expected = "declared twice")]
+    fn a_name_has_one_meaning() {
+        let _ = Names::new().field("yea", Word::Success).field("YEA", Word::VoteGranted);
+    }
+}

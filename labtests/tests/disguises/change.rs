@@ -1,0 +1,168 @@
+//! Single changes of a message: what somebody else may have written instead.
+
+use labrpc::describe::Value;
+
+/// A change of one message, or of one field in it.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The field has another name.
+    Rename(&'static str, &'static str),
+    /// The field isn't there.
+    Drop(&'static str),
+    /// The field is in a struct of its own, under this name.
+    Nest(&'static str, &'static str),
+    /// All fields are in a struct of its own, under this name.
+    NestAll(&'static str),
+    /// The fields stand in another order.
+    Reverse,
+    /// No names.
+    Tuple,
+    /// A variant of an enum, which has this name.
+    Variant(&'static str),
+    /// A variant without names of fields.
+    TupleVariant(&'static str),
+    /// Another method, or another kind of record.
+    Method(&'static str),
+    /// In each entry the field has another name.
+    RenameInEntries(&'static str, &'static str),
+    /// Entries have no names.
+    TupleEntries,
+    /// A number is so much larger.
+    Add(&'static str, i64),
+    /// A number is one less, and -1 for none.
+    MinusOne(&'static str),
+    /// A signed number, -1 for none.
+    Signed(&'static str),
+    /// Yes means no.
+    Invert(&'static str),
+    /// A `bool` is the number of somebody: 1 more, and 0 for nobody.
+    Number(&'static str),
+    /// Somebody is counted from 1, and 0 for nobody.
+    CountFromOne(&'static str),
+    /// The field has the value of another one, whose name may be a path of two: `conflict.term`.
+    Is(&'static str, &'static str),
+    /// All indices count from the server's snapshot on.
+    Relative(&'static [&'static str]),
+}
+
+impl Change {
+    /// Applies it. `base`: where the server's log begins.
+    pub fn apply(&self, method: &mut String, value: Value, base: u64) -> Value {
+        match self {
+            Change::Rename(from, to) => map_fields(value, &|fields| rename(fields, from, to)),
+            Change::Drop(name) => map_fields(value, &|mut fields| {
+                fields.retain(|(other, _)| other != name);
+                fields
+            }),
+            Change::Nest(name, under) => map_fields(value, &|fields| {
+                let (inner, mut outer): (Vec<_>, Vec<_>) =
+                    fields.into_iter().partition(|(other, _)| other == name);
+                if !inner.is_empty() {
+                    outer.push((under, Value::Struct("Inner", inner)));
+                }
+                outer
+            }),
+            Change::NestAll(under) => {
+                map_fields(value, &|fields| vec![(under, Value::Struct("Inner", fields))])
+            }
+            Change::Reverse => map_fields(value, &|mut fields| {
+                fields.reverse();
+                fields
+            }),
+            Change::Tuple => tuple(value),
+            Change::Variant(name) => match value {
+                Value::Struct(_, fields) => Value::Struct(name, fields),
+                other => other,
+            },
+            Change::TupleVariant(name) => Value::Tagged(name, Box::new(tuple(value))),
+            Change::Method(name) => {
+                *method = (*name).to_string();
+                value
+            }
+            Change::RenameInEntries(from, to) => {
+                in_entries(value, &|entry| map_fields(entry, &|fields| rename(fields, from, to)))
+            }
+            Change::TupleEntries => in_entries(value, &tuple),
+            Change::Add(name, more) => at(value, name, &|old| match old.as_u64() {
+                Some(n) => Value::Unsigned(n.saturating_add_signed(*more)),
+                None => old,
+            }),
+            Change::MinusOne(name) => at(value, name, &|old| signed(&old, 1)),
+            Change::Signed(name) => at(value, name, &|old| signed(&old, 0)),
+            Change::Invert(name) => at(value, name, &|old| match old {
+                Value::Bool(yes) => Value::Bool(!yes),
+                other => other,
+            }),
+            Change::Number(name) => {
+                at(value, name, &|old| Value::Unsigned(u64::from(old == Value::Bool(true))))
+            }
+            Change::CountFromOne(name) => {
+                at(value, name, &|old| Value::Unsigned(old.as_u64().map_or(0, |n| n + 1)))
+            }
+            Change::Is(name, other) => {
+                let taken = look_up(&value, other).cloned().unwrap_or(Value::Unsigned(0));
+                at(value, name, &|_| match &taken {
+                    Value::Unit(_) => Value::Unsigned(0),
+                    other => other.clone(),
+                })
+            }
+            Change::Relative(names) => names.iter().fold(value, |value, name| {
+                at(value, name, &|old| {
+                    Value::Unsigned(old.as_u64().unwrap_or(0).saturating_sub(base))
+                })
+            }),
+        }
+    }
+}
+
+type Fields = Vec<(&'static str, Value)>;
+
+/// Changes the fields of a struct, also of one in a variant.
+fn map_fields(value: Value, change: &dyn Fn(Fields) -> Fields) -> Value {
+    match value {
+        Value::Struct(name, fields) => Value::Struct(name, change(fields)),
+        Value::Tagged(name, inner) => Value::Tagged(name, Box::new(map_fields(*inner, change))),
+        other => other,
+    }
+}
+
+fn rename(mut fields: Fields, from: &str, to: &'static str) -> Fields {
+    fields.iter_mut().filter(|(name, _)| *name == from).for_each(|(name, _)| *name = to);
+    fields
+}
+
+/// Changes one field.
+fn at(value: Value, name: &str, change: &dyn Fn(Value) -> Value) -> Value {
+    map_fields(value, &|fields| {
+        fields.into_iter().map(|(n, v)| if n == name { (n, change(v)) } else { (n, v) }).collect()
+    })
+}
+
+fn tuple(value: Value) -> Value {
+    match value {
+        Value::Struct(_, fields) => {
+            Value::List(fields.into_iter().map(|(_, value)| value).collect())
+        }
+        Value::Tagged(name, inner) => Value::Tagged(name, Box::new(tuple(*inner))),
+        other => other,
+    }
+}
+
+fn in_entries(value: Value, change: &dyn Fn(Value) -> Value) -> Value {
+    at(value, "entries", &|entries| match entries {
+        Value::List(items) => Value::List(items.into_iter().map(change).collect()),
+        other => other,
+    })
+}
+
+/// A signed number, so much less; -1 for none.
+fn signed(value: &Value, less: i64) -> Value {
+    Value::Signed(value.as_u64().map_or(-1, |n| n as i64 - less))
+}
+
+fn look_up<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        Some((first, rest)) => look_up(value.field(first)?, rest),
+        None => value.field(path),
+    }
+}
