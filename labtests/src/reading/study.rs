@@ -12,7 +12,7 @@ mod votes;
 
 pub use logs::{NUMBERING, command_of};
 
-use super::{Ask, Fact, Part, Reading, Reply, Word};
+use super::{Ask, Fact, Part, Place, Reading, Reply, Word};
 use labrpc::api::{ApplyMsg, Command, Started};
 use labrpc::describe::Value;
 use labrpc::trace::What;
@@ -42,6 +42,8 @@ struct Server {
     leads: Option<u64>,
     /// The highest term of its requests for votes that `get_state()` hasn't told yet.
     asked_in: Option<u64>,
+    /// The highest term that its replies named, by their kind, and that `get_state()` hasn't told yet.
+    told: BTreeMap<Part, u64>,
     /// The highest index that its service was given.
     applied: u64,
     /// Term and vote as it saved them last.
@@ -128,7 +130,12 @@ impl Study {
         let server = &mut self.servers[i];
         server.term = server.term.max(term);
         server.leads = leads.then_some(term);
-        if let Some(asked) = server.asked_in.take() {
+        for (part, told) in std::mem::take(&mut server.told) {
+            self.bears_out((part, Word::Term), term >= told, || {
+                format!("S{i} named term {told}, and get_state() said term {term} after that")
+            });
+        }
+        if let Some(asked) = self.servers[i].asked_in.take() {
             let fact = (Part::Vote, Word::Term);
             self.bears_out(fact, term >= asked, || {
                 format!("S{i} asked for votes in term {asked}, and get_state() said term {term} after that")
@@ -157,6 +164,9 @@ impl Study {
             return;
         };
         self.servers[i].applied = self.servers[i].applied.max(*index);
+        if let ApplyMsg::Command { index, term, .. } = message {
+            self.logs.applied.insert(Place { index: *index, term: *term });
+        }
     }
 
     /// Something happened on the network or on a disk.
@@ -233,6 +243,8 @@ impl Study {
             } else {
                 self.agrees(fact);
             }
+            let told = self.servers[call.to].told.entry(part).or_default();
+            *told = term.max(*told);
         }
         match part {
             Part::VoteReply => self.votes_answered(call, asked, reply),

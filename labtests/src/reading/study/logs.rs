@@ -30,6 +30,10 @@ pub(super) struct Places {
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
     /// The snapshot that was sent last, by its term and end.
     snapshots: BTreeMap<(usize, usize), (u64, Place)>,
+    /// What every follower answered to entries: the range, and whether it was yes, by the leader's term.
+    answers: BTreeMap<u64, Vec<(usize, u64, u64, bool)>>,
+    /// What services were given.
+    pub applied: BTreeSet<Place>,
     /// What the run's claims are held against, by candidate and term.
     claims: BTreeMap<u64, Place>,
 }
@@ -53,6 +57,26 @@ impl Places {
             let one_each = places.iter().map(|place| place.term).collect::<BTreeSet<_>>().len()
                 == places.len();
             tally(tallies, PLACES, one_each, || format!("one command stands at {}", list(places)));
+        }
+        // What is applied, more servers have agreed to than refused.
+        for Place { index, term } in &self.applied {
+            let answers = self.answers.get(term).map(Vec::as_slice).unwrap_or_default();
+            let about = answers.iter().filter(|(_, prev, last, _)| prev < index && index <= last);
+            let said = |yes: bool| {
+                about
+                    .clone()
+                    .filter(|answer| answer.3 == yes)
+                    .map(|answer| answer.0)
+                    .collect::<BTreeSet<_>>()
+            };
+            let (yes, no) = (said(true).len(), said(false).len());
+            if yes != no {
+                tally(tallies, SUCCESS, yes > no, || {
+                    format!(
+                        "index {index} of term {term} was applied, where {yes} followers said yes to it and {no} said no"
+                    )
+                });
+            }
         }
         for (term, claim) in &self.claims {
             let Some(first) = self.first_own.get(term) else { continue };
@@ -196,6 +220,7 @@ impl Study {
         }
         if let Some((prev, last)) = call.range {
             self.logs.answered.insert((call.from, call.to), (term, prev, last, yes));
+            self.logs.answers.entry(term).or_default().push((call.to, prev, last, yes));
         }
     }
 
