@@ -88,6 +88,7 @@ struct Inner {
     planned: AtomicBool,
     /// No lock of the simulation, either.
     check: parking_lot::Mutex<Check>,
+    advice: parking_lot::Mutex<Vec<String>>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -116,7 +117,7 @@ struct Slot {
 }
 
 /// What a test's run amounted to, as the Go lab prints it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// How many servers there were.
     pub servers: usize,
@@ -128,6 +129,8 @@ pub struct Stats {
     pub commands: u64,
     /// Whether the test came to what it is for.
     pub check: Check,
+    /// What could be better, though it breaks no rule.
+    pub advice: Vec<String>,
 }
 
 /// Whether a test came to what it is for.
@@ -211,6 +214,7 @@ impl Cluster {
             hiccups: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
             check: parking_lot::Mutex::default(),
+            advice: parking_lot::Mutex::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -504,6 +508,7 @@ impl Cluster {
             bytes: self.0.net.total_bytes(),
             commands: self.0.ledger.lock().max_index(),
             check: *self.0.check.lock(),
+            advice: self.0.advice.lock().clone(),
         }
     }
 
@@ -565,6 +570,12 @@ impl Cluster {
     /// before has checked nothing: see [`Report::check`](crate::runner::Report::check).
     pub fn reached_check(&self) {
         *self.0.check.lock() = Check::Reached;
+    }
+
+    /// The test has found what breaks no rule, and yet could be better: it passes with a warning, which should have a number in it.
+    pub fn advise(&self, advice: String) {
+        trace::tester(|| format!("warns: {advice}"));
+        self.0.advice.lock().push(advice);
     }
 
     /// The situation can't be on this Raft, though that breaks no rule.

@@ -66,7 +66,7 @@ pub struct Flags {
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
-    /// Fail for what is otherwise only a warning: a test that never came to its check.
+    /// Fail for what is otherwise only a warning, and for a test that never came to its check.
     #[arg(long, global = true)]
     pub strict: bool,
     /// Run the I-th of N equal parts of the work, as one machine of N.

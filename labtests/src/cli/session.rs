@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Names, Sweep, Unreached};
+use crate::report::{self, Advice, Again, Counts, JsonFile, Names, Sweep, Unreached};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -28,6 +28,7 @@ pub struct Session {
     counts: Counts,
     coverage: Coverage,
     unreached: Unreached,
+    advice: Advice,
     lab_time: Duration,
 }
 
@@ -59,6 +60,7 @@ impl Session {
             json,
             coverage: Coverage::default(),
             unreached: Unreached::default(),
+            advice: Advice::default(),
             lab_time: Duration::ZERO,
         })
     }
@@ -90,8 +92,9 @@ impl Session {
         for what in self.coverage.unchecked() {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
-        self.unreached.lines().for_each(|line| self.out.line(line));
-        let well = self.counts.failed == 0 && !(self.strict && self.unreached.any());
+        self.advice.lines().chain(self.unreached.lines()).for_each(|line| self.out.line(line));
+        let warned = self.advice.any() || self.unreached.any();
+        let well = self.counts.failed == 0 && !(self.strict && warned);
         self.json.map_or(Ok(()), JsonFile::finish)?;
         self.out.finish()?;
         Ok(well)
@@ -104,6 +107,7 @@ impl Session {
         self.lab_time += report.lab_time;
         self.coverage.add(&report.coverage);
         self.unreached.add(report);
+        self.advice.add(report);
         self.show_how_far();
         if let Some(json) = &mut self.json {
             json.add(report);

@@ -29,6 +29,7 @@ struct JsonResult {
     commands: u64,
     fingerprint: String,
     reached_check: Option<bool>,
+    advice: Vec<String>,
     failure: Option<JsonFailure>,
 }
 
@@ -74,7 +75,7 @@ impl JsonFile {
 
     /// Takes a run in.
     pub fn add(&mut self, report: &Report) {
-        let stats = report.result.as_ref().copied().unwrap_or_default();
+        let stats = report.result.as_ref().ok().cloned().unwrap_or_default();
         let failure = report.result.as_ref().err().map(|failure| JsonFailure {
             kind: format!("{:?}", failure.kind),
             message: failure.message.clone(),
@@ -97,6 +98,7 @@ impl JsonFile {
             commands: stats.commands,
             fingerprint: format!("{:016x}", report.fingerprint),
             reached_check: report.check().map(|check| check == Check::Reached),
+            advice: stats.advice,
             failure,
         });
     }

@@ -85,11 +85,12 @@ fn one_way_cuts(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::SlowLinks], false);
 }
 
-/// How long such an election may take.
-const LATE_ELECTION: Duration = Duration::from_secs(15);
+/// How long such an election may take. With timeouts of 800-1500 ms it took 8 s at most in 60 elections.
+const LATE_ELECTION: Duration = Duration::from_secs(30);
 
-/// How many terms an election may take, on average, when two thirds of all votes come 200-2200 ms late. Three of five
-/// servers need two votes each; a candidate that waits half a second for them, or asks again, needs one or two terms.
+/// How many terms an election should take, on average, when two thirds of all votes come 200-2200 ms late. Three of five
+/// servers need two votes each; a candidate that waits half a second for them, or asks again, needs one or two terms. With
+/// timeouts of 300-400 ms it is about three, and that breaks no rule: so more are a warning.
 const TERMS_PER_LATE_ELECTION: u64 = 3;
 
 /// Votes that come late, past several elections. With timeouts that are too short for the network there are
@@ -104,11 +105,11 @@ fn late_votes(cluster: &Cluster) {
         term = leader_from(cluster, led + 1).1;
         cluster.connect(leader);
     }
-    cluster.reached_check();
     let allowed = TERMS_PER_LATE_ELECTION * ELECTIONS;
+    cluster.reached_check();
     if term > allowed {
-        run::fail(format!(
-            "after {ELECTIONS} lost leaders the term is {term}; at most {allowed} are allowed. Election timeouts that are \
+        cluster.advise(format!(
+            "after {ELECTIONS} lost leaders the term is {term}, and should be {allowed} or less. Election timeouts that are \
              too short for the network make election after election (§5.6: broadcastTime << electionTimeout)"
         ));
     }
@@ -117,7 +118,8 @@ fn late_votes(cluster: &Cluster) {
 /// How long nothing happens but that messages get lost and come late.
 const STEADY: Duration = Duration::from_secs(30);
 
-/// How many terms may begin meanwhile. A follower that waits for four heartbeats and more misses them all about never.
+/// How many terms should begin meanwhile. A follower that waits for four heartbeats and more misses them all about never. One that waits
+/// for two misses them 15 times or so, with four followers and a tenth of messages lost, and breaks no rule: so more are a warning.
 const TERMS_WHILE_STEADY: u64 = 10;
 
 /// A tenth of requests and of replies is lost, two thirds of replies are late, and nobody fails: who leads leads on. Where
@@ -130,8 +132,8 @@ fn steady_leader(cluster: &Cluster) {
     let began = terms.max().unwrap_or(before) - before;
     cluster.reached_check();
     if began > TERMS_WHILE_STEADY {
-        run::fail(format!(
-            "{began} terms began in {STEADY:?} in which nobody failed; at most {TERMS_WHILE_STEADY} are allowed. Election \
+        cluster.advise(format!(
+            "{began} terms began in {STEADY:?} in which nobody failed, and should be {TERMS_WHILE_STEADY} or less. Election \
              timeouts are to outlast some lost heartbeats (§5.6: broadcastTime << electionTimeout)"
         ));
     }
