@@ -26,7 +26,13 @@ impl Cluster {
     /// It may take five seconds, ten polls of half a second each.
     #[track_caller]
     pub fn check_one_leader(&self) -> usize {
-        for _ in 0..10 {
+        self.one_leader_within(10)
+    }
+
+    /// As [`Cluster::check_one_leader`], where that may take so many polls of half a second.
+    #[track_caller]
+    pub fn one_leader_within(&self, polls: u32) -> usize {
+        for _ in 0..polls {
             self.sleep(self.draws().millis("poll for a leader", 450..550));
             let mut leaders: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
             for i in (0..self.n()).filter(|&i| self.is_connected(i)) {
@@ -47,8 +53,9 @@ impl Cluster {
             }
         }
         run::fail(format!(
-            "no leader among {} connected servers after 5 s: {}",
+            "no leader among {} connected servers after {} s: {}",
             self.connected(),
+            polls.div_ceil(2),
             self.who_thinks_what()
         ))
     }

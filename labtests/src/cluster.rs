@@ -87,6 +87,9 @@ struct Inner {
     hiccups: parking_lot::Mutex<Option<Hiccups>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
+    /// No lock of the simulation, either.
+    check: parking_lot::Mutex<Check>,
+    advice: parking_lot::Mutex<Vec<String>>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -115,7 +118,7 @@ struct Slot {
 }
 
 /// What a test's run amounted to, as the Go lab prints it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// How many servers there were.
     pub servers: usize,
@@ -125,6 +128,22 @@ pub struct Stats {
     pub bytes: u64,
     /// How many commands were agreed on.
     pub commands: u64,
+    /// Whether the test came to what it is for.
+    pub check: Check,
+    /// What could be better, though it breaks no rule.
+    pub advice: Vec<String>,
+}
+
+/// Whether a test came to what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Check {
+    /// It gave up before.
+    #[default]
+    Missed,
+    /// It did.
+    Reached,
+    /// It can't on such a Raft, which is right nevertheless: why.
+    DoesNotFit(&'static str),
 }
 
 /// How often a service that waits looks whether it still has to.
@@ -193,6 +212,8 @@ impl Cluster {
             links: parking_lot::Mutex::default(),
             hiccups: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
+            check: parking_lot::Mutex::default(),
+            advice: parking_lot::Mutex::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -490,6 +511,8 @@ impl Cluster {
             rpcs: self.0.net.total_count(),
             bytes: self.0.net.total_bytes(),
             commands: self.0.ledger.lock().max_index(),
+            check: *self.0.check.lock(),
+            advice: self.0.advice.lock().clone(),
         }
     }
 
@@ -545,6 +568,26 @@ impl Cluster {
         trace::tester(|| format!("makes threads slow: {hiccups:?}"));
         self.0.slots.lock().iter().for_each(|slot| slot.group.hiccups(hiccups.clone()));
         *self.0.hiccups.lock() = hiccups;
+    }
+
+    /// The test has established the situation that it is for, and is about to look at what must hold there. A test that gives up
+    /// before has checked nothing: see [`Report::check`](crate::runner::Report::check).
+    pub fn reached_check(&self) {
+        *self.0.check.lock() = Check::Reached;
+    }
+
+    /// The test has found what breaks no rule, and yet could be better: it passes with a warning, which should have a number in it.
+    pub fn advise(&self, advice: String) {
+        trace::tester(|| format!("warns: {advice}"));
+        self.0.advice.lock().push(advice);
+    }
+
+    /// The situation can't be on this Raft, though that breaks no rule.
+    pub fn does_not_fit(&self, why: &'static str) {
+        let mut check = self.0.check.lock();
+        if *check == Check::Missed {
+            *check = Check::DoesNotFit(why);
+        }
     }
 
     /// What is odd about the elections of late, among the servers that are connected: a line for each thing.

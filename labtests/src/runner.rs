@@ -1,7 +1,7 @@
 //! Running tests: one, or a selection under many seeds.
 
 use crate::clients::{Texts, Versions};
-use crate::cluster::{Cluster, Stats};
+use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::{Doubts, Reading};
@@ -51,6 +51,15 @@ pub struct Report {
     pub last_events: Vec<String>,
     /// See [`Watch::coverage`].
     pub coverage: Coverage,
+}
+
+impl Report {
+    /// Whether the test came to what it is for; `None` if it failed, or says no such thing. A test that never does under any
+    /// seed checks nothing.
+    pub fn check(&self) -> Option<Check> {
+        let stats = self.result.as_ref().ok()?;
+        self.test.declares_check().then_some(stats.check)
+    }
 }
 
 /// How many events a failure shows.

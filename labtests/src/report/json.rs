@@ -1,5 +1,6 @@
 //! Results for programs.
 
+use crate::cluster::Check;
 use crate::runner::{Report, World};
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
@@ -27,6 +28,8 @@ struct JsonResult {
     bytes: u64,
     commands: u64,
     fingerprint: String,
+    reached_check: Option<bool>,
+    advice: Vec<String>,
     failure: Option<JsonFailure>,
 }
 
@@ -72,7 +75,7 @@ impl JsonFile {
 
     /// Takes a run in.
     pub fn add(&mut self, report: &Report) {
-        let stats = report.result.as_ref().copied().unwrap_or_default();
+        let stats = report.result.as_ref().ok().cloned().unwrap_or_default();
         let failure = report.result.as_ref().err().map(|failure| JsonFailure {
             kind: format!("{:?}", failure.kind),
             message: failure.message.clone(),
@@ -94,6 +97,8 @@ impl JsonFile {
             bytes: stats.bytes,
             commands: stats.commands,
             fingerprint: format!("{:016x}", report.fingerprint),
+            reached_check: report.check().map(|check| check == Check::Reached),
+            advice: stats.advice,
             failure,
         });
     }

@@ -1,10 +1,14 @@
 //! Saying how it went: the table, the story of a failure, JSON.
 
+mod advice;
 mod json;
 mod table;
+mod unreached;
 
+pub use advice::Advice;
 pub use json::JsonFile;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
+pub use unreached::Unreached;
 
 use crate::runner::{Report, World};
 use std::fmt::Write;

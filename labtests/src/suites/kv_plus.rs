@@ -21,6 +21,7 @@ fn kv_late_requests(texts: &Texts) {
     texts.net().duplicate(Some(Duplication { one_in: 3, within: ms(1500) }));
     clients(3).run(texts);
     texts.net().duplicate(None);
+    texts.reached_check();
 }
 
 /// An append is done, but its client isn't told; it asks again, of a leader that knows of the first time only from another's
@@ -51,4 +52,5 @@ fn kv_retry_behind_a_snapshot(texts: &Texts) {
     }
     joined(appending);
     check_read(&mut client, "k", "once and again");
+    texts.reached_check();
 }

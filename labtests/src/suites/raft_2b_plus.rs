@@ -30,6 +30,7 @@ fn alone(cluster: &Cluster) {
     for _ in 0..20 {
         cluster.one(random(cluster), 1, false);
     }
+    cluster.reached_check();
 }
 
 /// Of two servers, one commits nothing alone.
@@ -87,46 +88,62 @@ fn slow_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
 }
 
-/// How many AppendEntries may be refused until two logs agree that differ by [`CONFLICTS`] entries of one term.
+/// At how many places of its log a follower may refuse AppendEntries that differs by [`CONFLICTS`] entries of one term. Two are usual, one for
+/// each entry is what the paper would rather not have, and leaves open: "in practice, we doubt this optimization is necessary".
 const REFUSALS: usize = 12;
 /// See [`REFUSALS`].
-const CONFLICTS: u64 = 60;
+const CONFLICTS: usize = 60;
 
 /// §5.3: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
 fn conflict_in_few_steps(cluster: &Cluster) {
     let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
     cluster.one(random(cluster), 3, true);
-    let old = cluster.check_one_leader();
-    stage.caption("a leader that nobody hears gets many entries");
-    cluster.disconnect(old);
-    (0..CONFLICTS).for_each(|_| _ = cluster.start(old, &command(random(cluster))));
-    stage.caption("the others agree on as many");
-    for _ in 0..CONFLICTS / 4 {
-        cluster.one(random(cluster), 2, true);
-    }
-    let leader = cluster.check_one_leader();
-    (0..CONFLICTS).for_each(|_| _ = cluster.start(leader, &command(random(cluster))));
+    stage.caption("S0 gets many entries that nobody else has");
+    cluster.disconnect(s0);
+    (0..CONFLICTS).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    stage.caption("S1 is elected, and S2 gets as many from it");
+    stage.elect(s1, &[s2]);
+    (0..CONFLICTS).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
     cluster.one(random(cluster), 2, true);
+    stage.caption("S2 is elected, and takes S0's log to be like its own; S0 comes back");
+    stage.elect(s2, &[s1]);
     let from = Instant::now();
-    stage.caption("it comes back, and its log is repaired");
-    cluster.connect(old);
+    stage.all_pass();
+    cluster.connect(s0);
+    let command = command(random(cluster));
+    let started = cluster.start(s2, &command).ok();
+    let everywhere = |index| move || cluster.n_committed(index).0 == cluster.n();
+    if started.is_some_and(|started| !stage.until(REPAIRED_WITHIN, everywhere(started.index))) {
+        stage.refused_in_vain(s0, from);
+    }
     cluster.one(random(cluster), 3, true);
-    let refused = |mail: &Mail| {
-        mail.at > from
-            && mail.to == old
-            && mail.kind == Kind::Entries
-            && mail.reply.yes == Some(false)
+    let refuses = |mail: &Mail| {
+        let answer = mail.from == s2 && mail.to == s0 && mail.at > from;
+        answer && mail.kind == Kind::Entries && mail.reply.yes == Some(false)
     };
-    let refusals = stage.mail(refused).len();
-    if refusals > REFUSALS {
-        run::fail(format!(
-            "{} refused AppendEntries {refusals} times until its log agreed; {REFUSALS} are allowed for {CONFLICTS} entries \
-             of one term that conflict. A refusal says where the conflicting term begins, so that the leader skips all of it \
+    // Heartbeats that follow the same entry are one step.
+    let follows = |mail: &Mail| mail.last.map(|last| last.saturating_sub(mail.carries as u64));
+    let mut steps: Vec<_> = stage.mail(refuses).iter().filter_map(follows).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    if !steps.is_empty() {
+        cluster.reached_check();
+    }
+    if steps.len() > REFUSALS {
+        cluster.advise(format!(
+            "{} refused AppendEntries at {} places of its log until that agreed, and should at {REFUSALS} or fewer, for {CONFLICTS} \
+             entries of one term that conflict. A refusal can say where the conflicting term begins, so that the leader skips all of it \
              (§5.3)",
-            name(old)
+            name(s0),
+            steps.len()
         ));
     }
 }
+
+/// How long the repair of a log may take: a round trip for each entry, and an election.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long an agreement may take: a third of a heartbeat, as in the Go lab's test of its service's speed.
 const AGREED_WITHIN: Duration = ms(33);
@@ -143,6 +160,7 @@ fn speed(cluster: &Cluster) {
         }
     }
     let each = began.elapsed() / COMMANDS;
+    cluster.reached_check();
     if each > AGREED_WITHIN {
         run::fail(format!(
             "an agreement took {each:?} on average, one after the other; {AGREED_WITHIN:?} are allowed. A leader sends a \
@@ -176,6 +194,7 @@ fn busy_leader(cluster: &Cluster) {
         cluster.sleep(ms(20));
     }
     let terms = (0..cluster.n()).filter_map(|i| Some((cluster.state(i)?.0, i)));
+    cluster.reached_check();
     if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
         run::fail(format!(
             "{} is in term {newer}; {} led term {term}, and for {BUSY:?} everything that it sent has arrived. Every \
@@ -204,6 +223,7 @@ fn calls_per_command(cluster: &Cluster) {
         cluster.sleep(ms(20));
     }
     let calls = cluster.net().total_count() - before;
+    cluster.reached_check();
     let followers = cluster.n() as u64 - 1;
     let heartbeats = (began.elapsed().as_millis() as u64 / 100 + 1) * followers;
     let allowed = COMMANDS * CALLS * followers + heartbeats;

@@ -26,6 +26,7 @@ fn rsm_first_of_two_leaders(counters: &Counters) {
     let Ok(answer) = counters.submit(new, Count::Up) else {
         return; // with real threads it may have lost its leadership again
     };
+    counters.reached_check();
     check_answer(answer, 1);
     counters.connect_all();
     check_all_end(&lost, 2 * ELECTION_TIMEOUT, "another operation took the place of theirs");
@@ -62,6 +63,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     stage.all_pass();
     let asked: Vec<_> = asked.into_iter().collect();
     check_all_end(&asked, 2 * ELECTION_TIMEOUT, "their server learned that another one leads");
+    if carried_out {
+        counters.reached_check();
+    }
     for result in asked.into_iter().map(joined) {
         match result {
             Ok(answer) => check_answer(answer, 1),

@@ -30,6 +30,7 @@ fn versioned_answers(versions: &Versions) {
     let mut keys = (0..).map(|n: u64| n.to_string());
     let mut new = || versions.clerk().put(&keys.next().expect("no end"), "new", 0);
     check_answer(0, Ok(()), &mut new);
+    versions.reached_check();
 }
 
 /// Fails the test if a put for this version has another answer when nothing goes wrong. With real threads, a leader may be too
@@ -70,4 +71,5 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
         }
     }
     check_read(&mut versions.clerk(), "k", "once", 1);
+    versions.reached_check();
 }

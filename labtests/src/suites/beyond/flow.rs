@@ -116,6 +116,7 @@ fn flow_long_backlog(cluster: &Cluster) {
     let index = agree(cluster, 1, 2);
     wait_for(cluster, index, 3, Duration::from_secs(10));
     check_largest(cluster);
+    cluster.reached_check();
 }
 
 /// A message takes 30 ms each way, and 2 MB are a hundred messages and more. One at a time they take 6 s.
@@ -136,12 +137,14 @@ fn flow_over_a_long_way(cluster: &Cluster) {
             began.elapsed()
         ));
     }
+    cluster.reached_check();
 }
 
 /// A command that is larger than a message may be goes all the same, alone.
 fn flow_large_command(cluster: &Cluster) {
     agree_on_large(cluster, 3, 100, 3);
     agree(cluster, 3, 3);
+    cluster.reached_check();
 }
 
 /// Nobody answers at one server's. What it is sent again and again is little.
@@ -164,6 +167,7 @@ fn flow_to_nobody(cluster: &Cluster) {
     }
     cluster.connect(away);
     agree(cluster, 1, 3);
+    cluster.reached_check();
 }
 
 /// More commands than can be committed are refused for now; those that were taken are committed, and then others are taken.
@@ -199,6 +203,7 @@ fn flow_back_pressure(cluster: &Cluster) {
         ));
     }
     agree(cluster, 3, 3);
+    cluster.reached_check();
 }
 
 /// A new leader finds more that isn't committed than it would take itself, and none of its own term is there that would commit it.
@@ -218,6 +223,7 @@ fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
     cluster.mend_links();
     restart(cluster, leader);
     agree(cluster, 3, 3);
+    cluster.reached_check();
 }
 
 fn flow_in_every_storm(cluster: &Cluster) {
@@ -232,4 +238,5 @@ fn flow_of_overtaking_entries(cluster: &Cluster) {
     let index = pour(cluster, leader, 200, 4);
     wait_for(cluster, index, 5, Duration::from_secs(60));
     check_largest(cluster);
+    cluster.reached_check();
 }

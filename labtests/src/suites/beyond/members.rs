@@ -131,6 +131,7 @@ fn members_of_every_size(cluster: &Cluster) {
         change(cluster, Wish::Remove(gone));
         majorities_commit(cluster, &all[gone + 1..]);
     }
+    cluster.reached_check();
 }
 
 /// With the leader and as many others as make a majority, a command is agreed on; with one fewer it isn't.
@@ -170,6 +171,7 @@ fn members_under_load(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     check_members(cluster, leader, &[2]);
     agree(cluster, 1, 1);
+    cluster.reached_check();
 }
 
 /// Gives commands to whoever takes them, while something happens; and then all that was applied must go on to be.
@@ -216,6 +218,7 @@ fn members_bad_wishes(cluster: &Cluster) {
     check_refused(cluster, leader, Wish::Remove(leader), last_member, "LastMember");
     check_members(cluster, leader, &[leader]);
     agree(cluster, 1, 1);
+    cluster.reached_check();
 }
 
 #[track_caller]
@@ -253,6 +256,7 @@ fn leader_leaves(cluster: &Cluster) {
                 name(leader)
             ));
         }
+        cluster.reached_check();
         let index = agree(cluster, 1, members.len());
         if members.len() == 1 {
             return;
@@ -291,6 +295,7 @@ fn removed_server(cluster: &Cluster) {
             ));
         }
     }
+    cluster.reached_check();
 }
 
 /// One of three members is down, and a server is to be added that nobody can reach: it must not count before it has caught up, or two of
@@ -319,6 +324,7 @@ fn silent_newcomer(cluster: &Cluster) {
     restart(cluster, down);
     change(cluster, Wish::Add(3));
     agree(cluster, 1, 4);
+    cluster.reached_check();
 }
 
 /// A new server is slow to get a long log. Meanwhile one of three members is down, and commands go on at their usual pace.
@@ -348,6 +354,7 @@ fn newcomer_that_lags(cluster: &Cluster) {
     let _ = joined(adding); // it may have been given up
     change(cluster, Wish::Add(3));
     agree(cluster, 1, 4);
+    cluster.reached_check();
 }
 
 /// A change that isn't committed is in the way of the next one: two at a time could make majorities that share no server (§4.1).
@@ -391,6 +398,7 @@ fn one_change_at_a_time(cluster: &Cluster) {
         check_members(cluster, leader, &members);
     }
     agree(cluster, 1, 3);
+    cluster.reached_check();
 }
 
 /// A leader without a majority has a new configuration in its log. Another leader's log takes the entry's place: then the old
@@ -420,6 +428,7 @@ fn change_is_undone(cluster: &Cluster) {
     if cluster.n_committed(majority).0 < 5 {
         run::fail("what the majority had agreed on isn't everywhere");
     }
+    cluster.reached_check();
 }
 
 /// Gets a command agreed on by servers that hear each other only.
@@ -468,6 +477,7 @@ fn members_in_snapshots(cluster: &Cluster) {
         agree(cluster, 1, 4);
         check_members(cluster, away, &[1, 2, 3, 4]);
     }
+    cluster.reached_check();
 }
 
 /// All servers crash in the middle of changes.
@@ -494,6 +504,7 @@ fn members_after_blackouts(cluster: &Cluster) {
     }
     let leader = cluster.check_one_leader();
     check_members(cluster, leader, &wanted.into_iter().collect::<Vec<_>>());
+    cluster.reached_check();
 }
 
 /// Partitions, crashes and losses while members come and go.
@@ -516,13 +527,16 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
             changing.sleep(changing.draws().millis("between changes", 0..400));
         }
     });
-    rage(cluster, troubles, true);
+    let led = rage(cluster, troubles, true);
     stop.set();
     calm(cluster);
     joined(changes);
     // All servers run, and some leader knows who the members are.
     (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
     agree(cluster, 1, cluster.n());
+    if led {
+        cluster.reached_check();
+    }
 }
 
 /// Asks anybody for anything.
@@ -541,6 +555,7 @@ fn store_members_come_and_go(texts: &Texts) {
             [3, 0, 4, 1].into_iter().for_each(|server| change(texts, Wish::Remove(server)));
         }
     });
+    texts.reached_check();
 }
 
 /// The same with partitions, and all write the same keys.
@@ -557,4 +572,5 @@ fn store_members_and_partitions(texts: &Texts) {
         joined(changes);
     });
     kv::check_sizes(texts);
+    texts.reached_check();
 }

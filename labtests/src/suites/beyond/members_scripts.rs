@@ -59,7 +59,7 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     });
     let asked_first = ask(cluster, first, s0);
     let has = |i| cluster.members(i).is_some_and(|members| first.is_true_of(&members));
-    stage.until(2 * ELECTION_TIMEOUT, || has(s0));
+    let appended = stage.until(2 * ELECTION_TIMEOUT, || has(s0));
 
     stage
         .caption("S1 is elected, and asked for another one; it hears from S2, and from who is new");
@@ -73,6 +73,9 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
         cluster.sleep(ELECTION_TIMEOUT);
     }
 
+    if appended {
+        cluster.reached_check();
+    }
     stage.caption("S0 stands for election; it hears from S3, and from who is new");
     stage.direct(move |mail| deliver(mail, s0, &[s3, s4]));
     let since = cluster.state(s1).map_or(0, |(term, _)| term);
@@ -115,7 +118,9 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
     });
     let asked = ask(cluster, Wish::Remove(s0), s0);
     let has = || cluster.members(s0).is_some_and(|members| !members.contains(&s0));
-    stage.until(2 * ELECTION_TIMEOUT, has);
+    if stage.until(2 * ELECTION_TIMEOUT, has) {
+        cluster.reached_check();
+    }
     cluster.crash(s0);
     kv::joined(asked);
     stage.caption("it starts again, and they hear each other");
@@ -145,6 +150,7 @@ fn newcomer_does_not_count(cluster: &Cluster) {
         cluster.sleep(ELECTION_TIMEOUT / 2);
         stage.caption("S1 is elected without them");
         stage.elect(s1, &[s2]);
+        cluster.reached_check();
         let _ = cluster.start(s1, &command(random(cluster)));
         cluster.sleep(ELECTION_TIMEOUT / 2);
         stage.all_pass();

@@ -185,9 +185,9 @@ fn flapping_follower(cluster: &Cluster) {
 /// How often a follower comes back on a network that loses a tenth of all messages, and comes late with all others.
 const RETURNS: u64 = 20;
 
-/// How many terms may begin meanwhile. A server that raises its term while it is away makes one at each return, at least; a
-/// follower that waits for some heartbeats misses them all about never.
-const TERMS_WHILE_FLAPPING: u64 = RETURNS / 2;
+/// How many terms may begin meanwhile. A server that raises its term while it is away makes one at each return, at least, and up to
+/// eight; a follower that waits for some heartbeats misses them all about never, and then the others hear theirs.
+const TERMS_WHILE_FLAPPING: u64 = RETURNS;
 
 fn flapping_on_a_bad_network(cluster: &Cluster) {
     agree(cluster, 1, 5);
@@ -229,6 +229,7 @@ fn latest_term(cluster: &Cluster) -> u64 {
 
 #[track_caller]
 fn few_terms(cluster: &Cluster, before: u64, allowed: u64, what: &str) {
+    cluster.reached_check();
     let terms = latest_term(cluster) - before;
     if terms > allowed {
         run::fail(format!(

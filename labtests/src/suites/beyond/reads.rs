@@ -70,6 +70,7 @@ fn reads_by_index(cluster: &Cluster) {
         must_read(cluster, cluster.check_one_leader());
         (0..cluster.n()).for_each(|i| _ = cluster.read_index(i));
     }
+    cluster.reached_check();
 }
 
 /// The first read may need an entry of Raft's own; after that there are none. Many at once share their round of messages.
@@ -100,6 +101,7 @@ fn reads_leave_no_entries(cluster: &Cluster) {
              the log (thesis §6.4)"
         ));
     }
+    cluster.reached_check();
 }
 
 /// A cluster of one.
@@ -113,6 +115,7 @@ fn reads_alone(cluster: &Cluster) {
     restart(cluster, 0);
     cluster.check_one_leader();
     must_read(cluster, 0);
+    cluster.reached_check();
 }
 
 /// S0 has committed a command and told nobody so. S1, elected next, has it, and doesn't know that it is committed, before an entry of its own
@@ -131,6 +134,7 @@ fn reads_of_a_new_leader(cluster: &Cluster) {
         }
         stage.elect(s1, &[s2]);
         stage.caption("S1 leads, and is asked for an index to read at");
+        cluster.reached_check();
         let began = Instant::now();
         while !matches!(cluster.read_index(s1), Some(Ok(_))) {
             if began.elapsed() > Duration::from_secs(5) {
@@ -182,6 +186,7 @@ fn reads_of_a_deposed_leader(cluster: &Cluster) {
             agree(cluster, 1, 5);
         });
     }
+    cluster.reached_check();
 }
 
 /// A follower that hears only the old leader asks that.
@@ -201,6 +206,7 @@ fn reads_in_the_minority(cluster: &Cluster) {
             agree(cluster, 1, 5);
         });
     }
+    cluster.reached_check();
 }
 
 /// S0 is cut off; what comes to it are answers to what it sent before that, one now and then, so it leads on. A read is shown to be fresh by
@@ -227,6 +233,9 @@ fn reads_and_old_answers(cluster: &Cluster) {
             _ => Fate::Lose,
         });
         let held = stage.mail(|mail| answer(mail) && mail.at > since);
+        if !held.is_empty() {
+            cluster.reached_check();
+        }
         while_reading(cluster, &[s0], || {
             for old in &held {
                 stage.release(|mail| mail.call == old.call);
@@ -251,20 +260,26 @@ fn reads_in_every_storm(cluster: &Cluster) {
 
 fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     let all: Vec<_> = (0..cluster.n()).collect();
-    while_reading(cluster, &all, || rage(cluster, troubles, true));
+    let mut led = false;
+    while_reading(cluster, &all, || led = rage(cluster, troubles, true));
     calm(cluster);
     agree(cluster, 1, cluster.n());
+    if led {
+        cluster.reached_check();
+    }
     must_read(cluster, cluster.check_one_leader());
 }
 
 /// Clients of all servers, and partitions.
 fn store_reads(texts: &Texts) {
     kv::clients(5).partitions().shared_keys().run(texts);
+    texts.reached_check();
 }
 
 /// An unreliable network, crashes and snapshots as well.
 fn store_reads_in_trouble(texts: &Texts) {
     kv::clients(7).partitions().crashes().shared_keys().run(texts);
+    texts.reached_check();
 }
 
 fn lease_reads(cluster: &Cluster) {
@@ -286,6 +301,7 @@ fn lease_saves_messages(cluster: &Cluster) {
             "100 reads, one after the other, took {calls} calls. A leader that a majority has heard lately needs none (thesis §6.4.1)"
         ));
     }
+    cluster.reached_check();
 }
 
 fn lease_of_a_new_leader(cluster: &Cluster) {
@@ -321,6 +337,7 @@ fn lease_and_late_answers(cluster: &Cluster) {
         cluster.mend_links();
         cluster.connect(leader);
     }
+    cluster.reached_check();
 }
 
 /// S3 hears no leader, stands for election, and isn't heard. S1 and S2, who have just heard S0, crash, start again, and don't remember it; S3 asks
@@ -355,6 +372,7 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
         cluster.sleep(ELECTION_TIMEOUT);
         agree(cluster, 1, 5);
     }
+    cluster.reached_check();
 }
 
 /// S0 asks S1 to take over; that comes late, when S0 has given up, and is heard by all again. S1 stands at once, and others vote for it though
@@ -378,7 +396,9 @@ fn lease_and_a_late_handover(cluster: &Cluster) {
         stage.direct(
             move |mail| if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose },
         );
-        stage.release(|mail| mail.from == s0 && mail.to == s1);
+        if stage.release(|mail| mail.from == s0 && mail.to == s1) > 0 {
+            cluster.reached_check();
+        }
         let began = Instant::now();
         while began.elapsed() < ELECTION_TIMEOUT {
             let _ = cluster.start(s1, &command(random(cluster)));

@@ -64,6 +64,7 @@ impl<'a> Steady<'a> {
     pub fn undisturbed(&self, what: &str) {
         let &Steady { stage, leader, term, ref terms, since } = self;
         let cluster = stage.cluster;
+        cluster.reached_check();
         let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term.max(terms[*i]));
         let asks = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > term;
         let candidacies = stage.mail(|mail| mail.at > since && asks(mail));

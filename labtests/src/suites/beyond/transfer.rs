@@ -111,6 +111,7 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     let Steady { leader, term, .. } = Steady::new(&stage);
     let to = after(cluster, leader, steps);
     let (outcome, took) = timed(|| cluster.transfer(leader, to));
+    cluster.reached_check();
     let state = cluster.state(to);
     if outcome != Some(Ok(())) || took > ELECTION_TIMEOUT {
         run::fail(format!(
@@ -174,6 +175,7 @@ fn handover_on_a_bad_network(cluster: &Cluster) {
         handed_over(cluster, |leader| after(cluster, leader, 1 + round % 4));
     }
     agree(cluster, 1, 5);
+    cluster.reached_check();
 }
 
 /// A server that has missed much comes back, and is to lead at once. It catches up first: else it wouldn't be elected (§5.4.1).
@@ -189,6 +191,7 @@ fn handover_to_who_lags(cluster: &Cluster) {
         handed_over(cluster, |_| lags);
         agree(cluster, 1, 3);
     }
+    cluster.reached_check();
 }
 
 /// The same, and what it has missed is in a snapshot.

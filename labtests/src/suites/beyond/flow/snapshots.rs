@@ -27,6 +27,7 @@ pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
         ));
     }
     agree(cluster, 3, 3);
+    cluster.reached_check();
 }
 
 /// Servers crash in the middle of a snapshot: who gets it, who sends it.
@@ -44,6 +45,7 @@ pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
         agree(cluster, 1, 5);
     }
     check_largest(cluster);
+    cluster.reached_check();
 }
 
 /// While a follower gets a snapshot, the service makes newer ones, faster than one can be sent.
@@ -67,6 +69,7 @@ pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
     wait_for(cluster, snapshot, 3, Duration::from_secs(12));
     joined(busy);
     agree(cluster, 1, 3);
+    cluster.reached_check();
 }
 
 /// A leader fails in the middle of a snapshot, and the next one has a newer one: pieces of two make none.
@@ -77,7 +80,9 @@ pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     agree_on_large(cluster, 20, 8, 4);
     cluster.delay_link(leader, away, ms(15)..ms(15));
     cluster.connect(away);
-    stage.until(Duration::from_secs(5), || pieces_to(&stage, away) > 4);
+    if stage.until(Duration::from_secs(5), || pieces_to(&stage, away) > 4) {
+        cluster.reached_check();
+    }
     [leader, away].into_iter().for_each(|i| cluster.disconnect(i));
     agree_on_large(cluster, 20, 8, 3);
     cluster.connect(away);
@@ -103,6 +108,7 @@ pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
         if whole() {
             return;
         }
+        cluster.reached_check();
         cluster.crash(away);
         restart(cluster, away);
         wait_for(cluster, index, 3, Duration::from_secs(10));

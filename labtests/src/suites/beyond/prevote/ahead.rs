@@ -66,6 +66,7 @@ pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
         cluster.net().discard(|_| true);
         stage.caption("S2 comes back");
         cluster.connect(2);
+        cluster.reached_check();
         agree(cluster, 1, 3);
     }
     everybody_again(&stage);
@@ -84,6 +85,7 @@ pub(super) fn up_to_date_in_an_old_term(cluster: &Cluster) {
         cluster.net().discard(|_| true);
         stage.caption("S0 and S2 hear each other");
         stage.direct(|_| Fate::Deliver);
+        cluster.reached_check();
         cluster.check_one_leader();
         agree(cluster, 1, 2);
     }

@@ -8,16 +8,25 @@ use crate::ledger::command;
 
 /// The leader crashes, and another one is elected within the lab's five seconds; then one of those that are left.
 pub(super) fn leaders_crash(cluster: &Cluster) {
+    crash_leaders(cluster, 10);
+}
+
+/// The same where pre-votes, too, get lost and are late: an election may take some more timeouts, of up to two seconds.
+pub(super) fn leaders_crash_on_a_bad_network(cluster: &Cluster) {
+    crash_leaders(cluster, 40);
+}
+
+fn crash_leaders(cluster: &Cluster, polls: u32) {
     for round in 0..6 {
         agree(cluster, 2, 5);
-        let first = cluster.check_one_leader();
+        let first = cluster.one_leader_within(polls);
         let _ = cluster.start(first, &command(format!("perhaps {round}")));
         cluster.crash(first);
-        let second = cluster.check_one_leader();
+        let second = cluster.one_leader_within(polls);
         if round % 2 == 0 {
             agree(cluster, 2, 4);
             cluster.crash(second);
-            cluster.check_one_leader();
+            cluster.one_leader_within(polls);
             agree(cluster, 1, 3);
             restart(cluster, second);
         }
@@ -25,11 +34,7 @@ pub(super) fn leaders_crash(cluster: &Cluster) {
         restart(cluster, first);
     }
     agree(cluster, 1, 5);
-}
-
-/// The same where pre-votes, too, get lost and are late.
-pub(super) fn leaders_crash_on_a_bad_network(cluster: &Cluster) {
-    leaders_crash(cluster);
+    cluster.reached_check();
 }
 
 /// All servers start again, at once or one by one: nobody hears a leader, and nobody remembers one.
@@ -47,6 +52,7 @@ pub(super) fn all_restart(cluster: &Cluster) {
         cluster.check_one_leader();
     }
     agree(cluster, 1, 5);
+    cluster.reached_check();
 }
 
 /// Two servers are away, and ask in vain; when they are back, two others are gone, and of the three that are left only one has all
@@ -72,4 +78,5 @@ pub(super) fn only_one_electable(cluster: &Cluster) {
         [leader, gone].iter().for_each(|&i| restart(cluster, i));
     }
     agree(cluster, 1, 5);
+    cluster.reached_check();
 }

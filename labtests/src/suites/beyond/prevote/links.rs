@@ -86,6 +86,7 @@ pub(super) fn leader_hears_nobody(cluster: &Cluster) {
         let deaf = Steady::new(&stage).leader;
         let others = || (0..cluster.n()).filter(move |&i| i != deaf);
         others().for_each(|i| cluster.cut_one_way(i, deaf, true));
+        cluster.reached_check();
         let stepped_down = || matches!(cluster.state(deaf), Some((_, false)));
         if !stage.until(STEPS_DOWN_WITHIN, stepped_down) {
             run::fail(format!(

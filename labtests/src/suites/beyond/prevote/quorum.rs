@@ -38,6 +38,7 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
     let side = steps.iter().map(|&steps| after(cluster, leader, steps));
     let side: Vec<_> = [leader].into_iter().chain(side).collect();
     cluster.partition(&side);
+    cluster.reached_check();
     let servers = || format!("{} of {} servers", side.len(), cluster.n());
     if !stage.until(STEPS_DOWN_WITHIN, || matches!(cluster.state(leader), Some((_, false)))) {
         run::fail(format!(

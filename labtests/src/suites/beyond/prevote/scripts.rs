@@ -34,8 +34,13 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     cluster.crash(s0);
     stage.direct(move |mail| if mail.from == s2 { Fate::Deliver } else { Fate::Lose });
     let term = term_of(cluster, s2);
+    let from = Instant::now();
     cluster.connect(s2);
     cluster.sleep(5 * ELECTION_TIMEOUT);
+    let asked = |mail: &Mail| mail.from == s2 && mail.is_call() && mail.at > from;
+    if !stage.mail(asked).is_empty() {
+        cluster.reached_check();
+    }
     let now = term_of(cluster, s2);
     if now != term {
         run::fail(format!(
@@ -71,7 +76,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     stage.direct(move |mail| if asks(mail) { Fate::Deliver } else { Fate::Lose });
     let stood = stage.until(STANDS_WITHIN, || term_of(cluster, s0) > term);
     if stage.mail(asks).is_empty() {
-        return stage.all_pass(); // its pre-votes can't be told from its votes
+        return everybody_again(&stage); // its pre-votes can't be told from its votes
     }
     if !stood {
         run::fail(format!(
@@ -91,6 +96,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     said_yes_and_no_more(cluster, s2, term);
     stage.caption("S1 asks S2");
     let elected = stage.elect(s1, &[s2]);
+    cluster.reached_check();
     if elected != term + 1 {
         run::fail(format!(
             "{1} leads term {elected}, and {0} was in term {term} when {1} asked it: {1} was not elected in the first term that it \
@@ -155,16 +161,18 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     stage.caption("S1 votes for S0");
     stage.release(votes(s0));
     let granted = |mail: &Mail| votes(s0)(mail) && mail.reply.yes == Some(true);
-    stage.until(ELECTION_TIMEOUT, || !stage.mail(granted).is_empty());
+    let voted = stage.until(ELECTION_TIMEOUT, || !stage.mail(granted).is_empty());
     stage.caption("S1 says yes to S2's next pre-vote");
     let from = Instant::now();
     let yes = |mail: &Mail| {
         let pre_vote = mail.from == s2 && mail.to == s1 && mail.kind == Kind::Other;
         pre_vote && mail.at > from && mail.reply.yes == Some(true)
     };
-    stage.until(STANDS_WITHIN, || !stage.mail(yes).is_empty());
+    let said_yes = stage.until(STANDS_WITHIN, || !stage.mail(yes).is_empty());
     stage.caption("S2's request for a vote comes: whoever votes twice is caught");
-    stage.release(votes(s2));
+    if stage.release(votes(s2)) > 0 && voted && said_yes {
+        cluster.reached_check();
+    }
     cluster.sleep(ms(100));
     everybody_again(&stage);
 }
@@ -196,7 +204,9 @@ pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
                 cluster.who_thinks_what()
             ));
         }
-        cluster.net().repeat(|_| true);
+        if cluster.net().repeat(|_| true) > 0 {
+            cluster.reached_check();
+        }
         cluster.sleep(ms(100));
     }
     everybody_again(&stage);

@@ -31,6 +31,7 @@ pub(super) fn handover_to_nobody(cluster: &Cluster) {
             _ => cluster.crash(to),
         }
         let outcome = Handover::begin(cluster, steady.leader, to).outcome(&stage);
+        cluster.reached_check();
         let takes = || cluster.start(steady.leader, &command(random(cluster))).is_ok();
         let resumed = stage.until(ELECTION_TIMEOUT / 2, takes);
         if !matches!(outcome, Some(Err(_))) || !resumed || !steady.leads() {
@@ -71,6 +72,9 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
         let started = cluster.start(steady.leader, &command(format!("meanwhile {round}")));
         cluster.sleep(SOON);
         let typed = matches!(started, Err(Refused::Busy | Refused::NotLeader { .. }));
+        if !handover.is_over() {
+            cluster.reached_check();
+        }
         if !handover.is_over() && !typed {
             run::fail(format!(
                 "{} hands over to {}, and start() said {started:?} meanwhile. A leader that hands over takes no commands: \"the prior \
@@ -133,6 +137,9 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
         for second in [other, to] {
             let (outcome, took) = timed(|| cluster.transfer(leader, second));
             let refused = outcome == Some(Err(UnderWay)) && took < AT_ONCE;
+            if !first.is_over() {
+                cluster.reached_check();
+            }
             if !first.is_over() && !refused {
                 run::fail(format!(
                     "{0} hands over to {1}, and was to hand over to {2} meanwhile. After {took:?} that came to {outcome:?}; it is to be \
@@ -166,6 +173,7 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
         let (leader, handover) = under_way(&stage, round);
         cluster.crash(leader);
         let outcome = handover.outcome(&stage);
+        cluster.reached_check();
         if outcome == Some(Ok(())) {
             run::fail(format!(
                 "{} has crashed, and says that it has handed over to a server that was away",
@@ -191,6 +199,7 @@ pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     }
     let told = stage.until(WAKES_WITHIN, || handover.is_over());
     let outcome = handover.outcome(&stage);
+    cluster.reached_check();
     if !told || !matches!(outcome, Some(Err(_))) {
         let when = if told { "at once" } else { "late" };
         run::fail(format!(
@@ -282,6 +291,7 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
     }
     let taken = load.end();
     let last = agree(cluster, 1, 5);
+    cluster.reached_check();
     for index in 1..=last {
         let found = cluster.n_committed(index).1.filter(|found| found.starts_with(LOAD));
         let expected = taken.get(&index);

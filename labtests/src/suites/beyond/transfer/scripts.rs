@@ -54,6 +54,9 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
         let handover = Handover::begin(cluster, leader, behind);
         cluster.sleep(SOON);
         let lacks_it = !cluster.net().held().is_empty(); // else it can't be told what entries are
+        if lacks_it {
+            cluster.reached_check();
+        }
         if lacks_it && term_of(cluster, behind) > term {
             run::fail(format!(
                 "{} has told {} to stand for election before that had the last of its entries. The leader brings its successor up to \
@@ -111,6 +114,7 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
         let orders = cluster.net().held().len();
         stage.caption("the order comes");
         stage.all_pass();
+        cluster.reached_check();
         cluster.sleep(2 * ELECTION_TIMEOUT);
         cluster.check_one_leader();
         agree(cluster, 2, 3);
@@ -161,6 +165,9 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
         let orders = order(leader, to);
         stage.direct(move |mail| if orders(mail) { Fate::Copy(ms(later)) } else { Fate::Deliver });
         let outcome = Handover::begin(cluster, leader, to).outcome(&stage);
+        if !stage.mail(orders).is_empty() {
+            cluster.reached_check();
+        }
         cluster.sleep(2 * ELECTION_TIMEOUT);
         if cluster.state(to) != Some((term + 1, true)) {
             run::fail(format!(
@@ -197,6 +204,9 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
             if lose { Fate::Lose } else { Fate::Deliver }
         });
         let outcome = Handover::begin(cluster, leader, to).outcome(&stage);
+        if lost.load(Relaxed) > 0 {
+            cluster.reached_check();
+        }
         let fits = match outcome {
             Some(Ok(())) => leads(cluster, to), // it may have stood by itself
             Some(Err(NotTransferred::TimedOut | NotTransferred::NotLeader { .. })) => true,
@@ -230,6 +240,10 @@ pub(super) fn successor_stands_in_vain(cluster: &Cluster) {
         });
         let handover = Handover::begin(cluster, leader, to);
         cluster.sleep(ms(300) * round);
+        let stands = |mail: &Mail| mail.from == to && mail.kind == Kind::Vote && mail.is_call();
+        if !stage.mail(stands).is_empty() {
+            cluster.reached_check();
+        }
         stage.all_pass();
         let _ = handover.outcome(&stage);
         cluster.check_one_leader();

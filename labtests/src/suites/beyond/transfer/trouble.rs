@@ -28,6 +28,7 @@ pub(super) fn handovers_and_crashes_of_either(cluster: &Cluster) {
         restart(cluster, victim);
         agree(cluster, 1, 3);
     }
+    cluster.reached_check();
 }
 
 /// On a network that loses messages.
