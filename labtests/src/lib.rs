@@ -121,6 +121,7 @@ macro_rules! raft_suite {
                 old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
                 unreachable_server refusals_are_answers
             }
+            raft_2a_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
                 one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
@@ -130,11 +131,13 @@ macro_rules! raft_suite {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
                 refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
             }
+            raft_2b_reigns { acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands }
             raft_2c_plus {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
                 crashes_at_saves blackouts crashes_and_old_messages everything
                 refused_entries_buy_time
             }
+            raft_2c_saves { cut_back_and_crash }
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshots_and_slow_threads snapshot_from_the_past entries_before_a_snapshot
@@ -143,6 +146,8 @@ macro_rules! raft_suite {
             raft_2d_scripts {
                 old_snapshots_buy_no_time leader_deaf_but_for_snapshots snapshot_and_nothing_more
             }
+            raft_2d_saves { crash_as_a_snapshot_is_made crash_as_a_snapshot_comes }
+            raft_2d_installs { candidate_hears_a_snapshot old_leader_hears_a_snapshot idle_behind_a_snapshot }
         }
     };
 }

@@ -76,6 +76,12 @@ impl Cluster {
         true
     }
 
+    /// Notes where server `i` was when it crashed: what it applies in its next life that is wrong is told together with that.
+    pub fn crashed(&self, i: usize, how: &str) {
+        trace::tester(|| how.to_string());
+        self.ledger().lock().note_crash(i, how);
+    }
+
     /// Finishes the crashes that have happened and calls off the others.
     pub(super) fn settle_plans(&self) {
         if !self.0.planned.load(Relaxed) {
