@@ -86,6 +86,8 @@ struct Inner {
     hiccups: parking_lot::Mutex<Option<Hiccups>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
+    /// Whether the test has come to what it is for.
+    reached_check: AtomicBool,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -124,6 +126,8 @@ pub struct Stats {
     pub bytes: u64,
     /// How many commands were agreed on.
     pub commands: u64,
+    /// Whether the test has come to what it is for; see [`Cluster::reached_check`].
+    pub reached_check: bool,
 }
 
 /// How often a service that waits looks whether it still has to.
@@ -194,6 +198,7 @@ impl Cluster {
             links: parking_lot::Mutex::default(),
             hiccups: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
+            reached_check: AtomicBool::new(false),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -486,6 +491,7 @@ impl Cluster {
             rpcs: self.0.net.total_count(),
             bytes: self.0.net.total_bytes(),
             commands: self.0.ledger.lock().max_index(),
+            reached_check: self.0.reached_check.load(Relaxed),
         }
     }
 
@@ -541,6 +547,12 @@ impl Cluster {
         trace::tester(|| format!("makes threads slow: {hiccups:?}"));
         self.0.slots.lock().iter().for_each(|slot| slot.group.hiccups(hiccups.clone()));
         *self.0.hiccups.lock() = hiccups;
+    }
+
+    /// The test has established the situation that it is for, and is about to check what must hold there. A test that gives up
+    /// before has checked nothing: see [`Report::reached_check`](crate::runner::Report::reached_check).
+    pub fn reached_check(&self) {
+        self.0.reached_check.store(true, Relaxed);
     }
 
     /// What is odd about the elections of late, among the servers that are connected: a line for each thing.

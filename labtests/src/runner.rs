@@ -52,6 +52,15 @@ pub struct Report {
     pub coverage: Coverage,
 }
 
+impl Report {
+    /// Whether the test came to what it is for; `None` if it failed, or says no such thing. A test that never does under any
+    /// seed checks nothing.
+    pub fn reached_check(&self) -> Option<bool> {
+        let stats = self.result.as_ref().ok()?;
+        self.test.declares_check().then_some(stats.reached_check)
+    }
+}
+
 /// How many events a failure shows.
 const LAST_EVENTS: usize = 25;
 

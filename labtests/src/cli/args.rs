@@ -66,6 +66,9 @@ pub struct Flags {
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
+    /// Fail for what is otherwise only a warning: a test that never came to its check.
+    #[arg(long, global = true)]
+    pub strict: bool,
     /// Run the I-th of N equal parts of the work, as one machine of N.
     #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
     #[arg(allow_hyphen_values = true)]
@@ -141,6 +144,7 @@ impl Flags {
             (self.seed != 1, "--seed"),
             (self.jobs.is_some(), "--jobs"),
             (self.fail_fast, "--fail-fast"),
+            (self.strict, "--strict"),
             (self.shard != Shard::WHOLE, "--shard"),
             (self.json.is_some(), "--json"),
             (self.list, "--list"),

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Names, Sweep};
+use crate::report::{self, Again, Counts, JsonFile, Names, Sweep, Unreached};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -19,6 +19,7 @@ pub struct Session {
     world: World,
     jobs: usize,
     fail_fast: bool,
+    strict: bool,
     /// Many seeds: a table at the end, and only failures before.
     sweeps: Option<Vec<Sweep>>,
     json: Option<JsonFile>,
@@ -26,6 +27,7 @@ pub struct Session {
     out: Out,
     counts: Counts,
     coverage: Coverage,
+    unreached: Unreached,
     lab_time: Duration,
 }
 
@@ -53,8 +55,10 @@ impl Session {
             world: if flags.real { World::Real } else { World::Simulated },
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
             fail_fast: flags.fail_fast,
+            strict: flags.strict,
             json,
             coverage: Coverage::default(),
+            unreached: Unreached::default(),
             lab_time: Duration::ZERO,
         })
     }
@@ -86,9 +90,12 @@ impl Session {
         for what in self.coverage.unchecked() {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
+        self.unreached.lines().for_each(|line| self.out.line(line));
+        let well =
+            self.counts.failed == 0 && !(self.strict && self.unreached.lines().next().is_some());
         self.json.map_or(Ok(()), JsonFile::finish)?;
         self.out.finish()?;
-        Ok(self.counts.failed == 0)
+        Ok(well)
     }
 
     /// Takes a run in, in the order of the work. So `--fail-fast` ends at the same failure with any number of jobs.
@@ -97,6 +104,7 @@ impl Session {
         self.counts.add(failed);
         self.lab_time += report.lab_time;
         self.coverage.add(&report.coverage);
+        self.unreached.add(report);
         self.show_how_far();
         if let Some(json) = &mut self.json {
             json.add(report);

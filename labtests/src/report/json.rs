@@ -27,6 +27,7 @@ struct JsonResult {
     bytes: u64,
     commands: u64,
     fingerprint: String,
+    reached_check: Option<bool>,
     failure: Option<JsonFailure>,
 }
 
@@ -94,6 +95,7 @@ impl JsonFile {
             bytes: stats.bytes,
             commands: stats.commands,
             fingerprint: format!("{:016x}", report.fingerprint),
+            reached_check: report.reached_check(),
             failure,
         });
     }

@@ -2,9 +2,11 @@
 
 mod json;
 mod table;
+mod unreached;
 
 pub use json::JsonFile;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
+pub use unreached::Unreached;
 
 use crate::runner::{Report, World};
 use std::fmt::Write;

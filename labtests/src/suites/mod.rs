@@ -80,6 +80,12 @@ impl LabTest {
         !self.part.starts_with("2A") && !self.part.starts_with("2B")
     }
 
+    /// Whether it says when it [has come to its check](Cluster::reached_check): ours do, and the Go lab's need not, for they
+    /// give up nowhere.
+    pub fn declares_check(&self) -> bool {
+        self.part.ends_with('+') || matches!(self.body, Body::Beyond(..) | Body::Store(..))
+    }
+
     /// Whether the members may change, and so what a majority is.
     pub fn changes_members(&self) -> bool {
         matches!(self.body, Body::Beyond(Ability::Members, _) | Body::Store(Ability::Members, _))

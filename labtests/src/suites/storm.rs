@@ -68,15 +68,17 @@ const PATIENCE: Duration = ms(1500);
 
 /// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`. Then everybody agrees again.
 pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
-    rage(cluster, troubles, commands);
+    let led = rage(cluster, troubles, commands);
     calm(cluster);
-    if commands {
-        cluster.one(random(cluster), cluster.n(), true);
+    let agreed = !commands || cluster.one(random(cluster), cluster.n(), true) > 1;
+    // The invariants watch leaders and their entries: a storm without any shows nothing.
+    if led && agreed {
+        cluster.reached_check();
     }
 }
 
-/// A storm that isn't over yet.
-pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
+/// A storm that isn't over yet. Whether somebody led in it.
+pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
     let on = |trouble| troubles.contains(&trouble);
     let net = cluster.net();
     net.duplicate(on(Trouble::Duplicates).then_some(Duplication { one_in: 3, within: ms(1500) }));
@@ -90,6 +92,7 @@ pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     }
     let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
     let began = Instant::now();
+    let mut led = false;
     while began.elapsed() < LASTS {
         if commands {
             (0..3).for_each(|_| commands_for_all(cluster));
@@ -99,11 +102,13 @@ pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
             trouble(cluster, passing[which as usize], commands);
         }
         cluster.sleep(cluster.draws().millis("between troubles", 0..150));
-        (0..cluster.n()).for_each(|i| _ = cluster.state(i));
+        let leads = |i| matches!(cluster.state(i), Some((_, true)));
+        led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // all are asked
     }
     if on(Trouble::SlowThreads) {
         cluster.hiccups(None);
     }
+    led
 }
 
 /// Whether a trouble comes and goes, and is not there all the while.

@@ -516,13 +516,16 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
             changing.sleep(changing.draws().millis("between changes", 0..400));
         }
     });
-    rage(cluster, troubles, true);
+    let led = rage(cluster, troubles, true);
     stop.set();
     calm(cluster);
     joined(changes);
     // All servers run, and some leader knows who the members are.
     (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
     agree(cluster, 1, cluster.n());
+    if led {
+        cluster.reached_check();
+    }
 }
 
 /// Asks anybody for anything.

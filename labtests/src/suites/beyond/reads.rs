@@ -251,9 +251,13 @@ fn reads_in_every_storm(cluster: &Cluster) {
 
 fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     let all: Vec<_> = (0..cluster.n()).collect();
-    while_reading(cluster, &all, || rage(cluster, troubles, true));
+    let mut led = false;
+    while_reading(cluster, &all, || led = rage(cluster, troubles, true));
     calm(cluster);
     agree(cluster, 1, cluster.n());
+    if led {
+        cluster.reached_check();
+    }
     must_read(cluster, cluster.check_one_leader());
 }
 
