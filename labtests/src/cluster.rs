@@ -86,8 +86,8 @@ struct Inner {
     hiccups: parking_lot::Mutex<Option<Hiccups>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
-    /// Whether the test has come to what it is for.
-    reached_check: AtomicBool,
+    /// No lock of the simulation, either.
+    check: parking_lot::Mutex<Check>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -126,8 +126,20 @@ pub struct Stats {
     pub bytes: u64,
     /// How many commands were agreed on.
     pub commands: u64,
-    /// Whether the test has come to what it is for; see [`Cluster::reached_check`].
-    pub reached_check: bool,
+    /// Whether the test came to what it is for.
+    pub check: Check,
+}
+
+/// Whether a test came to what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Check {
+    /// It gave up before.
+    #[default]
+    Missed,
+    /// It did.
+    Reached,
+    /// It can't on such a Raft, which is right nevertheless: why.
+    DoesNotFit(&'static str),
 }
 
 /// How often a service that waits looks whether it still has to.
@@ -198,7 +210,7 @@ impl Cluster {
             links: parking_lot::Mutex::default(),
             hiccups: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
-            reached_check: AtomicBool::new(false),
+            check: parking_lot::Mutex::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -491,7 +503,7 @@ impl Cluster {
             rpcs: self.0.net.total_count(),
             bytes: self.0.net.total_bytes(),
             commands: self.0.ledger.lock().max_index(),
-            reached_check: self.0.reached_check.load(Relaxed),
+            check: *self.0.check.lock(),
         }
     }
 
@@ -549,10 +561,18 @@ impl Cluster {
         *self.0.hiccups.lock() = hiccups;
     }
 
-    /// The test has established the situation that it is for, and is about to check what must hold there. A test that gives up
-    /// before has checked nothing: see [`Report::reached_check`](crate::runner::Report::reached_check).
+    /// The test has established the situation that it is for, and is about to look at what must hold there. A test that gives up
+    /// before has checked nothing: see [`Report::check`](crate::runner::Report::check).
     pub fn reached_check(&self) {
-        self.0.reached_check.store(true, Relaxed);
+        *self.0.check.lock() = Check::Reached;
+    }
+
+    /// The situation can't be on this Raft, though that breaks no rule.
+    pub fn does_not_fit(&self, why: &'static str) {
+        let mut check = self.0.check.lock();
+        if *check == Check::Missed {
+            *check = Check::DoesNotFit(why);
+        }
     }
 
     /// What is odd about the elections of late, among the servers that are connected: a line for each thing.

@@ -115,11 +115,11 @@ macro_rules! raft_suite {
             raft_2a_plus {
                 one_server two_servers four_servers doubled_votes one_way_cuts late_votes
                 steady_leader votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
-                refused_votes_buy_no_time granted_votes_buy_time
+                granted_votes_buy_time
             }
             raft_2a_leaders {
                 old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
-                unreachable_server refusals_are_answers
+                unreachable_server
             }
             raft_2a_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
             raft_2b_plus {
@@ -130,6 +130,7 @@ macro_rules! raft_suite {
             raft_2b_scripts {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
                 refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
+                refused_votes_buy_no_time refusals_are_answers
             }
             raft_2b_reigns { acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands }
             raft_2c_plus {

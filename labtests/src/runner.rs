@@ -1,7 +1,7 @@
 //! Running tests: one, or a selection under many seeds.
 
 use crate::clients::{Texts, Versions};
-use crate::cluster::{Cluster, Stats};
+use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::report;
@@ -55,9 +55,9 @@ pub struct Report {
 impl Report {
     /// Whether the test came to what it is for; `None` if it failed, or says no such thing. A test that never does under any
     /// seed checks nothing.
-    pub fn reached_check(&self) -> Option<bool> {
+    pub fn check(&self) -> Option<Check> {
         let stats = self.result.as_ref().ok()?;
-        self.test.declares_check().then_some(stats.reached_check)
+        self.test.declares_check().then_some(stats.check)
     }
 }
 

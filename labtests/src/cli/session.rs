@@ -91,8 +91,7 @@ impl Session {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
         self.unreached.lines().for_each(|line| self.out.line(line));
-        let well =
-            self.counts.failed == 0 && !(self.strict && self.unreached.lines().next().is_some());
+        let well = self.counts.failed == 0 && !(self.strict && self.unreached.any());
         self.json.map_or(Ok(()), JsonFile::finish)?;
         self.out.finish()?;
         Ok(well)

@@ -1,5 +1,6 @@
 //! Tests that passed and checked nothing.
 
+use crate::cluster::Check;
 use crate::runner::Report;
 use crate::suites::LabTest;
 
@@ -11,34 +12,48 @@ pub struct Unreached(Vec<Passed>);
 struct Passed {
     test: &'static LabTest,
     runs: u64,
-    reached: bool,
+    best: Check,
 }
 
 impl Unreached {
     /// Takes a run in.
     pub fn add(&mut self, report: &Report) {
-        let Some(reached) = report.reached_check() else { return };
-        let passed = match self.0.iter_mut().find(|it| it.test.name == report.test.name) {
-            Some(passed) => passed,
-            None => {
-                self.0.push(Passed { test: report.test, runs: 0, reached: false });
-                self.0.last_mut().expect("just pushed")
-            }
-        };
-        passed.runs += 1;
-        passed.reached |= reached;
+        let Some(check) = report.check() else { return };
+        match self.0.iter_mut().find(|it| it.test.name == report.test.name) {
+            Some(passed) => passed.add(check),
+            None => self.0.push(Passed { test: report.test, runs: 1, best: check }),
+        }
     }
 
-    /// A sentence for each.
+    /// Whether there is such a test. One that doesn't fit is none.
+    pub fn any(&self) -> bool {
+        self.0.iter().any(|it| it.best == Check::Missed)
+    }
+
+    /// A sentence for each, and for each that doesn't fit.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        let never = self.0.iter().filter(|it| !it.reached);
-        never.map(|Passed { test, runs, .. }| {
-            let runs = if *runs == 1 { "one run".into() } else { format!("{runs} runs") };
-            format!(
-                "not reached: {} {} passed {runs} without ever coming to what it checks, so it says nothing of this Raft",
-                test.part, test.name
-            )
+        self.0.iter().filter_map(|Passed { test, runs, best }| {
+            let (part, name) = (test.part, test.name);
+            let times = if *runs == 1 { "once".into() } else { format!("{runs} times") };
+            match best {
+                Check::Reached => None,
+                Check::Missed => Some(format!(
+                    "not reached: {part} {name} passed {times} and never came to what it checks; so it says nothing of this Raft"
+                )),
+                Check::DoesNotFit(why) => {
+                    Some(format!("does not fit this Raft: {part} {name}, for {why}"))
+                }
+            }
         })
+    }
+}
+
+impl Passed {
+    fn add(&mut self, check: Check) {
+        self.runs += 1;
+        if check == Check::Reached || self.best == Check::Missed {
+            self.best = check;
+        }
     }
 }
 
@@ -50,7 +65,7 @@ mod tests {
     use crate::runner::{World, select};
     use labrpc::time::Duration;
 
-    fn passed(name: &str, reached_check: bool) -> Report {
+    fn passed(name: &str, check: Check) -> Report {
         Report {
             test: select(name).unwrap()[0],
             seed: 1,
@@ -58,7 +73,7 @@ mod tests {
             wall: Duration::ZERO,
             lab_time: Duration::ZERO,
             fingerprint: 0,
-            result: Ok(Stats { reached_check, ..Stats::default() }),
+            result: Ok(Stats { check, ..Stats::default() }),
             last_events: Vec::new(),
             coverage: Coverage::default(),
         }
@@ -67,13 +82,24 @@ mod tests {
     #[test]
     fn a_test_that_never_comes_to_its_check_is_told() {
         let mut unreached = Unreached::default();
-        for reached in [false, true, false] {
-            unreached.add(&passed("deaf_leader", reached));
-            unreached.add(&passed("late_votes", false));
-            unreached.add(&passed("basic_agree", false));
+        for check in [Check::Missed, Check::Reached, Check::Missed] {
+            unreached.add(&passed("deaf_leader", check));
+            unreached.add(&passed("late_votes", Check::Missed));
+            unreached.add(&passed("basic_agree", Check::Missed));
         }
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("late_votes passed 3 runs without"), "{}", lines[0]);
+        assert!(lines[0].contains("late_votes passed 3 times and never"), "{}", lines[0]);
+        assert!(unreached.any());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_no_failure() {
+        let mut unreached = Unreached::default();
+        unreached.add(&passed("deaf_leader", Check::Missed));
+        unreached.add(&passed("deaf_leader", Check::DoesNotFit("it has none")));
+        let lines: Vec<_> = unreached.lines().collect();
+        assert!(lines[0].ends_with("deaf_leader, for it has none"), "{lines:?}");
+        assert!(!unreached.any());
     }
 }

@@ -30,6 +30,7 @@ fn alone(cluster: &Cluster) {
     for _ in 0..20 {
         cluster.one(random(cluster), 1, false);
     }
+    cluster.reached_check();
 }
 
 /// Of two servers, one commits nothing alone.
@@ -117,10 +118,17 @@ fn conflict_in_few_steps(cluster: &Cluster) {
             && mail.kind == Kind::Entries
             && mail.reply.yes == Some(false)
     };
-    let refusals = stage.mail(refused).len();
-    if refusals > REFUSALS {
+    // A heartbeat that follows the same entry is the same step.
+    let mut follow: Vec<_> =
+        stage.mail(refused).iter().map(|mail| (mail.last, mail.carries)).collect();
+    follow.dedup_by_key(|(last, carries)| last.map(|last| last.saturating_sub(*carries as u64)));
+    let steps = follow.len();
+    if steps > 0 {
+        cluster.reached_check();
+    }
+    if steps > REFUSALS {
         run::fail(format!(
-            "{} refused AppendEntries {refusals} times until its log agreed; {REFUSALS} are allowed for {CONFLICTS} entries \
+            "{} refused AppendEntries at {steps} places of its log until that agreed; {REFUSALS} are allowed for {CONFLICTS} entries \
              of one term that conflict. A refusal says where the conflicting term begins, so that the leader skips all of it \
              (§5.3)",
             name(old)
@@ -143,6 +151,7 @@ fn speed(cluster: &Cluster) {
         }
     }
     let each = began.elapsed() / COMMANDS;
+    cluster.reached_check();
     if each > AGREED_WITHIN {
         run::fail(format!(
             "an agreement took {each:?} on average, one after the other; {AGREED_WITHIN:?} are allowed. A leader sends a \
@@ -176,6 +185,7 @@ fn busy_leader(cluster: &Cluster) {
         cluster.sleep(ms(20));
     }
     let terms = (0..cluster.n()).filter_map(|i| Some((cluster.state(i)?.0, i)));
+    cluster.reached_check();
     if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
         run::fail(format!(
             "{} is in term {newer}; {} led term {term}, and for {BUSY:?} everything that it sent has arrived. Every \
@@ -204,6 +214,7 @@ fn calls_per_command(cluster: &Cluster) {
         cluster.sleep(ms(20));
     }
     let calls = cluster.net().total_count() - before;
+    cluster.reached_check();
     let followers = cluster.n() as u64 - 1;
     let heartbeats = (began.elapsed().as_millis() as u64 / 100 + 1) * followers;
     let allowed = COMMANDS * CALLS * followers + heartbeats;

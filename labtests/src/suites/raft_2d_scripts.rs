@@ -7,7 +7,7 @@ use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use labrpc::network::{Fate, Leg};
 use labrpc::run;
-use labrpc::time::Duration;
+use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
     old_snapshots_buy_no_time = "OldSnapshotsBuyNoTime", reliable(3);
@@ -52,6 +52,9 @@ fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
         answer && mail.reply.term.is_some_and(|newer| newer >= term)
     };
     cluster.sleep(2 * ELECTION_TIMEOUT);
+    if !stage.mail(told).is_empty() {
+        cluster.reached_check();
+    }
     let stays = matches!(cluster.state(s0), Some((old, true)) if old < term);
     if stays && !stage.mail(told).is_empty() {
         run::fail(format!(
@@ -81,12 +84,25 @@ fn snapshot_and_nothing_more(cluster: &Cluster) {
     for i in (0..cluster.n()).filter(|&i| i != behind) {
         cluster.make_snapshot(i, last);
     }
+    let from = Instant::now();
     cluster.connect(behind);
     let has_it = || cluster.ledger().lock().who_has(last).contains(&behind);
+    cluster.reached_check();
     if !stage.until(INSTALLED_WITHIN, has_it) {
+        stage.refused_in_vain(behind, from);
+        let installs =
+            |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot && mail.at > from;
+        let why = match stage.mail(installs).is_empty() {
+            false => {
+                "What a snapshot covers is committed: the applier is to be woken for it as for entries (Figure 13, step 8)"
+            }
+            true => {
+                "No InstallSnapshot was seen on its way to it. A leader that has discarded what a follower needs sends its snapshot (§7)"
+            }
+        };
         run::fail(format!(
-            "{} came back, and {INSTALLED_WITHIN:?} later its service has nothing of what it missed, up to index {last}. What \
-             a snapshot covers is committed: the applier is to be woken for it as for entries (Figure 13, step 8); {}",
+            "{} came back, and {INSTALLED_WITHIN:?} later its service has nothing of what it missed, up to index {last}. \
+             {why}; {}",
             name(behind),
             cluster.who_thinks_what()
         ));

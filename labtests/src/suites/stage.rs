@@ -109,6 +109,13 @@ struct Scene {
 /// had begun to stand when the leader's message came may be heard a moment later.
 const JUST: Range<Duration> = Duration::from_millis(5)..Duration::from_millis(100);
 
+/// Where a leader begins its term with an entry of its own (§8), its followers have it after so long: a message and its repair take
+/// a heartbeat each.
+const SETTLES: Duration = Duration::from_millis(300);
+
+/// So often a leader may send what was refused: several of the kind may be on their way at once. Half a second of heartbeats is as many.
+const IN_VAIN: usize = 10;
+
 /// A chosen server must be elected within this: it may need many tries.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -199,31 +206,42 @@ impl<'a> Stage<'a> {
         term_of(&leader)
     }
 
-    /// Waits until `server` has told a leader that its log has `index`.
-    #[track_caller]
-    pub fn has(&self, server: usize, index: u64) {
-        self.has_of_term(server, index, 0);
+    /// Waits until `server` has told `leader` that its log goes as far as the leader's does now. Whether it came to that: what can't be
+    /// read says nothing. Indexes are those of messages, and not those that a service knows: these may count commands alone.
+    pub fn has_all_of(&self, server: usize, leader: usize) -> bool {
+        let from = Instant::now();
+        self.until(2 * ELECTION_TIMEOUT, || {
+            let sent = self.mail(|mail| {
+                let entries = mail.from == leader && mail.kind == Kind::Entries;
+                entries && mail.is_call() && mail.at >= from
+            });
+            let end = sent.iter().filter_map(|mail| mail.last).max();
+            let Some((end, term)) = end.zip(sent.last().map(|mail| mail.term)) else {
+                return false;
+            };
+            self.acknowledged(server, leader, term, Instant::now()).is_some_and(|last| last >= end)
+        })
     }
 
-    /// The same, and in `term` or later.
+    /// Up to where `server` had acknowledged the log of the leader of a term by then.
+    fn acknowledged(&self, server: usize, leader: usize, term: u64, by: Instant) -> Option<u64> {
+        let accepted = self.mail(|mail| {
+            let answer = mail.from == leader && mail.to == server && mail.kind == Kind::Entries;
+            answer && mail.term == term && mail.reply.yes == Some(true) && mail.at <= by
+        });
+        accepted.iter().filter_map(|mail| mail.last).max()
+    }
+
+    /// Lets a leader's first messages arrive: it may begin its term with an entry of its own (§8), and then its followers have that.
+    pub fn settle(&self) {
+        self.cluster.sleep(SETTLES);
+    }
+
+    /// The script is over: everybody hears everybody, and one leads.
     #[track_caller]
-    pub fn has_of_term(&self, server: usize, index: u64, term: u64) {
-        let acknowledged = |mail: &Mail| {
-            let accepted = mail.kind == Kind::Entries && mail.reply.yes == Some(true);
-            let enough = mail.term >= term && mail.last.is_some_and(|last| last >= index);
-            mail.to == server && accepted && enough
-        };
-        let readable = !self.mail(|mail| mail.last.is_some()).is_empty();
-        if !readable {
-            self.cluster.sleep(ELECTION_TIMEOUT / 2); // no way to know
-        } else if !self.until(2 * ELECTION_TIMEOUT, || !self.mail(acknowledged).is_empty()) {
-            run::fail(format!(
-                "{} did not get index {index} within {:?}, though its leader's messages reach it; {}",
-                name(server),
-                2 * ELECTION_TIMEOUT,
-                self.cluster.who_thinks_what()
-            ));
-        }
+    pub fn over(&self) {
+        self.all_pass();
+        self.cluster.check_one_leader();
     }
 
     /// Who has just heard its leader doesn't stand for election. `heard`: the answers, given in the leader's term, that show
@@ -249,23 +267,47 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Waits a while; then `leader` must have sent no entry again since `from` that everybody had up to `last`.
+    /// Where everything has passed since `from`, and `server` lacks something: fails if it refused one and the same thing again and again.
     #[track_caller]
-    pub fn nothing_again(&self, leader: usize, from: Instant, last: u64) {
+    pub fn refused_in_vain(&self, server: usize, from: Instant) {
+        let sent = self.mail(|mail| mail.to == server && mail.is_call() && mail.at > from);
+        let follows = |mail: &Mail| mail.last.map(|last| last.saturating_sub(mail.carries as u64));
+        let Some(last) = sent.last().filter(|mail| follows(mail).is_some()) else { return };
+        let same = |mail: &&Mail| mail.from == last.from && follows(mail) == follows(last);
+        let calls: Vec<_> = sent.iter().rev().take_while(same).map(|mail| mail.call).collect();
+        let refused = |mail: &Mail| mail.reply.yes == Some(false) && calls.contains(&mail.call);
+        let (refusals, leader) = (self.mail(refused).len(), last.from);
+        if refusals >= IN_VAIN {
+            run::fail(format!(
+                "{} refused {refusals} heartbeats of {} in a row, which follow index {}, and was sent nothing else. \"If AppendEntries fails \
+                 because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3), also if it is a heartbeat that was \
+                 refused, and no command comes; {}",
+                name(server),
+                name(leader),
+                follows(last).unwrap_or(0),
+                self.cluster.who_thinks_what()
+            ));
+        }
+    }
+
+    /// Waits a while; then `leader` must have sent nobody an entry again since `from` that it had acknowledged before.
+    #[track_caller]
+    pub fn nothing_again(&self, leader: usize, from: Instant) {
         self.cluster.sleep(3 * ELECTION_TIMEOUT / 2);
         let again = self.mail(|mail| {
             let entries = mail.from == leader && mail.is_call() && mail.carries > 0;
-            mail.at > from && entries && mail.last.is_some_and(|index| index <= last)
+            mail.at > from && entries && mail.last.is_some()
         });
-        if let Some(mail) = again.first() {
+        let had = |mail: &Mail| self.acknowledged(mail.to, leader, mail.term, from);
+        let again: Vec<_> = again.into_iter().filter(|mail| mail.last <= had(mail)).collect();
+        if let Some((mail, last)) = again.first().and_then(|mail| Some((mail, mail.last?))) {
             run::fail(format!(
-                "{} sends {} entries to {} again, up to index {}, all of which that had acknowledged; {} times. Replies \
+                "{} sends {} entries to {} again, up to index {last}, all of which that had acknowledged; {} times. Replies \
                  overtake one another: matchIndex and nextIndex don't go back for an old one (Figure 2: matchIndex \
                  \"increases monotonically\")",
                 name(leader),
                 mail.carries,
                 name(mail.to),
-                mail.last.unwrap_or(0),
                 again.len()
             ));
         }
