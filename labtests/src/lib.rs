@@ -231,7 +231,7 @@ macro_rules! prevote_suite {
                 pre_votes_ask_for_the_log pre_votes_bind_nobody pre_votes_are_not_kept
                 pre_votes_leave_the_vote refused_pre_votes_buy_no_time
                 votes_against_a_leader candidate_ahead_rejoins
-                up_to_date_in_an_old_term pre_votes_and_cuts
+                up_to_date_in_an_old_term half_a_snapshot pre_votes_and_cuts
                 pre_votes_and_old_messages pre_votes_and_crashes pre_votes_and_slow_threads
                 pre_votes_and_everything
             }
@@ -270,7 +270,7 @@ macro_rules! reads_suite {
                 .store($crate::lab::Ability::Reads, $server, $clerk);
             reads {
                 reads_by_index reads_leave_no_entries reads_alone reads_of_a_new_leader
-                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_in_a_storm reads_in_every_storm
+                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_leave_the_log_alone reads_in_a_storm reads_in_every_storm
                 store_reads store_reads_in_trouble
             }
         }
@@ -307,6 +307,8 @@ macro_rules! members_suite {
                 silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
                 members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
                 an_addition_and_a_removal two_additions two_removals newcomer_does_not_count who_leaves_may_be_needed
+                vote_of_who_is_no_member_yet candidate_that_is_no_member_yet learner_confirms_no_reads
+                learner_is_no_quorum replaced_after_removal replaced_again_and_again
                 store_members_come_and_go store_members_and_partitions
             }
         }

@@ -25,6 +25,7 @@ fn rival_asks_the_leader(cluster: &Cluster) {
     for _ in 0..TRIES {
         let Some(rivals) = Rivals::of(&stage) else { break };
         if rivals.elect(&stage) && asks_and_is_answered(&stage, &rivals) {
+            cluster.reached_check();
             still_leads(cluster, &rivals);
             break;
         }
@@ -61,6 +62,7 @@ fn rival_asks_the_candidate(cluster: &Cluster) {
 fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let &Rivals { winner, loser, voter, term } = rivals;
     if rivals.elect(stage) {
+        stage.cluster.reached_check();
         return true;
     }
     let granted = |mail: &Mail| {
@@ -101,8 +103,7 @@ fn asks_and_is_answered(stage: &Stage<'_>, rivals: &Rivals) -> bool {
 
 fn everybody_again(stage: &Stage<'_>) {
     stage.cluster.net().discard(|_| true);
-    stage.all_pass();
-    stage.cluster.check_one_leader();
+    stage.over();
 }
 
 /// How long there is election after election.
@@ -116,6 +117,7 @@ fn slow_candidates(cluster: &Cluster) {
     stage.caption("no leader is heard, and threads are slow");
     stage.direct(|mail| if mail.kind == Kind::Entries { Fate::Lose } else { Fate::Deliver });
     cluster.hiccups(Some(Hiccups { one_in: 2, lasting: ms(1)..ms(400) }));
+    cluster.reached_check();
     let began = Instant::now();
     while began.elapsed() < ELECTIONS {
         cluster.sleep(ms(50));

@@ -45,6 +45,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         if !stage.until(ms(150), || !stage.mail(in_term).is_empty()) {
             continue; // it stood again before that
         }
+        cluster.reached_check();
         cluster.sleep(3 * ELECTION_TIMEOUT);
         stage.waits_for_its_leader(loser, in_term);
         break;
@@ -60,6 +61,7 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     agree(cluster, 2, 3);
+    stage.settle();
     stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
     let term = stage.elect(s1, &[s2]);
     stage.direct(
@@ -77,6 +79,9 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
         let old = || matches!(cluster.state(s0), Some((old, true)) if old < term);
         let heard = stage.until(3 * ELECTION_TIMEOUT, || !stage.mail(answered).is_empty());
         cluster.sleep(ms(50));
+        if heard {
+            cluster.reached_check();
+        }
         if heard && old() {
             run::fail(format!(
                 "{} leads on, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC request or \
@@ -142,6 +147,7 @@ fn idle_behind_a_snapshot(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.make_snapshot(leader, last);
+    cluster.reached_check();
     idle(cluster, "the leader has made a snapshot of all of its log");
     [1, 2].iter().for_each(|&steps| cluster.make_snapshot(after(cluster, leader, steps), last));
     idle(cluster, "everybody has made a snapshot of all of its log");

@@ -28,6 +28,9 @@ fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
             cluster.crash_at_save(victim, save, Moment::After);
             cluster.make_snapshot(victim, index);
             let saved_as_often = cluster.wait_crashed(victim, SAVED_WITHIN);
+            if saved_as_often {
+                cluster.reached_check();
+            }
             cluster.crash(victim);
             let when = match saved_as_often {
                 true => format!("just after save {save} of those around snapshot({index})"),
@@ -55,6 +58,9 @@ fn crash_as_a_snapshot_comes(cluster: &Cluster) {
         cluster.crash_at_save(victim, save, Moment::After);
         cluster.connect(victim);
         let saved_as_often = cluster.wait_crashed(victim, 2 * ELECTION_TIMEOUT);
+        if saved_as_often {
+            cluster.reached_check();
+        }
         cluster.crash(victim);
         let when = match saved_as_often {
             true => format!(

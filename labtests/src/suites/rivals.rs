@@ -33,6 +33,7 @@ impl Rivals {
         for _ in 0..TRIES {
             stage.all_pass();
             stage.cluster.check_one_leader();
+            stage.settle();
             stage.caption("nobody hears anybody, until two servers stand for election in one term");
             stage.direct(|mail| match mail.kind {
                 Kind::Vote if mail.is_call() => Fate::Hold,
