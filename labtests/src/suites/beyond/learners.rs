@@ -47,6 +47,15 @@ fn long_log(stage: &Stage<'_>) {
     cluster.make_snapshot(0, last);
 }
 
+/// Everybody has everything, and S0 leads.
+fn s0_leads(stage: &Stage<'_>) {
+    agree(stage.cluster, 1, 3);
+    stage.settle();
+    stage.elect(0, &[1, 2]);
+    stage.all_pass();
+    agree(stage.cluster, 1, 3);
+}
+
 fn is_member(cluster: &Cluster) -> bool {
     (0..3).any(|i| cluster.members(i).is_some_and(|members| members.contains(&3)))
 }
@@ -60,9 +69,7 @@ fn learner_confirms_no_reads(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     long_log(&stage);
     for _ in 0..3 {
-        stage.elect(0, &[1, 2]);
-        stage.all_pass();
-        agree(cluster, 1, 3);
+        s0_leads(&stage);
         let adding = slow_learner(cluster);
         stage.caption("S0 and S3 are cut off from the members");
         while_reading(cluster, &[0], || {
@@ -99,9 +106,7 @@ fn learner_is_no_quorum(cluster: &Cluster) {
     let (began, steps_down) = (Instant::now(), stage.until(LEADS_ON, || !leads()));
     let after = began.elapsed();
     cluster.connect(0);
-    stage.elect(0, &[1, 2]);
-    stage.all_pass();
-    agree(cluster, 1, 3);
+    s0_leads(&stage);
     if steps_down {
         let adding = slow_learner(cluster);
         stage.caption("S0 and S3 are cut off from the members");
