@@ -12,17 +12,22 @@ macro_rules! patches {
 patches! {
     accept_stale_ae
     ae_below_snapshot_rejected
+    alone_never_commits
+    alone_never_elected
     answered_before_commit
     answered_by_index
     apply_async
     apply_holding_lock
     apply_not_drained
+    asks_in_whatever_term
+    base_of_the_present_term
     batch_without_end
     below_base_acked
     busy_for_ever
     cand_ignores_leader
     cand_no_retry
     candidacy_not_saved
+    candidate_keeps_off_a_snapshot
     change_before_own_commit
     clerk_keeps_to_one
     commands_during_transfer
@@ -31,11 +36,15 @@ patches! {
     commit_lowered
     commit_old_term
     commit_scan_forward
+    conflict_in_the_leaders_last_term
+    cut_not_saved
+    cut_tail_comes_back
     dedup_by_server
     dedup_not_in_snapshot
     double_vote
     elect_half
     elected_again
+    empty_log_sends_snapshot
     even_quorum
     first_heartbeat_late
     fixed_timeout
@@ -45,10 +54,15 @@ patches! {
     hb_skips_check
     heard_by_itself
     hint_taken_as_match
+    install_deposes_nobody
     install_discards_tail
+    install_ignored_by_candidate
     install_keeps_tail
     install_reply_echoes_term
+    install_reply_matches_all
     install_reply_no_stepdown
+    install_saved_log_first
+    install_saved_snapshot_first
     is_no_timer_reset
     kill_wakes_nobody
     large_command_never_sent
@@ -56,14 +70,19 @@ patches! {
     leader_hint_self
     leader_without_a_quorum
     learner_not_given_up
+    learners_confirm_reads
+    learners_extend_a_lease
+    learners_keep_a_leader
     lease_forgotten_by_voters
     lease_from_the_answer
     lease_survives_handover
     lease_too_long
     local_reads
     log_never_trimmed
+    log_saved_before_its_snapshot
     match_can_regress
     match_from_loglen
+    match_kept
     match_lowered
     maybe_as_version
     members_lost_in_restart
@@ -77,9 +96,11 @@ patches! {
     next_plus_len
     no_dedup
     no_kick
+    no_pre_vote_while_installing
     no_reset_on_grant
     no_stepdown_on_reply
     no_uptodate
+    no_vote_while_installing
     no_votereset_newterm
     no_votes_for_a_successor
     noop
@@ -92,20 +113,27 @@ patches! {
     one_at_a_time
     only_heartbeats_reset_timer
     order_of_an_old_term_obeyed
+    own_term_reply_deposes
+    own_term_vote_deposes
     persist_late
     pieces_of_two_snapshots
     pieces_that_come_twice
     pre_vote_ignores_leader
     pre_vote_ignores_log
     pre_vote_kept_as_vote
+    pre_vote_only_of_members
     pre_vote_refusal_is_final
     pre_vote_reply_term_ignored
+    pre_votes_for_members_only
+    progress_of_an_earlier_reign
     read_before_own_commit
     read_confirmed_by_old_answers
     read_index_noted_late
     read_not_awaited
+    read_sets_commit_index
     read_without_asking
     refused_ae_no_timer_reset
+    refused_heartbeats_ignored
     refused_pre_vote_buys_time
     removed_leader_counts_itself
     removed_leader_stays
@@ -115,6 +143,8 @@ patches! {
     restart_applied0
     restart_without_snapshot
     retries_pile_up
+    rival_deposes_the_leader
+    rival_stops_a_candidate
     rpc_per_start
     sessions_never_forgotten
     short_timeouts
@@ -131,18 +161,25 @@ patches! {
     snap_reply_nomatch
     snap_saved_nil
     snapshot_before_apply
+    snapshot_for_an_empty_log
     snapshot_from_the_start
     snapshot_never_finished
     snapshot_not_restored
     snapshot_saved_apart
+    snapshot_saved_first
     stale_ae_reply
     stale_ae_resets_timer
+    stale_install_accepted
     stale_install_reply
     stale_is_resets_timer
     stale_reply_echoes_term
+    stands_in_a_stale_term
+    start_appends_in_an_old_term
+    start_appends_later
     successor_asks_first
     successor_told_too_early
     sync_rpc
+    tail_of_another_term_kept
     term_learnt_from_a_refused_candidate
     term_raised_before_asking
     the_end_is_the_whole
@@ -151,12 +188,16 @@ patches! {
     truncate_always
     truncate_ignores_base
     truncate_on_entries
+    two_appliers
     two_changes_at_once
     uptodate_both
     uptodate_len
     vote_check_before_term
     vote_cleared_by_leader
     vote_of_older_candidacy
+    vote_only_of_members
     votes_against_a_leader_that_is_heard
+    votes_for_members_only
+    votes_kept
     waiters_forgotten
 }

@@ -9,6 +9,7 @@ use labrpc::run::{Outcome, Run};
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::{self, Group, Hiccups};
 use labrpc::time::{Duration, Instant, sleep};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -40,7 +41,11 @@ fn a_slow_thread_takes_its_time_and_a_seed_says_how_much() {
     assert_eq!(slow.fingerprint, again.fingerprint);
     assert!(succeed(quick) < MS, "nobody else is there, and nothing else takes time");
     let slow = succeed(slow);
-    assert!((30 * MS..200 * MS).contains(&slow), "{slow:?}: about one lock in sixteen yields");
+    let expected = 300 * MS..600 * MS;
+    assert!(
+        expected.contains(&slow),
+        "{slow:?}: about one in sixteen before it, one in four after"
+    );
 }
 
 /// What a thread has seen may be over when it goes on: here, whether it is alone.
@@ -69,6 +74,67 @@ fn others_act_while_a_thread_stands_still() {
     };
     assert!((1..20).all(|seed| !overtaken(seed, None)), "it takes microseconds");
     assert!((1..20).all(|seed| overtaken(seed, always(MS..3 * MS))));
+}
+
+/// What was decided with the lock may be over when the thread goes on without it.
+#[test]
+fn a_thread_stands_still_where_it_lets_go_of_a_lock() {
+    let overtaken = |seed: u64, hiccups: Option<Hiccups>| {
+        succeed(Run::simulated(seed).run(move || {
+            let (clock, group) = (Arc::new(AtomicU64::new(0)), Group::new("S0"));
+            group.hiccups(hiccups);
+            let seen = clock.clone();
+            let lets_go = move || {
+                let lock = Mutex::new(());
+                let guard = lock.lock();
+                let with_lock = seen.load(Relaxed);
+                drop(guard);
+                seen.load(Relaxed) > with_lock
+            };
+            let slow = group.enter(|| thread::spawn(move || (0..50).any(|_| lets_go())));
+            for _ in 0..50 {
+                sleep(MS);
+                clock.fetch_add(1, Relaxed);
+            }
+            slow.unwrap().join().unwrap()
+        }))
+    };
+    assert!((1..20).all(|seed| !overtaken(seed, None)), "no other thread may come in between");
+    assert!((1..20).all(|seed| overtaken(seed, always(MS..3 * MS))));
+}
+
+/// What was decided before a thread was started may be over when it runs.
+#[test]
+fn a_thread_stands_still_before_its_first_statement() {
+    let late = |hiccups: Option<Hiccups>| {
+        let outcome = Run::simulated(3).run(move || {
+            let (clock, group) = (Arc::new(AtomicU64::new(0)), Group::new("S0"));
+            let ticking = clock.clone();
+            let ticks = thread::spawn(move || {
+                (0..500).for_each(|_| {
+                    sleep(MS);
+                    ticking.fetch_add(1, Relaxed);
+                });
+            });
+            group.hiccups(hiccups);
+            let start = |_| {
+                let seen = clock.clone();
+                let thread = group.enter(|| thread::spawn(move || seen.load(Relaxed)));
+                (clock.load(Relaxed), thread.unwrap())
+            };
+            let threads: Vec<_> = (0..50).map(start).collect();
+            let began_late = |(before, thread): (u64, thread::JoinHandle<u64>)| {
+                thread.join().is_ok_and(|now| now > before + 1)
+            };
+            let late = threads.into_iter().map(began_late).filter(|late| *late).count();
+            ticks.join().unwrap();
+            late
+        });
+        succeed(outcome)
+    };
+    assert_eq!(late(None), 0);
+    let late = late(always(5 * MS..6 * MS));
+    assert!((10..40).contains(&late), "{late} of 50; about half of them are");
 }
 
 /// A crash unwinds a thread that stands still, and waits for nothing.

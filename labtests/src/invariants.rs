@@ -178,6 +178,11 @@ impl Watch {
         self.tell(|model| model.ends_life(i));
     }
 
+    /// Server `i` is another machine from now on: what was promised under that name doesn't bind it.
+    pub fn forgets(&self, i: usize) {
+        self.tell(|model| model.servers[i].forget());
+    }
+
     /// Server `i` took a command.
     #[track_caller]
     pub fn took(&self, i: usize, started: Started, command: &Command) {

@@ -47,6 +47,8 @@ struct Applier {
     alive: bool,
     /// The last index that it has applied in this life.
     last: u64,
+    /// How it crashed last, if a test knows.
+    crash: Option<String>,
 }
 
 /// A snapshot that the service is to hand to its Raft.
@@ -80,9 +82,28 @@ impl Ledger {
         let life = applier.life;
         if let Some(snapshot) = snapshot {
             let read = self.take_in(server, None, snapshot);
-            read.map_err(|wrong| format!("the snapshot that S{server} has saved {wrong}"))?;
+            read.map_err(|wrong| {
+                format!(
+                    "the snapshot that S{server} has saved {wrong}{}",
+                    self.how_it_crashed(server)
+                )
+            })?;
         }
         Ok(life)
+    }
+
+    /// Notes how a server crashed: it is told with what is wrong in its next life.
+    pub fn note_crash(&mut self, server: usize, how: &str) {
+        self.servers[server].crash = Some(how.to_string());
+    }
+
+    fn how_it_crashed(&self, server: usize) -> String {
+        self.servers[server].crash.as_ref().map_or(String::new(), |how| {
+            format!(
+                ". {how}. State and snapshot are saved in one step: a crash between two saves leaves a log that doesn't join its \
+                 snapshot (§7)"
+            )
+        })
     }
 
     /// A server has crashed: what it still sends counts no more.
@@ -138,8 +159,9 @@ impl Ledger {
         }
         Err(format!(
             "S{server} applied index {index} after index {last}; index {} was due. Commands are applied in the \
-             order of the log, each once (Figure 2, Rules for All Servers)",
-            last + 1
+             order of the log, each once (Figure 2, Rules for All Servers){}",
+            last + 1,
+            self.how_it_crashed(server)
         ))
     }
 

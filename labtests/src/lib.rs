@@ -123,6 +123,7 @@ macro_rules! raft_suite {
                 old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
                 unreachable_server
             }
+            raft_2a_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
             raft_2b_plus {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
                 one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
@@ -133,11 +134,13 @@ macro_rules! raft_suite {
                 refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
                 refused_votes_buy_no_time refusals_are_answers
             }
+            raft_2b_reigns { acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands }
             raft_2c_plus {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
                 crashes_at_saves blackouts crashes_and_old_messages everything
                 refused_entries_buy_time
             }
+            raft_2c_saves { cut_back_and_crash }
             raft_2d_plus {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshots_and_slow_threads snapshot_from_the_past entries_before_a_snapshot
@@ -146,6 +149,8 @@ macro_rules! raft_suite {
             raft_2d_scripts {
                 old_snapshots_buy_no_time leader_deaf_but_for_snapshots snapshot_and_nothing_more
             }
+            raft_2d_saves { crash_as_a_snapshot_is_made crash_as_a_snapshot_comes }
+            raft_2d_installs { candidate_hears_a_snapshot old_leader_hears_a_snapshot idle_behind_a_snapshot }
         }
     };
 }
@@ -228,7 +233,7 @@ macro_rules! prevote_suite {
                 pre_votes_ask_for_the_log pre_votes_bind_nobody pre_votes_are_not_kept
                 pre_votes_leave_the_vote refused_pre_votes_buy_no_time
                 votes_against_a_leader candidate_ahead_rejoins
-                up_to_date_in_an_old_term pre_votes_and_cuts
+                up_to_date_in_an_old_term half_a_snapshot pre_votes_and_cuts
                 pre_votes_and_old_messages pre_votes_and_crashes pre_votes_and_slow_threads
                 pre_votes_and_everything
             }
@@ -267,7 +272,7 @@ macro_rules! reads_suite {
                 .store($crate::lab::Ability::Reads, $server, $clerk);
             reads {
                 reads_by_index reads_leave_no_entries reads_alone reads_of_a_new_leader
-                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_in_a_storm reads_in_every_storm
+                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_leave_the_log_alone reads_in_a_storm reads_in_every_storm
                 store_reads store_reads_in_trouble
             }
         }
@@ -304,6 +309,8 @@ macro_rules! members_suite {
                 silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
                 members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
                 an_addition_and_a_removal two_additions two_removals newcomer_does_not_count who_leaves_may_be_needed
+                vote_of_who_is_no_member_yet candidate_that_is_no_member_yet learner_confirms_no_reads
+                learner_is_no_quorum replaced_after_removal replaced_again_and_again
                 store_members_come_and_go store_members_and_partitions
             }
         }

@@ -3,7 +3,7 @@
 use super::{Cluster, name};
 use labrpc::thread::{Group, bury};
 use labrpc::time::Duration;
-use labrpc::{Moment, run, trace};
+use labrpc::{Moment, Persister, run, trace};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -74,6 +74,30 @@ impl Cluster {
         }
         self.crash_if_up(i);
         true
+    }
+
+    /// Starts server `i` with an empty disk, as another machine under that name, which knows nothing of what the old one promised. Right
+    /// only when the old one is no member any more; a member that forgets is [`lose_disk`](Cluster::lose_disk)'s.
+    pub fn replace_server(&self, i: usize) {
+        self.lose_disk(i);
+        trace::tester(|| format!("puts another machine in the place of {}", name(i)));
+        self.0.watch.forgets(i);
+        self.start_server(i);
+    }
+
+    /// Crashes server `i`, and empties its disk: its next life finds nothing. It is still held to what it has promised, by its votes and its
+    /// acknowledgements: Raft doesn't allow a member to forget (Figure 2, Persistent state), and what comes of it is told as the
+    /// property that falls.
+    pub fn lose_disk(&self, i: usize) {
+        self.crash(i);
+        trace::tester(|| format!("empties the disk of {}", name(i)));
+        self.0.slots.lock()[i].persister = Persister::new().named(name(i));
+    }
+
+    /// Notes where server `i` was when it crashed: what it applies in its next life that is wrong is told together with that.
+    pub fn crashed(&self, i: usize, how: &str) {
+        trace::tester(|| how.to_string());
+        self.ledger().lock().note_crash(i, how);
     }
 
     /// Finishes the crashes that have happened and calls off the others.

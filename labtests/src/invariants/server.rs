@@ -90,6 +90,11 @@ impl Server {
         self.commit_index = 0;
     }
 
+    /// Another machine takes its place, which was told nothing and has promised nothing. Its lives are counted on.
+    pub fn forget(&mut self) {
+        *self = Server { life: self.life, ..Server::default() };
+    }
+
     /// It has crashed, and its handlers with it.
     pub fn end_life(&mut self) {
         self.alive = false;

@@ -12,14 +12,20 @@ pub mod kv_plus;
 pub mod raft_2a;
 pub mod raft_2a_leaders;
 pub mod raft_2a_plus;
+pub mod raft_2a_rivals;
 pub mod raft_2b;
 pub mod raft_2b_plus;
+pub mod raft_2b_reigns;
 pub mod raft_2b_scripts;
 pub mod raft_2c;
 pub mod raft_2c_plus;
+pub mod raft_2c_saves;
 pub mod raft_2d;
+pub mod raft_2d_installs;
 pub mod raft_2d_plus;
+pub mod raft_2d_saves;
 pub mod raft_2d_scripts;
+mod rivals;
 pub mod rsm;
 pub mod rsm_4a;
 pub mod rsm_plus;
@@ -150,11 +156,16 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     let plus = [
         raft_2a_plus::TESTS,
         raft_2a_leaders::TESTS,
+        raft_2a_rivals::TESTS,
         raft_2b_plus::TESTS,
         raft_2b_scripts::TESTS,
+        raft_2b_reigns::TESTS,
         raft_2c_plus::TESTS,
+        raft_2c_saves::TESTS,
         raft_2d_plus::TESTS,
         raft_2d_scripts::TESTS,
+        raft_2d_saves::TESTS,
+        raft_2d_installs::TESTS,
     ];
     let services =
         [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];

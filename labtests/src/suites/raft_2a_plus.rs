@@ -105,6 +105,7 @@ fn late_votes(cluster: &Cluster) {
         term = leader_from(cluster, led + 1).1;
         cluster.connect(leader);
     }
+    cluster.reached_check();
     let allowed = TERMS_PER_LATE_ELECTION * ELECTIONS;
     cluster.reached_check();
     if term > allowed {

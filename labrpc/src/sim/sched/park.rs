@@ -98,6 +98,13 @@ impl Parked {
 /// One in this many points yields, on average.
 pub(super) const YIELD_ONE_IN: u32 = 16;
 
+/// How much seldomer than one in [`Hiccups::one_in`](crate::thread::Hiccups::one_in) a thread of a slow group stops when it has
+/// just been started. At other places it is [`YIELD_ONE_IN`].
+const HICCUP_AT_START: u32 = 2;
+
+/// The same when it has just let go of a lock. There are more of these.
+const HICCUP_AFTER_LOCK: u32 = 4;
+
 /// A crashed task that has caught its unwinding this often is suspended for good.
 const UNWOUND_LIMIT: u32 = 100;
 
@@ -120,13 +127,31 @@ impl Here {
             return;
         }
         core.until_yield = core.rng.random_range(0..2 * YIELD_ONE_IN);
-        match self.group.hiccup(&mut core.rng) {
+        match self.group.hiccup(&mut core.rng, 1) {
             None => core.ready.push(task.id),
-            Some(pause) => {
-                let until = core.now + pause;
-                core.suspend(task.id, &[], Some(until), Wait::new("nothing: it is slow"));
-            }
+            Some(pause) => core.slow_down(task.id, pause),
         }
+        sched.switch(core, task);
+        self.unwind_if_crashed();
+    }
+
+    /// A thread has just been started: it may stop before its first statement, if its group is [slow](crate::thread::Hiccups).
+    pub fn started(&self) {
+        self.hiccup(HICCUP_AT_START);
+    }
+
+    /// A thread has just let go of a lock, and may stop there.
+    pub fn let_go(&self) {
+        self.hiccup(HICCUP_AFTER_LOCK);
+    }
+
+    /// Stops for a while, perhaps. Nothing is drawn unless hiccups are on, so that the seeds of other runs stay what they are.
+    #[track_caller]
+    fn hiccup(&self, divided_by: u32) {
+        let Some((sched, task)) = self.sched().filter(|_| self.group.is_slow()) else { return };
+        let mut core = sched.core.lock();
+        let Some(pause) = self.group.hiccup(&mut core.rng, divided_by) else { return };
+        core.slow_down(task.id, pause);
         sched.switch(core, task);
         self.unwind_if_crashed();
     }
@@ -246,6 +271,10 @@ impl Here {
 }
 
 impl Core {
+    fn slow_down(&mut self, id: u64, pause: Duration) {
+        self.suspend(id, &[], Some(self.now + pause), Wait::new("nothing: it is slow"));
+    }
+
     pub(super) fn suspend(
         &mut self,
         id: u64,

@@ -220,12 +220,13 @@ fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
     };
     set_here(Some(here.clone()));
     let crashed_unborn = task.crashed.load(Ordering::Relaxed);
-    let result =
-        panic::catch_unwind(AssertUnwindSafe(
-            move || {
-                if crashed_unborn { drop(body) } else { body() }
-            },
-        ));
+    let result = panic::catch_unwind(AssertUnwindSafe(move || {
+        if crashed_unborn {
+            return drop(body);
+        }
+        here.started();
+        body();
+    }));
     if let Err(payload) = result {
         here.world.caught(here, &*payload);
         if !payload.is::<Crash>() {

@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Has some leader carry the wish out. In calm weather the first one asked does.
 #[track_caller]
-fn change(cluster: &Cluster, wish: Wish) {
+pub(super) fn change(cluster: &Cluster, wish: Wish) {
     let began = Instant::now();
     let mut last = "no server leads".to_string();
     while began.elapsed() < PATIENCE {
@@ -104,7 +104,7 @@ fn change(cluster: &Cluster, wish: Wish) {
 
 /// Fails the test unless `i` takes these for the members.
 #[track_caller]
-fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
+pub(super) fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
     let found = cluster.members(i);
     let expected: BTreeSet<_> = expected.iter().copied().collect();
     if found.as_ref() != Some(&expected) {

@@ -1,17 +1,20 @@
 //! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability).
 
 pub mod flow;
+pub mod learners;
 pub mod members;
 pub mod members_scripts;
+pub mod members_votes;
 pub mod prevote;
 pub mod reads;
+pub mod replaced;
 mod steady;
 pub mod transfer;
 
 use super::LabTest;
 
 /// All of these tests.
-pub const LISTS: [&[LabTest]; 10] = [
+pub const LISTS: [&[LabTest]; 13] = [
     prevote::TESTS,
     transfer::TESTS,
     reads::READS,
@@ -20,6 +23,9 @@ pub const LISTS: [&[LabTest]; 10] = [
     reads::STORE_LEASE,
     members::TESTS,
     members_scripts::TESTS,
+    members_votes::TESTS,
+    learners::TESTS,
+    replaced::TESTS,
     members::STORE_TESTS,
     flow::TESTS,
 ];

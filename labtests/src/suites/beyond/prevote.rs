@@ -4,6 +4,7 @@
 
 mod ahead;
 mod elections;
+mod installs;
 mod links;
 mod quorum;
 mod scripts;
@@ -17,6 +18,7 @@ use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
 use ahead::*;
 use elections::*;
+use installs::*;
 use labrpc::run;
 use labrpc::time::Duration;
 use links::*;
@@ -54,6 +56,7 @@ tests! { "prevote", Beyond(PreVote):
     votes_against_a_leader = "VotesAgainstALeader", reliable(3);
     candidate_ahead_rejoins = "CandidateAheadRejoins", reliable(3);
     up_to_date_in_an_old_term = "UpToDateInAnOldTerm", reliable(3);
+    half_a_snapshot = "HalfASnapshot", reliable(3);
     pre_votes_and_cuts = "PreVotesAndCuts", reliable(5);
     pre_votes_and_old_messages = "PreVotesAndOldMessages", reliable(3);
     pre_votes_and_crashes = "PreVotesAndCrashes", reliable(4);

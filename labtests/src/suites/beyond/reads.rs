@@ -3,7 +3,7 @@
 //! Every index that a server gives is held against what was applied before it was asked, so a test has but to ask at the wrong moments.
 
 use super::super::kv::{self, joined, spawn};
-use super::super::stage::{Mail, Stage};
+use super::super::stage::{Kind, Mail, Stage};
 use super::super::storm::{Trouble, calm, every_but, rage};
 use super::super::{agree, ms, random, reliable, restart, service, sloppy, tests, unreliable};
 use crate::checks::ELECTION_TIMEOUT;
@@ -23,6 +23,7 @@ tests! { READS = "reads", Beyond(Reads):
     reads_of_a_deposed_leader = "ReadsOfADeposedLeader", reliable(5);
     reads_in_the_minority = "ReadsInTheMinority", reliable(5);
     reads_and_old_answers = "ReadsAndOldAnswers", reliable(3);
+    reads_leave_the_log_alone = "ReadsLeaveTheLogAlone", reliable(3);
     reads_in_a_storm = "ReadsInAStorm", unreliable(5);
     reads_in_every_storm = "ReadsInEveryStorm", sloppy(reliable(5));
 }
@@ -165,7 +166,7 @@ fn readers(cluster: &Cluster, servers: &[usize], stop: &kv::Stop) -> Vec<JoinHan
 }
 
 /// Has these servers asked while something happens.
-fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl FnOnce()) {
+pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl FnOnce()) {
     let stop = kv::Stop::default();
     let readers = readers(cluster, servers, &stop);
     happens();
@@ -245,6 +246,49 @@ fn reads_and_old_answers(cluster: &Cluster) {
         });
         stage.all_pass();
         cluster.sleep(ELECTION_TIMEOUT);
+        agree(cluster, 1, 3);
+    }
+}
+
+/// S0 has entries that nobody else has, and hears a later leader whose log is longer; what would repair S0's log is lost, and S0 asks
+/// for an index to read at. What it is told is committed in the leader's log, and not in its own: only AppendEntries say how far
+/// the two agree (Figure 2, AppendEntries 5).
+fn reads_leave_the_log_alone(cluster: &Cluster) {
+    for _ in 0..2 {
+        let stage = Stage::new(cluster);
+        let [s0, s1, s2] = [0, 1, 2];
+        stage.elect(s0, &[s1, s2]);
+        stage.all_pass();
+        agree(cluster, 1, 3);
+        stage.caption("S0 leads, and gets three entries that nobody else has");
+        stage.elect(s0, &[s1, s2]);
+        stage.settle();
+        stage.direct(|_| Fate::Lose);
+        (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+        stage.caption("S1 is elected and commits six; then S2, and S1 again, which takes S0's log to be as long as its own");
+        stage.elect(s1, &[s2]);
+        let taken = (0..6).filter_map(|_| cluster.start(s1, &command(random(cluster))).ok());
+        let Some(last) = taken.last() else { return stage.over() };
+        stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);
+        stage.settle();
+        stage.elect(s2, &[s1]);
+        stage.settle();
+        let term = stage.elect(s1, &[s2]);
+        stage.caption("S0 hears S1, which doesn't hear what S0 says to that; and S0 asks it for an index to read at");
+        stage.direct(move |mail| match (mail.from, mail.to) {
+            (1, 2) => Fate::Deliver,
+            (1, 0) if mail.is_call() => Fate::Deliver,
+            (0, 1) if mail.kind == Kind::Other => Fate::Deliver,
+            _ => Fate::Lose,
+        });
+        stage.until(ELECTION_TIMEOUT, || cluster.state(s0) == Some((term, false)));
+        for _ in 0..5 {
+            if let Some(Ok(_)) = cluster.read_index(s0) {
+                cluster.reached_check();
+            }
+            cluster.sleep(ms(20)); // who applies what it has there is caught
+        }
+        stage.over();
         agree(cluster, 1, 3);
     }
 }

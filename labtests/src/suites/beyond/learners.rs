@@ -1,0 +1,135 @@
+//! A server that is being added gets the log, and counts for nothing until it has it (thesis §4.2.1): not for a read, not for a
+//! lease, and not for a leader that asks itself whether it is still heard.
+
+use super::super::kv::{joined, spawn};
+use super::super::stage::Stage;
+use super::super::{agree, members, ms, random, reliable, tests};
+use super::reads::while_reading;
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use labrpc::api::beyond::NotChanged;
+use labrpc::run;
+use labrpc::thread::JoinHandle;
+use labrpc::time::{Duration, Instant};
+
+tests! { "members", Beyond(Members):
+    learner_confirms_no_reads = "LearnerConfirmsNoReads", members(3, reliable(4));
+    learner_is_no_quorum = "LearnerIsNoQuorum", members(3, reliable(4));
+}
+
+/// So many commands of so many bytes make a log, or a snapshot, that takes seconds on a slow link.
+const COMMANDS: usize = 24;
+/// See [`COMMANDS`].
+const BYTES: usize = 10_000;
+
+/// S0 leads, and is about to add S3, which is slow to get a long log, and answers all the while.
+fn slow_learner(cluster: &Cluster) -> JoinHandle<Option<Result<(), NotChanged>>> {
+    let [s0, s3] = [0, 3];
+    cluster.delay_link(s0, s3, ms(40)..ms(40));
+    let adding = spawn("add S3", {
+        let cluster = cluster.clone();
+        move || cluster.add_server(s0, s3)
+    });
+    cluster.sleep(ELECTION_TIMEOUT / 4);
+    adding
+}
+
+/// The members have a long log, and S0 a snapshot of it.
+fn long_log(stage: &Stage<'_>) {
+    let cluster = stage.cluster;
+    stage.elect(0, &[1, 2]);
+    stage.all_pass();
+    let letters = vec![b'x'; BYTES];
+    let agreed = (0..COMMANDS).map(|_| cluster.one_command(&letters.clone().into(), 3, true));
+    let last = agreed.last().unwrap_or(0);
+    stage.settle();
+    cluster.make_snapshot(0, last);
+}
+
+/// Everybody has everything, and S0 leads.
+fn s0_leads(stage: &Stage<'_>) {
+    agree(stage.cluster, 1, 3);
+    stage.settle();
+    stage.elect(0, &[1, 2]);
+    stage.all_pass();
+    agree(stage.cluster, 1, 3);
+}
+
+fn is_member(cluster: &Cluster) -> bool {
+    (0..3).any(|i| cluster.members(i).is_some_and(|members| members.contains(&3)))
+}
+
+/// S0 and S3, which it is about to add, are cut off from the others, which go on without them. S0 is asked for an index to read at all the
+/// while; what S3 answers shows nothing.
+fn learner_confirms_no_reads(cluster: &Cluster) {
+    if cluster.raft(0).is_none_or(|raft| raft.reads().is_none()) {
+        return cluster.reached_check(); // it reads through the log, and this is none of its concerns
+    }
+    let stage = Stage::new(cluster);
+    long_log(&stage);
+    for _ in 0..3 {
+        s0_leads(&stage);
+        let adding = slow_learner(cluster);
+        stage.caption("S0 and S3 are cut off from the members");
+        while_reading(cluster, &[0], || {
+            cluster.partition(&[0, 3]);
+            let began = Instant::now();
+            while began.elapsed() < 3 * ELECTION_TIMEOUT {
+                [1, 2].iter().for_each(|&i| _ = cluster.start(i, &command(random(cluster))));
+                cluster.sleep(ms(10));
+            }
+        });
+        let counts = is_member(cluster);
+        cluster.mend_links();
+        cluster.connect_all();
+        joined(adding);
+        if counts {
+            break;
+        }
+        cluster.reached_check();
+    }
+    stage.over();
+    agree(cluster, 1, 3);
+}
+
+/// How long a leader may lead on that hears no other member.
+const LEADS_ON: Duration = Duration::from_secs(5);
+
+/// A leader that steps down when it hears no other member does so, too, when S3 answers, which it is about to add.
+fn learner_is_no_quorum(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    long_log(&stage);
+    let leads = || matches!(cluster.state(0), Some((_, true)));
+    stage.caption("S0 is cut off: does it step down by itself?");
+    cluster.disconnect(0);
+    let (began, steps_down) = (Instant::now(), stage.until(LEADS_ON, || !leads()));
+    let after = began.elapsed();
+    cluster.connect(0);
+    s0_leads(&stage);
+    if steps_down {
+        let adding = slow_learner(cluster);
+        stage.caption("S0 and S3 are cut off from the members");
+        cluster.partition(&[0, 3]);
+        let too = stage.until(2 * after + ELECTION_TIMEOUT / 2, || !leads());
+        let counts = is_member(cluster);
+        if !counts {
+            cluster.reached_check();
+        }
+        if !too && !counts {
+            run::fail(format!(
+                "{} stepped down after {after:?} when it was cut off from all, and leads on when only {} hears it, which is to be added and \
+                 is no member yet. Who catches up counts for no quorum (thesis §4.2.1, §6.2)",
+                name(0),
+                name(3)
+            ));
+        }
+        cluster.mend_links();
+        cluster.connect_all();
+        joined(adding);
+    } else {
+        cluster.reached_check(); // it leads on whoever answers
+    }
+    stage.over();
+    agree(cluster, 1, 3);
+}
