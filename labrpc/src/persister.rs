@@ -74,7 +74,7 @@ pub struct Saved {
     pub state: Option<Vec<u8>>,
     /// What was appended to it since.
     pub records: Vec<Vec<u8>>,
-    /// The snapshot, once there is one.
+    /// The snapshot that was saved last, which may be empty.
     pub snapshot: Option<Snapshot>,
 }
 
@@ -115,7 +115,8 @@ impl Persister {
         self.carry_out("record", record, store);
     }
 
-    /// Replaces state and snapshot together, and forgets the records. One atomic step.
+    /// Replaces state and snapshot together, and forgets the records. One atomic step. An empty snapshot is none, so
+    /// Go's `Save(state, nil)` is `save(&state, Snapshot::default())`; it also removes a snapshot that was there.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
         let store = |bytes| self.storage.replace(self.life, bytes, Some(snapshot));
@@ -187,9 +188,9 @@ impl Persister {
         self.storage.load().records.iter().map(|bytes| self.decode("record", bytes)).collect()
     }
 
-    /// The snapshot, if there is one.
+    /// The snapshot, if there is one. An empty one is none.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        self.storage.load().snapshot
+        self.storage.load().snapshot.filter(|snapshot| !snapshot.is_empty())
     }
 
     /// The length of the state and of all records, in bytes: what the lab bounds.
@@ -276,6 +277,17 @@ mod tests {
         persister.save_state(&2u64);
         assert_eq!(persister.records::<u64>(), [0u64; 0]);
         assert_eq!((persister.raft_state(), persister.snapshot_size()), (Some(2u64), 10));
+    }
+
+    #[test]
+    fn an_empty_snapshot_is_none() {
+        let persister = Persister::new();
+        persister.save(&1u64, Snapshot::default());
+        assert_eq!((persister.snapshot(), persister.snapshot_size()), (None, 0));
+        persister.save(&2u64, Snapshot::from(vec![9]));
+        persister.save(&3u64, Snapshot::default());
+        assert_eq!((persister.raft_state(), persister.snapshot()), (Some(3u64), None));
+        assert_eq!(persister.succeed().snapshot(), None);
     }
 
     #[test]
