@@ -3,6 +3,7 @@
 use crate::api::Snapshot;
 use crate::codec;
 use crate::describe::Value;
+use crate::run;
 use crate::thread::{Group, crashed_here};
 use crate::trace::{self, What};
 use parking_lot::Mutex;
@@ -130,6 +131,7 @@ impl Persister {
     /// In real mode nobody can stop the thread that saves, but no one hears of it any more: before the save returns, the
     /// group is off the network, and what it saves from then on isn't seen.
     pub fn crash_at_save(&self, group: &Group, saves: u64, moment: Moment) {
+        run::excuse_for_good();
         *self.plan.lock() = Some(Plan { group: group.clone(), saves: saves.max(1), moment });
     }
 
@@ -149,6 +151,9 @@ impl Persister {
             self.crash(group);
         }
         let done = !crashed_here() && store(codec::encode(value));
+        if done {
+            run::note_progress();
+        }
         self.trace(done, what, value);
         if let Some(Plan { group, moment: Moment::After, .. }) = &due {
             self.crash(group);

@@ -3,7 +3,7 @@
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::realm::Realm;
 use crate::run::{self, Here, World};
-use crate::sim::sched::{Key, Wait};
+use crate::sim::sched::{Key, RECEIVE, SEND, Wait};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -90,7 +90,7 @@ impl<T> Queue<T> {
         let Some(here) = self.enter() else {
             return Err(SendTimeoutError::Disconnected(message));
         };
-        let wait = Wait::new("send");
+        let wait = Wait::new(SEND);
         let mut message = message;
         loop {
             match self.push(message, true) {
@@ -207,7 +207,7 @@ impl<T> Queue<T> {
         let Some(here) = self.enter() else {
             return Err(RecvTimeoutError::Disconnected);
         };
-        let wait = Wait::new("receive");
+        let wait = Wait::new(RECEIVE);
         loop {
             match self.pop() {
                 Ok(message) => return Ok(message),

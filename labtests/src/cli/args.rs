@@ -30,6 +30,7 @@ pub enum Command {
     Replay {
         /// The seed that a failure named.
         #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
+        #[arg(allow_negative_numbers = true)]
         seed: u64,
         /// The test.
         test: String,
@@ -42,7 +43,7 @@ pub enum Command {
         /// The history, an operation a line as JSON; - for standard input.
         file: PathBuf,
         /// How long to look for an order, in seconds [default: until it is certain].
-        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
         limit: Option<Duration>,
     },
 }
@@ -66,6 +67,9 @@ pub struct Flags {
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
+    /// Threads that are left after kill() fail their test; otherwise that is a warning.
+    #[arg(long, global = true)]
+    pub strict: bool,
     /// Run the I-th of N equal parts of the work, as one machine of N.
     #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
     #[arg(allow_hyphen_values = true)]
@@ -134,6 +138,17 @@ impl Flags {
         self.all_given().next()
     }
 
+    /// The first flag given that means nothing where no test is run.
+    pub fn given_to_list(&self) -> Option<&'static str> {
+        let running = ["--real", "--jobs", "--fail-fast", "--strict", "--json"];
+        self.all_given().find(|flag| running.contains(flag))
+    }
+
+    /// The first flag given that means nothing to `replay`.
+    pub fn given_to_replay(&self) -> Option<&'static str> {
+        self.all_given().find(|flag| *flag != "--strict")
+    }
+
     fn all_given(&self) -> impl Iterator<Item = &'static str> {
         let given = [
             (self.real, "--real"),
@@ -141,6 +156,7 @@ impl Flags {
             (self.seed != 1, "--seed"),
             (self.jobs.is_some(), "--jobs"),
             (self.fail_fast, "--fail-fast"),
+            (self.strict, "--strict"),
             (self.shard != Shard::WHOLE, "--shard"),
             (self.json.is_some(), "--json"),
             (self.list, "--list"),

@@ -28,6 +28,7 @@ struct JsonResult {
     commands: u64,
     fingerprint: String,
     failure: Option<JsonFailure>,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +96,7 @@ impl JsonFile {
             commands: stats.commands,
             fingerprint: format!("{:016x}", report.fingerprint),
             failure,
+            warnings: report.warnings.iter().map(|warning| warning.message.clone()).collect(),
         });
     }
 
