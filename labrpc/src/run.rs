@@ -3,6 +3,13 @@
 //! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler behind it differs.
 //! Every thread made through [`thread`](crate::thread) inside belongs to the run.
 
+mod told;
+
+pub use told::{
+    calling, calling_briefly, excuse, excuse_for_good, note_progress, suspect_the_clock,
+    timekeeping,
+};
+
 use crate::rand::Stream;
 use crate::sim::sched::{Sched, Task};
 use crate::sim::{cpu, report};
@@ -17,6 +24,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+use told::Calling;
 
 /// How to run a test. See the [module](self).
 pub struct Run {
@@ -182,15 +190,6 @@ struct RunState {
     calling: Vec<Calling>,
 }
 
-/// A thread of the test inside code under test.
-struct Calling {
-    thread: String,
-    what: String,
-    since: Duration,
-    /// Whether it is to return soon, whatever the network does.
-    brief: bool,
-}
-
 thread_local! {
     static HERE: RefCell<Option<Arc<Here>>> = const { RefCell::new(None) };
     static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
@@ -276,72 +275,9 @@ pub fn warn(kind: FailureKind, message: impl Into<String>) {
     }
 }
 
-/// Something has happened that a test may wait for; see [`Run::patience`].
-pub fn note_progress() {
-    with_here(|here| here.world.sched.as_ref().map(Sched::note_progress));
-}
-
-/// Whether the test holds somebody back on purpose from now on, so that nothing needs to happen; see [`Run::patience`].
-pub fn excuse(yes: bool) {
-    with_here(|here| here.world.sched.as_ref().map(|sched| sched.excuse(yes)));
-}
-
-/// For the rest of the run the test may hold somebody back at any time; see [`Run::patience`].
-pub fn excuse_for_good() {
-    with_here(|here| here.world.sched.as_ref().map(Sched::excuse_for_good));
-}
-
-/// How often the threads of servers have slept in this run, and how often they have asked for the time, or waited with
-/// a timeout. Only a simulation counts.
-pub fn timekeeping() -> (u64, u64) {
-    let read = |here: &Here| {
-        let (sleeps, readings) = &here.world.timekeeping;
-        (sleeps.load(Ordering::Relaxed), readings.load(Ordering::Relaxed))
-    };
-    with_here(read).unwrap_or_default()
-}
-
-/// That the threads of servers sleep and never ask for the time, and what that may mean. For failures where no timer
-/// seems to fire.
-pub fn suspect_the_clock() -> Option<String> {
-    let (sleeps, readings) = timekeeping();
-    (sleeps > 0 && readings == 0).then(|| {
-        format!(
-            "the servers' threads have slept {sleeps} times, and none of them has asked labrpc for the time. A timer that \
-             reads std::time::Instant or SystemTime stands still in a simulation, where a second takes microseconds: use \
-             labrpc::time::Instant"
-        )
-    })
-}
-
 /// Whether the run of the current thread has already failed: a test that goes on in real mode asks now and then.
 pub fn has_failed() -> bool {
     here().is_some_and(|here| here.world.failed())
-}
-
-/// Runs `f` while noting that the test is inside `what`, so that a hang in there is reported by that name.
-pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
-    inside(what, false, f)
-}
-
-/// As [`calling`], of something that returns soon, whatever the network does: if it doesn't, the run is
-/// [stuck](Run::patience).
-pub fn calling_briefly<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
-    inside(what, true, f)
-}
-
-fn inside<R>(what: impl FnOnce() -> String, brief: bool, f: impl FnOnce() -> R) -> R {
-    let Some(here) = here() else { return f() };
-    let thread = here.title();
-    let since = here.world.now();
-    let entry = Calling { thread: thread.clone(), what: what(), since, brief };
-    here.world.state.lock().calling.push(entry);
-    let result = f();
-    let mut state = here.world.state.lock();
-    if let Some(last) = state.calling.iter().rposition(|calling| calling.thread == thread) {
-        state.calling.remove(last);
-    }
-    result
 }
 
 impl World {
@@ -405,14 +341,6 @@ impl World {
         let thread = here.map_or_else(String::new, Here::title);
         let note = PanicNote { place: None, backtrace: None };
         self.record(Failure { since, ..self.failure(kind, message, thread, note) });
-    }
-
-    /// Of the calls that are to return soon, and are under way, the one that has lasted longest: by whom, what, since when.
-    pub fn longest_brief_call(&self) -> Option<(String, String, Duration)> {
-        let state = self.state.lock();
-        let brief = state.calling.iter().filter(|calling| calling.brief);
-        let longest = brief.min_by_key(|calling| calling.since)?;
-        Some((longest.thread.clone(), longest.what.clone(), longest.since))
     }
 
     fn failure(

@@ -318,6 +318,10 @@ impl<T> Queue<T> {
 
     pub fn add_receiver(&self) {
         self.state.lock().receivers += 1;
+        let world = self.world.as_ref().and_then(Weak::upgrade);
+        if let Some(sched) = world.as_ref().and_then(|world| world.sched.as_ref()) {
+            sched.note_shared(self.key());
+        }
     }
 
     pub fn drop_sender(&self) {

@@ -9,6 +9,16 @@ pub(crate) fn deadlock(waits: &[Waiting]) -> String {
     format!("every thread waits, and nothing will wake one{}", lines(waits))
 }
 
+/// The same, where some threads wait for each other: `circle` says which.
+pub(crate) fn deadlock_around(circle: &str, waits: &[Waiting]) -> String {
+    let others: Vec<_> =
+        waits.iter().filter(|wait| !circle.contains(&wait.to_string())).cloned().collect();
+    match others[..] {
+        [] => circle.to_string(),
+        _ => format!("{circle}\n  and so every other thread waits, too:{}", lines(&others)),
+    }
+}
+
 /// A line for each wait; threads of one kind that wait for the same at the same place share one.
 fn lines(waits: &[Waiting]) -> String {
     let mut kinds: Vec<(&Waiting, usize)> = Vec::new();

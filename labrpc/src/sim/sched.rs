@@ -78,6 +78,8 @@ struct Core {
     since_jump: u64,
     jumps: u64,
     last_look: Look,
+    /// Channels that ever had several receivers.
+    shared: BTreeSet<Key>,
     /// When to look next whether threads are stuck.
     next_look: Duration,
 }
@@ -206,6 +208,7 @@ impl Sched {
                 since_jump: 0,
                 jumps: 0,
                 last_look: Look::default(),
+                shared: BTreeSet::new(),
                 next_look: stuck::LOOKS_EVERY,
             }),
             now_ns: AtomicU64::new(0),
@@ -303,8 +306,7 @@ impl Sched {
                     core = self.fail(core, FailureKind::TimeLimit, text);
                 }
             } else if !core.ending {
-                let text = report::deadlock(&core.waits());
-                core = self.fail(core, FailureKind::Deadlock, text);
+                core = self.deadlock(core);
             } else if !core.unstick() {
                 return None;
             }

@@ -59,6 +59,11 @@ impl Sched {
         self.calm.since.store(self.now().as_nanos() as u64, Relaxed);
     }
 
+    /// This channel has more than one receiver: whoever has another one may read, too.
+    pub fn note_shared(&self, channel: Key) {
+        self.core.lock().shared.insert(channel);
+    }
+
     /// Whether somebody is held back on purpose from now on.
     pub fn excuse(&self, yes: bool) {
         self.calm.excused.store(yes, Relaxed);
@@ -76,13 +81,23 @@ impl Sched {
         mut core: MutexGuard<'a, Core>,
     ) -> MutexGuard<'a, Core> {
         core.next_look = core.now + LOOKS_EVERY;
-        let circle = core.circle();
+        let circle = core.circle(CIRCLE_LASTS);
         let stuck = circle.map(|stuck| (FailureKind::Deadlock, stuck));
         let stuck = stuck.or_else(|| Some((FailureKind::Stuck, self.out_of_patience(&core)?)));
         match stuck {
             Some((kind, Stuck { text, since })) => self.fail_since(core, kind, text, Some(since)),
             None => core,
         }
+    }
+
+    /// Ends the run: every thread waits, and no timer is left. If some of them wait for each other, that is why.
+    pub(super) fn deadlock<'a>(&'a self, core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
+        let waits = core.waits();
+        let (text, since) = match core.circle(Duration::ZERO) {
+            Some(Stuck { text, since }) => (report::deadlock_around(&text, &waits), Some(since)),
+            None => (report::deadlock(&waits), None),
+        };
+        self.fail_since(core, FailureKind::Deadlock, text, since)
     }
 
     fn out_of_patience(&self, core: &Core) -> Option<Stuck> {
@@ -112,14 +127,14 @@ impl Sched {
 
 impl Core {
     /// Threads that wait for each other, the first of which waits for a lock, and that have no other way out.
-    fn circle(&self) -> Option<Stuck> {
+    fn circle(&self, lasting: Duration) -> Option<Stuck> {
         let for_a_lock = |slot: &Slot| slot.parked.as_ref().is_some_and(|p| p.lock().is_some());
         let firsts = self.tasks.iter().filter(|(_, slot)| for_a_lock(slot));
         let circle = firsts.into_iter().find_map(|(id, _)| self.circle_from(*id))?;
         let slots = || circle.iter().filter_map(|id| self.tasks.get(id));
         let since = slots().filter_map(|slot| Some(slot.parked.as_ref()?.since)).max()?;
         let waits: Vec<_> = slots().filter_map(|slot| self.waiting(slot)).collect();
-        let lasts = self.now.saturating_sub(since) >= CIRCLE_LASTS;
+        let lasts = self.now.saturating_sub(since) >= lasting;
         lasts.then(|| Stuck { text: report::circle(&waits, since), since })
     }
 
@@ -148,7 +163,7 @@ impl Core {
         }
         match parked.keys[..] {
             [Key::Task(task)] => Some(task),
-            [channel @ Key::Channel(_)] if parked.is_sending() => {
+            [channel] if parked.is_sending() && !self.shared.contains(&channel) => {
                 let reads = |slot: &Slot| slot.reads.contains(&channel);
                 let mut readers = self.tasks.iter().filter(|(_, slot)| reads(slot));
                 let (reader, _) = readers.next()?;
