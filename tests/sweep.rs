@@ -11,7 +11,7 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 3 };
 
 #[test]
 fn every_test_passes_on_the_reference() {
-    let lab = Lab::new().raft(Raft::make);
+    let lab = Lab::new().raft(Raft::make).strict();
     let tests: Vec<_> = lab.tests().collect();
     let work =
         (1..=SEEDS).flat_map(move |seed| tests.clone().into_iter().map(move |test| (test, seed)));

@@ -40,6 +40,8 @@ fn numbers_that_make_no_sense_are_named() {
     wrong("--seeds 0", "from 1 to 18446744073709551615");
     wrong("--seeds 99999999999999999999", "from 1 to 18446744073709551615");
     wrong("--seed -1", "from 0 to 18446744073709551615");
+    wrong("replay -1 rejoin", "from 0 to 18446744073709551615");
+    wrong("check - --limit -1", "a number of seconds is wanted");
     wrong("--jobs 0", "from 1 to 256");
     wrong("--jobs -1", "from 1 to 256");
     wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
@@ -48,7 +50,10 @@ fn numbers_that_make_no_sense_are_named() {
 
 #[test]
 fn what_would_be_passed_over_is_named() {
-    wrong("--list --json results.json", "it takes no --json");
+    for flag in ["--json results.json", "--real", "--jobs 2", "--fail-fast", "--strict"] {
+        let name = flag.split(' ').next().unwrap();
+        wrong(&format!("--list {flag}"), &format!("it takes no {name}"));
+    }
     wrong("--json - rejoin", "wants the name of a file");
     wrong("2A replay 7 rejoin", "it comes first, before \"2A\"");
     wrong("2A bugs", "it comes first, before \"2A\"");

@@ -99,7 +99,7 @@ fn show(name: &str) -> Result<bool, String> {
     let caught = records.of(name).ok_or(format!("nothing is known to catch {name}"))?;
     let failed_again = prepare()?.with_bug(patch, |program| {
         let mut replay = Command::new(program);
-        replay.args(["replay", &caught.seed.to_string(), &caught.test]);
+        replay.args(["replay", &caught.seed.to_string(), &caught.test, "--strict"]);
         let status = replay.status().map_err(failed("run", program))?;
         Ok(status.code() == Some(1))
     })?;

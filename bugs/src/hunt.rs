@@ -23,7 +23,9 @@ pub fn hunt(program: &Path, results: &Path, limit: Duration) -> Result<Option<Ca
     let log = results.with_extension("log");
     let said = File::create(&log).map_err(failed("write", &log))?;
     let mut command = Command::new(program);
-    command.args(["--seeds", SEEDS, "--jobs", JOBS, "--fail-fast", "--json"]).arg(results);
+    // Strict, for to leave threads behind is a bug, too.
+    command.args(["--strict", "--seeds", SEEDS, "--jobs", JOBS, "--fail-fast", "--json"]);
+    command.arg(results);
     command.stdout(said.try_clone().map_err(failed("write", &log))?).stderr(said);
     let began = Instant::now();
     let child = command.spawn().map_err(failed("run", program))?;
@@ -83,7 +85,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
-    /// What comes of hunting in a program that does this. `$7` is the file for the results.
+    /// What comes of hunting in a program that does this. `$8` is the file for the results.
     fn hunt_in(script: &str, limit: Duration) -> Result<Option<Caught>, String> {
         let folder = TempDir::new().unwrap();
         let (text, program) = (folder.path().join("text"), folder.path().join("program"));
@@ -102,7 +104,7 @@ mod tests {
         let json = r#"[{"test": "backup", "seed": 1, "failure": null},
             {"test": "rejoin", "seed": 2, "failure": {"message": "two values\n  more"}},
             {"test": "persist1", "seed": 2, "failure": {"message": "later"}}]"#;
-        let script = format!("cat > \"$7\" <<'EOF'\n{}\nEOF\nexit 1", json.replace('\n', " "));
+        let script = format!("cat > \"$8\" <<'EOF'\n{}\nEOF\nexit 1", json.replace('\n', " "));
         let caught =
             hunt_in(&script.replace("two values ", "two values\\n"), LONG).unwrap().unwrap();
         assert_eq!((caught.test.as_str(), caught.seed), ("rejoin", 2));
@@ -119,7 +121,7 @@ mod tests {
     fn a_program_that_ends_otherwise_tells_nothing() {
         assert!(hunt_in("exit 2", LONG).unwrap_err().contains("bug.log"));
         assert!(hunt_in("kill -9 $$", LONG).unwrap_err().contains("signal"));
-        assert!(hunt_in("echo '[]' > \"$7\"; exit 1", LONG).unwrap_err().contains("no run failed"));
+        assert!(hunt_in("echo '[]' > \"$8\"; exit 1", LONG).unwrap_err().contains("no run failed"));
         assert!(hunt_in("exit 1", LONG).unwrap_err().contains("can't read"));
     }
 }

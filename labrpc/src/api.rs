@@ -29,10 +29,15 @@ pub trait Raft: Send + Sync + 'static {
     /// The current term, and whether this server believes that it is the leader.
     fn get_state(&self) -> (u64, bool);
 
-    /// The service has made `snapshot` of everything up to and including `index`: the log before it may go.
+    /// The service has made `snapshot` of everything up to and including `index`: the log before it may go. The service
+    /// has applied `index`, in this life.
     ///
-    /// It is called by the thread that reads the apply channel, which reads on only when this returns: who sends on
-    /// that channel must not hold a lock that is taken here.
+    /// The call may come late: when more has been applied since, when the log has been trimmed beyond `index` already, or
+    /// when a newer snapshot has arrived from the leader. It may come twice, and after a call with a higher `index`. A
+    /// Raft ignores a snapshot that is not newer than its own (§7), and does not panic.
+    ///
+    /// It is called by the thread that reads the apply channel, which reads on only when this returns: a thread that sends
+    /// on that channel must not hold a lock that is taken here.
     fn snapshot(&self, index: u64, snapshot: Snapshot);
 
     /// Stops the server: wakes every thread of its own and drops the apply sender. Best, it returns when no thread is

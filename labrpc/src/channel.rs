@@ -63,7 +63,8 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 
 /// A channel that gives one message, the time, after `duration`.
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    if run::in_simulation() {
+    if let Some(here) = run::simulated() {
+        here.note_clock();
         return Receiver(Receiving::Simulated(Queue::clock(duration, None)));
     }
     Receiver(Receiving::Clock(crossbeam_channel::after(duration), Instant::from_std))
@@ -71,7 +72,8 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 
 /// A channel that gives the time every `duration`; a tick that nobody has taken yet is not repeated.
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    if run::in_simulation() {
+    if let Some(here) = run::simulated() {
+        here.note_clock();
         return Receiver(Receiving::Simulated(Queue::clock(duration, Some(duration))));
     }
     Receiver(Receiving::Clock(crossbeam_channel::tick(duration), Instant::from_std))

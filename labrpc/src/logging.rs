@@ -1,26 +1,58 @@
 //! `log` lines that say when, where and who: virtual time, server and thread.
 
-use crate::run;
+use crate::run::{self, Here, Logs};
+use crate::trace;
+use env_logger::Logger;
+use log::{Log, Metadata, Record};
 use std::io::Write;
 
-/// Sends `log` lines to standard error through env_logger, as `RUST_LOG` says; also under `cargo test`. May be
-/// called often.
+/// Sends `log` lines to standard error through env_logger, as `RUST_LOG` says; also under `cargo test`. A run may want
+/// them among its events instead, see [`Logs`]. May be called often.
 ///
 /// ```text
-///   1203.517 ms S1/ticker       DEBUG becomes candidate in term 4
+///     1203.517042 ms  S1/ticker  DEBUG becomes candidate in term 4
 /// ```
 pub fn init() {
     let mut builder = env_logger::Builder::from_default_env();
     builder.is_test(cfg!(test) || std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     builder.format(|out, record| {
-        let level = record.level();
-        match run::here() {
-            Some(here) => {
-                let ms = here.world.now().as_secs_f64() * 1e3;
-                writeln!(out, "{ms:>12.3} ms {:<16} {level:<5} {}", here.title(), record.args())
-            }
-            None => writeln!(out, "{:>16} {level:<5} {}", "", record.args()),
+        let line = line(record);
+        let here = run::here();
+        let who_and_when = here.map(|here| (here.world.now().as_secs_f64() * 1e3, here.title()));
+        match who_and_when {
+            Some((ms, who)) => writeln!(out, "{ms:>14.6} ms  {who:<10} {line}"),
+            None => writeln!(out, "{:>19}{:<10} {line}", "", ""),
         }
     });
-    let _ = builder.try_init();
+    let printed = builder.build();
+    let most = printed.filter();
+    if log::set_boxed_logger(Box::new(ByRun(printed))).is_ok() {
+        log::set_max_level(most);
+    }
+}
+
+fn line(record: &Record<'_>) -> String {
+    format!("{:<5} {}", record.level(), record.args())
+}
+
+/// Lines go where the run of their thread wants them.
+struct ByRun(Logger);
+
+impl Log for ByRun {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let logs = run::with_here(|here: &Here| here.world.logs).unwrap_or_default();
+        match logs {
+            Logs::Printed => self.0.log(record),
+            Logs::Traced if self.0.matches(record) => trace::logged(line(record)),
+            Logs::Traced | Logs::Dropped => {}
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }

@@ -3,6 +3,7 @@
 use crate::api::Snapshot;
 use crate::codec;
 use crate::describe::Value;
+use crate::run;
 use crate::thread::{Group, crashed_here};
 use crate::trace::{self, What};
 use parking_lot::Mutex;
@@ -83,7 +84,7 @@ pub struct Saved {
     pub state: Option<Vec<u8>>,
     /// What was appended to it since.
     pub records: Vec<Vec<u8>>,
-    /// The snapshot, once there is one.
+    /// The snapshot that was saved last, which may be empty.
     pub snapshot: Option<Snapshot>,
 }
 
@@ -124,7 +125,8 @@ impl Persister {
         self.carry_out("record", record, store);
     }
 
-    /// Replaces state and snapshot together, and forgets the records. One atomic step.
+    /// Replaces state and snapshot together, and forgets the records. One atomic step. An empty snapshot is none, so
+    /// Go's `Save(state, nil)` is `save(&state, Snapshot::default())`; it also removes a snapshot that was there.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
         let store = |bytes| self.storage.replace(self.life, bytes, Some(snapshot));
@@ -138,6 +140,7 @@ impl Persister {
     /// In real mode nobody can stop the thread that saves, but no one hears of it any more: before the save returns, the
     /// group is off the network, and what it saves from then on isn't seen.
     pub fn crash_at_save(&self, group: &Group, saves: u64, moment: Moment) {
+        run::excuse_for_good();
         *self.plan.lock() = Some(Plan { group: group.clone(), saves: saves.max(1), moment });
     }
 
@@ -157,6 +160,9 @@ impl Persister {
             self.crash(group);
         }
         let done = !crashed_here() && store(codec::encode(value));
+        if done {
+            run::note_progress();
+        }
         self.trace(done, what, value);
         if let Some(Plan { group, moment: Moment::After, .. }) = &due {
             self.crash(group);
@@ -196,9 +202,9 @@ impl Persister {
         self.storage.load().records.iter().map(|bytes| self.decode("record", bytes)).collect()
     }
 
-    /// The snapshot, if there is one.
+    /// The snapshot, if there is one. An empty one is none.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        self.storage.load().snapshot
+        self.storage.load().snapshot.filter(|snapshot| !snapshot.is_empty())
     }
 
     /// The length of the state and of all records, in bytes: what the lab bounds.
@@ -285,6 +291,17 @@ mod tests {
         persister.save_state(&2u64);
         assert_eq!(persister.records::<u64>(), [0u64; 0]);
         assert_eq!((persister.raft_state(), persister.snapshot_size()), (Some(2u64), 10));
+    }
+
+    #[test]
+    fn an_empty_snapshot_is_none() {
+        let persister = Persister::new();
+        persister.save(&1u64, Snapshot::default());
+        assert_eq!((persister.snapshot(), persister.snapshot_size()), (None, 0));
+        persister.save(&2u64, Snapshot::from(vec![9]));
+        persister.save(&3u64, Snapshot::default());
+        assert_eq!((persister.raft_state(), persister.snapshot()), (Some(3u64), None));
+        assert_eq!(persister.succeed().snapshot(), None);
     }
 
     #[test]

@@ -3,6 +3,13 @@
 //! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler behind it differs.
 //! Every thread made through [`thread`](crate::thread) inside belongs to the run.
 
+mod told;
+
+pub use told::{
+    calling, calling_briefly, excuse, excuse_for_good, note_progress, suspect_the_clock,
+    timekeeping,
+};
+
 use crate::rand::Stream;
 use crate::sim::sched::{Sched, Task};
 use crate::sim::{cpu, report};
@@ -14,16 +21,31 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+use told::Calling;
 
 /// How to run a test. See the [module](self).
 pub struct Run {
     seed: u64,
     simulated: bool,
     time_limit: Duration,
+    patience: Option<Duration>,
+    logs: Logs,
     sink: Option<Box<dyn Sink>>,
+}
+
+/// What becomes of the lines that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logs {
+    /// They go to standard error as they come.
+    #[default]
+    Printed,
+    /// They are events of the trace, between the others.
+    Traced,
+    /// Nothing: this run repeats one whose lines have been seen.
+    Dropped,
 }
 
 /// What came of a [`Run`].
@@ -38,6 +60,8 @@ pub struct Outcome<R> {
     pub fingerprint: u64,
     /// How many scheduling decisions the simulation took; 0 in real mode.
     pub steps: u64,
+    /// What was said with [`warn`].
+    pub warnings: Vec<Failure>,
 }
 
 /// Why a run failed.
@@ -51,6 +75,8 @@ pub struct Failure {
     pub thread: String,
     /// When, on the run's own clock.
     pub at: Duration,
+    /// Since when nothing could have gone right any more, if that is known and was before.
+    pub since: Option<Duration>,
     /// The seed of the run.
     pub seed: u64,
     /// Which file and line, where there is one.
@@ -74,6 +100,8 @@ pub enum FailureKind {
     Stall,
     /// The run's clock passed its limit.
     TimeLimit,
+    /// The clock goes on, but the run does not: see [`Run::patience`].
+    Stuck,
     /// A thread from outside touched an object of the simulation.
     Stranger,
     /// Something was still running when all should have ended.
@@ -87,6 +115,7 @@ impl fmt::Display for Failure {
             FailureKind::Deadlock => "deadlock: ",
             FailureKind::Stall => "stalled: ",
             FailureKind::TimeLimit => "out of time: ",
+            FailureKind::Stuck => "stuck: ",
             FailureKind::Leak => "left running: ",
             FailureKind::Test | FailureKind::Stranger => "",
         };
@@ -120,6 +149,20 @@ impl Here {
     pub fn title(&self) -> String {
         format!("{}/{}", self.group.name(), self.name)
     }
+
+    /// Counts a sleep, if the thread is a server's.
+    pub fn note_sleep(&self) {
+        if !self.group.is_test() {
+            self.world.timekeeping.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a look at the clock, if the thread is a server's.
+    pub fn note_clock(&self) {
+        if !self.group.is_test() {
+            self.world.timekeeping.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The state of a run that its threads share.
@@ -131,6 +174,8 @@ pub(crate) struct World {
     pub tester: Arc<Stream>,
     pub user: Arc<Stream>,
     pub trace: Trace,
+    pub logs: Logs,
+    timekeeping: (AtomicU64, AtomicU64),
     pub sched: Option<Sched>,
     state: Mutex<RunState>,
     changed: Condvar,
@@ -139,16 +184,10 @@ pub(crate) struct World {
 #[derive(Default)]
 struct RunState {
     failure: Option<Failure>,
+    warnings: Vec<Failure>,
     body_ended: bool,
     /// Who is inside whose code, for the report of a hang.
     calling: Vec<Calling>,
-}
-
-/// A thread of the test inside code under test.
-struct Calling {
-    thread: String,
-    what: String,
-    since: Duration,
 }
 
 thread_local! {
@@ -227,23 +266,18 @@ pub fn condemn(message: impl Into<String>) {
     }
 }
 
+/// Says something about the run that is no failure of it: it goes on, and [`Outcome::warnings`] has this.
+pub fn warn(kind: FailureKind, message: impl Into<String>) {
+    if let Some(here) = here() {
+        let note = PanicNote { place: None, backtrace: None };
+        let warning = here.world.failure(kind, message.into(), here.title(), note);
+        here.world.state.lock().warnings.push(warning);
+    }
+}
+
 /// Whether the run of the current thread has already failed: a test that goes on in real mode asks now and then.
 pub fn has_failed() -> bool {
     here().is_some_and(|here| here.world.failed())
-}
-
-/// Runs `f` while noting that the test is inside `what`, so that a hang in there is reported by that name.
-pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
-    let Some(here) = here() else { return f() };
-    let thread = here.title();
-    let entry = Calling { thread: thread.clone(), what: what(), since: here.world.now() };
-    here.world.state.lock().calling.push(entry);
-    let result = f();
-    let mut state = here.world.state.lock();
-    if let Some(last) = state.calling.iter().rposition(|calling| calling.thread == thread) {
-        state.calling.remove(last);
-    }
-    result
 }
 
 impl World {
@@ -256,7 +290,9 @@ impl World {
             tester: Arc::new(Stream::new(run.seed, 2)),
             user: Arc::new(Stream::new(run.seed, 3)),
             trace: Trace::new(run.sink.take()),
-            sched: run.simulated.then(|| Sched::new(run.seed, run.time_limit)),
+            logs: run.logs,
+            timekeeping: Default::default(),
+            sched: run.simulated.then(|| Sched::new(run.seed, run.time_limit, run.patience)),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -294,6 +330,19 @@ impl World {
         self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
     }
 
+    /// As [`fail`](World::fail), of something that began at `since`.
+    pub fn fail_since(
+        &self,
+        kind: FailureKind,
+        message: String,
+        here: Option<&Here>,
+        since: Option<Duration>,
+    ) {
+        let thread = here.map_or_else(String::new, Here::title);
+        let note = PanicNote { place: None, backtrace: None };
+        self.record(Failure { since, ..self.failure(kind, message, thread, note) });
+    }
+
     fn failure(
         &self,
         kind: FailureKind,
@@ -306,6 +355,7 @@ impl World {
             message,
             thread,
             at: self.now(),
+            since: None,
             seed: self.seed,
             place: note.place,
             backtrace: note.backtrace,
@@ -315,11 +365,15 @@ impl World {
 
     fn record(&self, mut failure: Failure) {
         if let Some(sched) = &self.sched {
-            failure.message.push_str(&report::long_waits(&sched.waits(), failure.at));
+            let more = report::long_waits(&failure.message, &sched.waits(), failure.at);
+            failure.message.push_str(&more);
         }
         let mut state = self.state.lock();
-        if matches!(failure.kind, FailureKind::TimeLimit | FailureKind::Deadlock) {
-            for Calling { thread, what, since } in &state.calling {
+        if matches!(
+            failure.kind,
+            FailureKind::TimeLimit | FailureKind::Deadlock | FailureKind::Stuck
+        ) {
+            for Calling { thread, what, since, .. } in &state.calling {
                 let line =
                     format!("\n  {thread} has been in {what} since {:.6} s", since.as_secs_f64());
                 failure.message.push_str(&line);
@@ -369,7 +423,8 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 impl Run {
     /// A run under the seeded scheduler, in virtual time.
     pub fn simulated(seed: u64) -> Run {
-        Run { seed, simulated: true, time_limit: DAY, sink: None }
+        let logs = Logs::default();
+        Run { seed, simulated: true, time_limit: DAY, patience: None, logs, sink: None }
     }
 
     /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
@@ -381,6 +436,21 @@ impl Run {
     /// Fails the run when its own clock passes `limit`: a day, if not set.
     pub fn time_limit(mut self, limit: Duration) -> Run {
         self.time_limit = limit;
+        self
+    }
+
+    /// Ends a simulation as [`FailureKind::Stuck`] when for so long nothing has happened that its main thread could wait for
+    /// (nobody called [`note_progress`]) and nobody was held back on purpose ([`excuse`]): if then the main thread waits
+    /// without a deadline, or anybody for a lock, all this time. A call that is to return soon ([`calling_briefly`]) ends
+    /// it, too, whoever is held back. Without this, and in real mode, nothing ends it before the [time limit](Run::time_limit).
+    pub fn patience(mut self, patience: Duration) -> Run {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// What becomes of log lines.
+    pub fn logs(mut self, logs: Logs) -> Run {
+        self.logs = logs;
         self
     }
 
@@ -422,7 +492,9 @@ impl Run {
         }
         world.trace.close();
         world.retire();
-        let failure = world.state.lock().failure.take();
+        let mut state = world.state.lock();
+        let (failure, warnings) = (state.failure.take(), std::mem::take(&mut state.warnings));
+        drop(state);
         let value = slot.lock().take();
         let (fold, steps) = world.sched.as_ref().map_or((0, 0), Sched::fingerprint);
         let streams = [&world.network, &world.tester, &world.user];
@@ -435,6 +507,7 @@ impl Run {
             lab_time: world.now(),
             fingerprint: streams.iter().fold(fold, |f, s| mix(f, s.fingerprint())),
             steps,
+            warnings,
         }
     }
 }
@@ -489,7 +562,7 @@ impl Sched {
             }
         };
         self.begin(cpu::claim());
-        self.spawn(world, &group, Some("main"), Box::new(ended));
+        self.spawn(world, &group, Some("main"), None, Box::new(ended));
         self.start();
         while !self.wait_for_end(WATCHDOG_TICK) {
             let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) else {

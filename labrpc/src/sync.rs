@@ -31,6 +31,8 @@ pub struct Mutex<T: ?Sized> {
     waiting: AtomicU32,
     /// The task that holds it; 0 outside a simulation and when free.
     holder: AtomicU64,
+    /// Where the holder took it.
+    taken_at: parking_lot::Mutex<Option<&'static Location<'static>>>,
     inner: parking_lot::Mutex<T>,
 }
 
@@ -49,6 +51,7 @@ impl<T> Mutex<T> {
             realm: Realm::current(),
             waiting: AtomicU32::new(0),
             holder: AtomicU64::new(0),
+            taken_at: parking_lot::Mutex::new(None),
             inner: parking_lot::Mutex::new(value),
         }
     }
@@ -82,7 +85,7 @@ impl<T: ?Sized> Mutex<T> {
         }
         let inner = self.inner.try_lock()?;
         if let Some(here) = here {
-            self.taken(&here);
+            self.taken(&here, Location::caller());
         }
         Some(MutexGuard { mutex: self, inner: Some(inner) })
     }
@@ -100,11 +103,12 @@ impl<T: ?Sized> Mutex<T> {
     ) -> parking_lot::MutexGuard<'_, T> {
         loop {
             if let Some(inner) = self.inner.try_lock() {
-                self.taken(here);
+                self.taken(here, wait.place());
                 return inner;
             }
             let holder = self.holder.load(Ordering::Relaxed);
-            here.note_holder(self.address(), (holder != 0).then_some(holder));
+            let taken_at = *self.taken_at.lock();
+            here.note_holder(self.address(), (holder != 0).then_some((holder, taken_at)));
             let counted = Counted::new(&self.waiting);
             here.park_through_crash(&[Key::Address(self.address())], None, wait);
             drop(counted);
@@ -122,10 +126,11 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    fn taken(&self, here: &Here) {
+    fn taken(&self, here: &Here, place: &'static Location<'static>) {
         self.holder.store(here.task_id(), Ordering::Relaxed);
+        *self.taken_at.lock() = Some(place);
         if self.waiting.load(Ordering::Relaxed) > 0 {
-            here.note_holder(self.address(), Some(here.task_id()));
+            here.note_holder(self.address(), Some((here.task_id(), Some(place))));
         }
     }
 

@@ -8,6 +8,7 @@ mod hiccup;
 
 use crate::realm::Realm;
 use crate::run::{self, Here, World, set_here};
+use crate::sim::cpu::OsThread;
 use crate::sim::sched::{Key, Wait};
 pub use crate::time::sleep;
 use crate::time::{Instant, WallClock};
@@ -20,7 +21,7 @@ use hiccup::Slowness;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use std::thread::Result;
 ///
 /// # Panics
 /// If the system refuses another thread.
+#[track_caller]
 pub fn spawn<T, F>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -40,6 +42,7 @@ where
 }
 
 /// Lets other threads run.
+#[track_caller]
 pub fn yield_now() {
     match run::simulated() {
         Some(here) => here.yield_now(),
@@ -68,11 +71,13 @@ impl Builder {
     ///
     /// # Errors
     /// In real mode, if the system refuses another thread.
+    #[track_caller]
     pub fn spawn<T, F>(self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let spawned = Some(Location::caller());
         let packet = Arc::new(Mutex::new(None));
         let result = packet.clone();
         let here = run::here();
@@ -92,9 +97,10 @@ impl Builder {
             Some(here) if here.task.is_some() => {
                 here.point();
                 let sched = here.world.sched.as_ref().expect("a task has a scheduler");
-                Ended::Simulated(sched.spawn(&here.world, &here.group, name, Box::new(body)))
+                let (world, group) = (&here.world, &here.group);
+                Ended::Simulated(sched.spawn(world, group, name, spawned, Box::new(body)))
             }
-            _ => Ended::Real(try_spawn_real(here.as_deref(), name, Box::new(body))?),
+            _ => Ended::Real(try_spawn_real(here.as_deref(), name, spawned, Box::new(body))?),
         };
         Ok(JoinHandle { ended, packet, realm: Realm::current() })
     }
@@ -152,6 +158,7 @@ impl<T> JoinHandle<T> {
 fn try_spawn_real(
     here: Option<&Here>,
     name: Option<&str>,
+    spawned: Option<&'static Location<'static>>,
     body: Box<dyn FnOnce() + Send>,
 ) -> io::Result<std::thread::JoinHandle<()>> {
     let mut builder = std::thread::Builder::new();
@@ -161,12 +168,15 @@ fn try_spawn_real(
     let registered = here.map(|here| {
         let name: Arc<str> = name.unwrap_or("unnamed").into();
         let (world, group) = (here.world.clone(), here.group.clone());
-        let alive = group.enlist(&name);
+        let alive = group.enlist(&name, spawned);
         (alive, Arc::new(Here { world, group, name, task: None }))
     });
     #[expect(clippy::disallowed_methods, reason = "outside a simulation threads are the system's")]
     builder.spawn(move || {
-        let (_alive, here) = registered.unzip();
+        let (alive, here) = registered.unzip();
+        if let Some(alive) = &alive {
+            alive.began();
+        }
         set_here(here);
         body();
     })
@@ -181,7 +191,7 @@ pub(crate) fn spawn_real(
 ) -> std::thread::JoinHandle<()> {
     let (world, group) = (world.clone(), group.clone());
     let here = Here { world, group, name: name.into(), task: None };
-    try_spawn_real(Some(&here), Some(name), body).expect("the system refuses another thread")
+    try_spawn_real(Some(&here), Some(name), None, body).expect("the system refuses another thread")
 }
 
 /// Threads that live and crash together: a server. A thread belongs to the group of the thread that made it.
@@ -193,10 +203,31 @@ struct GroupInner {
     name: Arc<str>,
     world: Option<Arc<World>>,
     test: bool,
-    alive: Mutex<BTreeMap<u64, Arc<str>>>,
+    alive: Mutex<BTreeMap<u64, Alive>>,
     changed: Condvar,
     fuse: Fuse,
     slowness: Slowness,
+}
+
+/// A thread of a real run.
+struct Alive {
+    name: Arc<str>,
+    spawned: Option<&'static Location<'static>>,
+    /// As the system knows it, once it has begun.
+    os_thread: Option<OsThread>,
+}
+
+/// A thread that has not ended, for a report of what is left of a group.
+#[derive(Clone, Debug)]
+pub struct Straggler {
+    /// Its name, after that of its group: `S1/ticker`.
+    pub thread: String,
+    /// What it waits for, and where, if that is known: in a simulation.
+    pub stands: Option<String>,
+    /// Where it was started, if user code did that.
+    pub spawned: Option<String>,
+    /// How much CPU time it has taken so far, if that is known: on Linux, in real mode.
+    pub cpu: Option<Duration>,
 }
 
 impl Group {
@@ -245,9 +276,24 @@ impl Group {
             Some(sched) => sched.alive_in(self.0.id),
             None => {
                 let alive = self.0.alive.lock();
-                alive.values().map(|thread| format!("{}/{thread}", self.0.name)).collect()
+                alive.values().map(|thread| format!("{}/{}", self.0.name, thread.name)).collect()
             }
         }
+    }
+
+    /// Its threads that have not ended, and where they stand.
+    pub fn stragglers(&self) -> Vec<Straggler> {
+        if let Some(sched) = self.0.world.as_ref().and_then(|world| world.sched.as_ref()) {
+            return sched.stragglers_in(self.0.id);
+        }
+        let alive = self.0.alive.lock();
+        let straggler = |thread: &Alive| Straggler {
+            thread: format!("{}/{}", self.0.name, thread.name),
+            stands: None,
+            spawned: thread.spawned.map(ToString::to_string),
+            cpu: thread.os_thread.and_then(OsThread::need).map(|(_, ran)| ran),
+        };
+        alive.values().map(straggler).collect()
     }
 
     /// Waits until all its threads have ended; gives back the names of those that have not, after `timeout`.
@@ -278,10 +324,11 @@ impl Group {
     }
 
     /// Counts a real thread as alive until the answer is dropped.
-    fn enlist(&self, name: &Arc<str>) -> Enlisted {
+    fn enlist(&self, name: &Arc<str>, spawned: Option<&'static Location<'static>>) -> Enlisted {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.0.alive.lock().insert(number, name.clone());
+        let thread = Alive { name: name.clone(), spawned, os_thread: None };
+        self.0.alive.lock().insert(number, thread);
         Enlisted { group: self.clone(), number }
     }
 }
@@ -295,6 +342,15 @@ impl std::fmt::Debug for Group {
 struct Enlisted {
     group: Group,
     number: u64,
+}
+
+impl Enlisted {
+    /// The thread that it stands for, the current one, has begun.
+    fn began(&self) {
+        if let Some(thread) = self.group.0.alive.lock().get_mut(&self.number) {
+            thread.os_thread = OsThread::current();
+        }
+    }
 }
 
 impl Drop for Enlisted {

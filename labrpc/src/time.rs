@@ -17,6 +17,7 @@ impl Instant {
     pub fn now() -> Instant {
         match run::simulated() {
             Some(here) => {
+                here.note_clock();
                 here.point(); // so that a loop that waits for a moment lets time pass
                 Instant(here.world.now())
             }
@@ -86,6 +87,7 @@ impl Sub for Instant {
 pub fn sleep(duration: Duration) {
     match run::here() {
         Some(here) if here.task.is_some() => {
+            here.note_sleep();
             let deadline = here.world.now().saturating_add(duration);
             let wait = Wait::new("sleep");
             while !here.park(&[], Some(deadline), wait) {}

@@ -88,6 +88,13 @@ pub enum What {
     },
     /// The tester did something, or found something.
     Tester(String),
+    /// A line of the crate `log`, where the run [traces](crate::run::Logs::Traced) them.
+    Logged {
+        /// Which thread.
+        who: String,
+        /// How important it is, and its text.
+        line: String,
+    },
     /// A note of user code.
     Note {
         /// Which thread.
@@ -113,6 +120,7 @@ impl fmt::Display for Event {
             What::Saved { who, what, value } => write!(f, "{who:<10} saves {what} {value}"),
             What::Applied { who, what } => write!(f, "{who:<10} applies {what}"),
             What::Tester(text) => write!(f, "{:<10} {text}", "tester"),
+            What::Logged { who, line } => write!(f, "{who:<10} {line}"),
             What::Note { who, text } => write!(f, "{who:<10} notes {text}"),
         }
     }
@@ -167,10 +175,12 @@ pub fn listening() -> bool {
 /// Writes an event, made only if somebody listens.
 pub(crate) fn emit(what: impl FnOnce() -> What) {
     run::with_here(|here| {
-        if here.world.trace.listening()
-            && let Some(sink) = &mut *here.world.trace.sink.lock()
-        {
-            sink.event(&Event { at: here.world.now(), what: what() });
+        if !here.world.trace.listening() {
+            return;
+        }
+        let event = Event { at: here.world.now(), what: what() };
+        if let Some(sink) = &mut *here.world.trace.sink.lock() {
+            sink.event(&event);
         }
     });
 }
@@ -196,6 +206,11 @@ pub fn note(text: impl fmt::Display) {
         who: run::here().map_or(String::new(), |here| here.title()),
         text: text.to_string(),
     });
+}
+
+/// Writes a line of the crate `log`.
+pub(crate) fn logged(line: String) {
+    emit(|| What::Logged { who: run::here().map_or(String::new(), |here| here.title()), line });
 }
 
 /// Describes `value` if somebody listens, or if a rule of the network is going to look at it.

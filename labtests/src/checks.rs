@@ -226,6 +226,16 @@ impl Cluster {
             }
         });
         let beliefs = servers.collect::<Vec<_>>().join("; ");
-        self.elections().into_iter().fold(beliefs, |text, odd| text + "\n" + &odd)
+        let odd = self.elections().into_iter().chain(self.silence());
+        odd.fold(beliefs, |text, odd| text + "\n" + &odd)
+    }
+
+    /// That no server has ever sent a message, and what that may mean.
+    fn silence(&self) -> Option<String> {
+        let silent = self.n() > 1 && self.net().total_count() == 0;
+        let text = "no server has sent a message yet: a follower that hears no leader for an election timeout becomes a \
+                    candidate and asks for votes (§5.2)";
+        let suspicion = run::suspect_the_clock().map_or(String::new(), |text| format!("; {text}"));
+        silent.then(|| text.to_string() + &suspicion)
     }
 }

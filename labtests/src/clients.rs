@@ -140,6 +140,7 @@ impl<M: Model> Teller<M> {
         let result = run::calling(|| what, f);
         let ret = Some(Instant::now());
         self.operations.fetch_add(1, Relaxed);
+        run::note_progress();
         self.history.lock().push(Operation { client: self.id, call, ret, op: op(&result) });
         result
     }

@@ -4,6 +4,7 @@
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
 
 mod beyond;
+mod leaks;
 mod links;
 mod plans;
 mod reader;
@@ -15,6 +16,7 @@ use crate::reading::Reading;
 use labrpc::api::{ApplyMsg, Command, Make, MakeMember, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender, select};
 use labrpc::rand::{self, Stream};
+use labrpc::run::FailureKind;
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::{Builder, Group, Hiccups, JoinHandle};
 use labrpc::time::{Duration, Instant, sleep};
@@ -23,6 +25,7 @@ use links::Links;
 pub use links::way_of;
 pub(crate) use plans::Incarnation;
 use reader::Reader;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How a test wants its cluster.
@@ -85,6 +88,8 @@ struct Inner {
     /// No lock of the simulation: whoever asks for it yields nowhere.
     links: parking_lot::Mutex<Links>,
     hiccups: parking_lot::Mutex<Option<Hiccups>>,
+    /// What each server said last of its term and role.
+    states: parking_lot::Mutex<BTreeMap<usize, (u64, bool)>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
     /// No lock of the simulation, either.
@@ -211,6 +216,7 @@ impl Cluster {
             slots: Mutex::new(slots.collect()),
             links: parking_lot::Mutex::default(),
             hiccups: parking_lot::Mutex::default(),
+            states: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
             check: parking_lot::Mutex::default(),
             advice: parking_lot::Mutex::default(),
@@ -293,12 +299,13 @@ impl Cluster {
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));
-        let result = run::calling(|| format!("start() on {}", name(i)), calling);
+        let result = run::calling_briefly(|| format!("start() on {}", name(i)), calling);
         let result = result.unwrap_or(Err(Refused::Stopped));
         if let Err(Refused::NotLeader { leader: Some(leader) }) = result {
             self.0.watch.refused(i, leader);
         }
         if let Ok(started @ Started { index, term }) = result {
+            run::note_progress();
             self.0.watch.took(i, started, command);
             let who = name(i);
             trace::tester(|| {
@@ -313,10 +320,14 @@ impl Cluster {
         let (raft, group) = self.running(i)?;
         let look = self.0.watch.look(i);
         let inspecting = || group.enter(|| raft.inspect());
-        let inspection = run::calling(|| format!("inspect() on {}", name(i)), inspecting)?;
+        let what = || format!("inspect() on {}", name(i));
+        let inspection = run::calling_briefly(what, inspecting)?;
         let calling = || group.enter(|| raft.get_state());
-        let state = run::calling(|| format!("get_state() on {}", name(i)), calling)?;
+        let state = run::calling_briefly(|| format!("get_state() on {}", name(i)), calling)?;
         self.0.watch.saw(look, state, inspection);
+        if self.0.states.lock().insert(i, state) != Some(state) {
+            run::note_progress();
+        }
         Some(state)
     }
 
@@ -367,6 +378,7 @@ impl Cluster {
             ends.extend(slots[i].ends.get(j).map(|end| (end.clone(), both)));
             ends.extend(slots[j].ends.get(i).map(|end| (end.clone(), both)));
         }
+        run::excuse(slots.iter().any(|slot| !slot.connected || slot.side != slots[0].side));
         drop(slots);
         for (end, enabled) in ends {
             self.0.net.enable(&end, enabled);
@@ -435,7 +447,8 @@ impl Cluster {
         let raft = group.enter(|| {
             let members = (0..self.0.setup.members).collect();
             let making = || (self.0.make)(peers, i, persister, apply, members);
-            let (raft, services) = run::calling(|| format!("make() of {}", name(i)), making);
+            let what = || format!("make() of {}", name(i));
+            let (raft, services) = run::calling_briefly(what, making);
             self.0.net.add_server(name(i), Server::new(services));
             raft
         });
@@ -492,15 +505,11 @@ impl Cluster {
         self.0.readers.lock().push(thread.expect("the system refuses another thread"));
     }
 
-    /// Ends a test that has passed: kills every server and sees to it that none leaves a thread behind.
+    /// Ends a test that has passed: kills every server, and [warns](run::warn) of threads that are left.
     pub fn finish(self) -> Stats {
         let stats = self.stats();
         if let Some(left) = self.stop() {
-            run::fail(format!(
-                "{PATIENCE:?} after kill() these threads still run: {left}. kill() is to wake every thread of a \
-                 server: those that wait for a condition variable, for a reply, for the clock, and for the \
-                 service to read the apply channel"
-            ));
+            run::warn(FailureKind::Leak, left);
         }
         stats
     }
@@ -516,7 +525,7 @@ impl Cluster {
         }
     }
 
-    /// Stops everything; gives back the names of threads that go on nevertheless.
+    /// Stops everything; says which threads go on nevertheless.
     fn stop(&self) -> Option<String> {
         trace::tester(|| "stops all servers".into());
         trace::end();
@@ -524,33 +533,34 @@ impl Cluster {
         self.settle_plans();
         self.0.net.no_intercept();
         self.0.net.discard(|_| true); // nobody is to wait for these when it is killed
-        let mut left = Vec::new();
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {
             if let Some(raft) = slot.raft.take() {
-                run::calling(|| format!("kill() on {}", name(i)), || raft.kill());
+                run::calling_briefly(|| format!("kill() on {}", name(i)), || raft.kill());
                 drop(raft);
             }
         }
         let deadline = Instant::now() + PATIENCE;
         let patience = || deadline.saturating_duration_since(Instant::now());
-        left.extend(self.0.net.shutdown(patience()));
-        for slot in &slots {
-            for group in slot.remains.iter().chain([&slot.group]) {
-                left.extend(group.wait_ended(patience()));
-            }
-        }
+        let handlers = self.0.net.shutdown(patience());
+        let groups: Vec<_> = slots
+            .iter()
+            .flat_map(|slot| slot.remains.iter().chain([&slot.group]).cloned())
+            .collect();
+        groups.iter().for_each(|group| _ = group.wait_ended(patience()));
+        let left = leaks::describe(&groups, &handlers);
         self.0.stop.lock().take();
         for reader in std::mem::take(&mut *self.0.readers.lock()) {
             let _ = reader.join();
         }
-        (!left.is_empty()).then(|| left.join(", "))
+        left
     }
 
     /// Whether the service of server `i` takes nothing from its apply channel for now, in this life and the next.
     pub fn service_waits(&self, i: usize, yes: bool) {
         let verb = if yes { "stops" } else { "wakes" };
         trace::tester(|| format!("{verb} the service of {}", name(i)));
+        run::excuse_for_good();
         self.0.slots.lock()[i].service_waits.store(yes, Relaxed);
     }
 
@@ -558,9 +568,7 @@ impl Cluster {
     pub fn make_snapshot(&self, i: usize, index: u64) {
         let Some((raft, group)) = self.running(i) else { return };
         let snapshot = self.0.ledger.lock().snapshot_of(i, index);
-        self.0.watch.is_given_snapshot(i, index);
-        let what = || format!("snapshot({index}) on {}", name(i));
-        run::calling(what, || group.enter(|| raft.snapshot(index, snapshot)));
+        reader::hand_over(i, &raft, &group, &self.0.watch, index, snapshot);
     }
 
     /// Whether the servers' threads stop now and then, also those of servers that are yet to start.

@@ -52,6 +52,7 @@ pub struct Lab {
     pub(crate) versioned: Option<(MakeReplica, MakeVersionedClerk)>,
     pub(crate) beyond: BTreeMap<Ability, MakeMember>,
     pub(crate) stores: BTreeMap<Ability, (MakeMemberReplica, MakeClerk)>,
+    pub(crate) strict: bool,
 }
 
 /// How a server of a store is made whose members change: as [`MakeReplica`], and last who they are at first.
@@ -65,6 +66,11 @@ impl Lab {
     /// Nothing yet.
     pub fn new() -> Lab {
         Lab::default()
+    }
+
+    /// Threads that are left after `kill()` fail their test. Otherwise that is a warning.
+    pub fn strict(self) -> Lab {
+        Lab { strict: true, ..self }
     }
 
     /// With a Raft, for 2A to 2D; see [`labrpc::api::Make`].

@@ -188,6 +188,11 @@ impl Ledger {
         index: Option<u64>,
         snapshot: &Snapshot,
     ) -> Result<(), String> {
+        if snapshot.is_empty() {
+            return Err("is empty: what it is to replace is lost. A snapshot is delivered only where there is one \
+                        (Figure 13)"
+                .into());
+        }
         let (inner, entries) = codec::decode::<Contents>(snapshot).map_err(|error| {
             format!(
                 "is none of its service's: {error}. One that comes in pieces is there when all have come, each in its place \
@@ -341,7 +346,8 @@ mod tests {
         ledger.applied(1, 1, apply(10, 10), Some(10)).unwrap();
         let back = ledger.applied(1, 1, install(index, snapshot.clone()), Some(10)).unwrap_err();
         assert!(back.contains("go back"), "{back}");
-        assert!(ledger.applied(1, 1, install(9, Snapshot::default()), Some(10)).is_err());
+        let empty = ledger.applied(1, 1, install(9, Snapshot::default()), Some(10)).unwrap_err();
+        assert!(empty.contains("is empty"), "{empty}");
         ledger.end_life(1);
         let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
         ledger.applied(1, life, apply(10, 10), Some(10)).unwrap();

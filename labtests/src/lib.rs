@@ -96,61 +96,66 @@ where
 
 /// One `#[test]` for each test of a Raft, 2A to 2D, on the Raft that the constructor makes.
 ///
-/// `LAB_SEED`, `LAB_SEEDS` and `LAB_REAL` choose how they run; see [`runner::cargo_test`].
+/// `cargo test 2A` runs the lab's part 2A and nothing else; `cargo test plus_A` runs what the table of tests calls 2A+. So it is
+/// with the other parts: `part_` is in the name of each test of the lab's, `plus_` in that of each of ours.
+///
+/// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL` and `LAB_STRICT` choose how they run; see [`runner::cargo_test`].
 #[macro_export]
 macro_rules! raft_suite {
     ($make:expr) => {
         $crate::suite! { the_raft_suite_is_complete, $crate::lab::Lab::new().raft($make);
-            raft_2a { initial_election re_election many_elections }
-            raft_2b {
+            part_2A { initial_election re_election many_elections }
+            part_2B {
                 basic_agree rpc_bytes follower_failure leader_failure fail_agree fail_no_agree
                 concurrent_starts rejoin backup count
             }
-            raft_2c {
+            part_2C {
                 persist1 persist2 persist3 figure_8 unreliable_agree figure_8_unreliable
                 reliable_churn unreliable_churn
             }
-            raft_2d {
+            part_2D {
                 snapshot_basic snapshot_install snapshot_install_unreliable snapshot_install_crash
                 snapshot_install_un_crash snapshot_all_crash snapshot_init
             }
-            raft_2a_plus {
+            plus_A {
                 one_server two_servers four_servers doubled_votes one_way_cuts late_votes
                 steady_leader votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
                 granted_votes_buy_time
             }
-            raft_2a_leaders {
+            plus_A_leaders {
                 old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
                 unreachable_server
             }
-            raft_2a_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
-            raft_2b_plus {
+            plus_A_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
+            plus_B {
                 alone pair four_agree doubled_entries overtaking_entries late_replies
                 one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
                 busy_leader slow_threads
             }
-            raft_2b_scripts {
+            plus_B_scripts {
                 old_acknowledgements old_refusals acknowledgements_in_reverse
                 refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
                 refused_votes_buy_no_time refusals_are_answers
             }
-            raft_2b_reigns { acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands }
-            raft_2c_plus {
+            plus_B_reigns {
+                acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands
+            }
+            plus_C {
                 figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
                 crashes_at_saves blackouts crashes_and_old_messages everything
                 refused_entries_buy_time
             }
-            raft_2c_saves { cut_back_and_crash }
-            raft_2d_plus {
+            plus_C_saves { cut_back_and_crash }
+            plus_D {
                 sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
                 snapshots_and_everything snapshots_and_slow_threads snapshot_from_the_past entries_before_a_snapshot
                 long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
             }
-            raft_2d_scripts {
+            plus_D_scripts {
                 old_snapshots_buy_no_time leader_deaf_but_for_snapshots snapshot_and_nothing_more
             }
-            raft_2d_saves { crash_as_a_snapshot_is_made crash_as_a_snapshot_comes }
-            raft_2d_installs { candidate_hears_a_snapshot old_leader_hears_a_snapshot idle_behind_a_snapshot }
+            plus_D_saves { crash_as_a_snapshot_is_made crash_as_a_snapshot_comes }
+            plus_D_installs { candidate_hears_a_snapshot old_leader_hears_a_snapshot idle_behind_a_snapshot }
         }
     };
 }
@@ -160,19 +165,19 @@ macro_rules! raft_suite {
 macro_rules! kv_suite {
     ($server:expr, $clerk:expr) => {
         $crate::suite! { the_kv_suite_is_complete, $crate::lab::Lab::new().kv($server, $clerk);
-            kv_3a {
+            part_3A {
                 kv_basic kv_speed kv_concurrent kv_unreliable kv_unreliable_one_key kv_one_partition
                 kv_many_partitions_one_client kv_many_partitions_many_clients kv_persist_one_client
                 kv_persist_concurrent kv_persist_concurrent_unreliable kv_persist_partition
                 kv_persist_partition_unreliable kv_persist_partition_unreliable_linearizable
             }
-            kv_3b {
+            part_3B {
                 kv_snapshot_rpc kv_snapshot_size kv_snapshot_speed kv_snapshot_recover
                 kv_snapshot_recover_many_clients kv_snapshot_unreliable kv_snapshot_unreliable_recover
                 kv_snapshot_unreliable_recover_concurrent_partition
                 kv_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
-            kv_plus { kv_late_requests kv_retry_behind_a_snapshot }
+            plus_kv { kv_late_requests kv_retry_behind_a_snapshot }
         }
     };
 }
@@ -182,11 +187,11 @@ macro_rules! kv_suite {
 macro_rules! rsm_suite {
     ($make:expr) => {
         $crate::suite! { the_rsm_suite_is_complete, $crate::lab::Lab::new().rsm($make);
-            rsm_4a {
+            part_4A {
                 rsm_basic rsm_concurrent rsm_leader_failure rsm_leader_partition rsm_restart_replay
                 rsm_shutdown rsm_restart_submit rsm_snapshot
             }
-            rsm_plus { rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry }
+            plus_rsm { rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry }
         }
     };
 }
@@ -197,7 +202,7 @@ macro_rules! rsm_suite {
 macro_rules! versioned_suite {
     ($server:expr, $clerk:expr) => {
         $crate::suite! { the_versioned_suite_is_complete, $crate::lab::Lab::new().versioned($server, $clerk);
-            versioned_4b {
+            part_4B {
                 versioned_basic versioned_speed versioned_concurrent versioned_unreliable
                 versioned_one_partition versioned_many_partitions_one_client
                 versioned_many_partitions_many_clients versioned_persist_one_client
@@ -205,14 +210,14 @@ macro_rules! versioned_suite {
                 versioned_persist_partition versioned_persist_partition_unreliable
                 versioned_persist_partition_unreliable_linearizable
             }
-            versioned_4c {
+            part_4C {
                 versioned_snapshot_rpc versioned_snapshot_size versioned_snapshot_speed
                 versioned_snapshot_recover versioned_snapshot_recover_many_clients
                 versioned_snapshot_unreliable versioned_snapshot_unreliable_recover
                 versioned_snapshot_unreliable_recover_concurrent_partition
                 versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
-            versioned_plus { versioned_answers versioned_put_outlives_its_leader }
+            plus_versioned { versioned_answers versioned_put_outlives_its_leader }
         }
     };
 }
@@ -338,7 +343,8 @@ macro_rules! flow_suite {
 #[macro_export]
 macro_rules! suite {
     ($complete:ident, $lab:expr; $($part:ident { $($test:ident)* })*) => {
-        $(mod $part {
+        $(#[allow(non_snake_case, reason = "the parts are called so")]
+        mod $part {
             #[allow(unused_imports, reason = "the constructors may be paths or closures")]
             use super::*;
             $(#[test]

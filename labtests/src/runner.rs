@@ -9,7 +9,7 @@ use crate::report;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
 use labrpc::channel;
-use labrpc::run::{Failure, Run};
+use labrpc::run::{Failure, FailureKind, Logs, Run};
 use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::{Event, Sink};
@@ -20,6 +20,10 @@ use std::sync::Arc;
 
 /// Go's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a test bears that nothing happens: see [`Run::patience`]. Any cluster that is left alone has a leader long
+/// before.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a test is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub struct Report {
     pub last_events: Vec<String>,
     /// See [`Watch::coverage`].
     pub coverage: Coverage,
+    /// What was said of it that is no failure: of threads that are left after `kill()`, for one.
+    pub warnings: Vec<Failure>,
 }
 
 impl Report {
@@ -104,37 +110,38 @@ fn run_and_study(
     world: World,
     reading: &Reading,
 ) -> (Report, Doubts) {
-    let events = LastEvents::default();
     let watch = |judges| {
         let (servers, saves) = (test.setup.servers, test.expects_saves());
         Watch::studying(servers, saves, reading.clone(), judges)
     };
     if world == World::Real {
-        let watch = watch(true);
-        let mut report = run_watched(lab, test, seed, world, &watch, events.clone());
+        let (watch, events) = (watch(true), LastEvents::default());
+        let run = new_run(seed, world);
+        let mut report = run_watched(run, lab, test, seed, world, &watch, events.clone());
         report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
         let doubts = if report.result.is_err() { watch.doubts() } else { Doubts::new() };
         return (report, doubts);
     }
-    let mut report = simulate(lab, test, seed, reading, |_: &Event| {});
-    if report.result.is_ok() {
-        return (report, Doubts::new());
-    }
+    let mut report = simulate(lab, test, seed, reading, Logs::default(), |_: &Event| {});
+    let Err(failure) = &report.result else { return (report, Doubts::new()) };
+    let events = LastEvents::until(failure.since);
     let studying = watch(false);
-    run_watched(lab, test, seed, world, &studying, |_: &Event| {});
+    let run = new_run(seed, world).logs(Logs::Dropped);
+    run_watched(run, lab, test, seed, world, &studying, |_: &Event| {});
     let doubts = studying.doubts();
     if doubts.keys().all(|fact| !reading.trusts(*fact)) {
-        simulate(lab, test, seed, reading, events.clone());
+        simulate(lab, test, seed, reading, Logs::Dropped, events.clone());
         report.last_events = events.take();
     }
     (report, doubts)
 }
 
-/// Runs a test in a simulation whose events go to `sink`, reading messages as [`run_one`] does in the end.
+/// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as
+/// [`run_one`] does in the end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
     let reading = Reading::new(lab.names.clone());
     let (_, reading) = run_read(lab, test, seed, World::Simulated, &reading);
-    simulate(lab, test, seed, &reading, sink)
+    simulate(lab, test, seed, &reading, Logs::Traced, sink)
 }
 
 fn simulate(
@@ -142,14 +149,17 @@ fn simulate(
     test: &'static LabTest,
     seed: u64,
     reading: &Reading,
+    logs: Logs,
     sink: impl Sink,
 ) -> Report {
     let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
-    run_watched(lab, test, seed, World::Simulated, &watch, sink)
+    let run = new_run(seed, World::Simulated).logs(logs);
+    run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
 }
 
 /// Runs a test with somebody watching.
 fn run_watched(
+    run: Run,
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
@@ -161,12 +171,18 @@ fn run_watched(
         watch.members_vary();
     }
     let mut watching = watch.clone();
-    let run = new_run(seed, world).trace(move |event: &Event| {
+    let run = run.trace(move |event: &Event| {
         sink.event(event); // first, so that it gets the one that breaks a rule
         watching.event(event);
     });
     let mut report = run_as(run, lab, test, seed, world, watch.clone());
     report.coverage = watch.coverage();
+    if let Err(failure) = &mut report.result
+        && matches!(failure.kind, FailureKind::TimeLimit | FailureKind::Stuck)
+    {
+        let all: Vec<_> = (0..test.setup.servers).collect();
+        watch.elections(&all).iter().for_each(|odd| failure.message += &format!("\n  {odd}"));
+    }
     report
 }
 
@@ -176,10 +192,11 @@ pub fn run_unwatched(lab: &Lab, test: &'static LabTest, seed: u64, world: World)
 }
 
 fn new_run(seed: u64, world: World) -> Run {
-    match world {
+    let run = match world {
         World::Simulated => Run::simulated(seed),
         World::Real => Run::real(seed),
-    }
+    };
+    run.time_limit(TIME_LIMIT).patience(PATIENCE)
 }
 
 fn run_as(
@@ -192,7 +209,11 @@ fn run_as(
 ) -> Report {
     let began = Instant::now();
     let lab = lab.clone();
-    let outcome = run.time_limit(TIME_LIMIT).run(move || act(lab, test, watch));
+    let strict = lab.strict;
+    let outcome = run.run(move || act(lab, test, watch));
+    let leak = outcome.warnings.iter().find(|warning| warning.kind == FailureKind::Leak);
+    let leak = leak.filter(|_| strict).cloned();
+    let result = outcome.result.and_then(|stats| leak.map_or(Ok(stats), Err));
     Report {
         test,
         seed,
@@ -200,9 +221,10 @@ fn run_as(
         wall: began.elapsed(),
         lab_time: outcome.lab_time,
         fingerprint: outcome.fingerprint,
-        result: outcome.result.map_err(Box::new),
+        result: result.map_err(Box::new),
         last_events: Vec::new(),
         coverage: Coverage::default(),
+        warnings: outcome.warnings,
     }
 }
 
@@ -247,11 +269,18 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
 
 /// A sink that keeps the last events, in words.
 #[derive(Clone, Default)]
-struct LastEvents(Arc<Mutex<VecDeque<Event>>>);
+struct LastEvents {
+    events: Arc<Mutex<VecDeque<Event>>>,
+    /// What comes later is of no interest.
+    until: Option<Duration>,
+}
 
 impl Sink for LastEvents {
     fn event(&mut self, event: &Event) {
-        let mut events = self.0.lock();
+        if self.until.is_some_and(|until| event.at > until) {
+            return;
+        }
+        let mut events = self.events.lock();
         if events.len() == LAST_EVENTS {
             events.pop_front();
         }
@@ -260,8 +289,12 @@ impl Sink for LastEvents {
 }
 
 impl LastEvents {
+    fn until(until: Option<Duration>) -> LastEvents {
+        LastEvents { events: Arc::default(), until }
+    }
+
     fn take(&self) -> Vec<String> {
-        self.0.lock().drain(..).map(|event| event.to_string()).collect()
+        self.events.lock().drain(..).map(|event| event.to_string()).collect()
     }
 }
 
@@ -369,19 +402,17 @@ fn part_since_2024(test: &LabTest) -> Option<String> {
 /// - `LAB_SEED`: the seed, or the first of several.
 /// - `LAB_SEEDS`: how many.
 /// - `LAB_REAL=1`: on threads and the wall clock; `0` or nothing: simulated.
+/// - `LAB_STRICT=1`: threads that are left after `kill()` fail a test. Otherwise that is a warning.
 ///
 /// # Panics
 /// If the test fails, after a report on standard error; or if a variable makes no sense.
 pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let lab = lab.into();
+    let lab = if flag_in_env("LAB_STRICT") { lab.strict() } else { lab };
     labrpc::logging::init();
     let first = number_in_env("LAB_SEED", 1);
     let seeds = number_in_env("LAB_SEEDS", 1);
-    let world = match std::env::var("LAB_REAL").as_deref() {
-        Err(_) | Ok("" | "0") => World::Simulated,
-        Ok("1") => World::Real,
-        Ok(other) => panic!("LAB_REAL={other:?} is neither 0 nor 1"),
-    };
+    let world = if flag_in_env("LAB_REAL") { World::Real } else { World::Simulated };
     let last = seeds.checked_sub(1).and_then(|more| first.checked_add(more));
     let last = last.unwrap_or_else(|| {
         panic!("LAB_SEED={first} and LAB_SEEDS={seeds}: no seeds, or some beyond {}", u64::MAX)
@@ -390,10 +421,22 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let test = test.unwrap_or_else(|| panic!("the lab has no test {name:?}"));
     for seed in first..=last {
         let report = run_one(&lab, test, seed, world);
+        if let (Ok(_), Some(warning)) = (&report.result, report.warnings.first()) {
+            let text = format!("warning, first in {name}, seed {seed}: {}", warning.message);
+            report::say_once(&format!("{:?}", warning.kind), &text);
+        }
         if report.result.is_err() {
             eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
             std::panic::resume_unwind(Box::new("the lab test failed"));
         }
+    }
+}
+
+fn flag_in_env(name: &str) -> bool {
+    match std::env::var(name).as_deref() {
+        Err(_) | Ok("" | "0") => false,
+        Ok("1") => true,
+        Ok(other) => panic!("{name}={other:?} is neither 0 nor 1"),
     }
 }
 

@@ -70,11 +70,16 @@ impl<S: Replica + ?Sized> Site<S> {
         let (server, group) = self.servers.lock()[i].clone()?;
         let server = Incarnation::new(server.upgrade()?, group.clone());
         let calling = || group.enter(|| f(&server));
-        run::calling(|| format!("{what} on {}", name(i)), calling)
+        let result = run::calling(|| format!("{what} on {}", name(i)), calling);
+        run::note_progress();
+        result
     }
 
     /// A new client, by its number, and its ends, one to each server; those to `servers` work.
     pub fn client(&self, servers: &[usize]) -> (u64, Vec<ClientEnd>) {
+        if servers.len() < self.n() {
+            run::excuse_for_good();
+        }
         let client = self.clients.fetch_add(1, Relaxed);
         let ends = (0..self.n()).map(|i| {
             let end_name = format!("C{client}->S{i}");
@@ -91,6 +96,7 @@ impl<S: Replica + ?Sized> Site<S> {
 
     /// From now on the ends of this client to `servers` work, and no others.
     pub fn connect_client(&self, client: u64, servers: &[usize]) {
+        run::excuse_for_good();
         for i in 0..self.n() {
             self.net().enable(&format!("C{client}->S{i}"), servers.contains(&i));
         }

@@ -125,3 +125,41 @@ fn the_list_of_a_shard_is_what_it_would_run() {
     assert!(whole.iter().all(|line| together.contains(line)));
     assert_eq!(listed("--list --seeds 4 --shard 2/4"), whole, "some seed of every test");
 }
+
+#[test]
+fn failures_of_one_cause_are_counted_together_and_each_has_a_line() {
+    let (status, output) = command(failing_once_in(4), "2A --seeds 20");
+    assert_eq!(status, 1);
+    let count = |word: &str| output.matches(word).count();
+    let failed =
+        output.lines().find_map(|line| line.split_once(" passed, ")?.1.strip_suffix(" failed"));
+    let failed: usize = failed.expect("a summary").parse().unwrap();
+    assert!(failed > 5, "luck: {output}");
+    assert_eq!(count("FAILED 2A "), failed, "{output}");
+    assert_eq!(
+        count(": no luck\n"),
+        failed,
+        "the first three in full, the others in a line: {output}"
+    );
+    assert_eq!(count(&format!(" {failed} times: no luck (first: ")), 1, "{output}");
+}
+
+#[test]
+fn a_run_that_was_too_short_says_so() {
+    let doubt = |args: &str| {
+        let (status, output) = command(labtests::make(Raft::make), args);
+        assert_eq!(status, 0, "{output}");
+        output.lines().find(|line| line.starts_with("this was ")).map(String::from)
+    };
+    let one = doubt("initial_election").expect("one seed is too few");
+    assert!(one.contains("1 seed: ") && one.contains("unseen in 80 of 100"), "{one}");
+    let ten = doubt("initial_election --seeds 10").expect("ten are too few");
+    assert!(ten.contains("10 seeds: ") && ten.contains("unseen in 11 of 100"), "{ten}");
+    assert_eq!(doubt("initial_election --seeds 14"), None);
+}
+
+#[test]
+fn strict_goes_with_replay() {
+    let (status, _) = command(labtests::make(Raft::make), "replay 1 initial_election --strict");
+    assert_eq!(status, 0);
+}

@@ -6,6 +6,7 @@ use labrpc::channel::Sender;
 use labrpc::run::FailureKind;
 use labrpc::sync::Mutex;
 use labrpc::{ClientEnd, Persister, Service, thread, time};
+use labtests::lab::Lab;
 use labtests::report::{self, Again};
 use labtests::runner::{self, Report, World};
 use std::sync::Arc;
@@ -111,7 +112,7 @@ fn run(wrong: Wrong, test: &str) -> Report {
         Fake::make(wrong, peers, me, apply_ch)
     });
     let test = runner::select(test).unwrap()[0];
-    runner::run_one(&make.into(), test, 7, World::Simulated)
+    runner::run_one(&Lab::from(make).strict(), test, 7, World::Simulated)
 }
 
 /// Runs a test on a wrong Raft; it must fail in this way and say these words.
@@ -143,8 +144,8 @@ fn two_leaders_in_a_term_break_election_safety() {
 #[test]
 fn a_call_that_never_returns_is_named_with_its_place() {
     let words =
-        ["120s of virtual time", "test/main has been in start() on S0 since 0.0", "failures.rs"];
-    expect(Wrong::StartBlocks, "basic_agree", FailureKind::TimeLimit, &words);
+        ["30s of virtual time", "test/main has been in start() on S0 since 0.0", "failures.rs"];
+    expect(Wrong::StartBlocks, "basic_agree", FailureKind::Stuck, &words);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_panic_in_a_server_names_thread_time_and_place() {
 #[test]
 fn a_thread_that_outlives_kill_is_named() {
     let words = ["S0/ticker, S1/ticker, S2/ticker", "kill() is to wake every thread"];
-    expect(Wrong::IgnoresKill, "initial_election", FailureKind::Test, &words);
+    expect(Wrong::IgnoresKill, "initial_election", FailureKind::Leak, &words);
 }
 
 #[test]

@@ -174,3 +174,38 @@ fn what_a_script_still_holds_at_the_end_keeps_nobody() {
         }));
     }
 }
+
+/// No Raft: it saves its state with an empty snapshot, as Go's `Save(state, nil)` does.
+struct SavesNoSnapshot(Persister);
+
+impl Raft for SavesNoSnapshot {
+    fn start(&self, _: Command) -> Result<Started, Refused> {
+        self.0.save(&1u64, Snapshot::default());
+        Err(Refused::NotLeader { leader: None })
+    }
+
+    fn get_state(&self) -> (u64, bool) {
+        (self.0.raft_state().unwrap_or(0), false)
+    }
+
+    fn snapshot(&self, _: u64, _: Snapshot) {}
+
+    fn kill(&self) {}
+}
+
+#[test]
+fn a_server_that_has_saved_an_empty_snapshot_restarts_without_one() {
+    succeed(Run::simulated(1).run(|| {
+        let make = |_: Vec<ClientEnd>, _: usize, persister: Persister, _: Sender<ApplyMsg>| {
+            (Arc::new(SavesNoSnapshot(persister)), Vec::<Service>::new())
+        };
+        let setup =
+            Setup { servers: 1, members: 1, reliable: true, snapshots: Snapshots::EveryTenth };
+        let cluster = Cluster::new(labtests::make(make), setup);
+        let _ = cluster.start(0, &Command::default());
+        restart(&cluster, 0);
+        assert_eq!(cluster.state(0), Some((1, false)), "the state was saved");
+        assert_eq!(cluster.largest_snapshot(), (0, 0));
+        cluster.finish();
+    }));
+}

@@ -3,7 +3,7 @@
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::realm::Realm;
 use crate::run::{self, Here, World};
-use crate::sim::sched::{Key, Wait};
+use crate::sim::sched::{Key, RECEIVE, SEND, Wait};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -90,7 +90,7 @@ impl<T> Queue<T> {
         let Some(here) = self.enter() else {
             return Err(SendTimeoutError::Disconnected(message));
         };
-        let wait = Wait::new("send");
+        let wait = Wait::new(SEND);
         let mut message = message;
         loop {
             match self.push(message, true) {
@@ -207,7 +207,7 @@ impl<T> Queue<T> {
         let Some(here) = self.enter() else {
             return Err(RecvTimeoutError::Disconnected);
         };
-        let wait = Wait::new("receive");
+        let wait = Wait::new(RECEIVE);
         loop {
             match self.pop() {
                 Ok(message) => return Ok(message),
@@ -318,6 +318,10 @@ impl<T> Queue<T> {
 
     pub fn add_receiver(&self) {
         self.state.lock().receivers += 1;
+        let world = self.world.as_ref().and_then(Weak::upgrade);
+        if let Some(sched) = world.as_ref().and_then(|world| world.sched.as_ref()) {
+            sched.note_shared(self.key());
+        }
     }
 
     pub fn drop_sender(&self) {

@@ -3,7 +3,7 @@
 use super::queue::{Queue, Waiter};
 use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
 use crate::run::{self, Here};
-use crate::sim::sched::{Key, Wait};
+use crate::sim::sched::{Key, SELECT, Wait};
 use crossbeam_channel::{Select, SelectedOperation};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -338,7 +338,10 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
     let here = run::simulated()?;
     here.point();
     let deadline = match mode {
-        Mode::For(timeout) => Some(here.world.now().saturating_add(timeout)),
+        Mode::For(timeout) => {
+            here.note_clock();
+            Some(here.world.now().saturating_add(timeout))
+        }
         Mode::Now | Mode::Forever => None,
     };
     let mut keys: Vec<Key> = arms.iter().flat_map(|arm| arm.keys()).collect();
@@ -356,7 +359,7 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
             _ => return Some(ready[here.choose(ready.len())]),
         }
         let waiting = Waiting::new(arms, &here);
-        time_is_up = here.park(&keys, deadline, Wait::new("select!"));
+        time_is_up = here.park(&keys, deadline, Wait::new(SELECT));
         if let Some(chosen) = arms.iter().position(|arm| arm.accept(&waiting.1)) {
             return Some(chosen);
         }

@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::message::{Message, To};
 use super::{End, Net, Network};
 use crate::describe::Value;
+use crate::run;
 use crate::trace;
 use parking_lot::Mutex;
 use std::fmt;
@@ -97,6 +98,7 @@ impl Network {
     /// things, but it must not wait, nor take a lock that the sender may hold. Inside a [run](crate::run), arguments
     /// and replies are described for it.
     pub fn intercept(&self, rule: impl Fn(&Letter) -> Fate + Send + Sync + 'static) {
+        run::excuse_for_good();
         let before = self.0.rules.rule.lock().replace(Arc::new(rule));
         self.0.rules.on.store(true, Relaxed);
         if before.is_none() {

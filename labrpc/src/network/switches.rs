@@ -3,6 +3,7 @@
 
 use super::{End, Leg, Network};
 use crate::rand::Stream;
+use crate::run;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -41,6 +42,7 @@ impl Network {
     /// If it is one in zero.
     pub fn duplicate(&self, duplication: Option<Duplication>) {
         assert!(duplication.is_none_or(|d| d.one_in > 0), "one request in zero can't be doubled");
+        run::excuse_for_good();
         *self.0.switches.duplication.lock() = duplication;
         self.0.switches.used.store(true, Relaxed);
     }
@@ -49,6 +51,7 @@ impl Network {
     /// `d..d` is always `d`. Comes on top of what other switches do, and a delayed request reaches whoever is the
     /// server when it arrives: its next incarnation, perhaps.
     pub fn delays(&self, requests: Range<Duration>, replies: Range<Duration>) {
+        run::excuse_for_good();
         self.0.switches.everywhere.lock().delay = delays(requests, replies);
         self.0.switches.used.store(true, Relaxed);
     }
@@ -58,6 +61,9 @@ impl Network {
     /// # Panics
     /// If there is no such end.
     pub fn delay_end(&self, end: &str, requests: Range<Duration>, replies: Range<Duration>) {
+        if requests.end.max(replies.end) > SHORT {
+            run::excuse_for_good();
+        }
         self.at(end, |link| link.delay = delays(requests, replies));
     }
 
@@ -67,7 +73,7 @@ impl Network {
     /// # Panics
     /// If there is no such end.
     pub fn lose_requests(&self, end: &str, yes: bool) {
-        self.at(end, |link| link.set_cut(Leg::Request, yes));
+        self.set_cut(end, Leg::Request, yes);
     }
 
     /// Whether the replies to an end are lost, though its requests are handled. Their callers get `None` when a call
@@ -76,7 +82,14 @@ impl Network {
     /// # Panics
     /// If there is no such end.
     pub fn lose_replies(&self, end: &str, yes: bool) {
-        self.at(end, |link| link.set_cut(Leg::Reply, yes));
+        self.set_cut(end, Leg::Reply, yes);
+    }
+
+    fn set_cut(&self, end: &str, leg: Leg, yes: bool) {
+        if yes {
+            run::excuse_for_good();
+        }
+        self.at(end, |link| link.set_cut(leg, yes));
     }
 
     #[track_caller]
@@ -86,6 +99,9 @@ impl Network {
         self.0.switches.used.store(true, Relaxed);
     }
 }
+
+/// A delay that keeps nobody from anything.
+const SHORT: Duration = Duration::from_millis(50);
 
 fn delays(requests: Range<Duration>, replies: Range<Duration>) -> BTreeMap<Leg, Range<Duration>> {
     [(Leg::Request, requests), (Leg::Reply, replies)].into()

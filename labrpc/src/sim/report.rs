@@ -9,6 +9,16 @@ pub(crate) fn deadlock(waits: &[Waiting]) -> String {
     format!("every thread waits, and nothing will wake one{}", lines(waits))
 }
 
+/// The same, where some threads wait for each other: `circle` says which.
+pub(crate) fn deadlock_around(circle: &str, waits: &[Waiting]) -> String {
+    let others: Vec<_> =
+        waits.iter().filter(|wait| !circle.contains(&wait.to_string())).cloned().collect();
+    match others[..] {
+        [] => circle.to_string(),
+        _ => format!("{circle}\n  and so every other thread waits, too:{}", lines(&others)),
+    }
+}
+
 /// A line for each wait; threads of one kind that wait for the same at the same place share one.
 fn lines(waits: &[Waiting]) -> String {
     let mut kinds: Vec<(&Waiting, usize)> = Vec::new();
@@ -43,6 +53,52 @@ pub(crate) fn time_limit(limit: Duration, waits: &[Waiting]) -> String {
     format!("the run was still going after {limit:?} of virtual time{}", lines(waits))
 }
 
+/// Threads that wait for each other, though not only for locks.
+pub(crate) fn circle(circle: &[Waiting], since: Duration) -> String {
+    format!(
+        "since {:.6} s threads have waited for each other in a circle. Release a lock before you wait for anything \
+         that another thread must do: take a message, send one, end{}",
+        since.as_secs_f64(),
+        lines(circle)
+    )
+}
+
+/// A thread of the test is inside a call that should return soon.
+pub(crate) fn no_return(thread: &str, what: &str, patience: Duration, waits: &[Waiting]) -> String {
+    format!(
+        "{what}, called by {thread}, has not returned for {patience:?} of virtual time. The lab expects it to return \
+         soon: it may wait for a lock, and for nothing else{}",
+        lines(waits)
+    )
+}
+
+/// A lock is not released.
+pub(crate) fn long_lock(longest: &Waiting, patience: Duration, waits: &[Waiting]) -> String {
+    let holders = waits.iter().filter(|wait| Some(&wait.thread) == longest.holder.as_ref());
+    let told: Vec<_> = std::iter::once(longest).chain(holders).cloned().collect();
+    format!(
+        "{} has waited for a lock for {patience:?} of virtual time, and its holder does not release it{}",
+        longest.thread,
+        lines(&told)
+    )
+}
+
+/// The test waits, and nothing happens.
+pub(crate) fn nothing_happens(
+    calm: Duration,
+    patience: Duration,
+    waits: &[Waiting],
+    suspicion: Option<String>,
+) -> String {
+    let suspicion = suspicion.map_or(String::new(), |text| format!("\n  {text}"));
+    format!(
+        "nothing has happened for {patience:?} of virtual time, since {:.6} s: no command was taken or applied, no \
+         term or role changed, nothing was saved, and the test held nobody back{suspicion}{}",
+        calm.as_secs_f64(),
+        lines(waits)
+    )
+}
+
 /// A thread that never lets virtual time jump.
 pub(crate) fn spin(thread: &str, steps: u64) -> String {
     format!(
@@ -57,7 +113,8 @@ pub(crate) fn stall(thread: &str, wall: Duration) -> String {
     format!(
         "in {wall:?}, {thread} hardly ever reached a lock, a channel, a sleep or an RPC of labrpc. \
          Either it loops without end, or it blocks in something that the simulation can't see: \
-         std::thread::sleep, std::sync::Mutex, a std channel, real I/O"
+         std::thread::sleep, a std Mutex, Condvar, Barrier or channel, the join of a std thread, real I/O. A loop \
+         that waits for an atomic, or for a std Instant, is one, too"
     )
 }
 
@@ -65,12 +122,14 @@ pub(crate) fn stall(thread: &str, wall: Duration) -> String {
 const LONG: Duration = Duration::from_secs(1);
 
 /// Threads that have waited long for a lock are often the cause of what a test complains of.
-pub(crate) fn long_waits(waits: &[Waiting], now: Duration) -> String {
+/// What `text` tells already is left out.
+pub(crate) fn long_waits(text: &str, waits: &[Waiting], now: Duration) -> String {
     let long = waits.iter().filter(|w| w.holder.is_some() && now.saturating_sub(w.since) >= LONG);
     let mut told = Vec::new();
     for wait in long {
         told.push(wait.clone());
         told.extend(waits.iter().find(|w| Some(&w.thread) == wait.holder.as_ref()).cloned());
     }
+    told.retain(|wait| !text.contains(&wait.to_string()));
     if told.is_empty() { String::new() } else { format!("\n  meanwhile:{}", lines(&told)) }
 }

@@ -5,24 +5,27 @@
 //! `Here::point`; in particular, nothing happens between its last look at a condition and its park.
 
 mod park;
+mod stuck;
 mod tasks;
 mod timers;
 
-pub(crate) use park::{Key, Wait, Waiting};
+pub(crate) use park::{Key, RECEIVE, SELECT, SEND, Wait, Waiting};
 
 use super::baton::{Baton, Worker};
 use super::cpu::{Claim, OsThread};
 use super::report;
 use crate::run::{self, FailureKind, mix};
-use park::{Parked, YIELD_ONE_IN};
+use park::{Holder, Parked, YIELD_ONE_IN};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use stuck::Calm;
 use timers::{Due, Timer};
 
 /// The part of a task that others see.
@@ -42,6 +45,7 @@ pub(crate) struct Sched {
     /// Decisions so far; what the watchdog watches.
     steps: AtomicU64,
     limit: Duration,
+    calm: Calm,
     ended: Condvar,
 }
 
@@ -56,7 +60,7 @@ struct Core {
     waiters: BTreeMap<Key, Vec<u64>>,
     timers: BinaryHeap<Timer>,
     /// Who holds each lock that somebody waits for.
-    holders: BTreeMap<usize, u64>,
+    holders: BTreeMap<usize, Holder>,
     next_id: u64,
     ending: bool,
     /// Groups that have crashed: what starts in them doesn't.
@@ -74,6 +78,10 @@ struct Core {
     since_jump: u64,
     jumps: u64,
     last_look: Look,
+    /// Channels that ever had several receivers.
+    shared: BTreeSet<Key>,
+    /// When to look next whether threads are stuck.
+    next_look: Duration,
 }
 
 /// What the watchdog saw last.
@@ -90,6 +98,13 @@ struct Look {
 struct Slot {
     task: Arc<Task>,
     title: String,
+    has_name: bool,
+    /// Where it was started, if user code did that.
+    spawned: Option<&'static Location<'static>>,
+    /// The channels that it last waited on for a message.
+    reads: Vec<Key>,
+    /// Where it last let another task go first.
+    place: Option<&'static Location<'static>>,
     group: u64,
     /// The group that it is inside of as a guest.
     visits: Option<u64>,
@@ -129,7 +144,14 @@ impl Core {
             return None;
         }
         let busy = self.tasks.values().filter(|slot| slot.ran.0 == jumps);
-        busy.max_by_key(|slot| slot.ran.1).map(|slot| slot.title.clone())
+        busy.max_by_key(|slot| slot.ran.1).map(Slot::name_and_place)
+    }
+
+    /// Where a task that is about to let others go first stands.
+    fn note_place(&mut self, id: u64, place: &'static Location<'static>) {
+        if let Some(slot) = self.tasks.get_mut(&id) {
+            slot.place = Some(place);
+        }
     }
 
     fn take_ready(&mut self) -> Option<u64> {
@@ -142,8 +164,25 @@ impl Core {
     }
 }
 
+impl Slot {
+    /// Its title; of a thread without a name also where it was started.
+    fn full_title(&self) -> String {
+        match self.spawned.filter(|_| !self.has_name) {
+            Some(place) => format!("{} (spawned at {place})", self.title),
+            None => self.title.clone(),
+        }
+    }
+
+    fn name_and_place(&self) -> String {
+        match self.place {
+            Some(place) => format!("{}, last seen at {place},", self.full_title()),
+            None => self.full_title(),
+        }
+    }
+}
+
 impl Sched {
-    pub fn new(seed: u64, limit: Duration) -> Sched {
+    pub fn new(seed: u64, limit: Duration, patience: Option<Duration>) -> Sched {
         let mut rng = Pcg64::seed_from_u64(seed);
         Sched {
             core: Mutex::new(Core {
@@ -169,10 +208,13 @@ impl Sched {
                 since_jump: 0,
                 jumps: 0,
                 last_look: Look::default(),
+                shared: BTreeSet::new(),
+                next_look: stuck::LOOKS_EVERY,
             }),
             now_ns: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             limit,
+            calm: Calm::new(patience),
             ended: Condvar::new(),
         }
     }
@@ -248,18 +290,23 @@ impl Sched {
             } else if core.tasks.is_empty() {
                 return None;
             } else if let Some(at) = core.next_timer() {
-                let until = if core.ending { at } else { at.min(self.limit) };
+                let until = if core.ending { at } else { at.min(self.limit).min(core.next_look) };
                 let now = core.now.max(until);
                 self.set_now(&mut core, now);
                 core.jumps += 1;
                 core.since_jump = 0;
-                if until < at {
+                if core.ending {
+                    continue;
+                }
+                if core.next_look <= now {
+                    core = self.look_for_stuck(core);
+                }
+                if self.limit <= now && now < at && !core.ending {
                     let text = report::time_limit(self.limit, &core.waits());
                     core = self.fail(core, FailureKind::TimeLimit, text);
                 }
             } else if !core.ending {
-                let text = report::deadlock(&core.waits());
-                core = self.fail(core, FailureKind::Deadlock, text);
+                core = self.deadlock(core);
             } else if !core.unstick() {
                 return None;
             }
@@ -269,14 +316,25 @@ impl Sched {
     /// Fails the run on behalf of the scheduler.
     fn fail<'a>(
         &'a self,
+        core: MutexGuard<'a, Core>,
+        kind: FailureKind,
+        text: String,
+    ) -> MutexGuard<'a, Core> {
+        self.fail_since(core, kind, text, None)
+    }
+
+    /// The same, of something that began at `since`.
+    fn fail_since<'a>(
+        &'a self,
         mut core: MutexGuard<'a, Core>,
         kind: FailureKind,
         text: String,
+        since: Option<Duration>,
     ) -> MutexGuard<'a, Core> {
         core.end_all(); // now, so that this happens once
         drop(core);
         if let Some(here) = run::here() {
-            here.world.fail(kind, text, None);
+            here.world.fail_since(kind, text, None, since);
         }
         self.core.lock()
     }
@@ -304,7 +362,7 @@ impl Sched {
             false => 0,
         };
         let stalled = look.stalled >= ticks;
-        let title = core.tasks.get(&core.running).map_or("(nobody)".into(), |s| s.title.clone());
+        let title = core.tasks.get(&core.running).map_or("(nobody)".into(), Slot::full_title);
         stalled.then_some(title)
     }
 }

@@ -70,6 +70,7 @@ impl Group {
     ///
     /// [`wait_crashed`](Group::wait_crashed) tells when it has happened. In real mode nobody counts, and nothing happens.
     pub fn crash_after(&self, points: u64) {
+        run::excuse_for_good();
         if !self.has_crashed() {
             self.0.fuse.0.store(points.clamp(1, UNLIT - 1), Relaxed);
         }

@@ -1,6 +1,7 @@
 //! Slow threads: what may come between two steps of one thread while it does nothing.
 
 use super::Group;
+use crate::run;
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand_pcg::Pcg64;
@@ -38,6 +39,9 @@ impl Group {
     pub fn hiccups(&self, hiccups: Option<Hiccups>) {
         let sound = |it: &Hiccups| it.one_in > 0 && it.lasting.start < it.lasting.end;
         assert!(hiccups.as_ref().is_none_or(sound), "there are no such hiccups: {hiccups:?}");
+        if hiccups.is_some() {
+            run::excuse_for_good();
+        }
         self.0.slowness.on.store(hiccups.is_some(), Relaxed);
         *self.0.slowness.hiccups.lock() = hiccups;
     }

@@ -30,6 +30,7 @@ pub enum Command {
     Replay {
         /// The seed that a failure named.
         #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
+        #[arg(allow_negative_numbers = true)]
         seed: u64,
         /// The test.
         test: String,
@@ -42,7 +43,7 @@ pub enum Command {
         /// The history, an operation a line as JSON; - for standard input.
         file: PathBuf,
         /// How long to look for an order, in seconds [default: until it is certain].
-        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
         limit: Option<Duration>,
     },
 }
@@ -66,7 +67,7 @@ pub struct Flags {
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
-    /// Fail for what is otherwise only a warning, and for a test that never came to its check.
+    /// Fail for what is otherwise only a warning: threads that are left after kill(), a test that never came to its check.
     #[arg(long, global = true)]
     pub strict: bool,
     /// Run the I-th of N equal parts of the work, as one machine of N.
@@ -135,6 +136,17 @@ impl Flags {
     /// The first flag given.
     pub fn given(&self) -> Option<&'static str> {
         self.all_given().next()
+    }
+
+    /// The first flag given that means nothing where no test is run.
+    pub fn given_to_list(&self) -> Option<&'static str> {
+        let running = ["--real", "--jobs", "--fail-fast", "--strict", "--json"];
+        self.all_given().find(|flag| running.contains(flag))
+    }
+
+    /// The first flag given that means nothing to `replay`.
+    pub fn given_to_replay(&self) -> Option<&'static str> {
+        self.all_given().find(|flag| *flag != "--strict")
     }
 
     fn all_given(&self) -> impl Iterator<Item = &'static str> {

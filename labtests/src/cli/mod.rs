@@ -174,14 +174,13 @@ impl Program {
             return Ok(End::well(well));
         }
         let cli = Cli::from_arg_matches(matches)?;
+        let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
         match cli.command {
-            None => Ok(End::well(test(&self.lab, &cli.select, &cli.flags, out)?)),
-            Some(Command::Test { select }) => {
-                Ok(End::well(test(&self.lab, &select, &cli.flags, out)?))
-            }
-            Some(Command::Replay { seed, test }) => match cli.flags.given() {
+            None => Ok(End::well(test(&lab, &cli.select, &cli.flags, out)?)),
+            Some(Command::Test { select }) => Ok(End::well(test(&lab, &select, &cli.flags, out)?)),
+            Some(Command::Replay { seed, test }) => match cli.flags.given_to_replay() {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
-                None => Ok(End::well(replay(&self.lab, seed, &test, out)?)),
+                None => Ok(End::well(replay(&lab, seed, &test, out)?)),
             },
             Some(Command::Check { file, limit }) => {
                 if let Some(flag) = cli.flags.given() {
@@ -248,8 +247,10 @@ fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
 
 fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
     let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
-    if flags.list && flags.json.is_some() {
-        return Err("--list runs nothing, so there is nothing to write: it takes no --json".into());
+    if flags.list
+        && let Some(flag) = flags.given_to_list()
+    {
+        return Err(format!("--list runs nothing: it takes no {flag}"));
     }
     if flags.list {
         work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
@@ -273,6 +274,10 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
     match &report.result {
         Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),
         Err(failure) => out.line(format_args!("FAILED {} {}: {failure}", test.part, test.name)),
+    }
+    if report.result.is_ok() {
+        let warnings = report.warnings.iter();
+        warnings.for_each(|warning| out.line(format_args!("warning: {}", warning.message)));
     }
     out.line(format_args!("fingerprint {:016x}", report.fingerprint));
     out.finish()?;

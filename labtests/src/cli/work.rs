@@ -96,6 +96,11 @@ impl Work {
         self.seeds.start() != self.seeds.end()
     }
 
+    /// How many seeds there are.
+    pub fn seeds(&self) -> u64 {
+        (self.seeds.end() - self.seeds.start()).saturating_add(1)
+    }
+
     /// How many runs it has.
     pub fn runs(&self) -> u64 {
         let rows = (self.seeds.end() - self.seeds.start()).saturating_add(1);

@@ -37,6 +37,7 @@ impl Reader {
         if sloppy && self.draws.chance("service pauses", 1, 8) {
             sleep(self.draws.millis("service pause", 0..60));
         }
+        run::note_progress();
         self.watch.applies(self.i, self.life, &message);
         let every = self.snapshots.every();
         let made = self.ledger.lock().applied(self.i, self.life, message, every);
@@ -57,10 +58,25 @@ impl Reader {
     }
 
     fn hand_over(&self, index: u64, snapshot: Snapshot) {
-        self.watch.is_given_snapshot(self.i, index);
-        let what = || format!("snapshot({index}) on {}", name(self.i));
-        run::calling(what, || self.group.enter(|| self.raft.snapshot(index, snapshot)));
+        hand_over(self.i, &self.raft, &self.group, &self.watch, index, snapshot);
     }
+}
+
+/// Gives a snapshot of its service to server `i`. It may come late, twice, and after a newer one.
+pub(super) fn hand_over(
+    i: usize,
+    raft: &Incarnation<dyn Raft>,
+    group: &Group,
+    watch: &Watch,
+    index: u64,
+    snapshot: Snapshot,
+) {
+    let what = || format!("snapshot({index}) on {}", name(i));
+    trace::tester(|| format!("calls {}, {} bytes", what(), snapshot.len()));
+    watch.is_given_snapshot(i, index);
+    let done = run::calling_briefly(what, || group.enter(|| raft.snapshot(index, snapshot)));
+    let end = if done.is_some() { "returns" } else { "ends with the server" };
+    trace::tester(|| format!("{} {end}", what()));
 }
 
 fn describe(message: &ApplyMsg) -> String {

@@ -47,7 +47,54 @@ impl Model {
             return Vec::new();
         }
         let silent = servers.iter().filter_map(|&i| self.silent(i));
-        silent.chain(self.many_candidacies(servers)).collect()
+        let many = self.many_candidacies(servers);
+        let refusals = many.iter().flat_map(|_| servers.iter().filter_map(|&i| self.candidate(i)));
+        let refusals: Vec<_> = refusals.collect();
+        silent.chain(many).chain(refusals).collect()
+    }
+
+    /// How often a server became a candidate of late, and why others did not vote for it.
+    fn candidate(&self, i: usize) -> Option<String> {
+        let since = self.now.saturating_sub(BACK);
+        let stood = self.servers[i].lately.stood.iter().filter(|(_, at)| **at >= since);
+        let terms: Vec<_> = stood.map(|(term, _)| *term).collect();
+        let (first, last) = (terms.first()?, terms.last()?);
+        let others = (0..self.servers.len()).filter(|j| *j != i).map(|j| {
+            let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+            terms
+                .iter()
+                .for_each(|&term| *answers.entry(self.answer(j, term, i)).or_default() += 1);
+            let times = |(answer, count): (&String, &usize)| format!("{answer} ({count})");
+            format!("{} {}", name(j), answers.iter().map(times).collect::<Vec<_>>().join(", "))
+        });
+        let others: Vec<_> = others.collect();
+        let who = name(i);
+        Some(format!(
+            "{who} became a candidate in {} terms from {first} to {last}: {}",
+            terms.len(),
+            others.join("; ")
+        ))
+    }
+
+    /// What became of the vote of server `j` when `candidate` asked for it in `term`, as far as it was seen.
+    fn answer(&self, j: usize, term: u64, candidate: usize) -> String {
+        let server = &self.servers[j];
+        match server.votes.get(&term) {
+            Some(vote) if *vote == candidate => return "voted for it".into(),
+            Some(vote) if *vote == j => return "was a candidate itself".into(),
+            Some(vote) => return format!("had voted for {}", name(*vote)),
+            None if !server.asked.contains_key(&(term, candidate)) => {
+                return "did not get the request".into();
+            }
+            None => {}
+        }
+        let (kept, claim) = (server.kept.last, self.claims.get(&(term, candidate)));
+        match claim {
+            Some(claim) if (claim.term, claim.index) < (kept.term, kept.index) => {
+                format!("has a newer log, up to {kept} at least (§5.4.1)")
+            }
+            _ => "gave no vote, and no reason for that was seen".into(),
+        }
     }
 
     fn silent(&self, i: usize) -> Option<String> {

@@ -31,6 +31,7 @@ struct JsonResult {
     reached_check: Option<bool>,
     advice: Vec<String>,
     failure: Option<JsonFailure>,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +101,7 @@ impl JsonFile {
             reached_check: report.check().map(|check| check == Check::Reached),
             advice: stats.advice,
             failure,
+            warnings: report.warnings.iter().map(|warning| warning.message.clone()).collect(),
         });
     }
 

@@ -1,16 +1,21 @@
 //! Saying how it went: the table, the story of a failure, JSON.
 
 mod advice;
+mod causes;
 mod json;
+mod once;
 mod table;
 mod unreached;
 
 pub use advice::Advice;
+pub use causes::{Causes, first_line};
 pub use json::JsonFile;
+pub use once::say_once;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
 
 use crate::runner::{Report, World};
+use labrpc::run::Failure;
 use std::fmt::Write;
 
 /// How to see a failure again.
@@ -36,13 +41,25 @@ pub fn failure(report: &Report, again: &Again) -> String {
         let _ = writeln!(text, "\n{backtrace}");
     }
     if !report.last_events.is_empty() {
-        let _ = writeln!(text, "\n  the last events:");
+        let _ = match failure.since {
+            Some(since) => {
+                let ms = since.as_secs_f64() * 1e3;
+                writeln!(text, "\n  the last events before it got stuck, at {ms:.6} ms:")
+            }
+            None => writeln!(text, "\n  the last events:"),
+        };
         for event in &report.last_events {
             let _ = writeln!(text, "  {event}");
         }
     }
     let _ = write!(text, "\n  again: {}", how_again(report, again));
     text
+}
+
+/// A failed run in one line.
+pub fn failure_line(report: &Report, failure: &Failure) -> String {
+    let message = first_line(&failure.message);
+    format!("FAILED {} {}, seed {}: {message}", report.test.part, report.test.name, report.seed)
 }
 
 fn how_again(report: &Report, again: &Again) -> String {

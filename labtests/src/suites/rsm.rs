@@ -111,6 +111,7 @@ impl Counters {
         let result = self.call(i, &format!("submit({op:?})"), |server| server.submit(op));
         if let Some(Ok(_)) = result {
             self.operations().fetch_add(1, Relaxed);
+            run::note_progress();
         }
         result.unwrap_or(Err(Refused::Stopped))
     }

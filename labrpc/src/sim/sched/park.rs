@@ -52,6 +52,28 @@ impl Wait {
     pub fn lock_at(address: usize, place: &'static Location<'static>) -> Wait {
         Wait { what: "lock", place, lock: Some(address) }
     }
+
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    fn is_receiving(&self) -> bool {
+        matches!(self.what, RECEIVE | SELECT)
+    }
+}
+
+/// What reports call a wait for a message.
+pub(crate) const RECEIVE: &str = "receive";
+/// The same on several channels.
+pub(crate) const SELECT: &str = "select!";
+/// A wait for somebody to take a message, or for room for it.
+pub(crate) const SEND: &str = "send";
+
+/// Who holds a lock.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub task: u64,
+    pub taken_at: Option<&'static Location<'static>>,
 }
 
 /// A line of a report: who waits for what.
@@ -61,13 +83,18 @@ pub(crate) struct Waiting {
     what: &'static str,
     place: &'static Location<'static>,
     pub since: Duration,
+    /// Who holds the lock that it waits for.
     pub holder: Option<String>,
+    /// And where that one took it.
+    taken_at: Option<&'static Location<'static>>,
+    /// Where a thread without a name was started.
+    spawned: Option<&'static Location<'static>>,
 }
 
 impl Waiting {
     /// Whether two waits differ only in which of several threads of a name it is, and since when.
     pub fn is_like(&self, other: &Waiting) -> bool {
-        let of = |w: &Waiting| (w.thread.clone(), w.what, w.place, w.holder.clone());
+        let of = |w: &Waiting| (w.thread.clone(), w.what, w.place, w.holder.clone(), w.spawned);
         of(self) == of(other)
     }
 }
@@ -76,20 +103,42 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_secs_f64();
         write!(f, "{} waits since {since:.6} s: {} at {}", self.thread, self.what, self.place)?;
-        match &self.holder {
-            Some(holder) => write!(f, ", held by {holder}"),
+        if let Some(holder) = &self.holder {
+            write!(f, ", held by {holder}")?;
+        }
+        if let Some(place) = self.taken_at {
+            write!(f, ", which took it at {place}")?;
+        }
+        match self.spawned {
+            Some(place) => write!(f, " (a thread without a name, spawned at {place})"),
             None => Ok(()),
         }
     }
 }
 
 pub(super) struct Parked {
-    keys: Vec<Key>,
+    pub keys: Vec<Key>,
     wait: Wait,
-    since: Duration,
+    pub since: Duration,
+    /// Whether it ends by itself.
+    pub has_deadline: bool,
 }
 
 impl Parked {
+    /// The lock that is waited for.
+    pub(super) fn lock(&self) -> Option<usize> {
+        self.wait.lock
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.wait.what == SEND
+    }
+
+    /// The wait and its place, for reports: `sleep at src/raft.rs:7`.
+    pub(super) fn describe(&self) -> String {
+        format!("{} at {}", self.wait.what, self.wait.place)
+    }
+
     pub(super) fn is_for_lock(&self) -> bool {
         self.wait.lock.is_some()
     }
@@ -127,6 +176,7 @@ impl Here {
             return;
         }
         core.until_yield = core.rng.random_range(0..2 * YIELD_ONE_IN);
+        core.note_place(task.id, Location::caller());
         match self.group.hiccup(&mut core.rng, 1) {
             None => core.ready.push(task.id),
             Some(pause) => core.slow_down(task.id, pause),
@@ -157,6 +207,7 @@ impl Here {
     }
 
     /// Lets every other task that is ready go first, perhaps.
+    #[track_caller]
     pub fn yield_now(&self) {
         let Some((sched, task)) = self.sched() else {
             return;
@@ -164,6 +215,7 @@ impl Here {
         self.pass_point();
         self.unwind_if_crashed();
         let mut core = sched.core.lock();
+        core.note_place(task.id, Location::caller());
         core.ready.push(task.id);
         sched.switch(core, task);
         self.unwind_if_crashed();
@@ -227,14 +279,18 @@ impl Here {
         }
     }
 
-    /// Notes which task holds the contended lock at `address` (`None`: it is free), for reports.
-    pub fn note_holder(&self, address: usize, holder: Option<u64>) {
+    /// Notes which task holds the contended lock at `address` (`None`: it is free), and where it took it, for reports.
+    pub fn note_holder(
+        &self,
+        address: usize,
+        holder: Option<(u64, Option<&'static Location<'static>>)>,
+    ) {
         let Some((sched, _)) = self.sched() else {
             return;
         };
         let mut core = sched.core.lock();
         match holder {
-            Some(holder) => core.holders.insert(address, holder),
+            Some((task, taken_at)) => core.holders.insert(address, Holder { task, taken_at }),
             None => core.holders.remove(&address),
         };
     }
@@ -287,7 +343,8 @@ impl Core {
             return;
         };
         slot.parks += 1;
-        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since });
+        let has_deadline = deadline.is_some();
+        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since, has_deadline });
         let park = slot.parks;
         for key in keys {
             self.waiters.entry(*key).or_default().push(id);
@@ -306,13 +363,16 @@ impl Core {
             return;
         };
         slot.task.timed_out.store(timed_out, Ordering::Relaxed);
-        for key in parked.keys {
-            if let Some(list) = self.waiters.get_mut(&key) {
+        for key in &parked.keys {
+            if let Some(list) = self.waiters.get_mut(key) {
                 list.retain(|waiter| *waiter != id);
                 if list.is_empty() {
-                    self.waiters.remove(&key);
+                    self.waiters.remove(key);
                 }
             }
+        }
+        if parked.wait.is_receiving() {
+            slot.reads = parked.keys;
         }
         self.ready.push(id);
     }
@@ -329,13 +389,17 @@ impl Core {
 
     pub(super) fn waiting(&self, slot: &Slot) -> Option<Waiting> {
         let parked = slot.parked.as_ref()?;
-        let holder = parked.wait.lock.and_then(|address| self.holders.get(&address));
+        let holder = parked.lock().and_then(|address| self.holders.get(&address));
         Some(Waiting {
             thread: slot.title.clone(),
             what: parked.wait.what,
             place: parked.wait.place,
             since: parked.since,
-            holder: holder.and_then(|id| self.tasks.get(id)).map(|slot| slot.title.clone()),
+            holder: holder
+                .and_then(|holder| self.tasks.get(&holder.task))
+                .map(|slot| slot.title.clone()),
+            taken_at: holder.and_then(|holder| holder.taken_at),
+            spawned: slot.spawned.filter(|_| !slot.has_name),
         })
     }
 
@@ -346,7 +410,7 @@ impl Core {
         while circle.len() <= self.tasks.len() {
             let slot = self.tasks.get(&id)?;
             circle.push(self.waiting(slot)?);
-            id = *self.holders.get(&slot.parked.as_ref()?.wait.lock?)?;
+            id = self.holders.get(&slot.parked.as_ref()?.lock()?)?.task;
             if id == first {
                 return Some(circle);
             }

@@ -6,8 +6,8 @@ use super::super::report;
 use super::park::Parked;
 use super::{Core, Key, Sched, Slot, Task};
 use crate::run::{self, Crash, FailureKind, Here, World, set_here};
-use crate::thread::Group;
-use std::panic::{self, AssertUnwindSafe};
+use crate::thread::{Group, Straggler};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -33,6 +33,21 @@ impl Sched {
         core.unpark_all(Key::Group(group));
     }
 
+    /// The tasks of `group`, and where each of them stands.
+    pub fn stragglers_in(&self, group: u64) -> Vec<Straggler> {
+        let core = self.core.lock();
+        let slots = core.tasks.values().filter(|slot| slot.group == group);
+        let stands = |slot: &Slot| slot.parked.as_ref().map(Parked::describe);
+        slots
+            .map(|slot| Straggler {
+                thread: slot.title.clone(),
+                stands: stands(slot),
+                spawned: slot.spawned.map(ToString::to_string),
+                cpu: None,
+            })
+            .collect()
+    }
+
     /// The titles of the tasks of `group`.
     pub fn alive_in(&self, group: u64) -> Vec<String> {
         let core = self.core.lock();
@@ -44,13 +59,21 @@ impl Sched {
     }
 
     /// Makes a task. A named one gets a fresh OS thread; the others share a pool (and so thread-locals).
-    pub fn spawn(&self, world: &Arc<World>, group: &Group, name: Option<&str>, body: Job) -> u64 {
-        self.spawn_as(world, group, name.unwrap_or("unnamed"), name.is_none(), body)
+    pub fn spawn(
+        &self,
+        world: &Arc<World>,
+        group: &Group,
+        name: Option<&str>,
+        spawned: Option<&'static Location<'static>>,
+        body: Job,
+    ) -> u64 {
+        let pooled = name.is_none();
+        self.spawn_as(world, group, name.unwrap_or("unnamed"), pooled, spawned, body)
     }
 
     /// As [`spawn`](Sched::spawn), on a pooled thread under a name for reports.
     pub fn spawn_pooled(&self, world: &Arc<World>, group: &Group, name: &str, body: Job) -> u64 {
-        self.spawn_as(world, group, name, true, body)
+        self.spawn_as(world, group, name, true, None, body)
     }
 
     pub(super) fn spawn_as(
@@ -59,6 +82,7 @@ impl Sched {
         group: &Group,
         name: &str,
         pooled: bool,
+        spawned: Option<&'static Location<'static>>,
         body: Job,
     ) -> u64 {
         let mut core = self.core.lock();
@@ -86,6 +110,10 @@ impl Sched {
             Slot {
                 task,
                 title,
+                has_name: !pooled || spawned.is_none(),
+                spawned,
+                reads: Vec::new(),
+                place: None,
                 group: group.id(),
                 visits: None,
                 parked: None,
