@@ -45,7 +45,7 @@ pub enum NotTransferred {
     NoSuccessor,
     /// It is being handed over already, or the members change.
     UnderWay,
-    /// The other one didn't take it in time. It may do so yet.
+    /// The other one didn't take it in time, or this server was elected again before that. It may do so yet.
     TimedOut,
     /// The server has been killed.
     Stopped,
