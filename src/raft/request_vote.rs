@@ -66,6 +66,7 @@ impl State {
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
+            self.withdraw();
         }
         self.persist();
         RequestVoteReply { term: self.current_term, vote_granted }
