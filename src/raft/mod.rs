@@ -54,7 +54,7 @@ use labrpc::thread::JoinHandle;
 use labrpc::time::Instant;
 use labrpc::{ClientEnd, Persister, Service};
 use membership::{Members, Wish};
-pub use options::Options;
+pub use options::{InvalidOption, Options};
 use read_index::{ReadIndexArgs, ReadIndexReply};
 use state::State;
 use std::ops::ControlFlow::{Break, Continue};
@@ -91,6 +91,9 @@ impl Raft {
     }
 
     /// As [`Raft::make`], with other timeouts.
+    ///
+    /// # Panics
+    /// If an option cannot be right ([`Options::validate`]).
     pub fn make_with(
         options: Options,
         peers: Vec<ClientEnd>,

@@ -130,6 +130,9 @@ pub struct Reign {
 
 impl State {
     /// A server that starts up, perhaps after a crash.
+    ///
+    /// # Panics
+    /// If an option cannot be right ([`Options::validate`]).
     pub fn new(
         me: usize,
         servers: usize,
@@ -137,6 +140,9 @@ impl State {
         options: Options,
         now: Instant,
     ) -> State {
+        if let Err(invalid) = options.validate(servers) {
+            panic!("{invalid}");
+        }
         let members = membership::at_first(&options, servers);
         let saved = persist::restore(&persister, members);
         let mut state = State {
