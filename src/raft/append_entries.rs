@@ -67,6 +67,9 @@ impl State {
         args: AppendEntriesArgs,
         now: Instant,
     ) -> AppendEntriesReply {
+        if self.refuses(&args) {
+            return self.append_reply(false, None);
+        }
         self.update_term(args.term, now);
         // 1. "Reply false if term < currentTerm (§5.1)".
         if args.term < self.current_term {
@@ -221,6 +224,7 @@ mod tests {
             let mut leader = Server::new(2).log(&leader).leader_of_term(8).build();
             leader.start(Default::default()).unwrap();
             let mut follower = Server::new(2).log(log).term(7).build();
+            follower.me = 1;
             let mut calls = 0;
             while !matches!(&leader.role, Role::Leader { progress, .. } if progress[1].match_index == 11)
             {

@@ -105,6 +105,9 @@ impl State {
         args: InstallSnapshotArgs,
         now: Instant,
     ) -> InstallSnapshotReply {
+        if self.refuses(&args) {
+            return InstallSnapshotReply { term: self.current_term, success: false, received: 0 };
+        }
         self.update_term(args.term, now);
         // 1. "Reply immediately if term < currentTerm".
         let (mut success, mut received) = (false, 0);
@@ -177,7 +180,7 @@ impl State {
             && let Some(outgoing) = &mut progress[peer].outgoing
             && outgoing.index == args.last_included_index
         {
-            outgoing.received = outgoing.data.len().min(reply.received as usize);
+            outgoing.received = (outgoing.data.len() as u64).min(reply.received) as usize;
             if reply.success {
                 progress[peer].outgoing = None;
             }
@@ -334,7 +337,9 @@ mod tests {
             leader.commit_index = 2;
             leader.take_committed();
             leader.snapshot(2, Snapshot::from((0..10).collect::<Vec<u8>>()));
-            Pieces { leader, follower: Server::new(3).build() }
+            let mut follower = Server::new(3).build();
+            follower.me = 1;
+            Pieces { leader, follower }
         }
 
         /// Sends the next piece, which may get lost, or its answer.

@@ -43,6 +43,7 @@ pub mod state;
 mod tests;
 pub mod threads;
 pub mod transfer;
+pub mod validate;
 
 use append_entries::{AppendEntriesArgs, AppendEntriesReply};
 use labrpc::api::beyond::{Membership, NotChanged, NotTransferred, Reads, Transfer};
@@ -181,6 +182,7 @@ impl Raft {
         let call = Call { end: &self.peers[leader], timeout, killed: &self.killed };
         let reply = call.make("Raft.ReadIndex", &args);
         let index = reply.and_then(|reply: ReadIndexReply| reply.index);
+        let index = index.filter(|index| *index <= validate::HIGHEST);
         index.ok_or_else(|| match self.shared.lock().killed {
             true => Refused::Stopped,
             false => Refused::NotLeader { leader: None },

@@ -56,7 +56,7 @@ impl State {
     pub fn handle_pre_vote(&mut self, args: &PreVoteArgs, now: Instant) -> PreVoteReply {
         let up_to_date = self.is_up_to_date(args.last_log_term, args.last_log_index);
         let later = args.term > self.current_term;
-        let vote_granted = later && up_to_date && !self.hears_a_leader(now);
+        let vote_granted = later && up_to_date && !self.hears_a_leader(now) && !self.refuses(args);
         PreVoteReply { term: self.current_term, vote_granted }
     }
 

@@ -117,6 +117,9 @@ impl State {
 
     /// The successor stands, and doesn't ask whether it may.
     pub fn handle_timeout_now(&mut self, args: &TimeoutNowArgs, now: Instant) -> TimeoutNowReply {
+        if self.refuses(args) {
+            return TimeoutNowReply { term: self.current_term };
+        }
         self.update_term(args.term, now);
         if args.term == self.current_term && self.may_stand() {
             self.become_candidate(now);
