@@ -22,9 +22,11 @@
 //! | 3.10: leadership transfer extension | [`transfer`] |
 //! | 10.2: implementing batching and pipelining | [`flow`] |
 //!
-//! All of that is `impl State` and can't wait. [`threads`] decides when it runs; this file is what others call.
+//! All of that is `impl State` and can't wait. [`threads`] decides when it runs, [`calls`] carries its messages; this file is what
+//! others call.
 
 pub mod append_entries;
+pub mod calls;
 pub mod check_quorum;
 pub mod flow;
 pub mod install_snapshot;
@@ -59,7 +61,7 @@ pub use options::{InvalidOption, Options};
 use read_index::{ReadIndexArgs, ReadIndexReply};
 use state::State;
 use std::ops::ControlFlow::{Break, Continue};
-use threads::{Call, Shared};
+use threads::Shared;
 
 /// A Raft server.
 pub struct Raft {
@@ -179,8 +181,8 @@ impl Raft {
             }
             (ReadIndexArgs { term: state.current_term }, state.options.election_timeout.end)
         };
-        let call = Call { end: &self.peers[leader], timeout, killed: &self.killed };
-        let reply = call.make("Raft.ReadIndex", &args);
+        let end = &self.peers[leader];
+        let reply = calls::ask(end, "Raft.ReadIndex", &args, timeout, &self.killed);
         let index = reply.and_then(|reply: ReadIndexReply| reply.index);
         let index = index.filter(|index| *index <= validate::HIGHEST);
         index.ok_or_else(|| match self.shared.lock().killed {

@@ -30,3 +30,31 @@ fn a_leader_that_nobody_answers_is_replaced_without_pre_vote() {
 fn a_leader_that_nobody_answers_would_vote_for_another() {
     commits_behind_a_deaf_leader(Options { pre_vote: true, ..Options::default() });
 }
+
+/// A symmetric delay without loss: the cluster elects a leader, keeps it, and commits.
+fn works_over(round_trip: u64, options: Options) {
+    simulated(move || {
+        let cluster = Cluster::new(3, options.clone());
+        let way = ms(round_trip / 2)..ms(round_trip / 2);
+        cluster.network().delays(way.clone(), way);
+        let leader = cluster.elected(ms(5_000)).expect("a leader in spite of the delay");
+        cluster.load(&[leader], ms(10_000));
+        let (term, still) = cluster.leader().expect("it leads");
+        assert_eq!(still, leader, "{round_trip} ms: nobody else is elected, in term {term}");
+        let commits = cluster.commits(leader);
+        assert!(commits > 60, "{round_trip} ms: {commits} of 100 commands are committed");
+    });
+}
+
+/// Longer than a call's timeout, and shorter than the shortest election timeout.
+const LONG_ROUND_TRIPS: [u64; 4] = [110, 150, 250, 400];
+
+#[test]
+fn a_cluster_works_over_round_trips_longer_than_a_call() {
+    LONG_ROUND_TRIPS.map(|round_trip| works_over(round_trip, Options::default()));
+}
+
+#[test]
+fn a_cluster_with_everything_on_works_over_round_trips_longer_than_a_call() {
+    LONG_ROUND_TRIPS.map(|round_trip| works_over(round_trip, Options::beyond_the_lab()));
+}
