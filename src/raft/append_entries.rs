@@ -150,7 +150,11 @@ impl State {
             let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
             let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
-            progress[peer].next_index = next.max(progress[peer].match_index + 1);
+            let next = next.max(progress[peer].match_index + 1);
+            progress[peer].next_index = next;
+            // It refuses what follows an entry that it has acknowledged: it has lost that, against all rules. Then it is asked again,
+            // but not without a pause.
+            self.sent[peer].unanswered |= next > args.prev_log_index;
             self.probe(peer);
         }
     }
@@ -158,6 +162,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calls::Reply;
+    use super::super::flow::Next;
     use super::super::tests::{Server, at_ms, entries, progress};
     use super::*;
 
@@ -331,6 +337,23 @@ mod tests {
         assert_eq!(next(&state), 2, "we have none of term 3");
         state.handle_append_entries_reply(1, &args, &no(None, 4), at_ms(0));
         assert_eq!(next(&state), 4, "its log ends at index 3");
+    }
+
+    /// It breaks the rules, but it must not keep the network busy with that.
+    #[test]
+    fn a_server_that_has_lost_what_it_acknowledged_is_asked_with_pauses() {
+        let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
+        state.note_match(1, 2);
+        for ms in [0, 30, 60] {
+            let Next::Send(message, ticket) = state.next_message(1, at_ms(ms)) else {
+                panic!("a pause of 30 ms is enough");
+            };
+            let conflict = Some(Conflict { term: None, index: 1 });
+            let no = AppendEntriesReply { term: 2, success: false, conflict };
+            state.handle_reply(1, ticket, &message, &Reply::AppendEntries(no), at_ms(ms + 1));
+            assert_eq!(progress(&state)[1].next_index, 3);
+            assert_eq!(state.next_message(1, at_ms(ms + 1)), Next::WaitUntil(at_ms(ms + 30)));
+        }
     }
 
     #[test]

@@ -31,6 +31,18 @@ pub enum Reply {
     TimeoutNow(TimeoutNowReply),
 }
 
+impl Reply {
+    fn term(&self) -> u64 {
+        match self {
+            Reply::PreVote(reply) => reply.term,
+            Reply::RequestVote(reply) => reply.term,
+            Reply::AppendEntries(reply) => reply.term,
+            Reply::InstallSnapshot(reply) => reply.term,
+            Reply::TimeoutNow(reply) => reply.term,
+        }
+    }
+}
+
 impl State {
     /// `peer` has answered a message, in time or late.
     pub fn handle_reply(
@@ -42,6 +54,10 @@ impl State {
         now: Instant,
     ) {
         self.is_answered(peer, ticket);
+        if self.is_from_before(peer, ticket) {
+            self.is_current_reply(ticket.term, reply.term(), now); // its term counts in any case
+            return;
+        }
         match (message, reply) {
             (Message::PreVote(args), Reply::PreVote(reply)) => {
                 self.handle_pre_vote_reply(peer, args, reply, now);

@@ -55,6 +55,13 @@ pub struct Outgoing {
     received: usize,
 }
 
+impl Outgoing {
+    /// How far the server is with it: with a newer snapshot, further.
+    pub(super) fn reached(&self) -> (u64, usize) {
+        (self.index, self.received)
+    }
+}
+
 /// A snapshot that comes in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {

@@ -15,7 +15,7 @@
 //!
 //! | section | file |
 //! |---|---|
-//! | 4: cluster membership changes | [`membership`] |
+//! | 4: cluster membership changes | [`membership`], [`catch_up`] |
 //! | 6.2: routing requests to the leader; 4.2.3: disruptive servers | [`check_quorum`] |
 //! | 6.4: processing read-only queries more efficiently | [`read_index`] |
 //! | 9.6: preventing disruptions when a server rejoins the cluster | [`pre_vote`] |
@@ -27,6 +27,7 @@
 
 pub mod append_entries;
 pub mod calls;
+pub mod catch_up;
 pub mod check_quorum;
 pub mod flow;
 pub mod install_snapshot;

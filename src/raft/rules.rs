@@ -168,6 +168,7 @@ impl State {
             answered: None,
             pace: Pace::Probe,
             outgoing: None,
+            since: 0,
         };
         self.role = Role::Leader {
             progress: vec![progress; self.servers],

@@ -111,6 +111,9 @@ pub struct Progress {
     pub pace: Pace,
     /// The snapshot that it is being sent.
     pub outgoing: Option<Outgoing>,
+    /// How many messages had been sent when it was last made a member, if that was in this reign: replies to those before speak of a
+    /// server that may have been replaced.
+    pub since: u64,
 }
 
 /// A leader's term of office, beyond Figure 2.

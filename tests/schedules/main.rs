@@ -3,7 +3,8 @@
 mod cluster;
 
 use cluster::{Cluster, ms, simulated};
-use labrpc::time::Duration;
+use labrpc::api::beyond::Membership;
+use labrpc::time::{Duration, Instant};
 use raftlab::raft::Options;
 
 /// S0 leads, and nothing that it sends reaches the others; what they send reaches it. S2 is cut off, so S1 needs S0's vote.
@@ -29,6 +30,29 @@ fn a_leader_that_nobody_answers_is_replaced_without_pre_vote() {
 #[test]
 fn a_leader_that_nobody_answers_would_vote_for_another() {
     commits_behind_a_deaf_leader(Options { pre_vote: true, ..Options::default() });
+}
+
+/// The machine of a removed server is replaced by an empty one, which is added under the same name by the same leader.
+#[test]
+fn a_removed_server_may_come_back_with_an_empty_disk() {
+    // Without check-quorum, a removed server that doesn't know would depose the leader (thesis §4.2.3).
+    let one_at_a_time = Options { check_quorum: true, ..Options::default() };
+    for options in [one_at_a_time, Options::beyond_the_lab()] {
+        simulated(move || {
+            let mut cluster = Cluster::new(3, options.clone());
+            let leader = cluster.elected(ms(5_000)).expect("nothing is wrong");
+            let replaced = (leader + 1) % 3;
+            cluster.load(&[leader], ms(1_000));
+            assert_eq!(cluster.raft(leader).remove_server(replaced), Ok(()));
+            cluster.load(&[leader], ms(1_000));
+            cluster.restart(replaced, true);
+            let (began, calls) = (Instant::now(), cluster.network().total_count());
+            assert_eq!(cluster.raft(leader).add_server(replaced), Ok(()));
+            assert!(began.elapsed() < ms(500), "after {:?}", began.elapsed());
+            let calls = cluster.network().total_count() - calls;
+            assert!(calls < 50, "{calls} calls");
+        });
+    }
 }
 
 /// A symmetric delay without loss: the cluster elects a leader, keeps it, and commits.
