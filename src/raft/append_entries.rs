@@ -87,6 +87,7 @@ impl State {
         // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
         //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
         self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
+        self.drop_pieces(last_new_index);
         self.append_reply(true, None)
     }
 

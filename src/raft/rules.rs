@@ -31,6 +31,7 @@ impl State {
             log::debug!("sees term {term}, was in {}", self.current_term);
             self.current_term = term;
             self.voted_for = None;
+            self.drop_pieces(self.commit_index);
             self.become_follower(None, now);
         }
     }
@@ -135,6 +136,7 @@ impl State {
         self.voted_for = Some(self.me);
         log::debug!("stands for election in term {}", self.current_term);
         self.role = Role::Candidate { ballot: Ballot::of(self.me), called: false };
+        self.drop_pieces(self.commit_index);
         self.forget_calls();
         self.reset_election_timer(now);
         self.persist();
