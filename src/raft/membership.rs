@@ -242,6 +242,7 @@ impl State {
         if self.is_leader() && committed && !self.log.members().contains(&self.me) {
             log::debug!("is no member any more");
             self.role = Role::Follower { leader: None };
+            self.persist();
         }
     }
 }
@@ -353,6 +354,10 @@ pub(super) mod tests {
         assert!(!state.is_leader() && state.commit_index == 2);
         assert_eq!(look(&mut state, &mut removing, 2), Some(Ok(())));
         assert!(!state.election_due(at_ms(99_000)), "who is no member never stands");
+        assert!(!Server::restarted(&state).election_due(at_ms(99_000)), "nor after a restart");
+        state.take_committed();
+        state.snapshot(1, Default::default()); // of before it was removed
+        assert!(!Server::restarted(&state).election_due(at_ms(99_000)), "nor after a snapshot");
     }
 
     #[test]

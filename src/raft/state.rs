@@ -147,7 +147,7 @@ impl State {
             panic!("{invalid}");
         }
         let members = membership::at_first(&options, servers);
-        let saved = persist::restore(&persister, members);
+        let (saved, commit_index) = persist::restore(&persister, members);
         let mut state = State {
             me,
             servers,
@@ -156,7 +156,7 @@ impl State {
             voted_for: saved.voted_for,
             disk: Disk::new(persister, &saved),
             // What a snapshot covers has been committed, and the service reads the saved snapshot itself.
-            commit_index: saved.log.last_included_index(),
+            commit_index,
             last_applied: saved.log.last_included_index(),
             log: saved.log,
             role: Role::Follower { leader: None },
