@@ -67,6 +67,9 @@ impl State {
         args: AppendEntriesArgs,
         now: Instant,
     ) -> AppendEntriesReply {
+        if self.refuses(&args) {
+            return self.append_reply(false, None);
+        }
         self.update_term(args.term, now);
         // 1. "Reply false if term < currentTerm (§5.1)".
         if args.term < self.current_term {
@@ -84,6 +87,7 @@ impl State {
         // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
         //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
         self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
+        self.drop_pieces(last_new_index);
         self.append_reply(true, None)
     }
 
@@ -147,7 +151,11 @@ impl State {
             let ours = conflict.term.and_then(|term| self.log.last_of_term(term));
             let next = ours.map_or(conflict.index, |last| last.min(args.prev_log_index) + 1);
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
-            progress[peer].next_index = next.max(progress[peer].match_index + 1);
+            let next = next.max(progress[peer].match_index + 1);
+            progress[peer].next_index = next;
+            // It refuses what follows an entry that it has acknowledged: it has lost that, against all rules. Then it is asked again,
+            // but not without a pause.
+            self.sent[peer].unanswered |= next > args.prev_log_index;
             self.probe(peer);
         }
     }
@@ -155,6 +163,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calls::Reply;
+    use super::super::flow::Next;
     use super::super::tests::{Server, at_ms, entries, progress};
     use super::*;
 
@@ -221,6 +231,7 @@ mod tests {
             let mut leader = Server::new(2).log(&leader).leader_of_term(8).build();
             leader.start(Default::default()).unwrap();
             let mut follower = Server::new(2).log(log).term(7).build();
+            follower.me = 1;
             let mut calls = 0;
             while !matches!(&leader.role, Role::Leader { progress, .. } if progress[1].match_index == 11)
             {
@@ -327,6 +338,23 @@ mod tests {
         assert_eq!(next(&state), 2, "we have none of term 3");
         state.handle_append_entries_reply(1, &args, &no(None, 4), at_ms(0));
         assert_eq!(next(&state), 4, "its log ends at index 3");
+    }
+
+    /// It breaks the rules, but it must not keep the network busy with that.
+    #[test]
+    fn a_server_that_has_lost_what_it_acknowledged_is_asked_with_pauses() {
+        let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
+        state.note_match(1, 2);
+        for ms in [0, 30, 60] {
+            let Next::Send(message, ticket) = state.next_message(1, at_ms(ms)) else {
+                panic!("a pause of 30 ms is enough");
+            };
+            let conflict = Some(Conflict { term: None, index: 1 });
+            let no = AppendEntriesReply { term: 2, success: false, conflict };
+            state.handle_reply(1, ticket, &message, &Reply::AppendEntries(no), at_ms(ms + 1));
+            assert_eq!(progress(&state)[1].next_index, 3);
+            assert_eq!(state.next_message(1, at_ms(ms + 1)), Next::WaitUntil(at_ms(ms + 30)));
+        }
     }
 
     #[test]

@@ -20,9 +20,14 @@ impl State {
 
     /// When a leader steps down, unless a majority answers until then.
     pub fn quorum_deadline(&self, now: Instant) -> Option<Instant> {
+        self.followed_until(now).filter(|_| self.options.check_quorum)
+    }
+
+    /// Until when a leader takes it that a majority follows it.
+    fn followed_until(&self, now: Instant) -> Option<Instant> {
         let Role::Leader { reign, .. } = &self.role else { return None };
         let heard = self.majority_answered(now).map_or(reign.since, |ticket| ticket.at);
-        self.options.check_quorum.then(|| heard + self.options.election_timeout.end)
+        Some(heard + self.options.election_timeout.end)
     }
 
     /// Steps down if it is time to.
@@ -33,17 +38,19 @@ impl State {
         }
     }
 
-    /// Whether there is a leader, as far as we know: the shortest election timeout isn't over since it was heard.
+    /// Whether there is a leader, as far as we know: the shortest election timeout isn't over since it was heard. A leader that
+    /// no majority answers is none, even if without check-quorum it doesn't step down: its voice may be needed to replace it.
     pub fn hears_a_leader(&self, now: Instant) -> bool {
-        match &self.role {
-            Role::Leader { .. } => self.quorum_deadline(now).is_none_or(|deadline| now < deadline),
-            _ => now < self.heard_leader_at + self.options.election_timeout.start,
+        match self.followed_until(now) {
+            Some(deadline) => now < deadline,
+            None => now < self.heard_leader_at + self.options.election_timeout.start,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::pre_vote::PreVoteArgs;
     use super::super::request_vote::RequestVoteArgs;
     use super::super::tests::{Server, answer, at_ms};
 
@@ -79,5 +86,16 @@ mod tests {
         assert_eq!(ask(5, false, 499), (false, 0), "it may have heard one before it restarted");
         assert_eq!(ask(5, false, 500), (true, 5));
         assert_eq!(ask(6, true, 501), (true, 6), "the leader wants it");
+    }
+
+    /// Without check-quorum it leads on, but a candidate may need its voice.
+    #[test]
+    fn a_leader_that_no_majority_answers_would_vote_for_another() {
+        let mut state = Server::new(3).leader_of_term(1).build();
+        let args = PreVoteArgs { term: 2, candidate_id: 1, last_log_index: 0, last_log_term: 0 };
+        answer(&mut state, 1, at_ms(100));
+        assert!(!state.handle_pre_vote(&args, at_ms(1099)).vote_granted);
+        assert!(state.handle_pre_vote(&args, at_ms(1100)).vote_granted);
+        assert!(state.is_leader());
     }
 }

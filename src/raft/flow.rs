@@ -165,6 +165,7 @@ impl State {
         self.sent[peer].in_flight.remove(&ticket.number);
         if let Role::Leader { progress, .. } = &mut self.role
             && ticket.term == self.current_term
+            && ticket.number > progress[peer].since
         {
             progress[peer].answered = progress[peer].answered.max(Some(ticket));
         }

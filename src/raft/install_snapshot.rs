@@ -55,6 +55,13 @@ pub struct Outgoing {
     received: usize,
 }
 
+impl Outgoing {
+    /// How far the server is with it: with a newer snapshot, further.
+    pub(super) fn reached(&self) -> (u64, usize) {
+        (self.index, self.received)
+    }
+}
+
 /// A snapshot that comes in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
@@ -105,6 +112,9 @@ impl State {
         args: InstallSnapshotArgs,
         now: Instant,
     ) -> InstallSnapshotReply {
+        if self.refuses(&args) {
+            return InstallSnapshotReply { term: self.current_term, success: false, received: 0 };
+        }
         self.update_term(args.term, now);
         // 1. "Reply immediately if term < currentTerm".
         let (mut success, mut received) = (false, 0);
@@ -113,7 +123,9 @@ impl State {
             self.hear_leader(args.leader_id, now);
             // What we have committed, we have or shall have applied: an older snapshot would take us back.
             success = args.last_included_index <= self.commit_index;
-            if !success {
+            if success {
+                self.drop_pieces(self.commit_index);
+            } else {
                 received = self.receive(&args);
                 if let Some(data) = self.complete(&args, received) {
                     self.install(args, data);
@@ -136,6 +148,14 @@ impl State {
             incoming.data.extend_from_slice(&args.data);
         }
         self.incoming.insert(incoming).data.len() as u64
+    }
+
+    /// Drops pieces that nobody goes on with: the leader of their term has gone, or the log agrees with its leader's up to where they end.
+    pub(super) fn drop_pieces(&mut self, log_agrees_to: u64) {
+        let term = self.current_term;
+        self.incoming.take_if(|Incoming { from: (leader_term, index), .. }| {
+            *leader_term < term || *index <= log_agrees_to
+        });
     }
 
     fn complete(&mut self, args: &InstallSnapshotArgs, received: u64) -> Option<Snapshot> {
@@ -177,7 +197,7 @@ impl State {
             && let Some(outgoing) = &mut progress[peer].outgoing
             && outgoing.index == args.last_included_index
         {
-            outgoing.received = outgoing.data.len().min(reply.received as usize);
+            outgoing.received = (outgoing.data.len() as u64).min(reply.received) as usize;
             if reply.success {
                 progress[peer].outgoing = None;
             }
@@ -204,7 +224,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, at_ms, progress};
+    use super::super::append_entries::AppendEntriesArgs;
+    use super::super::log::{Entry, Payload};
+    use super::super::tests::{Server, at_ms, entries, progress};
     use super::*;
     use labrpc::api::ApplyMsg;
 
@@ -334,7 +356,9 @@ mod tests {
             leader.commit_index = 2;
             leader.take_committed();
             leader.snapshot(2, Snapshot::from((0..10).collect::<Vec<u8>>()));
-            Pieces { leader, follower: Server::new(3).build() }
+            let mut follower = Server::new(3).build();
+            follower.me = 1;
+            Pieces { leader, follower }
         }
 
         /// Sends the next piece, which may get lost, or its answer.
@@ -377,6 +401,46 @@ mod tests {
         pieces.send(true, true);
         pieces.send(true, true);
         assert_eq!(pieces.follower.commit_index, 2);
+    }
+
+    /// A follower that has received a piece of a snapshot up to index 2, from the leader of term 2.
+    fn half_here() -> State {
+        let mut pieces = Pieces::new();
+        pieces.send(true, true);
+        assert!(pieces.follower.incoming.is_some());
+        pieces.follower
+    }
+
+    #[test]
+    fn pieces_that_nobody_goes_on_with_are_dropped() {
+        let entries = |many: usize| AppendEntriesArgs {
+            term: 2,
+            leader_id: 0,
+            prev_log_index: 0,
+            prev_log_term: 0,
+            entries: entries(&[1, 1][..many]),
+            leader_commit: 0,
+        };
+        let mut state = half_here();
+        state.handle_append_entries(entries(1), at_ms(0));
+        assert!(state.incoming.is_some(), "index 2 isn't here yet");
+        state.handle_append_entries(entries(2), at_ms(0));
+        assert_eq!(state.incoming, None, "it has come as an entry");
+
+        let mut state = half_here();
+        state.update_term(3, at_ms(0));
+        assert_eq!(state.incoming, None, "their leader has gone");
+        let mut state = half_here();
+        state.become_candidate(at_ms(0));
+        assert_eq!(state.incoming, None, "their leader has gone");
+
+        let mut state = half_here();
+        state.log.append(Entry { term: 1, payload: Payload::NoOp });
+        state.log.append(Entry { term: 1, payload: Payload::NoOp });
+        state.commit_index = 2;
+        let again = InstallSnapshotArgs { leader_id: 2, ..install(2, 2, 1) };
+        assert!(state.handle_install_snapshot(again, at_ms(0)).success);
+        assert_eq!(state.incoming, None, "what they cover is committed");
     }
 
     #[test]

@@ -15,16 +15,19 @@
 //!
 //! | section | file |
 //! |---|---|
-//! | 4: cluster membership changes | [`membership`] |
+//! | 4: cluster membership changes | [`membership`], [`catch_up`] |
 //! | 6.2: routing requests to the leader; 4.2.3: disruptive servers | [`check_quorum`] |
 //! | 6.4: processing read-only queries more efficiently | [`read_index`] |
 //! | 9.6: preventing disruptions when a server rejoins the cluster | [`pre_vote`] |
 //! | 3.10: leadership transfer extension | [`transfer`] |
 //! | 10.2: implementing batching and pipelining | [`flow`] |
 //!
-//! All of that is `impl State` and can't wait. [`threads`] decides when it runs; this file is what others call.
+//! All of that is `impl State` and can't wait. [`threads`] decides when it runs, [`calls`] carries its messages; this file is what
+//! others call.
 
 pub mod append_entries;
+pub mod calls;
+pub mod catch_up;
 pub mod check_quorum;
 pub mod flow;
 pub mod install_snapshot;
@@ -43,6 +46,7 @@ pub mod state;
 mod tests;
 pub mod threads;
 pub mod transfer;
+pub mod validate;
 
 use append_entries::{AppendEntriesArgs, AppendEntriesReply};
 use labrpc::api::beyond::{Membership, NotChanged, NotTransferred, Reads, Transfer};
@@ -54,11 +58,11 @@ use labrpc::thread::JoinHandle;
 use labrpc::time::Instant;
 use labrpc::{ClientEnd, Persister, Service};
 use membership::{Members, Wish};
-pub use options::Options;
+pub use options::{InvalidOption, Options};
 use read_index::{ReadIndexArgs, ReadIndexReply};
 use state::State;
 use std::ops::ControlFlow::{Break, Continue};
-use threads::{Call, Shared};
+use threads::Shared;
 
 /// A Raft server.
 pub struct Raft {
@@ -91,6 +95,9 @@ impl Raft {
     }
 
     /// As [`Raft::make`], with other timeouts.
+    ///
+    /// # Panics
+    /// If an option cannot be right ([`Options::validate`]).
     pub fn make_with(
         options: Options,
         peers: Vec<ClientEnd>,
@@ -175,9 +182,10 @@ impl Raft {
             }
             (ReadIndexArgs { term: state.current_term }, state.options.election_timeout.end)
         };
-        let call = Call { end: &self.peers[leader], timeout, killed: &self.killed };
-        let reply = call.make("Raft.ReadIndex", &args);
+        let end = &self.peers[leader];
+        let reply = calls::ask(end, "Raft.ReadIndex", &args, timeout, &self.killed);
         let index = reply.and_then(|reply: ReadIndexReply| reply.index);
+        let index = index.filter(|index| *index <= validate::HIGHEST);
         index.ok_or_else(|| match self.shared.lock().killed {
             true => Refused::Stopped,
             false => Refused::NotLeader { leader: None },

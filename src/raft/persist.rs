@@ -29,18 +29,23 @@ pub(super) enum Record {
     Vote { current_term: u64, voted_for: Option<usize> },
     /// The log after `prev_log_index` is now this.
     Entries { prev_log_index: u64, entries: Vec<Entry> },
+    /// So much is known to be committed. Raft needs to save that of nothing but a server's own removal: see
+    /// [`State::knows_its_removal`].
+    Committed { commit_index: u64 },
 }
 
 /// Where the persistent state is saved.
 pub struct Disk {
     persister: Persister,
     saved_vote: (u64, Option<usize>),
+    saved_commit: u64,
 }
 
 impl Disk {
     /// A disk that holds `saved`.
     pub fn new(persister: Persister, saved: &Saved) -> Disk {
-        Disk { persister, saved_vote: (saved.current_term, saved.voted_for) }
+        let saved_vote = (saved.current_term, saved.voted_for);
+        Disk { persister, saved_vote, saved_commit: 0 }
     }
 
     /// Where it is.
@@ -55,10 +60,12 @@ impl Disk {
     }
 }
 
-/// Reads what an earlier life has saved. With nothing saved, these are the members.
-pub fn restore(persister: &Persister, members: Members) -> Saved {
+/// Reads what an earlier life has saved, and how much of the log it has saved to be committed. With nothing saved, these are the
+/// members.
+pub fn restore(persister: &Persister, members: Members) -> (Saved, u64) {
     let new = || Saved { current_term: 0, voted_for: None, log: Log::new(members) };
     let mut saved = persister.raft_state().unwrap_or_else(new);
+    let mut committed = saved.log.last_included_index(); // or it would be in no snapshot
     for record in persister.records() {
         match record {
             Record::Vote { current_term, voted_for } => {
@@ -70,10 +77,11 @@ pub fn restore(persister: &Persister, members: Members) -> Saved {
                     saved.log.append(entry);
                 }
             }
+            Record::Committed { commit_index } => committed = commit_index,
         }
     }
     saved.log.take_unsaved();
-    saved
+    (saved, committed)
 }
 
 impl State {
@@ -90,6 +98,21 @@ impl State {
             let entries = self.log.after(prev_log_index).to_vec();
             self.disk.persister.append(&Record::Entries { prev_log_index, entries });
         }
+        let commit_index = self.log.members_since();
+        if self.knows_its_removal() && self.disk.saved_commit < commit_index {
+            self.disk.persister.append(&Record::Committed { commit_index });
+            self.disk.saved_commit = commit_index;
+        }
+    }
+
+    /// Whether we know that we were removed for good. After a restart we would stand for election until we learnt it again, and
+    /// nobody tells a server that is no member.
+    fn knows_its_removal(&self) -> bool {
+        let removed = |before: &Members| before.contains(&self.me);
+        let committed = self.commit_index >= self.log.members_since();
+        committed
+            && !self.log.members().contains(&self.me)
+            && self.log.members_before().is_some_and(removed)
     }
 
     /// Saves a snapshot together with the state that goes with it. Were they saved one after the other, a crash
@@ -100,6 +123,8 @@ impl State {
         let saved = Saved { current_term, voted_for, log: self.log.clone() };
         self.disk.persister.save(&saved, snapshot);
         self.disk.saved_vote = (current_term, voted_for);
+        self.disk.saved_commit = 0; // the record has gone with the others
+        self.persist();
     }
 
     /// Whether everything is saved.

@@ -56,7 +56,7 @@ impl State {
     pub fn handle_pre_vote(&mut self, args: &PreVoteArgs, now: Instant) -> PreVoteReply {
         let up_to_date = self.is_up_to_date(args.last_log_term, args.last_log_index);
         let later = args.term > self.current_term;
-        let vote_granted = later && up_to_date && !self.hears_a_leader(now);
+        let vote_granted = later && up_to_date && !self.hears_a_leader(now) && !self.refuses(args);
         PreVoteReply { term: self.current_term, vote_granted }
     }
 
@@ -77,6 +77,13 @@ impl State {
         }
     }
 
+    /// Somebody else has our vote, so we don't want to stand any more.
+    pub(super) fn withdraw(&mut self) {
+        if matches!(self.role, Role::PreCandidate { .. }) {
+            self.role = Role::Follower { leader: None };
+        }
+    }
+
     fn stand_if_welcome(&mut self, now: Instant) {
         if let Role::PreCandidate { ballot } = &self.role
             && self.majority_has(|member| ballot.votes.contains(&member))
@@ -88,6 +95,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request_vote::RequestVoteArgs;
     use super::super::tests::{Server, at_ms};
     use super::*;
 
@@ -120,6 +128,25 @@ mod tests {
         assert!(matches!(state.role, Role::Candidate { .. }));
         state.handle_pre_vote_reply(3, &args, &yes, at_ms(4));
         assert!(!state.is_leader(), "that was no vote");
+    }
+
+    /// Else late pre-votes would soon make a candidate of it, and a needless election.
+    #[test]
+    fn who_votes_for_another_asks_no_more() {
+        let mut state = Server::new(3).term(3).build();
+        state.become_pre_candidate(at_ms(0));
+        let vote = RequestVoteArgs {
+            term: 3,
+            candidate_id: 2,
+            last_log_index: 0,
+            last_log_term: 0,
+            leadership_transfer: false,
+        };
+        let (args, yes) = (state.pre_vote_args(), PreVoteReply { term: 3, vote_granted: true });
+        assert!(state.handle_request_vote(&vote, at_ms(1)).vote_granted);
+        state.handle_pre_vote_reply(1, &args, &yes, at_ms(2));
+        assert_eq!((state.current_term, state.voted_for), (3, Some(2)));
+        assert!(!state.election_due(at_ms(500)));
     }
 
     #[test]

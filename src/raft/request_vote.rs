@@ -49,6 +49,9 @@ impl State {
         args: &RequestVoteArgs,
         now: Instant,
     ) -> RequestVoteReply {
+        if self.refuses(args) {
+            return RequestVoteReply { term: self.current_term, vote_granted: false };
+        }
         // "If a server receives a RequestVote request within the minimum election timeout of hearing from a current
         //  leader, it does not update its term or grant its vote" (thesis §4.2.3).
         let faithful = self.options.check_quorum && !args.leadership_transfer;
@@ -66,6 +69,7 @@ impl State {
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
+            self.withdraw();
         }
         self.persist();
         RequestVoteReply { term: self.current_term, vote_granted }

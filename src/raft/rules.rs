@@ -4,6 +4,7 @@ use super::flow::{Pace, Sent};
 use super::log::{Entry, Payload};
 use super::membership::Members;
 use super::state::{Ballot, Progress, Reign, Role, State};
+use super::validate::HIGHEST;
 use labrpc::api::{ApplyMsg, Command, Refused, Started};
 use labrpc::time::Instant;
 use rand::RngExt;
@@ -30,6 +31,7 @@ impl State {
             log::debug!("sees term {term}, was in {}", self.current_term);
             self.current_term = term;
             self.voted_for = None;
+            self.drop_pieces(self.commit_index);
             self.become_follower(None, now);
         }
     }
@@ -37,6 +39,9 @@ impl State {
     /// The first thing to do with any reply: whether it answers a call made in the present term. One to an earlier
     /// candidacy or leadership says nothing about this one, but for its term.
     pub fn is_current_reply(&mut self, call_term: u64, reply_term: u64, now: Instant) -> bool {
+        if self.refuses_reply(reply_term) {
+            return false;
+        }
         self.update_term(reply_term, now);
         self.persist();
         call_term == self.current_term
@@ -110,7 +115,8 @@ impl State {
             members.contains(&self.me) && self.log.members_since() > self.commit_index
         };
         let member = self.log.members().contains(&self.me);
-        !self.is_leader() && (member || self.log.members_before().is_some_and(needed))
+        let stands_for_something = member || self.log.members_before().is_some_and(needed);
+        !self.is_leader() && stands_for_something && self.current_term < HIGHEST
     }
 }
 
@@ -130,6 +136,7 @@ impl State {
         self.voted_for = Some(self.me);
         log::debug!("stands for election in term {}", self.current_term);
         self.role = Role::Candidate { ballot: Ballot::of(self.me), called: false };
+        self.drop_pieces(self.commit_index);
         self.forget_calls();
         self.reset_election_timer(now);
         self.persist();
@@ -163,6 +170,7 @@ impl State {
             answered: None,
             pace: Pace::Probe,
             outgoing: None,
+            since: 0,
         };
         self.role = Role::Leader {
             progress: vec![progress; self.servers],

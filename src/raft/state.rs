@@ -111,6 +111,9 @@ pub struct Progress {
     pub pace: Pace,
     /// The snapshot that it is being sent.
     pub outgoing: Option<Outgoing>,
+    /// How many messages had been sent when it was last made a member, if that was in this reign: replies to those before speak of a
+    /// server that may have been replaced.
+    pub since: u64,
 }
 
 /// A leader's term of office, beyond Figure 2.
@@ -130,6 +133,9 @@ pub struct Reign {
 
 impl State {
     /// A server that starts up, perhaps after a crash.
+    ///
+    /// # Panics
+    /// If an option cannot be right ([`Options::validate`]).
     pub fn new(
         me: usize,
         servers: usize,
@@ -137,8 +143,11 @@ impl State {
         options: Options,
         now: Instant,
     ) -> State {
+        if let Err(invalid) = options.validate(servers) {
+            panic!("{invalid}");
+        }
         let members = membership::at_first(&options, servers);
-        let saved = persist::restore(&persister, members);
+        let (saved, commit_index) = persist::restore(&persister, members);
         let mut state = State {
             me,
             servers,
@@ -147,7 +156,7 @@ impl State {
             voted_for: saved.voted_for,
             disk: Disk::new(persister, &saved),
             // What a snapshot covers has been committed, and the service reads the saved snapshot itself.
-            commit_index: saved.log.last_included_index(),
+            commit_index,
             last_applied: saved.log.last_included_index(),
             log: saved.log,
             role: Role::Follower { leader: None },

@@ -10,7 +10,8 @@
 //! `kill` wakes them all and joins its own. None calls, sends or sleeps while it holds the lock. When the lock is released, the
 //! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
 
-use super::flow::{Message, Next, Ticket};
+use super::calls::{Call, Reply, Waited};
+use super::flow::Next;
 use super::state::{Role, State};
 use labrpc::ClientEnd;
 use labrpc::api::ApplyMsg;
@@ -18,7 +19,6 @@ use labrpc::channel::{Receiver, Sender, select};
 use labrpc::sync::{Arc, Condvar, Mutex, MutexGuard};
 use labrpc::thread::{Builder, JoinHandle};
 use labrpc::time::{Duration, Instant};
-use serde::{Serialize, de::DeserializeOwned};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::{Deref, DerefMut};
 
@@ -91,56 +91,66 @@ impl Shared {
 
     /// Says to one server what a candidate or leader has to say to it.
     fn peer(&self, peer: usize, end: &ClientEnd, killed: &Receiver<()>) {
+        let mut late = None;
         let mut state = self.lock();
         while !state.killed {
             match state.next_message(peer, Instant::now()) {
                 Next::Wait => state.wait(&self.peers, None),
                 Next::WaitUntil(moment) => state.wait(&self.peers, Some(moment)),
                 Next::Send(message, ticket) => {
-                    let timeout = state.options.call_timeout;
+                    let patience = Patience::of(&state);
                     drop(state);
-                    let call = Call { end, timeout, killed };
-                    self.exchange(peer, message, ticket, &call);
-                    state = self.lock();
+                    let call = Call::send(end, message, ticket);
+                    state = self.exchange(peer, call, &mut late, &patience, killed);
                 }
             }
         }
     }
 
-    /// Sends a message and hands the reply to the state, which checks that it still is what it was.
-    fn exchange(&self, peer: usize, message: Message, ticket: Ticket, call: &Call<'_>) {
-        let answered = || {
-            let mut state = self.lock();
-            state.is_answered(peer, ticket);
-            (state, Instant::now())
-        };
-        let handled = match message {
-            Message::PreVote(args) => call.make("Raft.PreVote", &args).map(|reply| {
-                let (mut state, now) = answered();
-                state.handle_pre_vote_reply(peer, &args, &reply, now);
-            }),
-            Message::RequestVote(args) => call.make("Raft.RequestVote", &args).map(|reply| {
-                let (mut state, now) = answered();
-                state.handle_request_vote_reply(peer, &args, &reply, now);
-            }),
-            Message::AppendEntries(args) => call.make("Raft.AppendEntries", &args).map(|reply| {
-                let (mut state, now) = answered();
-                state.handle_append_entries_reply(peer, &args, &reply, now);
-            }),
-            Message::InstallSnapshot(args) => {
-                call.make("Raft.InstallSnapshot", &args).map(|reply| {
-                    let (mut state, now) = answered();
-                    state.handle_install_snapshot_reply(peer, &args, &reply, now);
-                })
+    /// Waits for the reply to a call, and meanwhile for the reply to an earlier one that is late. If the call is late itself, this
+    /// thread is to send the next one, for it listens on.
+    fn exchange(
+        &self,
+        peer: usize,
+        call: Call,
+        late: &mut Option<Call>,
+        patience: &Patience,
+        killed: &Receiver<()>,
+    ) -> Guard<'_> {
+        let mut timeout = patience.call;
+        loop {
+            match call.wait(late.as_ref(), timeout, killed) {
+                Waited::Reply(reply) => {
+                    self.answered(peer, &call, &reply);
+                    return self.lock();
+                }
+                Waited::Lost => {
+                    self.lock().no_reply(peer, call.ticket);
+                    return self.lock();
+                }
+                Waited::TimedOut => {
+                    let mut state = self.lock();
+                    state.no_reply(peer, call.ticket);
+                    // The earliest is kept, for its reply is the next to come; but not for ever, it may be lost.
+                    late.take_if(|late| late.ticket.at + patience.late <= call.ticket.at);
+                    late.get_or_insert(call);
+                    return state;
+                }
+                Waited::LateReply(reply) => {
+                    if let (Some(late), Some(reply)) = (late.take(), reply) {
+                        self.answered(peer, &late, &reply);
+                    }
+                    let deadline = call.ticket.at + patience.call;
+                    timeout = deadline.saturating_duration_since(Instant::now());
+                }
             }
-            Message::TimeoutNow(args) => call.make("Raft.TimeoutNow", &args).map(|reply| {
-                let (mut state, now) = answered();
-                state.handle_timeout_now_reply(&args, &reply, now);
-            }),
-        };
-        if handled.is_none() {
-            self.lock().no_reply(peer, ticket);
         }
+    }
+
+    fn answered(&self, peer: usize, call: &Call, reply: &Reply) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        call.answered(&mut state, peer, reply, now);
     }
 
     /// Has `step` look at the state, and again whenever something has changed, until it ends; at the latest at the moment that
@@ -191,26 +201,17 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     Builder::new().name(name).spawn(body).expect("the system refuses another thread")
 }
 
-/// A call to one server that ends early if ours is killed.
-pub(super) struct Call<'a> {
-    pub end: &'a ClientEnd,
-    pub timeout: Duration,
-    pub killed: &'a Receiver<()>,
+/// How long a thread waits for a call before it makes the next one, and for how long it listens to a late one besides.
+struct Patience {
+    call: Duration,
+    late: Duration,
 }
 
-impl Call<'_> {
-    /// Makes it; `None`: there was no reply in time.
-    pub fn make<A: Serialize, R: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        args: &A,
-    ) -> Option<R> {
-        let pending = self.end.send(method, args);
-        select! {
-            recv(pending) -> reply => reply,
-            recv(self.killed) -> _ => None,
-            default(self.timeout) => None,
-        }
+impl Patience {
+    /// What takes longer than the shortest election timeout comes too late for any election.
+    fn of(state: &State) -> Patience {
+        let options = &state.options;
+        Patience { call: options.call_timeout, late: options.election_timeout.start }
     }
 }
 

@@ -80,8 +80,12 @@ impl State {
             return Break(Err(NotTransferred::Stopped));
         }
         let Handover { to, term, deadline } = *handover;
-        if self.current_term > term && self.leader() == Some(to) {
-            return Break(Ok(()));
+        if let Some(leader) = self.leader().filter(|_| self.current_term > term) {
+            return Break(match leader {
+                _ if leader == to => Ok(()),
+                _ if leader == self.me => Err(NotTransferred::TimedOut), // the order has come to nothing
+                _ => Err(NotTransferred::NotLeader { leader: Some(leader) }),
+            });
         }
         if now < deadline {
             return Continue(Some(deadline));
@@ -113,6 +117,9 @@ impl State {
 
     /// The successor stands, and doesn't ask whether it may.
     pub fn handle_timeout_now(&mut self, args: &TimeoutNowArgs, now: Instant) -> TimeoutNowReply {
+        if self.refuses(args) {
+            return TimeoutNowReply { term: self.current_term };
+        }
         self.update_term(args.term, now);
         if args.term == self.current_term && self.may_stand() {
             self.become_candidate(now);
@@ -143,7 +150,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::flow::Next;
-    use super::super::tests::{Server, at_ms, sent};
+    use super::super::tests::{Server, at_ms, elect, sent};
     use super::*;
     use labrpc::api::{Command, Refused};
 
@@ -191,6 +198,26 @@ mod tests {
         let timed_out = Break(Err(NotTransferred::TimedOut));
         assert_eq!(state.transfer(&handover, at_ms(1000)), timed_out);
         assert!(state.start(Command::default()).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_elected_instead_ends_the_wait() {
+        let began = || {
+            let mut state = Server::new(3).leader_of_term(1).build();
+            let handover = state.begin_transfer(1, at_ms(0)).unwrap();
+            (state, handover)
+        };
+        let (mut state, handover) = began();
+        state.update_term(2, at_ms(1));
+        assert_eq!(state.transfer(&handover, at_ms(1)), Continue(Some(at_ms(1000))), "nobody yet");
+        state.hear_leader(2, at_ms(2));
+        let another = NotTransferred::NotLeader { leader: Some(2) };
+        assert_eq!(state.transfer(&handover, at_ms(2)), Break(Err(another)));
+
+        let (mut state, handover) = began();
+        elect(&mut state);
+        assert_eq!(state.transfer(&handover, at_ms(2)), Break(Err(NotTransferred::TimedOut)));
+        assert!(state.start(Command::default()).is_ok(), "that was another reign");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum NotTransferred {
     NoSuccessor,
     /// It is being handed over already, or the members change.
     UnderWay,
-    /// The other one didn't take it in time. It may do so yet.
+    /// The other one didn't take it in time, or this server was elected again before that. It may do so yet.
     TimedOut,
     /// The server has been killed.
     Stopped,
@@ -93,8 +93,10 @@ pub enum NotChanged {
     NotMember,
     /// It is the last one.
     LastMember,
-    /// The new server did not catch up with the log.
+    /// The new server did not catch up with the log: it doesn't answer, or not as fast as the log grows.
     TooSlow,
+    /// The new server answers and gets no further with the log; it restarts again and again, say, and loses what it was sent.
+    NoProgress,
     /// The change was not committed in time, or before the server lost its leadership; or an entry of its own term was not. It may be
     /// yet, so ask for the [`members`](Membership::members) later.
     TimedOut,

@@ -1,0 +1,176 @@
+//! Calls to other servers, from the message to the reply.
+//!
+//! A thread waits for a call for no longer than a heartbeat or so, or a server that comes back would hear nothing
+//! ([`Options::call_timeout`](super::Options::call_timeout)). But on a long way all replies take longer. So it sends the next
+//! message then, and listens for the reply to an earlier one besides: a vote is a vote also when it comes late.
+
+use super::append_entries::AppendEntriesReply;
+use super::flow::{Message, Ticket};
+use super::install_snapshot::InstallSnapshotReply;
+use super::pre_vote::PreVoteReply;
+use super::request_vote::RequestVoteReply;
+use super::state::State;
+use super::transfer::TimeoutNowReply;
+use labrpc::channel::{Receive, Receiver, Registrar, Ripe, select};
+use labrpc::time::{Duration, Instant};
+use labrpc::{ClientEnd, Pending};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What a server answers to a [`Message`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Message::PreVote`].
+    PreVote(PreVoteReply),
+    /// To [`Message::RequestVote`].
+    RequestVote(RequestVoteReply),
+    /// To [`Message::AppendEntries`].
+    AppendEntries(AppendEntriesReply),
+    /// To [`Message::InstallSnapshot`].
+    InstallSnapshot(InstallSnapshotReply),
+    /// To [`Message::TimeoutNow`].
+    TimeoutNow(TimeoutNowReply),
+}
+
+impl Reply {
+    fn term(&self) -> u64 {
+        match self {
+            Reply::PreVote(reply) => reply.term,
+            Reply::RequestVote(reply) => reply.term,
+            Reply::AppendEntries(reply) => reply.term,
+            Reply::InstallSnapshot(reply) => reply.term,
+            Reply::TimeoutNow(reply) => reply.term,
+        }
+    }
+}
+
+impl State {
+    /// `peer` has answered a message, in time or late.
+    pub fn handle_reply(
+        &mut self,
+        peer: usize,
+        ticket: Ticket,
+        message: &Message,
+        reply: &Reply,
+        now: Instant,
+    ) {
+        self.is_answered(peer, ticket);
+        if self.is_from_before(peer, ticket) {
+            self.is_current_reply(ticket.term, reply.term(), now); // its term counts in any case
+            return;
+        }
+        match (message, reply) {
+            (Message::PreVote(args), Reply::PreVote(reply)) => {
+                self.handle_pre_vote_reply(peer, args, reply, now);
+            }
+            (Message::RequestVote(args), Reply::RequestVote(reply)) => {
+                self.handle_request_vote_reply(peer, args, reply, now);
+            }
+            (Message::AppendEntries(args), Reply::AppendEntries(reply)) => {
+                self.handle_append_entries_reply(peer, args, reply, now);
+            }
+            (Message::InstallSnapshot(args), Reply::InstallSnapshot(reply)) => {
+                self.handle_install_snapshot_reply(peer, args, reply, now);
+            }
+            (Message::TimeoutNow(args), Reply::TimeoutNow(reply)) => {
+                self.handle_timeout_now_reply(args, reply, now);
+            }
+            (message, reply) => unreachable!("{reply:?} is no answer to {message:?}"),
+        }
+    }
+}
+
+/// A call that has no reply yet.
+pub(super) struct Call {
+    message: Message,
+    pub ticket: Ticket,
+    reply: Box<dyn Receive<Output = Option<Reply>>>,
+}
+
+/// A reply of some type on its way, and what it is then.
+struct Coming<R>(Pending<R>, fn(R) -> Reply);
+
+impl<R: DeserializeOwned> Receive for Coming<R> {
+    type Output = Option<Reply>;
+
+    fn register<'a>(&'a self, registrar: &mut Registrar<'a>) {
+        self.0.register(registrar);
+    }
+
+    fn complete(&self, ripe: Ripe<'_>) -> Option<Reply> {
+        self.0.complete(ripe).map(self.1)
+    }
+}
+
+impl Call {
+    /// Sends a message.
+    pub fn send(end: &ClientEnd, message: Message, ticket: Ticket) -> Call {
+        fn coming<A: Serialize, R: DeserializeOwned + 'static>(
+            end: &ClientEnd,
+            method: &'static str,
+            args: &A,
+            reply: fn(R) -> Reply,
+        ) -> Box<dyn Receive<Output = Option<Reply>>> {
+            Box::new(Coming(end.send(method, args), reply))
+        }
+        let reply = match &message {
+            Message::PreVote(args) => coming(end, "Raft.PreVote", args, Reply::PreVote),
+            Message::RequestVote(args) => coming(end, "Raft.RequestVote", args, Reply::RequestVote),
+            Message::AppendEntries(args) => {
+                coming(end, "Raft.AppendEntries", args, Reply::AppendEntries)
+            }
+            Message::InstallSnapshot(args) => {
+                coming(end, "Raft.InstallSnapshot", args, Reply::InstallSnapshot)
+            }
+            Message::TimeoutNow(args) => coming(end, "Raft.TimeoutNow", args, Reply::TimeoutNow),
+        };
+        Call { message, ticket, reply }
+    }
+
+    /// Hands its reply to the state, which checks that it still is what it was.
+    pub fn answered(&self, state: &mut State, peer: usize, reply: &Reply, now: Instant) {
+        state.handle_reply(peer, self.ticket, &self.message, reply, now);
+    }
+
+    /// Waits for its reply, or for the one to a call that is late.
+    pub fn wait(&self, late: Option<&Call>, timeout: Duration, killed: &Receiver<()>) -> Waited {
+        let Some(late) = late else {
+            return select! {
+                recv(&*self.reply) -> reply => reply.map_or(Waited::Lost, Waited::Reply),
+                recv(killed) -> _ => Waited::Lost,
+                default(timeout) => Waited::TimedOut,
+            };
+        };
+        select! {
+            recv(&*self.reply) -> reply => reply.map_or(Waited::Lost, Waited::Reply),
+            recv(killed) -> _ => Waited::Lost,
+            recv(&*late.reply) -> reply => Waited::LateReply(reply),
+            default(timeout) => Waited::TimedOut,
+        }
+    }
+}
+
+/// How a wait ended.
+pub(super) enum Waited {
+    Reply(Reply),
+    /// There will be no reply, or nobody to hear it.
+    Lost,
+    TimedOut,
+    /// The late call has a reply, or will have none.
+    LateReply(Option<Reply>),
+}
+
+/// Makes a call that is nobody's message; `None`: there was no reply in time, or our server was killed.
+pub(super) fn ask<A: Serialize, R: DeserializeOwned>(
+    end: &ClientEnd,
+    method: &'static str,
+    args: &A,
+    timeout: Duration,
+    killed: &Receiver<()>,
+) -> Option<R> {
+    let pending = end.send(method, args);
+    select! {
+        recv(pending) -> reply => reply,
+        recv(killed) -> _ => None,
+        default(timeout) => None,
+    }
+}

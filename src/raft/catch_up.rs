@@ -1,0 +1,223 @@
+//! How a new server catches up with the log, before it counts (thesis §4.2.1).
+//!
+//! "The replication of entries to the new server is split into rounds. Each round replicates all the log entries present in the
+//! leader's log at the start of the round." The last of them must be shorter than an election timeout, for so long the cluster may
+//! have to wait for the new server.
+//!
+//! While it catches up, no other change is made. So a server that doesn't answer is given up, and so is one that answers and gets no
+//! further: it may restart again and again and lose what it was sent.
+
+use super::flow::{Pace, Sent, Ticket};
+use super::install_snapshot::Outgoing;
+use super::state::{Progress, Role, State};
+use labrpc::api::beyond::NotChanged;
+use labrpc::time::Instant;
+use std::cmp::Reverse;
+use std::ops::ControlFlow::{self, Break, Continue};
+
+/// A round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatchUp {
+    server: usize,
+    /// From 1.
+    round: u32,
+    began: Instant,
+    /// The end of the leader's log at that time.
+    up_to: u64,
+    /// The furthest that the server has ever been, and since when.
+    furthest: Reached,
+    since: Instant,
+}
+
+/// How far a server is. More of the log is further; so is an earlier place where to look for the end of its log, a newer snapshot,
+/// more bytes of that. Where it gets again what it has lost, it gets no further.
+type Reached = (u64, Reverse<u64>, Option<(u64, usize)>);
+
+impl State {
+    /// Nothing is known of `server`, and nothing counts as sent to it: if it was a member before, its disk may be another one now.
+    pub(super) fn start_over(&mut self, server: usize) {
+        if let Role::Leader { progress, .. } = &mut self.role {
+            progress[server] = Progress {
+                next_index: self.log.last_index() + 1,
+                match_index: 0,
+                answered: None,
+                pace: Pace::Probe,
+                outgoing: None,
+                since: self.sends,
+            };
+            self.sent[server] = Sent::default();
+        }
+    }
+
+    /// Whether a message went to `peer` before that, so that its reply doesn't speak of the server that is there now.
+    pub(super) fn is_from_before(&self, peer: usize, ticket: Ticket) -> bool {
+        matches!(&self.role, Role::Leader { progress, .. } if ticket.number <= progress[peer].since)
+    }
+
+    /// `server` begins.
+    pub(super) fn first_round(&self, server: usize, now: Instant) -> CatchUp {
+        let (up_to, furthest) = (self.log.last_index(), self.reached(server));
+        CatchUp { server, round: 1, began: now, up_to, furthest, since: now }
+    }
+
+    fn reached(&self, server: usize) -> Reached {
+        let Role::Leader { progress, .. } = &self.role else { unreachable!("only leaders") };
+        let Progress { match_index, next_index, outgoing, .. } = &progress[server];
+        (*match_index, Reverse(*next_index), outgoing.as_ref().map(Outgoing::reached))
+    }
+
+    /// Looks how far it is. `None`: it has caught up.
+    pub(super) fn catch_up(
+        &self,
+        round: CatchUp,
+        now: Instant,
+    ) -> ControlFlow<NotChanged, Option<CatchUp>> {
+        let reached = self.reached(round.server);
+        let round = match reached > round.furthest {
+            true => CatchUp { furthest: reached, since: now, ..round },
+            false => round,
+        };
+        if reached.0 < round.up_to {
+            return match self.gives_up(&round, now) {
+                Some(why) => Break(why),
+                None => Continue(Some(round)),
+            };
+        }
+        match now.saturating_duration_since(round.began) < self.options.election_timeout.start {
+            true => Continue(None),
+            false if round.round >= self.options.catch_up_rounds => Break(NotChanged::TooSlow),
+            false => {
+                let (number, up_to) = (round.round + 1, self.log.last_index());
+                Continue(Some(CatchUp { round: number, began: now, up_to, ..round }))
+            }
+        }
+    }
+
+    fn gives_up(&self, round: &CatchUp, now: Instant) -> Option<NotChanged> {
+        let Role::Leader { progress, .. } = &self.role else { unreachable!("only leaders") };
+        let answered = progress[round.server].answered;
+        let heard = answered.map_or(round.began, |ticket| ticket.at.max(round.began));
+        match () {
+            () if now.saturating_duration_since(heard) > self.options.election_timeout.end => {
+                Some(NotChanged::TooSlow)
+            }
+            () if now >= self.patience(round.since) => Some(NotChanged::NoProgress),
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::append_entries::{AppendEntriesReply, Conflict};
+    use super::super::calls::Reply;
+    use super::super::flow::{Message, Next};
+    use super::super::install_snapshot::InstallSnapshotReply;
+    use super::super::membership::Wish;
+    use super::super::membership::tests::{leader, look, members};
+    use super::super::tests::{Server, answer, at_ms, progress};
+    use super::*;
+    use labrpc::api::{Command, Snapshot};
+
+    #[test]
+    fn a_server_that_lags_or_is_silent_is_not_added() {
+        let mut state = leader();
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 0), None);
+        assert_eq!(look(&mut state, &mut adding, 1000), None);
+        assert_eq!(look(&mut state, &mut adding, 1001), Some(Err(NotChanged::TooSlow)), "silent");
+        assert!(!state.replicates_to(3));
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 0), None);
+        for round in 1..=10 {
+            let last = state.log.last_index();
+            state.start(Command::default()).unwrap();
+            answer(&mut state, 3, at_ms(round * 600));
+            state.note_match(3, last);
+            let expected = (round == 10).then_some(Err(NotChanged::TooSlow));
+            assert_eq!(look(&mut state, &mut adding, round * 600), expected, "round {round}");
+        }
+        assert_eq!(members(&state), [0, 1, 2]);
+    }
+
+    /// Thesis §4.2.1: an unavailable server is never added. One that loses what it was sent, again and again, is no better,
+    /// though it answers.
+    #[test]
+    fn a_server_that_answers_and_gets_no_further_is_given_up() {
+        let mut state = Server::new(4).members(&[0, 1, 2]).leader_of_term(1).build();
+        state.options.snapshot_chunk = Some(4);
+        state.start(Command::default()).unwrap();
+        state.note_match(1, 1);
+        state.take_committed();
+        state.snapshot(1, Snapshot::from(vec![7; 100]));
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 0), None);
+        lose_all(&mut state, 0);
+        let pieces = [4, 0, 4, 8, 0, 4, 0]; // it restarts at every other piece
+        for (ms, received) in (100..).step_by(100).zip(pieces.into_iter().cycle()) {
+            let Next::Send(Message::InstallSnapshot(args), ticket) =
+                state.next_message(3, at_ms(ms))
+            else {
+                panic!("it needs the snapshot");
+            };
+            let reply = InstallSnapshotReply { term: 1, success: false, received };
+            let message = Message::InstallSnapshot(args);
+            state.handle_reply(3, ticket, &message, &Reply::InstallSnapshot(reply), at_ms(ms));
+            match look(&mut state, &mut adding, ms) {
+                None => assert!(ms < 5400, "it goes on for ever"),
+                Some(result) => {
+                    let furthest = 400; // when it had 8 bytes
+                    assert_eq!((ms, result), (furthest + 5000, Err(NotChanged::NoProgress)));
+                    break;
+                }
+            }
+        }
+        assert!(state.begin_transfer(1, at_ms(9_000)).is_ok(), "nothing is under way");
+    }
+
+    /// Server 3 refuses entries, for its log is empty.
+    fn lose_all(state: &mut State, ms: u64) {
+        let Next::Send(message, ticket) = state.next_message(3, at_ms(ms)) else {
+            panic!("it learns");
+        };
+        let conflict = Some(Conflict { term: None, index: 1 });
+        let reply = AppendEntriesReply { term: 1, success: false, conflict };
+        state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply), at_ms(ms));
+    }
+
+    /// A machine may be replaced by an empty one of the same name.
+    #[test]
+    fn what_a_server_had_before_it_was_removed_does_not_count() {
+        let mut state = leader();
+        for (wish, index) in [(Wish::Add(3), 2), (Wish::Remove(3), 3)] {
+            let mut changing = state.begin_change(wish, at_ms(0)).unwrap();
+            look(&mut state, &mut changing, 0);
+            (1..=3).for_each(|peer| state.note_match(peer, index - 1));
+            look(&mut state, &mut changing, 0);
+            (1..=3).for_each(|peer| state.note_match(peer, index));
+            assert_eq!(look(&mut state, &mut changing, 0), Some(Ok(())), "{wish:?}");
+        }
+        let mut adding = state.begin_change(Wish::Add(3), at_ms(1)).unwrap();
+        assert_eq!(look(&mut state, &mut adding, 1), None, "it is to catch up anew");
+        assert_eq!((progress(&state)[3].match_index, progress(&state)[3].answered), (0, None));
+        lose_all(&mut state, 2);
+        assert_eq!(progress(&state)[3].next_index, 1, "it gets everything");
+    }
+
+    #[test]
+    fn replies_from_an_earlier_membership_say_nothing_but_their_term() {
+        let mut state = leader();
+        let mut again = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        look(&mut state, &mut again, 0);
+        let Next::Send(message, ticket) = state.next_message(3, at_ms(0)) else {
+            panic!("it learns");
+        };
+        let reply = |term| AppendEntriesReply { term, success: true, conflict: None };
+        assert_eq!(look(&mut state, &mut again, 9_000), Some(Err(NotChanged::TooSlow)));
+        state.begin_change(Wish::Add(3), at_ms(1)).unwrap();
+        state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply(1)), at_ms(2));
+        assert_eq!((progress(&state)[3].match_index, progress(&state)[3].answered), (0, None));
+        state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply(2)), at_ms(3));
+        assert_eq!((state.current_term, state.is_leader()), (2, false));
+    }
+}

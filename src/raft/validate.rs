@@ -1,0 +1,395 @@
+//! What no correct server sends.
+//!
+//! Numbers in messages are used as they are: a term is stored and saved, indices are counted on from. So one that no cluster can
+//! have counted up to, or that contradicts the rest of its message, is refused with the whole message, before anything is done
+//! about it; the log and the trace say so. It is never saved.
+
+use super::append_entries::AppendEntriesArgs;
+use super::install_snapshot::InstallSnapshotArgs;
+use super::log::Payload;
+use super::membership::Members;
+use super::pre_vote::PreVoteArgs;
+use super::request_vote::RequestVoteArgs;
+use super::state::State;
+use super::transfer::TimeoutNowArgs;
+use labrpc::trace;
+use std::iter::once;
+
+/// The highest term, index or offset. With an election every microsecond, 146,000 years lead to it. So sums of such a number and of
+/// what is in memory don't overflow.
+pub const HIGHEST: u64 = u64::MAX / 4;
+
+/// Whether a message is valid, or why not.
+type Validity = Result<(), &'static str>;
+
+/// A request of another server.
+pub(super) trait Request {
+    /// Its method.
+    const METHOD: &'static str;
+
+    /// Who says that it has sent it, and the term that it names.
+    fn sender(&self) -> (usize, u64);
+
+    /// Looks at everything else that is in it.
+    fn validate(&self, servers: usize) -> Validity;
+}
+
+impl State {
+    /// Whether to ignore a request, for no correct server sends it.
+    pub(super) fn refuses<R: Request>(&self, request: &R) -> bool {
+        let valid = self.validate_sender(request).and_then(|()| request.validate(self.servers));
+        valid.inspect_err(|why| complain(R::METHOD, why)).is_err()
+    }
+
+    fn validate_sender<R: Request>(&self, request: &R) -> Validity {
+        let (sender, term) = request.sender();
+        ensure(sender < self.servers, "the network has no such sender")?;
+        ensure(sender != self.me, "it names us as the sender")?;
+        validate_term(term)
+    }
+
+    /// Whether to ignore a reply with this term, for no correct server sends it.
+    pub(super) fn refuses_reply(&self, term: u64) -> bool {
+        validate_term(term).inspect_err(|why| complain("a reply", why)).is_err()
+    }
+}
+
+fn complain(what: &str, why: &str) {
+    log::warn!("ignores {what}: {why}");
+    trace::note(format_args!("ignores {what}: {why}"));
+}
+
+fn ensure(valid: bool, otherwise: &'static str) -> Validity {
+    if valid { Ok(()) } else { Err(otherwise) }
+}
+
+fn validate_term(term: u64) -> Validity {
+    ensure(term <= HIGHEST, "no cluster gets to that term")
+}
+
+fn validate_index(index: u64) -> Validity {
+    ensure(index <= HIGHEST, "no log gets to that index")
+}
+
+/// Every configuration has a majority, and all servers that may be in it are known.
+fn validate_members(members: &Members, servers: usize) -> Validity {
+    ensure(!members.is_empty(), "it has a configuration without members")?;
+    let known = members.iter().all(|member| *member < servers);
+    ensure(known, "it has a configuration with members that the network doesn't have")
+}
+
+/// Terms never fall along a log, and none in it is later than the term of the server that has it (§5.3).
+fn validate_order(terms: impl Iterator<Item = u64>) -> Validity {
+    ensure(
+        terms.is_sorted(),
+        "an entry is of a later term than an entry after it, or than the sender",
+    )
+}
+
+impl Request for RequestVoteArgs {
+    const METHOD: &'static str = "RequestVote";
+
+    fn sender(&self) -> (usize, u64) {
+        (self.candidate_id, self.term)
+    }
+
+    fn validate(&self, _: usize) -> Validity {
+        validate_index(self.last_log_index)?;
+        validate_order([self.last_log_term, self.term].into_iter())
+    }
+}
+
+impl Request for PreVoteArgs {
+    const METHOD: &'static str = "PreVote";
+
+    fn sender(&self) -> (usize, u64) {
+        (self.candidate_id, self.term)
+    }
+
+    fn validate(&self, _: usize) -> Validity {
+        validate_index(self.last_log_index)?;
+        validate_order([self.last_log_term, self.term].into_iter())
+    }
+}
+
+impl Request for AppendEntriesArgs {
+    const METHOD: &'static str = "AppendEntries";
+
+    fn sender(&self) -> (usize, u64) {
+        (self.leader_id, self.term)
+    }
+
+    fn validate(&self, servers: usize) -> Validity {
+        validate_index(self.prev_log_index)?;
+        validate_index(self.leader_commit)?;
+        let terms = self.entries.iter().map(|entry| entry.term);
+        validate_order(once(self.prev_log_term).chain(terms).chain(once(self.term)))?;
+        self.entries.iter().try_for_each(|entry| match &entry.payload {
+            Payload::Members(members) => validate_members(members, servers),
+            Payload::Command(_) | Payload::NoOp => Ok(()),
+        })
+    }
+}
+
+impl Request for InstallSnapshotArgs {
+    const METHOD: &'static str = "InstallSnapshot";
+
+    fn sender(&self) -> (usize, u64) {
+        (self.leader_id, self.term)
+    }
+
+    fn validate(&self, servers: usize) -> Validity {
+        validate_index(self.last_included_index)?;
+        validate_order([self.last_included_term, self.term].into_iter())?;
+        validate_members(&self.members, servers)?;
+        ensure(self.offset <= HIGHEST, "no snapshot has so many bytes")
+    }
+}
+
+impl Request for TimeoutNowArgs {
+    const METHOD: &'static str = "TimeoutNow";
+
+    fn sender(&self) -> (usize, u64) {
+        (self.leader_id, self.term)
+    }
+
+    fn validate(&self, _: usize) -> Validity {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::append_entries::{AppendEntriesReply, Conflict};
+    use super::super::install_snapshot::InstallSnapshotReply;
+    use super::super::log::Entry;
+    use super::super::pre_vote::PreVoteReply;
+    use super::super::request_vote::RequestVoteReply;
+    use super::super::state::Role;
+    use super::super::tests::{Server, at_ms, elect, entries};
+    use super::super::transfer::TimeoutNowReply;
+    use super::*;
+    use labrpc::api::Snapshot;
+
+    /// Numbers on which sums go wrong.
+    const EXTREMES: [u64; 7] =
+        [0, 1, HIGHEST, HIGHEST + 1, u64::MAX / 2 + 1, u64::MAX - 1, u64::MAX];
+
+    /// Servers in every role, of term 3.
+    fn states() -> Vec<State> {
+        let server = || Server::new(3).log(&[1, 2]).term(3);
+        let follower = server().build();
+        let mut pre_candidate = server().build();
+        pre_candidate.become_pre_candidate(at_ms(0));
+        let mut candidate = server().term(2).build();
+        candidate.become_candidate(at_ms(0));
+        let leader = server().leader_of_term(3).build();
+        let mut sender = Server::new(3).log(&[1, 2]).leader_of_term(3).snapshot_to(1).build();
+        sender.options.snapshot_chunk = Some(1);
+        vec![follower, pre_candidate, candidate, leader, sender]
+    }
+
+    /// Lets each message be handled in each role. Whatever is in it, the server can go on, and so can its next incarnation.
+    fn survives<M>(messages: &[M], handle: impl Fn(&mut State, &M)) {
+        for message in messages {
+            for mut state in states() {
+                handle(&mut state, message);
+                goes_on(&mut state);
+                goes_on(&mut Server::restarted(&state));
+            }
+        }
+    }
+
+    fn goes_on(state: &mut State) {
+        assert!((3..=HIGHEST).contains(&state.current_term), "{}", state.current_term);
+        assert!(state.is_persisted());
+        for now in [1_000, 2_000] {
+            if state.election_due(at_ms(now)) {
+                state.start_election(at_ms(now));
+            }
+            for peer in 1..state.servers {
+                state.next_message(peer, at_ms(now));
+            }
+            state.take_committed();
+        }
+        if state.current_term < HIGHEST {
+            elect(state);
+            assert!(state.is_leader() && state.start(Default::default()).is_ok());
+        } else {
+            assert!(!state.may_stand(), "there is no higher term to stand in");
+        }
+    }
+
+    /// The same message with each extreme in turn in each of its fields; without those that break Election Safety, for
+    /// against two leaders of one term nothing helps.
+    fn variants<M: Clone>(valid: &M, fields: &[fn(&mut M, u64)]) -> Vec<M> {
+        let each = fields.iter().flat_map(|field| EXTREMES.map(|extreme| (field, extreme)));
+        let changed = each.map(|(field, extreme)| {
+            let mut message = valid.clone();
+            field(&mut message, extreme);
+            message
+        });
+        once(valid.clone()).chain(changed).collect()
+    }
+
+    #[test]
+    fn no_number_in_a_request_for_a_vote_does_harm() {
+        let valid = RequestVoteArgs {
+            term: 4,
+            candidate_id: 1,
+            last_log_index: 2,
+            last_log_term: 2,
+            leadership_transfer: false,
+        };
+        let fields: [fn(&mut RequestVoteArgs, u64); 4] = [
+            |args, n| args.term = n,
+            |args, n| args.candidate_id = n as usize,
+            |args, n| args.last_log_index = n,
+            |args, n| args.last_log_term = n,
+        ];
+        survives(&variants(&valid, &fields), |state, args| {
+            state.handle_request_vote(args, at_ms(0));
+        });
+        let valid = PreVoteArgs { term: 4, candidate_id: 1, last_log_index: 2, last_log_term: 2 };
+        let fields: [fn(&mut PreVoteArgs, u64); 4] = [
+            |args, n| args.term = n,
+            |args, n| args.candidate_id = n as usize,
+            |args, n| args.last_log_index = n,
+            |args, n| args.last_log_term = n,
+        ];
+        survives(&variants(&valid, &fields), |state, args| {
+            state.handle_pre_vote(args, at_ms(9_000));
+        });
+    }
+
+    #[test]
+    fn no_number_in_entries_does_harm() {
+        let valid = AppendEntriesArgs {
+            term: 4,
+            leader_id: 1,
+            prev_log_index: 2,
+            prev_log_term: 2,
+            entries: entries(&[3, 4]),
+            leader_commit: 0,
+        };
+        let fields: [fn(&mut AppendEntriesArgs, u64); 9] = [
+            |args, n| args.term = n,
+            |args, n| args.leader_id = n as usize,
+            |args, n| args.prev_log_index = n,
+            |args, n| args.prev_log_term = n,
+            |args, n| args.leader_commit = n,
+            |args, n| args.entries[0].term = n,
+            |args, n| args.entries[1].term = n,
+            |args, n| args.entries[1] = configuration(4, &[n as usize]),
+            |args, _| args.entries[1] = configuration(4, &[]),
+        ];
+        survives(&variants(&valid, &fields), |state, args| {
+            state.handle_append_entries(args.clone(), at_ms(0));
+        });
+    }
+
+    fn configuration(term: u64, members: &[usize]) -> Entry {
+        Entry { term, payload: Payload::Members(members.iter().copied().collect()) }
+    }
+
+    #[test]
+    fn no_number_in_a_snapshot_does_harm() {
+        let valid = InstallSnapshotArgs {
+            term: 4,
+            leader_id: 1,
+            last_included_index: 5,
+            last_included_term: 3,
+            members: Members::from([0, 1, 2]),
+            offset: 0,
+            data: Snapshot::from(vec![7]),
+            done: true,
+        };
+        let fields: [fn(&mut InstallSnapshotArgs, u64); 7] = [
+            |args, n| args.term = n,
+            |args, n| args.leader_id = n as usize,
+            |args, n| args.last_included_index = n,
+            |args, n| args.last_included_term = n,
+            |args, n| args.offset = n,
+            |args, n| args.members = Members::from([n as usize]),
+            |args, _| args.members = Members::new(),
+        ];
+        survives(&variants(&valid, &fields), |state, args| {
+            state.handle_install_snapshot(args.clone(), at_ms(0));
+        });
+    }
+
+    #[test]
+    fn no_number_in_an_order_to_stand_does_harm() {
+        let valid = TimeoutNowArgs { term: 3, leader_id: 1 };
+        let fields: [fn(&mut TimeoutNowArgs, u64); 2] =
+            [|args, n| args.term = n, |args, n| args.leader_id = n as usize];
+        survives(&variants(&valid, &fields), |state, args| {
+            state.handle_timeout_now(args, at_ms(0));
+        });
+    }
+
+    #[test]
+    fn no_number_in_a_reply_to_a_candidate_does_harm() {
+        let terms = EXTREMES.map(|term| RequestVoteReply { term, vote_granted: true });
+        survives(&terms, |state, reply| {
+            let args = state.request_vote_args();
+            state.handle_request_vote_reply(1, &args, reply, at_ms(0));
+        });
+        let terms = EXTREMES.map(|term| PreVoteReply { term, vote_granted: true });
+        survives(&terms, |state, reply| {
+            let args = state.pre_vote_args();
+            state.handle_pre_vote_reply(1, &args, reply, at_ms(0));
+        });
+    }
+
+    #[test]
+    fn no_number_in_a_reply_to_a_leader_does_harm() {
+        let conflict = Some(Conflict { term: Some(1), index: 1 });
+        let valid = AppendEntriesReply { term: 3, success: false, conflict };
+        let fields: [fn(&mut AppendEntriesReply, u64); 4] = [
+            |reply, n| reply.term = n,
+            |reply, n| reply.conflict = Some(Conflict { term: Some(n), index: 1 }),
+            |reply, n| reply.conflict = Some(Conflict { term: Some(1), index: n }),
+            |reply, n| reply.conflict = Some(Conflict { term: None, index: n }),
+        ];
+        survives(&variants(&valid, &fields), |state, reply| {
+            let args = state.append_entries_args(state.log.last_index() + 1);
+            state.handle_append_entries_reply(1, &args, reply, at_ms(0));
+        });
+        let terms = EXTREMES.map(|term| TimeoutNowReply { term });
+        survives(&terms, |state, reply| {
+            let args = TimeoutNowArgs { term: state.current_term, leader_id: state.me };
+            state.handle_timeout_now_reply(&args, reply, at_ms(0));
+        });
+    }
+
+    #[test]
+    fn no_number_in_a_reply_to_a_snapshot_does_harm() {
+        let valid = InstallSnapshotReply { term: 3, success: false, received: 0 };
+        let fields: [fn(&mut InstallSnapshotReply, u64); 2] =
+            [|reply, n| reply.term = n, |reply, n| reply.received = n];
+        survives(&variants(&valid, &fields), |state, reply| {
+            if let Role::Leader { .. } = state.role {
+                let args = state.next_piece(1);
+                state.handle_install_snapshot_reply(1, &args, reply, at_ms(0));
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let mut state = Server::new(3).log(&[1, 2]).term(3).build();
+        let args = AppendEntriesArgs {
+            term: u64::MAX,
+            leader_id: 1,
+            prev_log_index: 2,
+            prev_log_term: 2,
+            entries: Vec::new(),
+            leader_commit: 2,
+        };
+        let reply = state.handle_append_entries(args, at_ms(9_000));
+        assert_eq!(reply, AppendEntriesReply { term: 3, success: false, conflict: None });
+        assert_eq!((state.current_term, state.leader(), state.commit_index), (3, None, 0));
+        assert!(state.election_due(at_ms(9_000)), "and buys no time");
+    }
+}
