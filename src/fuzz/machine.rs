@@ -2,7 +2,10 @@
 
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::time::Instant;
-use labtests::fuzz::machine::{Base, Boot, Change, Entry, Look, Machine, Output, Role, Setup, digest};
+use labtests::fuzz::machine::{
+    Base, Boot, Change, Entry, Look, Machine, Output, Role, Setup, digest,
+};
+use raftlab::raft::Options;
 use raftlab::raft::append_entries::{AppendEntriesArgs, AppendEntriesReply};
 use raftlab::raft::flow::{Message, Next, Ticket};
 use raftlab::raft::install_snapshot::InstallSnapshotReply;
@@ -13,7 +16,6 @@ use raftlab::raft::read_index::Read;
 use raftlab::raft::request_vote::RequestVoteReply;
 use raftlab::raft::state::{self, State};
 use raftlab::raft::transfer::{Handover, TimeoutNowReply};
-use raftlab::raft::Options;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::Break;
 

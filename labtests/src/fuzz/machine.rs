@@ -211,6 +211,11 @@ impl Look {
         self.entries.last().map_or(self.base.term, |entry| entry.term)
     }
 
+    /// How up to date the log is: the greater, the more (§5.4.1).
+    pub fn log_end(&self) -> (u64, u64) {
+        (self.last_term(), self.last_index())
+    }
+
     /// The entry at `index`, unless it is in the snapshot or beyond the end.
     pub fn entry(&self, index: u64) -> Option<&Entry> {
         self.entries.get(index.checked_sub(self.base.index + 1)? as usize)

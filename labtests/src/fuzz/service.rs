@@ -39,12 +39,15 @@ impl Service {
             ));
         }
         let committed = truth.committed(index);
-        let same = committed.is_some_and(|(of, what)| of == term && content.is_none_or(|it| it == what));
+        let same =
+            committed.is_some_and(|(of, what)| of == term && content.is_none_or(|it| it == what));
         if !same {
             return Err(format!(
                 "S{server} applies an entry of term {term} at index {index}; what is committed there is {}: State Machine \
                  Safety (§5.4.3)",
-                committed.map_or("nothing".into(), |(term, _)| format!("of term {term}, or another command"))
+                committed.map_or("nothing".into(), |(term, _)| format!(
+                    "of term {term}, or another command"
+                ))
             ));
         }
         self.applied = index;

@@ -17,9 +17,6 @@ use std::sync::Arc;
 /// At most so many messages are under way; further ones replace random ones, which are lost.
 const MOST_FLIGHTS: usize = 150;
 
-/// One of so many commits is looked up on the disks, which takes longer than the rest of a step.
-const DISKS_ARE_READ: u64 = 4;
-
 /// See the module.
 pub(super) struct World<M: Machine> {
     pub setup: Setup,
@@ -101,9 +98,11 @@ impl<M: Machine> World<M> {
 
     /// Whether a command that was offered after the first `offered` ones is committed, and all members know it.
     pub fn has_recovered(&self, offered: u64) -> bool {
-        let ours: BTreeSet<u64> =
-            (offered + 1..=self.figures.offered).map(|number| digest(&number.to_le_bytes())).collect();
-        let is_ours = |index: &u64| self.truth.committed(*index).is_some_and(|it| ours.contains(&it.1));
+        let ours: BTreeSet<u64> = (offered + 1..=self.figures.offered)
+            .map(|number| digest(&number.to_le_bytes()))
+            .collect();
+        let is_ours =
+            |index: &u64| self.truth.committed(*index).is_some_and(|it| ours.contains(&it.1));
         let Some(leader) = self.leader() else { return false };
         let members = self.looks[leader].configuration();
         let known = members.iter().map(|member| self.looks[*member].commit_index).min();
@@ -115,7 +114,9 @@ impl<M: Machine> World<M> {
         let of = |(server, look): (usize, &Look)| {
             let Look { role, term, commit_index, .. } = look;
             let (last, members) = (look.last_index(), look.configuration());
-            format!("S{server}: {role:?}, term {term}, log to {last}, committed to {commit_index}, members {members:?}")
+            format!(
+                "S{server}: {role:?}, term {term}, log to {last}, committed to {commit_index}, members {members:?}"
+            )
         };
         self.looks.iter().enumerate().map(of).collect::<Vec<_>>().join("; ")
     }
@@ -283,11 +284,7 @@ impl<M: Machine> World<M> {
         let after = running.machine.look();
         let before = std::mem::replace(&mut self.looks[server], after);
         let known = self.truth.commit_index();
-        let step = Step {
-            server,
-            before: (!fresh).then_some(&before),
-            after: &self.looks[server],
-        };
+        let step = Step { server, before: (!fresh).then_some(&before), after: &self.looks[server] };
         self.figures.elections += u64::from(step.elected());
         self.truth.observe(&step, &self.looks)?;
         if !output.messages.is_empty() {
@@ -301,9 +298,6 @@ impl<M: Machine> World<M> {
 
     /// Something was committed that was not committed before.
     fn committed(&mut self, server: usize, before: &Look) -> Result<(), Broken> {
-        if !self.dice.chance("disks are read", 1, DISKS_ARE_READ) {
-            return Ok(());
-        }
         let saved: Vec<Look> = (0..self.servers.len()).map(|server| self.saved(server)).collect();
         let now = self.looks[server].configuration();
         self.truth.check_durable(&saved, &[now, before.configuration()])

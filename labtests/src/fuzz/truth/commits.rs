@@ -53,7 +53,9 @@ impl Truth {
         if self.at(after.base.index).is_some_and(|at| at.term != after.base.term) {
             return Err(format!(
                 "S{server} has a snapshot up to index {} of term {}, but the committed entry there is of term {} (§7)",
-                after.base.index, after.base.term, self.committed[after.base.index as usize - 1].term
+                after.base.index,
+                after.base.term,
+                self.committed[after.base.index as usize - 1].term
             ));
         }
         let known = self.commit_index();
@@ -71,7 +73,8 @@ impl Truth {
         let in_term = after.term_at(after.commit_index).unwrap_or_default();
         for index in known + 1..=after.commit_index {
             let Some(entry) = after.entry(index) else { break };
-            let state = digest(&[self.state_at(index - 1), entry.content].map(u64::to_le_bytes).concat());
+            let state =
+                digest(&[self.state_at(index - 1), entry.content].map(u64::to_le_bytes).concat());
             let (term, content) = (entry.term, entry.content);
             let changes_members = entry.members.is_some();
             self.committed.push(Committed { term, content, in_term, state, changes_members });
@@ -113,13 +116,12 @@ impl Truth {
     /// timeout may come any time, and its messages may be the only ones that arrive.
     pub(super) fn check_nothing_can_be_lost(&self, all: &[Look]) -> Result<(), Broken> {
         let index = self.commit_index();
-        let log_end = |look: &Look| (look.last_term(), look.last_index());
         for (candidate, look) in all.iter().enumerate() {
             let members = look.configuration();
             if self.has(look, index) || !members.contains(&candidate) {
                 continue;
             }
-            let grants = |voter: &&usize| log_end(&all[**voter]) <= log_end(look);
+            let grants = |voter: &&usize| all[**voter].log_end() <= look.log_end();
             let voters: Members = members.iter().filter(grants).copied().collect();
             if 2 * voters.len() > members.len() {
                 return Err(format!(
@@ -138,7 +140,8 @@ impl Truth {
     pub fn check_durable(&self, saved: &[Look], configurations: &[&Members]) -> Result<(), Broken> {
         let index = self.commit_index();
         let holders: Members = (0..saved.len()).filter(|s| self.has(&saved[*s], index)).collect();
-        let is_majority = |members: &&Members| 2 * members.intersection(&holders).count() > members.len();
+        let is_majority =
+            |members: &&Members| 2 * members.intersection(&holders).count() > members.len();
         match configurations.iter().any(|members| is_majority(members)) {
             true => Ok(()),
             false => Err(format!(

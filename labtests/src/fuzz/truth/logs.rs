@@ -75,9 +75,9 @@ impl Truth {
             if *term != after.term {
                 continue; // it came while the server still followed
             }
-            let earlier = (after.base.index + 1..index).rev().find(|&earlier| {
-                after.entry(earlier).is_some_and(|entry| entry.members.is_some())
-            });
+            let earlier = (after.base.index + 1..index)
+                .rev()
+                .find(|&earlier| after.entry(earlier).is_some_and(|entry| entry.members.is_some()));
             if let Some(earlier) = earlier.filter(|earlier| *earlier > after.commit_index) {
                 return Err(format!(
                     "S{server} appends a configuration at index {index} before that at index {earlier} is committed: one \

@@ -52,7 +52,7 @@ impl Truth {
         self.check_log(step)?;
         self.check_change_of_members(step)?;
         self.check_commits(step, all)?;
-        let log = |look: &Look| (look.commit_index, look.last_term(), look.last_index());
+        let log = |look: &Look| (look.commit_index, look.log_end());
         match step.before.is_some_and(|before| log(before) == log(step.after)) {
             true => Ok(()),
             false => self.check_nothing_can_be_lost(all),
