@@ -1,6 +1,7 @@
-//! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs and the experiments.
+//! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs, the experiments and the fuzz.
 
 mod experiment;
+mod fuzz;
 
 use experiment::experiment;
 use gallery::lesson::bugs;
@@ -35,5 +36,10 @@ fn main() -> ExitCode {
     Program::new(lab)
         .command("bugs", "List the classic bugs of Raft, or tell of one", bugs)
         .command("experiment", "Make a measurement of a paper again, simulated", experiment)
+        .command(
+            "fuzz",
+            "Try the decisions of the reference, without threads, in random worlds",
+            fuzz::fuzz,
+        )
         .main()
 }

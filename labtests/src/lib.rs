@@ -39,6 +39,7 @@
 //! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] |
 //! | the paper's properties, checked all the while | [`invariants`] |
 //! | what a stranger's messages say | [`reading`] |
+//! | a Raft without threads in random worlds | [`mod@fuzz`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
 //! | saying how it went | [`report`] |
@@ -47,6 +48,7 @@ pub mod checks;
 pub mod cli;
 pub mod clients;
 pub mod cluster;
+pub mod fuzz;
 pub mod invariants;
 pub mod lab;
 pub mod ledger;

@@ -1,0 +1,112 @@
+//! What happens in a run: episodes, each of its own kind, so that rare histories happen often.
+//!
+//! A uniform choice among all events seldom gets a leader elected, and never three in a row of which each has told a
+//! single follower of its entries. So the most frequent episode is a [`reign`]: a chosen server is elected by a bare majority, appends
+//! a little, is heard by a few, and is deposed. Figure 8 is three reigns.
+
+mod calm;
+mod chaos;
+mod reign;
+
+use super::machine::{Change, Machine, Members};
+use super::truth::Broken;
+use super::world::World;
+pub(super) use calm::recovery;
+use chaos::{EVENTS, Event};
+use labrpc::time::Duration;
+use reign::Reigns;
+
+/// How often each kind of episode and event happens in this run, relative to the others. A run that lacks some kinds of events gets
+/// deeper into others.
+struct Temper {
+    episodes: [u64; 4],
+    events: [u64; EVENTS.len()],
+}
+
+impl Temper {
+    fn draw<M: Machine>(world: &World<M>) -> Temper {
+        let dice = &world.dice;
+        let weight = |(event, most): (Event, u64)| match event {
+            Event::Deliver | Event::Tick | Event::Restart | Event::Heal => most,
+            _ if dice.chance("no such event", 1, 3) => 0,
+            _ => dice.range("weight", 1..most + 1),
+        };
+        let episodes = [(6, 24), (0, 4), (1, 6), (1, 4)];
+        let episodes = episodes.map(|(least, most)| dice.range("episodes of a kind", least..most));
+        Temper { episodes, events: EVENTS.map(weight) }
+    }
+}
+
+/// A number below the sum of `weights`, as the place of the weight that it falls on.
+fn weighted<M: Machine>(world: &World<M>, weights: &[u64]) -> usize {
+    let mut rest = world.dice.below("which", weights.iter().sum());
+    let falls_here = |weight: &u64| {
+        let here = rest < *weight;
+        rest = rest.saturating_sub(*weight);
+        here
+    };
+    weights.iter().position(falls_here).unwrap_or_default()
+}
+
+/// The trouble of a run.
+pub(super) fn trouble<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
+    let temper = Temper::draw(world);
+    let mut reigns = Reigns::default();
+    for _ in 0..world.dice.range("episodes", 60..160) {
+        match weighted(world, &temper.episodes) {
+            0 => reigns.next(world)?,
+            1 => reign::coup(world)?,
+            2 => chaos::chaos(world, &temper.events)?,
+            _ => calm::calm(world)?,
+        }
+        if world.dice.chance("old messages get lost", 1, 3) {
+            world.flights.clear();
+        }
+    }
+    Ok(())
+}
+
+fn change_members<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
+    let server = any_server(world);
+    let change = match world.looks[leader].configuration().contains(&server) {
+        true => Change::Remove(server),
+        false => Change::Add(server),
+    };
+    world.change(leader, change)
+}
+
+fn transfer<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
+    let to = any_server(world);
+    world.transfer(leader, to)
+}
+
+fn any_server<M: Machine>(world: &World<M>) -> usize {
+    world.dice.below("server", world.servers.len() as u64) as usize
+}
+
+/// Some time passes, up to this.
+fn pass<M: Machine>(world: &mut World<M>, at_most: Duration) {
+    let most = at_most.as_micros() as u64 + 1;
+    world.now += Duration::from_micros(world.dice.below("time", most));
+}
+
+/// The messages between servers of `group` that can arrive now, by their numbers.
+fn deliverable<M: Machine>(world: &World<M>, group: &Members) -> Vec<usize> {
+    let arrives = |(from, to): (usize, usize)| {
+        group.contains(&from)
+            && group.contains(&to)
+            && world.is_up(to)
+            && !world.cut.contains(&(from, to))
+    };
+    let flights = world.flights.iter().enumerate();
+    flights.filter(|(_, flight)| arrives(flight.link())).map(|(number, _)| number).collect()
+}
+
+fn deliver_one<M: Machine>(world: &mut World<M>, group: &Members) -> Result<(), Broken> {
+    let flights = deliverable(world, group);
+    if flights.is_empty() {
+        return Ok(());
+    }
+    let flight = world.dice.below("message", flights.len() as u64) as usize;
+    world.deliver(flights[flight], false)
+}

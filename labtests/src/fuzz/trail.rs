@@ -1,0 +1,36 @@
+//! The last steps of a run, for the report of its failure.
+
+use labrpc::time::Duration;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many steps a report shows.
+const SHOWN: usize = 60;
+
+/// Remembers the last steps, if anybody wants to know them. A run is made without at first, for texts cost most of its
+/// time.
+#[derive(Clone, Default)]
+pub(super) struct Trail(Option<Arc<Mutex<VecDeque<String>>>>);
+
+impl Trail {
+    /// One that remembers.
+    pub fn kept() -> Trail {
+        Trail(Some(Arc::default()))
+    }
+
+    /// A step.
+    pub fn note(&self, at: Duration, step: impl FnOnce() -> String) {
+        let Some(steps) = &self.0 else { return };
+        let mut steps = steps.lock();
+        if steps.len() == SHOWN {
+            steps.pop_front();
+        }
+        steps.push_back(format!("{:>10.3} ms  {}", at.as_secs_f64() * 1e3, step()));
+    }
+
+    /// What it remembers, oldest first.
+    pub fn steps(&self) -> Vec<String> {
+        self.0.as_ref().map_or_else(Vec::new, |steps| steps.lock().iter().cloned().collect())
+    }
+}

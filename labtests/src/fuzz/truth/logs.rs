@@ -1,0 +1,119 @@
+//! What logs must have in common.
+
+use super::super::machine::{Entry, Look, Role};
+use super::{Broken, Step, Truth};
+
+impl Truth {
+    /// "Leader Append-Only" and "Log Matching" (Figure 3).
+    pub(super) fn check_log(&mut self, step: &Step<'_>) -> Result<(), Broken> {
+        let (server, after) = (step.server, step.after);
+        if let Some(before) = step.before {
+            check_append_only(server, before, after)?;
+        }
+        if after.last_term() > after.term {
+            return Err(format!(
+                "S{server} is in term {} and has an entry of term {}: entries come from past and present terms (§5.3)",
+                after.term,
+                after.last_term()
+            ));
+        }
+        let known = |index: u64, entry: &Entry| {
+            step.before.is_some_and(|before| before.entry(index) == Some(entry))
+        };
+        for (index, entry) in (after.base.index + 1..).zip(&after.entries) {
+            if !known(index, entry) {
+                self.check_place(server, after, index, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By induction on the index, what is the same for each entry and the term before it is the same for whole logs.
+    fn check_place(
+        &mut self,
+        server: usize,
+        look: &Look,
+        index: u64,
+        entry: &Entry,
+    ) -> Result<(), Broken> {
+        let before = look.term_at(index - 1);
+        if before.is_some_and(|before| before > entry.term) {
+            return Err(format!(
+                "S{server} has an entry of term {} at index {index}, and one of term {} before it: terms never fall along a \
+                 log (§5.3)",
+                entry.term,
+                before.unwrap_or_default()
+            ));
+        }
+        let place = (index, entry.term);
+        let (content, known) = *self.places.entry(place).or_insert((entry.content, before));
+        if content != entry.content {
+            return Err(format!(
+                "two logs have different entries of term {} at index {index}, one of them S{server}'s (Log Matching, §5.3)",
+                entry.term
+            ));
+        }
+        match (known, before) {
+            (Some(known), Some(before)) if known != before => Err(format!(
+                "S{server} has an entry of term {} at index {index}, as another server had, but before it one of term {before} \
+                 and not of term {known} (Log Matching, §5.3)",
+                entry.term
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Thesis §4.1, and the rule that it lacked (Ongaro, raft-dev, 10 July 2015).
+    pub(super) fn check_change_of_members(&self, step: &Step<'_>) -> Result<(), Broken> {
+        let (server, after) = (step.server, step.after);
+        let (Some(before), Role::Leader) = (step.before, after.role) else { return Ok(()) };
+        let new = before.last_index().max(after.base.index) + 1;
+        for index in new..=after.last_index() {
+            let Some(Entry { term, members: Some(members), .. }) = after.entry(index) else {
+                continue;
+            };
+            if *term != after.term {
+                continue; // it came while the server still followed
+            }
+            let earlier = (after.base.index + 1..index)
+                .rev()
+                .find(|&earlier| after.entry(earlier).is_some_and(|entry| entry.members.is_some()));
+            if let Some(earlier) = earlier.filter(|earlier| *earlier > after.commit_index) {
+                return Err(format!(
+                    "S{server} appends a configuration at index {index} before that at index {earlier} is committed: one \
+                     change at a time (thesis §4.1)"
+                ));
+            }
+            if after.term_at(after.commit_index) != Some(after.term) {
+                return Err(format!(
+                    "S{server} appends a configuration in term {term} before an entry of that term is committed (raft-dev, \
+                     10 July 2015)"
+                ));
+            }
+            let of = |index: u64| after.entry(index).and_then(|entry| entry.members.as_ref());
+            let old = earlier.and_then(of).unwrap_or(&after.base.members);
+            if old.symmetric_difference(members).count() != 1 {
+                return Err(format!(
+                    "S{server} changes the members from {old:?} to {members:?}: one server at a time (thesis §4.1)"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_append_only(server: usize, before: &Look, after: &Look) -> Result<(), Broken> {
+    let leads = before.role == Role::Leader && after.role == Role::Leader;
+    if !leads || before.term != after.term {
+        return Ok(());
+    }
+    let first = before.base.index.max(after.base.index) + 1;
+    let same = (first..=before.last_index()).all(|i| before.entry(i) == after.entry(i));
+    match same && after.last_index() >= before.last_index() {
+        true => Ok(()),
+        false => Err(format!(
+            "S{server} leads term {} and changes or deletes entries of its own log (Leader Append-Only, §5.3)",
+            after.term
+        )),
+    }
+}

@@ -1,0 +1,127 @@
+//! What can happen to servers.
+
+use super::super::disk::Disk;
+use super::super::machine::{Change, Machine};
+use super::super::service::{self, Service};
+use super::super::setup::Clock;
+use super::super::truth::Broken;
+use super::{Flight, Running, Server, World};
+use labrpc::api::Command;
+use labrpc::time::Instant;
+
+impl<M: Machine> World<M> {
+    /// Starts a server that is down.
+    pub fn restart(&mut self, server: usize) -> Result<(), Broken> {
+        if self.is_up(server) {
+            return Ok(());
+        }
+        self.note(|_| format!("S{server} starts"));
+        self.servers[server].incarnation += 1;
+        let clock = Clock::draw(&self.dice, &self.setup, self.now);
+        let disk = self.servers[server].disk.clone();
+        let service = Service::restarted(&disk, &self.truth)?;
+        let machine = M::start(self.boot(server, disk, &clock));
+        self.truth.check_memory(server, &machine.look())?;
+        self.servers[server].running = Some(Running { machine, clock, service });
+        self.finish_step(server, true)
+    }
+
+    /// Stops a server. It keeps what it has saved, and nothing else.
+    pub fn crash(&mut self, server: usize) -> Result<(), Broken> {
+        if self.servers[server].running.take().is_none() {
+            return Ok(());
+        }
+        self.note(|_| format!("S{server} crashes"));
+        self.figures.crashes += 1;
+        self.looks[server] = self.saved(server);
+        self.truth.crashed(server, &self.looks)
+    }
+
+    /// The server crashes in its next step, after so many saves, unless it saves no more than that.
+    pub fn crash_after_saves(&mut self, server: usize, saves: u64) {
+        self.note(|_| format!("S{server} is about to crash after {saves} saves"));
+        self.servers[server].disk.crash_after(saves);
+    }
+
+    /// The machine of a server that is no member is replaced by an empty one.
+    pub fn replace_machine(&mut self, server: usize) -> Result<(), Broken> {
+        self.crash(server)?;
+        self.note(|_| format!("S{server} is replaced by an empty machine"));
+        let incarnation = self.servers[server].incarnation;
+        self.servers[server] =
+            Server { disk: Disk::default(), saved: None, incarnation, running: None };
+        self.truth.forget(server);
+        self.looks[server] = self.saved(server);
+        Ok(())
+    }
+
+    /// Lets a server notice that time has passed.
+    pub fn tick(&mut self, server: usize) -> Result<(), Broken> {
+        self.step(server, "notices the time", |machine, now| machine.tick(now))
+    }
+
+    /// Offers a command.
+    pub fn propose(&mut self, server: usize) -> Result<(), Broken> {
+        self.figures.offered += 1;
+        let command = Command::from(self.figures.offered.to_le_bytes().to_vec());
+        self.step(server, "is offered a command", |machine, now| _ = machine.propose(command, now))
+    }
+
+    /// Asks where to read.
+    pub fn read(&mut self, server: usize) -> Result<(), Broken> {
+        self.figures.reads += 1;
+        let read = self.figures.reads;
+        self.reads.insert(read, self.truth.commit_index());
+        self.step(server, "is to read", |machine, now| machine.read(read, now))
+    }
+
+    /// Wants the members changed.
+    pub fn change(&mut self, server: usize, change: Change) -> Result<(), Broken> {
+        self.note(|_| format!("{change:?} is asked for"));
+        self.step(server, "is to change the members", |machine, now| machine.change(change, now))
+    }
+
+    /// Wants the leadership handed over.
+    pub fn transfer(&mut self, server: usize, to: usize) -> Result<(), Broken> {
+        self.note(|_| format!("to S{to}:"));
+        self.step(server, "is to hand over", |machine, now| machine.transfer(to, now))
+    }
+
+    /// The service gives a snapshot of what it has applied, or applied some time ago.
+    pub fn snapshot(&mut self, server: usize, back: u64) -> Result<(), Broken> {
+        let Some(running) = &self.servers[server].running else { return Ok(()) };
+        let index = running.service.applied().saturating_sub(back);
+        if index == 0 {
+            return Ok(());
+        }
+        self.figures.snapshots += 1;
+        let snapshot = service::snapshot_at(index, &self.truth);
+        self.note(|_| format!("the service of S{server} has a snapshot up to index {index}"));
+        self.step(server, "gets it", |machine, now| machine.snapshot(index, snapshot, now))
+    }
+
+    /// Delivers message number `flight`; `again`: a copy stays under way.
+    pub fn deliver(&mut self, flight: usize, again: bool) -> Result<(), Broken> {
+        let Flight { from, to, message } = match again {
+            true => self.flights[flight].clone(),
+            false => self.flights.remove(flight),
+        };
+        self.note(|_| format!("S{from} -> S{to}: {message:?}"));
+        self.step(to, "gets it", |machine, now| machine.receive(from, message, now))
+    }
+
+    /// A step of a server that is up.
+    fn step(
+        &mut self,
+        server: usize,
+        what: &str,
+        call: impl FnOnce(&mut M, Instant),
+    ) -> Result<(), Broken> {
+        let now = self.now;
+        let Some(running) = &mut self.servers[server].running else { return Ok(()) };
+        self.trail.note(now, || format!("S{server} {what}"));
+        self.figures.steps += 1;
+        call(&mut running.machine, running.clock.at(now));
+        self.finish_step(server, false)
+    }
+}

@@ -1,0 +1,267 @@
+//! The reference without its threads: what `threads.rs` and `mod.rs` do, as calls.
+
+use labrpc::api::{ApplyMsg, Command, Snapshot};
+use labrpc::time::Instant;
+use labtests::fuzz::machine::{
+    Base, Boot, Change, Entry, Look, Machine, Output, Role, Setup, digest,
+};
+use raftlab::raft::Options;
+use raftlab::raft::append_entries::{AppendEntriesArgs, AppendEntriesReply};
+use raftlab::raft::flow::{Message, Next, Ticket};
+use raftlab::raft::install_snapshot::InstallSnapshotReply;
+use raftlab::raft::log::Payload;
+use raftlab::raft::membership::{Changing, Wish};
+use raftlab::raft::pre_vote::PreVoteReply;
+use raftlab::raft::read_index::Read;
+use raftlab::raft::request_vote::RequestVoteReply;
+use raftlab::raft::state::{self, State};
+use raftlab::raft::transfer::{Handover, TimeoutNowReply};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow::Break;
+
+/// A server of the reference.
+pub struct Reference {
+    pub state: State,
+    /// The number of the next call: of this incarnation alone, so that no reply reaches a later one.
+    next_call: (u64, u64),
+    calls: BTreeMap<(u64, u64), Call>,
+    /// Entries that wait for those before them.
+    early: Vec<Early>,
+    reads: Vec<(u64, Read)>,
+    changes: Vec<Changing>,
+    handovers: Vec<Handover>,
+    output: Output<Sent>,
+}
+
+/// A call that waits for its reply.
+struct Call {
+    to: usize,
+    message: Message,
+    ticket: Ticket,
+    until: Instant,
+}
+
+struct Early {
+    from: usize,
+    call: (u64, u64),
+    args: AppendEntriesArgs,
+    came: Instant,
+}
+
+/// What servers send each other; the numbers tell which call a reply answers.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    Request((u64, u64), Message),
+    Reply((u64, u64), Reply),
+}
+
+/// The replies of all RPCs.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    PreVote(PreVoteReply),
+    RequestVote(RequestVoteReply),
+    AppendEntries(AppendEntriesReply),
+    InstallSnapshot(InstallSnapshotReply),
+    TimeoutNow(TimeoutNowReply),
+}
+
+fn options(setup: &Setup) -> Options {
+    Options {
+        heartbeat: setup.heartbeat,
+        election_timeout: setup.election_timeout.clone(),
+        call_timeout: setup.call_timeout,
+        retry: setup.retry,
+        no_op_on_election: setup.no_op_on_election,
+        pre_vote: setup.pre_vote,
+        check_quorum: setup.check_quorum,
+        lease: setup.lease,
+        max_batch: setup.max_batch,
+        max_in_flight: setup.max_in_flight,
+        overtaking: setup.overtaking,
+        snapshot_chunk: setup.snapshot_chunk,
+        max_uncommitted: setup.max_uncommitted,
+        members: Some(setup.members.clone()),
+        catch_up_rounds: setup.catch_up_rounds,
+    }
+}
+
+// What `threads.rs` and `mod.rs` do.
+impl Reference {
+    fn handle(&mut self, from: usize, call: (u64, u64), message: Message, now: Instant) {
+        let state = &mut self.state;
+        let reply = match message {
+            Message::PreVote(args) => Reply::PreVote(state.handle_pre_vote(&args, now)),
+            Message::RequestVote(args) => Reply::RequestVote(state.handle_request_vote(&args, now)),
+            Message::AppendEntries(args) => {
+                return self.early.push(Early { from, call, args, came: now });
+            }
+            Message::InstallSnapshot(args) => {
+                Reply::InstallSnapshot(state.handle_install_snapshot(args, now))
+            }
+            Message::TimeoutNow(args) => Reply::TimeoutNow(state.handle_timeout_now(&args, now)),
+        };
+        self.output.messages.push((from, Sent::Reply(call, reply)));
+    }
+
+    /// A reply counts once, and not after its call has timed out.
+    fn handle_reply(&mut self, from: usize, call: (u64, u64), reply: &Reply, now: Instant) {
+        let Some(Call { message, ticket, .. }) = self.calls.remove(&call) else { return };
+        let state = &mut self.state;
+        state.is_answered(from, ticket);
+        match (&message, reply) {
+            (Message::PreVote(args), Reply::PreVote(reply)) => {
+                state.handle_pre_vote_reply(from, args, reply, now);
+            }
+            (Message::RequestVote(args), Reply::RequestVote(reply)) => {
+                state.handle_request_vote_reply(from, args, reply, now);
+            }
+            (Message::AppendEntries(args), Reply::AppendEntries(reply)) => {
+                state.handle_append_entries_reply(from, args, reply, now);
+            }
+            (Message::InstallSnapshot(args), Reply::InstallSnapshot(reply)) => {
+                state.handle_install_snapshot_reply(from, args, reply, now);
+            }
+            (Message::TimeoutNow(args), Reply::TimeoutNow(reply)) => {
+                state.handle_timeout_now_reply(args, reply, now);
+            }
+            other => unreachable!("a reply of another kind: {other:?}"),
+        }
+    }
+
+    /// What waiting threads do when something has changed.
+    fn settle(&mut self, now: Instant) {
+        let state = &mut self.state;
+        let due = |state: &State, early: &[Early]| {
+            early.iter().position(|it| !state.wait_for_earlier(&it.args, it.came, now))
+        };
+        while let Some(due) = due(state, &self.early) {
+            let Early { from, call, args, .. } = self.early.remove(due);
+            let reply = Reply::AppendEntries(state.handle_append_entries(args, now));
+            self.output.messages.push((from, Sent::Reply(call, reply)));
+        }
+        let ended = &mut self.output.reads;
+        self.reads.retain_mut(|(number, read)| match state.read(read, now) {
+            Break(result) => {
+                ended.push((*number, result.ok()));
+                false
+            }
+            _ => true,
+        });
+        self.changes.retain_mut(|change| state.change(change, now).is_continue());
+        self.handovers.retain(|handover| state.transfer(handover, now).is_continue());
+        let (me, servers) = (state.me, state.servers);
+        (0..servers).filter(|peer| *peer != me).for_each(|peer| self.send(peer, now));
+    }
+
+    fn send(&mut self, peer: usize, now: Instant) {
+        while let Next::Send(message, ticket) = self.state.next_message(peer, now) {
+            self.next_call.1 += 1;
+            let call = self.next_call;
+            let until = now + self.state.options.call_timeout;
+            self.output.messages.push((peer, Sent::Request(call, message.clone())));
+            self.calls.insert(call, Call { to: peer, message, ticket, until });
+        }
+    }
+}
+
+impl Machine for Reference {
+    type Message = Sent;
+
+    fn start(boot: Boot<'_>) -> Reference {
+        let Boot { me, incarnation, setup, persister, now } = boot;
+        Reference {
+            state: State::new(me, setup.servers, persister, options(setup), now),
+            next_call: (incarnation, 0),
+            calls: BTreeMap::new(),
+            early: Vec::new(),
+            reads: Vec::new(),
+            changes: Vec::new(),
+            handovers: Vec::new(),
+            output: Output::default(),
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let expired: Vec<_> = self.calls.extract_if(.., |_, call| call.until <= now).collect();
+        for (_, call) in expired {
+            self.state.no_reply(call.to, call.ticket);
+        }
+        self.state.check_quorum(now);
+        if self.state.election_due(now) {
+            self.state.start_election(now);
+        }
+        self.settle(now);
+    }
+
+    fn receive(&mut self, from: usize, message: Sent, now: Instant) {
+        match message {
+            Sent::Request(call, message) => self.handle(from, call, message, now),
+            Sent::Reply(call, reply) => self.handle_reply(from, call, &reply, now),
+        }
+        self.settle(now);
+    }
+
+    fn propose(&mut self, command: Command, now: Instant) -> bool {
+        let taken = self.state.start(command).is_ok();
+        self.settle(now);
+        taken
+    }
+
+    fn snapshot(&mut self, index: u64, snapshot: Snapshot, now: Instant) {
+        self.state.snapshot(index, snapshot);
+        self.settle(now);
+    }
+
+    fn read(&mut self, read: u64, now: Instant) {
+        self.reads.push((read, self.state.begin_read(now)));
+        self.settle(now);
+    }
+
+    fn change(&mut self, change: Change, now: Instant) {
+        let wish = match change {
+            Change::Add(server) => Wish::Add(server),
+            Change::Remove(server) => Wish::Remove(server),
+        };
+        self.changes.extend(self.state.begin_change(wish, now));
+        self.settle(now);
+    }
+
+    fn transfer(&mut self, to: usize, now: Instant) {
+        self.handovers.extend(self.state.begin_transfer(to, now));
+        self.settle(now);
+    }
+
+    fn take_output(&mut self) -> Output<Sent> {
+        let applied: Vec<ApplyMsg> = self.state.take_committed();
+        Output { applied, ..std::mem::take(&mut self.output) }
+    }
+
+    fn look(&self) -> Look {
+        let (state, log) = (&self.state, &self.state.log);
+        let entry = |entry: &raftlab::raft::log::Entry| {
+            let (content, members) = match &entry.payload {
+                Payload::Command(command) => (digest(command), None),
+                Payload::NoOp => (0, None),
+                Payload::Members(members) => (1, Some(members.clone())),
+            };
+            Entry { term: entry.term, content, members }
+        };
+        Look {
+            role: match state.role {
+                state::Role::Follower { .. } => Role::Follower,
+                state::Role::PreCandidate { .. } | state::Role::Candidate { .. } => Role::Candidate,
+                state::Role::Leader { .. } => Role::Leader,
+            },
+            term: state.current_term,
+            voted_for: state.voted_for,
+            commit_index: state.commit_index,
+            base: Base {
+                index: log.last_included_index(),
+                term: log.last_included_term(),
+                members: log.members_in_snapshot().clone(),
+            },
+            entries: log.after(log.last_included_index()).iter().map(entry).collect(),
+            members: log.members().clone(),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The fuzz must be strong enough to find faults that need a rare history. Each is here as something that is done to the
+//! reference around every call.
+
+use super::machine::{Reference, Sent};
+use labrpc::Persister;
+use labrpc::api::{Command, Snapshot};
+use labrpc::time::Instant;
+use labtests::fuzz::fuzz;
+use labtests::fuzz::machine::{Boot, Change, Look, Machine, Output};
+use raftlab::raft::state::{Role, State};
+
+/// What is wrong with a Raft.
+trait Fault: Default + 'static {
+    /// Which disk a server starts from.
+    fn disk(persister: Persister) -> Persister {
+        persister
+    }
+
+    /// What a server makes of it.
+    fn started(_: &mut State) {}
+
+    /// What it does at the end of each call.
+    fn called(&mut self, _: &mut State) {}
+
+    /// What it answers a read at once.
+    fn reads_at(_: &State) -> Option<u64> {
+        None
+    }
+}
+
+/// The reference with a fault.
+struct Faulty<F> {
+    reference: Reference,
+    fault: F,
+    reads: Vec<(u64, Option<u64>)>,
+}
+
+impl<F: Fault> Faulty<F> {
+    fn called(&mut self, call: impl FnOnce(&mut Reference)) {
+        call(&mut self.reference);
+        self.fault.called(&mut self.reference.state);
+    }
+}
+
+impl<F: Fault> Machine for Faulty<F> {
+    type Message = Sent;
+
+    fn start(boot: Boot<'_>) -> Self {
+        let persister = F::disk(boot.persister);
+        let mut reference = Reference::start(Boot { persister, ..boot });
+        F::started(&mut reference.state);
+        Faulty { reference, fault: F::default(), reads: Vec::new() }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.called(|reference| reference.tick(now));
+    }
+
+    fn receive(&mut self, from: usize, message: Sent, now: Instant) {
+        self.called(|reference| reference.receive(from, message, now));
+    }
+
+    fn propose(&mut self, command: Command, now: Instant) -> bool {
+        let mut taken = false;
+        self.called(|reference| taken = reference.propose(command, now));
+        taken
+    }
+
+    fn snapshot(&mut self, index: u64, snapshot: Snapshot, now: Instant) {
+        self.called(|reference| reference.snapshot(index, snapshot, now));
+    }
+
+    fn read(&mut self, read: u64, now: Instant) {
+        match F::reads_at(&self.reference.state) {
+            None => self.called(|reference| reference.read(read, now)),
+            index => self.reads.push((read, index)),
+        }
+    }
+
+    fn change(&mut self, change: Change, now: Instant) {
+        self.called(|reference| reference.change(change, now));
+    }
+
+    fn transfer(&mut self, to: usize, now: Instant) {
+        self.called(|reference| reference.transfer(to, now));
+    }
+
+    fn take_output(&mut self) -> Output<Sent> {
+        let mut output = self.reference.take_output();
+        output.reads.append(&mut self.reads);
+        output
+    }
+
+    fn look(&self) -> Look {
+        self.reference.look()
+    }
+}
+
+/// Within 100 seeds a run fails, and says that one of these rules is broken.
+fn finds<F: Fault>(rules: &[&str]) {
+    let failure = (1..=100).find_map(|seed| fuzz::<Faulty<F>>(seed).err());
+    let failure = failure.expect("100 seeds did not find the fault");
+    println!("seed {}: {}", failure.seed, failure.message);
+    assert!(rules.iter().any(|rule| failure.message.contains(rule)), "{failure}");
+}
+
+/// Figure 8: a majority has the entry, so it counts as committed, whatever its term.
+#[derive(Default)]
+struct CommitsOldTerms;
+
+impl Fault for CommitsOldTerms {
+    fn called(&mut self, state: &mut State) {
+        let Role::Leader { progress, .. } = &state.role else { return };
+        let n = state.majority_has(|member| match member == state.me {
+            true => state.log.last_index(),
+            false => progress[member].match_index,
+        });
+        state.commit_index = state.commit_index.max(n);
+    }
+}
+
+#[test]
+fn finds_figure_8() {
+    finds::<CommitsOldTerms>(&["Leader Completeness", "State Machine Safety"]);
+}
+
+/// A restart finds nothing.
+#[derive(Default)]
+struct ForgetsAll;
+
+impl Fault for ForgetsAll {
+    fn disk(_: Persister) -> Persister {
+        Persister::new()
+    }
+}
+
+#[test]
+fn finds_a_server_that_forgets_everything() {
+    finds::<ForgetsAll>(&["Figure 2: saved", "currentTerm is saved"]);
+}
+
+/// A restart finds term and vote, but not the log.
+#[derive(Default)]
+struct ForgetsLog;
+
+impl Fault for ForgetsLog {
+    fn started(state: &mut State) {
+        state.log.truncate_after(0);
+    }
+}
+
+#[test]
+fn finds_a_server_that_forgets_its_log() {
+    finds::<ForgetsLog>(&["Figure 2: saved"]);
+}
+
+/// A restart finds term and log, but not the vote.
+#[derive(Default)]
+struct ForgetsVote;
+
+impl Fault for ForgetsVote {
+    fn started(state: &mut State) {
+        state.voted_for = None;
+    }
+}
+
+#[test]
+fn finds_a_server_that_forgets_its_vote() {
+    finds::<ForgetsVote>(&["votedFor is saved"]);
+}
+
+/// A restart finds the log, and takes the term of its last entry for its own.
+#[derive(Default)]
+struct ForgetsTerm;
+
+impl Fault for ForgetsTerm {
+    fn started(state: &mut State) {
+        (state.current_term, state.voted_for) = (state.log.last_term(), None);
+    }
+}
+
+#[test]
+fn finds_a_server_that_forgets_its_term() {
+    finds::<ForgetsTerm>(&["currentTerm is saved", "votedFor is saved"]);
+}
+
+/// A leader counts what its followers had acknowledged when it led before.
+#[derive(Default)]
+struct KeepsMatchIndex {
+    known: Vec<u64>,
+}
+
+impl Fault for KeepsMatchIndex {
+    fn called(&mut self, state: &mut State) {
+        let Role::Leader { progress, .. } = &state.role else { return };
+        self.known.resize(progress.len(), 0);
+        for (known, progress) in self.known.iter_mut().zip(progress) {
+            *known = progress.match_index.max(*known);
+        }
+        let n = state.majority_has(|member| match member == state.me {
+            true => state.log.last_index(),
+            false => self.known[member],
+        });
+        if state.log.term_at(n) == Some(state.current_term) {
+            state.commit_index = state.commit_index.max(n);
+        }
+    }
+}
+
+#[test]
+fn finds_a_leader_that_keeps_the_match_indices_of_an_earlier_reign() {
+    finds::<KeepsMatchIndex>(&["Leader Completeness", "no majority"]);
+}
+
+/// A leader answers reads without asking whether it still leads.
+#[derive(Default)]
+struct ReadsAtOnce;
+
+impl Fault for ReadsAtOnce {
+    fn reads_at(state: &State) -> Option<u64> {
+        state.is_leader().then_some(state.commit_index)
+    }
+}
+
+#[test]
+fn finds_reads_that_no_majority_has_confirmed() {
+    finds::<ReadsAtOnce>(&["§6.4"]);
+}
+
+/// A follower votes although it hears a leader, which may have a lease.
+#[derive(Default)]
+struct VotesUnderALease;
+
+impl Fault for VotesUnderALease {
+    fn called(&mut self, state: &mut State) {
+        state.heard_leader_at = Instant::at(labrpc::time::Duration::ZERO);
+    }
+}
+
+#[test]
+fn finds_votes_against_a_leader_with_a_lease() {
+    finds::<VotesUnderALease>(&["§6.4", "election timeouts no command"]);
+}
