@@ -15,11 +15,12 @@
 //! - There is no mutex, so nothing can change between two lines of a handler; but a `get_state` waits its turn.
 //! - A leader has one letter under way to each peer. What comes meanwhile goes with the next one.
 //!
-//! How else a correct Raft may differ is a [`Shape`]: `EVENT_LOOP=hidden_no_op` takes one by its name.
+//! How else a correct Raft may differ is a [`Shape`], which the variable `EVENT_LOOP` changes, by names and commas. As it is,
+//! no field of a message has the paper's name.
 //!
 //! ```sh
 //! cargo run --release -p labtests --example event_loop -- 2A 2B 2C 2D
-//! EVENT_LOOP=cond_install cargo run --release -p labtests --example event_loop -- 2D 2D+
+//! EVENT_LOOP=paper_names,cond_install cargo run --release -p labtests --example event_loop -- 2D 2D+
 //! ```
 
 mod raft;
@@ -29,11 +30,13 @@ use raft::shape::Shape;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let name = std::env::var("EVENT_LOOP").unwrap_or_else(|_| "plain".into());
-    let Some(shape) = Shape::named(&name) else {
-        let names: Vec<_> = Shape::all().into_iter().map(|(name, _)| name).collect();
-        eprintln!("EVENT_LOOP={name:?} is none of {}", names.join(", "));
-        return ExitCode::from(2);
+    let names = std::env::var("EVENT_LOOP").unwrap_or_default();
+    let shape = match Shape::named(&names) {
+        Ok(shape) => shape,
+        Err(name) => {
+            eprintln!("EVENT_LOOP has {name:?}, which is none of {}", Shape::NAMES.join(", "));
+            return ExitCode::from(2);
+        }
     };
     labtests::cli::main(move |peers, me, persister, apply_ch| {
         EventLoop::make(shape.clone(), peers, me, persister, apply_ch)

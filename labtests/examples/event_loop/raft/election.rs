@@ -37,8 +37,8 @@ impl Server {
     /// RequestVote RPC, receiver (Figure 2).
     pub fn vote(&mut self, args: &RequestVote) -> Vote {
         let newer = self.observe(args.term);
-        let up_to_date = (args.last_term, args.last_index)
-            >= (self.log.last_term(), self.log.last_index());
+        let up_to_date =
+            (args.last_term, args.last_index) >= (self.log.last_term(), self.log.last_index());
         let free = self.voted_for.is_none_or(|one| one == args.candidate);
         let granted = args.term == self.term && free && up_to_date;
         if granted {

@@ -1,8 +1,6 @@
 //! What happens to the loop, and what it sends out.
 
-use super::messages::{
-    AppendEntries, Appended, InstallSnapshot, Installed, RequestVote, Vote,
-};
+use super::messages::{AppendEntries, Appended, InstallSnapshot, Installed, RequestVote, Vote};
 use labrpc::api::{Command, Refused, Snapshot, Started};
 use labrpc::channel::{self, Sender};
 

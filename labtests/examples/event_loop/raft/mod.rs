@@ -19,7 +19,7 @@ use server::{Outside, Server};
 use shape::{Shape, Wording};
 use std::sync::Arc;
 use threads::Courier;
-use words::{Convert, Enums, Go, Paper, Tuples, Words};
+use words::{Convert, Enums, FromZero, Go, Paper, Tuples, Words};
 
 /// The way in: whatever is asked of the server goes to its loop.
 pub struct EventLoop {
@@ -36,6 +36,7 @@ impl EventLoop {
     ) -> (Arc<EventLoop>, Vec<Service>) {
         let make = match shape.wording {
             Wording::Paper => make_in::<Paper>,
+            Wording::FromZero => make_in::<FromZero>,
             Wording::Go => make_in::<Go>,
             Wording::Tuples => make_in::<Tuples>,
             Wording::Enums => make_in::<Enums>,

@@ -148,6 +148,7 @@ impl Server {
     fn next_alarm(&self) -> Instant {
         match self.role {
             Role::Follower => self.election,
+            Role::Candidate { .. } if self.shape.asks_for_votes_once => self.election,
             Role::Candidate { .. } => self.election.min(self.repeat),
             Role::Leader { .. } => self.repeat,
         }
@@ -226,7 +227,11 @@ impl Server {
             let (number, term) = (self.log.number(index)?, entry.term as u64);
             match (&entry.command, self.shape.no_op) {
                 (Some(command), _) => {
-                    return Some(ApplyMsg::Command { index: number, term, command: command.clone() });
+                    return Some(ApplyMsg::Command {
+                        index: number,
+                        term,
+                        command: command.clone(),
+                    });
                 }
                 (None, NoOp::Hidden) => self.applied += 1,
                 (None, _) => return Some(ApplyMsg::Internal { index: number, term }),

@@ -4,7 +4,7 @@ use super::log::Numbers;
 use labrpc::time::Duration;
 use std::ops::Range;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Shape {
     pub wording: Wording,
     pub no_op: NoOp,
@@ -13,14 +13,18 @@ pub struct Shape {
     pub saves_empty_snapshots: bool,
     /// A killed server's threads wait for ever.
     pub leaks_threads: bool,
+    /// A candidate doesn't ask again whom it has asked.
+    pub asks_for_votes_once: bool,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,
 }
 
 /// What the fields of messages are called; see [`super::words`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Wording {
     Paper,
+    /// The paper's, but indices count from 0, and none is -1.
+    FromZero,
     Go,
     Tuples,
     Enums,
@@ -53,37 +57,66 @@ impl Shape {
             install: Install::AtOnce,
             saves_empty_snapshots: false,
             leaks_threads: false,
+            asks_for_votes_once: false,
             timeout_ms: 300..600,
             heartbeat: Duration::from_millis(100),
         }
     }
 
-    fn timing(timeout_ms: Range<u64>, heartbeat_ms: u64) -> Shape {
-        Shape { timeout_ms, heartbeat: Duration::from_millis(heartbeat_ms), ..Shape::new() }
+    /// The names of what may differ.
+    pub const NAMES: [&str; 14] = [
+        "paper_names",
+        "from_zero",
+        "tuples",
+        "enums",
+        "visible_no_op",
+        "hidden_no_op",
+        "cond_install",
+        "empty_snapshots",
+        "leaking_threads",
+        "votes_once",
+        "150_to_300",
+        "300_to_400",
+        "500_to_1000",
+        "800_to_1500",
+    ];
+
+    /// The plain shape, changed by some of [`Shape::NAMES`], separated by commas.
+    ///
+    /// # Errors
+    /// The name that is none of them.
+    pub fn named(names: &str) -> Result<Shape, String> {
+        let mut shape = Shape::new();
+        for name in names.split(',').filter(|name| !name.is_empty()) {
+            shape.change(name).ok_or_else(|| name.to_string())?;
+        }
+        Ok(shape)
     }
 
-    /// All that have a name.
-    pub fn all() -> Vec<(&'static str, Shape)> {
-        let plain = Shape::new();
-        vec![
-            ("plain", plain.clone()),
-            ("paper_names", Shape { wording: Wording::Paper, ..plain.clone() }),
-            ("tuples", Shape { wording: Wording::Tuples, ..plain.clone() }),
-            ("enums", Shape { wording: Wording::Enums, ..plain.clone() }),
-            ("visible_no_op", Shape { no_op: NoOp::Visible, ..plain.clone() }),
-            ("hidden_no_op", Shape { no_op: NoOp::Hidden, ..plain.clone() }),
-            ("cond_install", Shape { install: Install::OnDelivery, ..plain.clone() }),
-            ("empty_snapshots", Shape { saves_empty_snapshots: true, ..plain.clone() }),
-            ("leaking_threads", Shape { leaks_threads: true, ..plain }),
-            ("150_to_300", Shape::timing(150..300, 50)),
-            ("300_to_400", Shape::timing(300..400, 130)),
-            ("500_to_1000", Shape::timing(500..1000, 100)),
-            ("800_to_1500", Shape::timing(800..1500, 130)),
-        ]
+    fn change(&mut self, name: &str) -> Option<()> {
+        match name {
+            "paper_names" => self.wording = Wording::Paper,
+            "from_zero" => self.wording = Wording::FromZero,
+            "tuples" => self.wording = Wording::Tuples,
+            "enums" => self.wording = Wording::Enums,
+            "visible_no_op" => self.no_op = NoOp::Visible,
+            "hidden_no_op" => self.no_op = NoOp::Hidden,
+            "cond_install" => self.install = Install::OnDelivery,
+            "empty_snapshots" => self.saves_empty_snapshots = true,
+            "leaking_threads" => self.leaks_threads = true,
+            "votes_once" => self.asks_for_votes_once = true,
+            "150_to_300" => self.time(150..300, 50),
+            "300_to_400" => self.time(300..400, 130),
+            "500_to_1000" => self.time(500..1000, 100),
+            "800_to_1500" => self.time(800..1500, 130),
+            _ => return None,
+        }
+        Some(())
     }
 
-    pub fn named(name: &str) -> Option<Shape> {
-        Shape::all().into_iter().find(|(known, _)| *known == name).map(|(_, shape)| shape)
+    fn time(&mut self, timeout_ms: Range<u64>, heartbeat_ms: u64) {
+        self.timeout_ms = timeout_ms;
+        self.heartbeat = Duration::from_millis(heartbeat_ms);
     }
 
     pub fn numbers(&self) -> Numbers {

@@ -2,11 +2,13 @@
 //! A wording is a set of types that serde can write; the event loop never sees them.
 
 mod enums;
+mod from_zero;
 mod go;
 mod paper;
 mod tuples;
 
 pub use enums::Enums;
+pub use from_zero::FromZero;
 pub use go::Go;
 pub use paper::Paper;
 pub use tuples::Tuples;
