@@ -19,7 +19,7 @@
 //! no field of a message has the paper's name.
 //!
 //! ```sh
-//! cargo run --release -p labtests --example event_loop -- 2A 2B 2C 2D
+//! cargo run --release -p labtests --example event_loop -- --seeds 20
 //! EVENT_LOOP=paper_names,cond_install cargo run --release -p labtests --example event_loop -- 2D 2D+
 //! ```
 
