@@ -42,6 +42,12 @@ pub trait Raft: Send + Sync + 'static {
 
     /// Stops the server: wakes every thread of its own and drops the apply sender. Best, it returns when no thread is
     /// left; Go's way, a mere flag that every thread looks at, will do if all have ended 10 s later.
+    ///
+    /// The service may be slow to receive from the apply channel, also after `kill`. A thread that is to end nevertheless
+    /// sends in a [`select!`](crate::channel::select) with a channel that `kill` closes, or with a timeout.
+    ///
+    /// An RPC handler of a killed server must still return a reply. A refusal in term 0 does no harm, as in Go: the lab
+    /// takes a server off the network before it kills it, except at the end of a test.
     fn kill(&self);
 
     /// What this server thinks, for sharper checks. Optional: `None` means "not offered".

@@ -32,7 +32,8 @@ impl Service {
         Service { name, methods: BTreeMap::new() }
     }
 
-    /// Adds a method. Every call gets a thread of its own, so a handler may wait.
+    /// Adds a method. Every call gets a thread of its own, so a handler may wait. It cannot decline to answer: what the
+    /// caller gets is what it returns, or `None` if the network loses that.
     pub fn method<A, R, F>(mut self, name: &'static str, handler: F) -> Service
     where
         A: DeserializeOwned,

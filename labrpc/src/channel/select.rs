@@ -32,6 +32,8 @@ use std::time::Duration;
 /// ```
 ///
 /// `default => ..` runs when no other arm can go on now, `default(timeout) => ..` when none can in that time.
+/// For an arm that must not go on for now, as one on a nil channel in Go: receive from [`never`](crate::channel::never), or
+/// write two `select!`s.
 /// A receiving arm takes a [`Receiver`] or anything else that is [`Receive`], such as a
 /// [`Pending`](crate::Pending) reply. At most eight arms.
 #[macro_export]

@@ -1,0 +1,44 @@
+//! A Raft without a lock: one thread owns all state, and everything that happens is an event in its inbox. Compare
+//! `go_shape`, which has the same Raft with one mutex.
+//!
+//! | thread | waits for | tells the loop |
+//! |---|---|---|
+//! | the loop | its inbox, or the service to take what is committed | |
+//! | timer | a deadline, or another deadline | that it has come |
+//! | courier, one for each peer | a letter, then its reply or the next letter | what was replied |
+//! | a handler, for each RPC | the loop's answer | what was asked |
+//!
+//! What differs from the textbook:
+//!
+//! - There is no applier. While the loop waits for an event, a `select!` holds the next committed entry out to the
+//!   service; so a slow service holds nobody up, and `snapshot`, which the service calls, cannot deadlock.
+//! - There is no mutex, so nothing can change between two lines of a handler; but a `get_state` waits its turn.
+//! - A leader has one letter under way to each peer. What comes meanwhile goes with the next one.
+//!
+//! How else a correct Raft may differ is a [`Shape`], which the variable `EVENT_LOOP` changes, by names and commas. As it is,
+//! no field of a message has the paper's name.
+//!
+//! ```sh
+//! cargo run --release -p labtests --example event_loop -- --seeds 20
+//! EVENT_LOOP=paper_names,cond_install cargo run --release -p labtests --example event_loop -- 2D 2D+
+//! ```
+
+mod raft;
+
+use raft::EventLoop;
+use raft::shape::Shape;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let names = std::env::var("EVENT_LOOP").unwrap_or_default();
+    let shape = match Shape::named(&names) {
+        Ok(shape) => shape,
+        Err(name) => {
+            eprintln!("EVENT_LOOP has {name:?}, which is none of {}", Shape::NAMES.join(", "));
+            return ExitCode::from(2);
+        }
+    };
+    labtests::cli::main(move |peers, me, persister, apply_ch| {
+        EventLoop::make(shape.clone(), peers, me, persister, apply_ch)
+    })
+}

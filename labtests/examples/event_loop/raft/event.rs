@@ -1,0 +1,38 @@
+//! What happens to the loop, and what it sends out.
+
+use super::messages::{AppendEntries, Appended, InstallSnapshot, Installed, RequestVote, Vote};
+use labrpc::api::{Command, Refused, Snapshot, Started};
+use labrpc::channel::{self, Sender};
+
+/// A thread that wants an answer sends along where it waits for it.
+pub enum Event {
+    // From the service.
+    Start(Command, Sender<Result<Started, Refused>>),
+    GetState(Sender<(u64, bool)>),
+    Snapshot(u64, Snapshot),
+    Kill,
+    // From other servers.
+    RequestVote(RequestVote, Sender<Vote>),
+    AppendEntries(AppendEntries, Sender<Appended>),
+    InstallSnapshot(InstallSnapshot, Sender<Installed>),
+    // From couriers: who answered, to what, and what.
+    Voted(usize, RequestVote, Vote),
+    Appended(usize, AppendEntries, Appended),
+    Installed(usize, InstallSnapshot, Installed),
+    // From the timer.
+    Alarm,
+}
+
+/// What a courier carries.
+pub enum Letter {
+    RequestVote(RequestVote),
+    AppendEntries(AppendEntries),
+    InstallSnapshot(InstallSnapshot),
+}
+
+/// Asks the loop, and waits. `None`: it has ended.
+pub fn ask<T>(inbox: &Sender<Event>, question: impl FnOnce(Sender<T>) -> Event) -> Option<T> {
+    let (answer_to, answer) = channel::bounded(1);
+    inbox.send(question(answer_to)).ok()?;
+    answer.recv().ok()
+}

@@ -1,0 +1,128 @@
+//! What may differ from one correct Raft to another.
+
+use super::log::Numbers;
+use labrpc::time::Duration;
+use std::ops::Range;
+
+#[derive(Clone)]
+pub struct Shape {
+    pub wording: Wording,
+    pub no_op: NoOp,
+    pub install: Install,
+    /// Every save is one of a snapshot too, which is empty before there is one: `Save(state, nil)`.
+    pub saves_empty_snapshots: bool,
+    /// A killed server's threads wait for ever.
+    pub leaks_threads: bool,
+    /// A candidate doesn't ask again whom it has asked.
+    pub asks_for_votes_once: bool,
+    pub timeout_ms: Range<u64>,
+    pub heartbeat: Duration,
+}
+
+/// What the fields of messages are called; see [`super::words`].
+#[derive(Clone, Copy)]
+pub enum Wording {
+    Paper,
+    /// The paper's, but indices count from 0, and none is -1.
+    FromZero,
+    Go,
+    Tuples,
+    Enums,
+}
+
+/// Whether a new leader appends an entry of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoOp {
+    Never,
+    /// The service hears of it as of an index without a command.
+    Visible,
+    /// The service never hears of it: it counts only commands.
+    Hidden,
+}
+
+/// When a follower's log changes over to a snapshot that comes from the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Install {
+    /// Before the reply, and before the service hears of it.
+    AtOnce,
+    /// When the service takes it, as with CondInstallSnapshot. Until then the log goes on as it was.
+    OnDelivery,
+}
+
+impl Shape {
+    pub fn new() -> Shape {
+        Shape {
+            wording: Wording::Go,
+            no_op: NoOp::Never,
+            install: Install::AtOnce,
+            saves_empty_snapshots: false,
+            leaks_threads: false,
+            asks_for_votes_once: false,
+            timeout_ms: 300..600,
+            heartbeat: Duration::from_millis(100),
+        }
+    }
+
+    /// The names of what may differ.
+    pub const NAMES: [&str; 14] = [
+        "paper_names",
+        "from_zero",
+        "tuples",
+        "enums",
+        "visible_no_op",
+        "hidden_no_op",
+        "cond_install",
+        "empty_snapshots",
+        "leaking_threads",
+        "votes_once",
+        "150_to_300",
+        "300_to_400",
+        "500_to_1000",
+        "800_to_1500",
+    ];
+
+    /// The plain shape, changed by some of [`Shape::NAMES`], separated by commas.
+    ///
+    /// # Errors
+    /// The name that is none of them.
+    pub fn named(names: &str) -> Result<Shape, String> {
+        let mut shape = Shape::new();
+        for name in names.split(',').filter(|name| !name.is_empty()) {
+            shape.change(name).ok_or_else(|| name.to_string())?;
+        }
+        Ok(shape)
+    }
+
+    fn change(&mut self, name: &str) -> Option<()> {
+        match name {
+            "paper_names" => self.wording = Wording::Paper,
+            "from_zero" => self.wording = Wording::FromZero,
+            "tuples" => self.wording = Wording::Tuples,
+            "enums" => self.wording = Wording::Enums,
+            "visible_no_op" => self.no_op = NoOp::Visible,
+            "hidden_no_op" => self.no_op = NoOp::Hidden,
+            "cond_install" => self.install = Install::OnDelivery,
+            "empty_snapshots" => self.saves_empty_snapshots = true,
+            "leaking_threads" => self.leaks_threads = true,
+            "votes_once" => self.asks_for_votes_once = true,
+            "150_to_300" => self.time(150..300, 50),
+            "300_to_400" => self.time(300..400, 130),
+            "500_to_1000" => self.time(500..1000, 100),
+            "800_to_1500" => self.time(800..1500, 130),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn time(&mut self, timeout_ms: Range<u64>, heartbeat_ms: u64) {
+        self.timeout_ms = timeout_ms;
+        self.heartbeat = Duration::from_millis(heartbeat_ms);
+    }
+
+    pub fn numbers(&self) -> Numbers {
+        match self.no_op {
+            NoOp::Hidden => Numbers::Commands,
+            NoOp::Never | NoOp::Visible => Numbers::Everything,
+        }
+    }
+}
