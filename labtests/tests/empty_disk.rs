@@ -7,11 +7,12 @@ use labrpc::run::{Outcome, Run};
 use labrpc::time::Duration;
 use labtests::cluster::{Cluster, Setup, Snapshots};
 use labtests::invariants::Watch;
+use labtests::reading::Reading;
 use raftlab::raft::Raft;
 
 /// Three servers agree on five commands, then this happens to a follower, and they are to agree on one more.
 fn after_five_commands(happens: fn(&Cluster, usize)) -> Outcome<()> {
-    let watch = Watch::new(3, true);
+    let watch = Watch::new(3, true, Reading::default());
     let run = Run::simulated(1).time_limit(Duration::from_secs(120)).trace(watch.clone());
     run.run(move || {
         let setup = Setup { servers: 3, members: 3, reliable: true, snapshots: Snapshots::Never };
