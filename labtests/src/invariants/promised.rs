@@ -56,7 +56,8 @@ impl Model {
             (Asked::Append { prev, last }, Some(true)) => {
                 self.acknowledges(call, asked_in, (prev, last), open)
             }
-            (Asked::Append { prev, .. }, Some(false)) if !refused => {
+            // Without its term nobody knows whether it refuses the leader or what the leader sends.
+            (Asked::Append { prev, .. }, Some(false)) if !refused && said.term.is_some() => {
                 self.disagrees(call, asked_in, prev, open)
             }
             (Asked::Append { last, .. }, None) if !refused => {

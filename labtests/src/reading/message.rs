@@ -104,20 +104,16 @@ impl<'a> Ask<'a> {
     pub(super) fn read(reading: &'a Reading, method: &str, args: &'a Value) -> Ask<'a> {
         let fields = Fields::of(args, reading.names());
         let has = |a, b| fields.has(a) || fields.has(b);
-        match () {
-            () if reading.names().is_harmless(method) => Ask::Harmless,
-            () if has(Word::PrevLogIndex, Word::PrevLogTerm) => Ask::append(reading, &fields),
-            () if has(Word::LastIncludedIndex, Word::LastIncludedTerm) => {
-                Ask::install(reading, &fields)
-            }
-            () if has(Word::LastLogIndex, Word::LastLogTerm) => {
-                if is_pre_vote(method, args) {
-                    Ask::PreVote
-                } else {
-                    Ask::vote(reading, &fields)
-                }
-            }
-            () => Ask::by_name(reading, method, args, &fields),
+        let append = has(Word::PrevLogIndex, Word::PrevLogTerm);
+        let install = has(Word::LastIncludedIndex, Word::LastIncludedTerm);
+        let vote = has(Word::LastLogIndex, Word::LastLogTerm);
+        match (append, install, vote) {
+            _ if reading.names().is_harmless(method) => Ask::Harmless,
+            (true, false, false) => Ask::append(reading, &fields),
+            (false, true, false) => Ask::install(reading, &fields),
+            (false, false, true) if is_pre_vote(method, args) => Ask::PreVote,
+            (false, false, true) => Ask::vote(reading, &fields),
+            _ => Ask::by_name(reading, method, args, &fields), // of no kind, or of several
         }
     }
 

@@ -102,6 +102,7 @@ impl Catalogue {
         meanings.push((accept, vec![Change::Drop("term"), Change::NestAll("zz")]));
         meanings.push((SHIP, vec![Change::Rename("done", "zz")]));
         meanings.push((SHIP, vec![Change::Drop("done")]));
+        meanings.push((installed, vec![Change::Is("term", "received")]));
         meanings.push((record, vec![Change::CountFromOne("voted_for")]));
         meanings.push((record, vec![Change::Signed("voted_for")]));
         Catalogue { messages, meanings }
