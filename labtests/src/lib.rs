@@ -101,11 +101,25 @@ where
 /// `cargo test 2A` runs the lab's part 2A and nothing else; `cargo test plus_A` runs what the table of tests calls 2A+. So it is
 /// with the other parts: `part_` is in the name of each test of the lab's, `plus_` in that of each of ours.
 ///
+/// Where messages have other names than the paper's, a second argument says what they mean: [`Names`](reading::Names).
+///
 /// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL` and `LAB_STRICT` choose how they run; see [`runner::cargo_test`].
 #[macro_export]
 macro_rules! raft_suite {
     ($make:expr) => {
-        $crate::suite! { the_raft_suite_is_complete, $crate::lab::Lab::new().raft($make);
+        $crate::raft_tests! { $crate::lab::Lab::new().raft($make) }
+    };
+    ($make:expr, $names:expr) => {
+        $crate::raft_tests! { $crate::lab::Lab::new().raft($make).names($names) }
+    };
+}
+
+/// The tests of [`raft_suite!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! raft_tests {
+    ($lab:expr) => {
+        $crate::suite! { the_raft_suite_is_complete, $lab;
             part_2A { initial_election re_election many_elections }
             part_2B {
                 basic_agree rpc_bytes follower_failure leader_failure fail_agree fail_no_agree

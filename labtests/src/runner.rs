@@ -425,6 +425,9 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
             let text = format!("warning, first in {name}, seed {seed}: {}", warning.message);
             report::say_once(&format!("{:?}", warning.kind), &text);
         }
+        for line in report.coverage.unchecked() {
+            report::say_once(&line, &format!("not checked on this Raft: {line}"));
+        }
         if report.result.is_err() {
             eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
             std::panic::resume_unwind(Box::new("the lab test failed"));

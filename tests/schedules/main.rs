@@ -80,5 +80,7 @@ fn a_cluster_works_over_round_trips_longer_than_a_call() {
 
 #[test]
 fn a_cluster_with_everything_on_works_over_round_trips_longer_than_a_call() {
-    LONG_ROUND_TRIPS.into_iter().for_each(|round_trip| works_over(round_trip, Options::beyond_the_lab()));
+    LONG_ROUND_TRIPS
+        .into_iter()
+        .for_each(|round_trip| works_over(round_trip, Options::beyond_the_lab()));
 }

@@ -7,9 +7,7 @@ use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
-use crate::report::{
-    self, Advice, Again, Causes, Counts, JsonFile, Names, Sweep, Unreached,
-};
+use crate::report::{self, Advice, Again, Causes, Counts, JsonFile, Names, Sweep, Unreached};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;

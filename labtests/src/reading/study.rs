@@ -243,8 +243,12 @@ impl Study {
             } else if term == asked {
                 self.agrees(fact);
             }
-            let higher = |(other, told): (&Part, &u64)| (*other != part && *told > term).then_some((*other, *told));
-            for (other, told) in self.servers[call.to].told.iter().filter_map(higher).collect::<Vec<_>>() {
+            let higher = |(other, told): (&Part, &u64)| {
+                (*other != part && *told > term).then_some((*other, *told))
+            };
+            for (other, told) in
+                self.servers[call.to].told.iter().filter_map(higher).collect::<Vec<_>>()
+            {
                 self.contradicts((other, Word::Term), || {
                     format!("S{} named term {told}, and then term {term} in {part}", call.to)
                 });

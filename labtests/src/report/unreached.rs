@@ -76,6 +76,7 @@ mod tests {
             result: Ok(Stats { check, ..Stats::default() }),
             last_events: Vec::new(),
             coverage: Coverage::default(),
+            warnings: Vec::new(),
         }
     }
 
