@@ -16,8 +16,9 @@ pub struct Options {
     /// The range is wide, so that split votes are rare, and short enough for several elections in the 5 s that the
     /// lab allows.
     pub election_timeout: Range<Duration>,
-    /// How long a call may take. Not longer than the heartbeat: the lab's network keeps a call to an unreachable server
-    /// for up to 7 s, and a server that came back in that time would hear nothing.
+    /// How long to wait for a reply before the next message goes to the same server. Not longer than the heartbeat: the lab's network
+    /// keeps a call to an unreachable server for up to 7 s, and a server that came back in that time would hear nothing. A reply may
+    /// come later than this, but not later than the shortest election timeout: see [`calls`](super::calls).
     pub call_timeout: Duration,
     /// If a call got no reply, the next one to the same server is sent this long after it was, or as soon as it has
     /// timed out.
