@@ -177,8 +177,10 @@ mod tests {
 
     const SERVERS: usize = 3;
 
+    type Change = fn(&mut Options);
+
     /// Both sets of options with one of them changed, and the name of that.
-    fn changed(option: &str, change: fn(&mut Options)) -> [Options; 2] {
+    fn changed(option: &str, change: Change) -> [Options; 2] {
         [Options::default(), Options::beyond_the_lab()].map(|mut options| {
             assert_eq!(options.validate(SERVERS), Ok(()), "before {option} is changed");
             change(&mut options);
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_right_are_refused_by_name() {
-        let cases: [(&str, fn(&mut Options)); 14] = [
+        let cases: [(&str, Change); 14] = [
             ("heartbeat", |o| o.heartbeat = Duration::ZERO),
             ("election_timeout", |o| {
                 o.election_timeout = o.election_timeout.end..o.election_timeout.start
