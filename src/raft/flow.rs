@@ -159,12 +159,14 @@ impl State {
         gap && theirs && now < came + self.options.overtaking && !self.killed
     }
 
-    /// A call to `peer` was answered: whatever the answer is, `peer` has heard us.
+    /// A call to `peer` was answered: whatever the answer is, `peer` has heard us. A late vote says less: who votes for us need not
+    /// have heard that we lead, and is still free to vote for another in the next term.
     pub fn is_answered(&mut self, peer: usize, ticket: Ticket) {
         self.calls_ended += 1;
         self.sent[peer].in_flight.remove(&ticket.number);
-        if let Role::Leader { progress, .. } = &mut self.role
+        if let Role::Leader { progress, reign } = &mut self.role
             && ticket.term == self.current_term
+            && ticket.at >= reign.since
             && ticket.number > progress[peer].since
         {
             progress[peer].answered = progress[peer].answered.max(Some(ticket));
@@ -204,7 +206,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, at_ms, progress, sent};
+    use super::super::request_vote::RequestVoteReply;
+    use super::super::tests::{Server, answer, at_ms, progress, sent};
     use super::*;
     use labrpc::api::{Command, Refused};
 
@@ -232,6 +235,24 @@ mod tests {
         state.no_reply(1, ticket);
         assert_eq!(state.next_message(1, at_ms(30)), Next::WaitUntil(at_ms(50)));
         assert_eq!(entries_sent(&mut state, 50).0, 1..=1, "§5.5: retried");
+    }
+
+    /// Thesis §6.4.1: a lease counts on who holds to the leader, and a voter doesn't yet.
+    #[test]
+    fn a_vote_that_comes_late_confirms_no_leader() {
+        let mut state = Server::new(5).build();
+        state.become_candidate(at_ms(0));
+        let tickets: Vec<_> = (1..=4).map(|peer| sent(&mut state, peer, at_ms(0))).collect();
+        let (args, yes) =
+            (state.request_vote_args(), RequestVoteReply { term: 1, vote_granted: true });
+        for peer in 1..=4 {
+            state.is_answered(peer, tickets[peer - 1]);
+            state.handle_request_vote_reply(peer, &args, &yes, at_ms(peer as u64));
+        }
+        assert!(state.is_leader());
+        assert!(progress(&state).iter().all(|progress| progress.answered.is_none()));
+        answer(&mut state, 4, at_ms(5));
+        assert!(progress(&state)[4].answered.is_some());
     }
 
     #[test]

@@ -16,8 +16,9 @@ pub struct Options {
     /// The range is wide, so that split votes are rare, and short enough for several elections in the 5 s that the
     /// lab allows.
     pub election_timeout: Range<Duration>,
-    /// How long a call may take. Not longer than the heartbeat: the lab's network keeps a call to an unreachable server
-    /// for up to 7 s, and a server that came back in that time would hear nothing.
+    /// How long to wait for a reply before the next message goes to the same server. Not longer than the heartbeat: the lab's network
+    /// keeps a call to an unreachable server for up to 7 s, and a server that came back in that time would hear nothing. A reply may
+    /// come later than this, but not later than the shortest election timeout: see [`calls`](super::calls).
     pub call_timeout: Duration,
     /// If a call got no reply, the next one to the same server is sent this long after it was, or as soon as it has
     /// timed out.
@@ -176,8 +177,10 @@ mod tests {
 
     const SERVERS: usize = 3;
 
+    type Change = fn(&mut Options);
+
     /// Both sets of options with one of them changed, and the name of that.
-    fn changed(option: &str, change: fn(&mut Options)) -> [Options; 2] {
+    fn changed(option: &str, change: Change) -> [Options; 2] {
         [Options::default(), Options::beyond_the_lab()].map(|mut options| {
             assert_eq!(options.validate(SERVERS), Ok(()), "before {option} is changed");
             change(&mut options);
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_right_are_refused_by_name() {
-        let cases: [(&str, fn(&mut Options)); 14] = [
+        let cases: [(&str, Change); 14] = [
             ("heartbeat", |o| o.heartbeat = Duration::ZERO),
             ("election_timeout", |o| {
                 o.election_timeout = o.election_timeout.end..o.election_timeout.start

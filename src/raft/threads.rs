@@ -3,7 +3,7 @@
 //! | thread | waits for | woken by |
 //! |---|---|---|
 //! | `ticker` | the election deadline; a leader's, until which a majority is to answer | time; a change of role; an earlier deadline |
-//! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | something to say to server N; then its reply | time; a change of role or log |
+//! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | something to say to server N; then its reply, and a late one to the message before | time; a change of role or log |
 //! | `applier` | committed entries, or a snapshot; then the service | the commit index, an installed snapshot |
 //! | whoever reads, hands the leadership over, changes the members | that it is done | all of the above |
 //!

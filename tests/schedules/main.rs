@@ -75,12 +75,10 @@ const LONG_ROUND_TRIPS: [u64; 4] = [110, 150, 250, 400];
 
 #[test]
 fn a_cluster_works_over_round_trips_longer_than_a_call() {
-    LONG_ROUND_TRIPS.into_iter().for_each(|round_trip| works_over(round_trip, Options::default()));
+    LONG_ROUND_TRIPS.iter().for_each(|trip| works_over(*trip, Options::default()));
 }
 
 #[test]
 fn a_cluster_with_everything_on_works_over_round_trips_longer_than_a_call() {
-    LONG_ROUND_TRIPS
-        .into_iter()
-        .for_each(|round_trip| works_over(round_trip, Options::beyond_the_lab()));
+    LONG_ROUND_TRIPS.iter().for_each(|trip| works_over(*trip, Options::beyond_the_lab()));
 }
