@@ -5,6 +5,9 @@ use super::super::truth::Broken;
 use super::super::world::World;
 use super::{any_server, change_members};
 
+/// Services make snapshots of logs that are longer, for every step looks at a whole log.
+const LONG_LOG: usize = 40;
+
 /// Everything works for a while.
 pub(super) fn calm<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     world.cut.clear();
@@ -46,7 +49,12 @@ pub(super) fn round<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
             false => _ = world.flights.remove(0),
         }
     }
-    (0..world.servers.len()).try_for_each(|server| world.tick(server))?;
+    for server in 0..world.servers.len() {
+        world.tick(server)?;
+        if world.looks[server].entries.len() > LONG_LOG {
+            world.snapshot(server, 0)?;
+        }
+    }
     match world.leader() {
         Some(leader) if world.dice.chance("a command", 1, 2) => world.propose(leader),
         _ => Ok(()),

@@ -52,7 +52,7 @@ fn weighted<M: Machine>(world: &World<M>, weights: &[u64]) -> usize {
 pub(super) fn trouble<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     let temper = Temper::draw(world);
     let mut reigns = Reigns::default();
-    for _ in 0..world.dice.range("episodes", 60..160) {
+    for _ in 0..world.dice.range("episodes", 30..80) {
         match weighted(world, &temper.episodes) {
             0 => reigns.next(world)?,
             1 => reign::coup(world)?,

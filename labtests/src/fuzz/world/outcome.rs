@@ -4,6 +4,9 @@ use super::super::machine::{Look, Machine, Output};
 use super::super::truth::{Broken, Step};
 use super::{Flight, MOST_FLIGHTS, Server, World};
 
+/// The disks are read after one of so many commits: a look at all of them takes longer than many steps.
+const DISKS_ARE_READ: u64 = 4;
+
 impl<M: Machine> World<M> {
     /// Takes what a step has brought about. `fresh`: the server has just started.
     pub(super) fn finish_step(&mut self, server: usize, fresh: bool) -> Result<(), Broken> {
@@ -30,6 +33,9 @@ impl<M: Machine> World<M> {
 
     /// Something was committed that was not committed before.
     fn committed(&mut self, server: usize, before: &Look) -> Result<(), Broken> {
+        if !self.dice.chance("disks are read", 1, DISKS_ARE_READ) {
+            return Ok(());
+        }
         let saved: Vec<Look> = (0..self.servers.len()).map(|server| self.saved(server)).collect();
         let now = self.looks[server].configuration();
         self.truth.check_durable(&saved, &[now, before.configuration()])
