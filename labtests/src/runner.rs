@@ -212,8 +212,9 @@ fn run_as(
     let strict = lab.strict;
     let outcome = run.run(move || act(lab, test, watch));
     let leak = outcome.warnings.iter().find(|warning| warning.kind == FailureKind::Leak);
-    let leak = leak.filter(|_| strict).cloned();
-    let result = outcome.result.and_then(|stats| leak.map_or(Ok(stats), Err));
+    let leak = leak.filter(|_| strict).cloned().map(Box::new);
+    let result = outcome.result.map_err(Box::new);
+    let result = result.and_then(|stats| leak.map_or(Ok(stats), Err));
     Report {
         test,
         seed,
@@ -221,7 +222,7 @@ fn run_as(
         wall: began.elapsed(),
         lab_time: outcome.lab_time,
         fingerprint: outcome.fingerprint,
-        result: result.map_err(Box::new),
+        result,
         last_events: Vec::new(),
         coverage: Coverage::default(),
         warnings: outcome.warnings,

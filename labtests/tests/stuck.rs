@@ -135,8 +135,16 @@ fn hang(way: Way, shared: &Arc<(Mutex<Log>, Condvar)>) {
             let _ = other.join();
             drop(log);
         }
-        SpinsThroughTheLock => while shared.0.lock().applied < 1000 {},
-        SpinsOnAnAtomic => while !OVER.load(Relaxed) {},
+        SpinsThroughTheLock => {
+            while shared.0.lock().applied < 1000 {
+                thread::yield_now(); // at each, so that a million steps do not take so long
+            }
+        }
+        SpinsOnAnAtomic => {
+            while !OVER.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        }
         StdSleep => std::thread::sleep(LONG),
         StdMutex => {
             let lock = Arc::new(std::sync::Mutex::new(()));
