@@ -172,12 +172,18 @@ impl Cluster {
 
     fn why_not(&self, command: &Command, leader: usize, index: u64, servers: usize) -> String {
         let (count, found) = self.n_committed(index);
-        let who = names(&self.ledger().lock().who_has(index));
-        let leader = name(leader);
+        let connected: Vec<_> = (0..self.n()).filter(|&i| self.is_connected(i)).collect();
+        let ledger = self.ledger().lock();
+        let have = ledger.who_has(index);
+        let lack = connected.iter().filter(|i| !have.contains(i));
+        let lack = lack.map(|&i| format!("; {} has applied up to {}", name(i), ledger.last_of(i)));
+        let lack: String = lack.collect();
+        drop(ledger);
+        let (who, leader) = (names(&have), name(leader));
         match found {
             None => format!("{leader} took it at index {index}, where nobody has applied anything"),
             Some(found) if found == *command => format!(
-                "{leader} took it at index {index}, and {count} of {servers} servers applied it ({who})"
+                "{leader} took it at index {index}, and {count} of {servers} servers applied it ({who}){lack}"
             ),
             Some(found) => format!(
                 "{leader} took it at index {index}, where {who} applied {} instead",

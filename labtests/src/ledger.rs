@@ -202,8 +202,8 @@ impl Ledger {
         if inner != entries.len() as u64 {
             return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
         }
-        if index.is_some_and(|index| index != inner) {
-            return Err(format!("was said to go up to index {index:?}, and goes up to {inner}"));
+        if let Some(index) = index.filter(|index| *index != inner) {
+            return Err(format!("was said to go up to index {index}, and goes up to {inner}"));
         }
         let last = self.servers[server].last;
         if inner < last {
@@ -237,6 +237,11 @@ impl Ledger {
     /// Which servers have applied `index`.
     pub fn who_has(&self, index: u64) -> Vec<usize> {
         (0..self.servers.len()).filter(|&s| self.servers[s].ever.contains_key(&index)).collect()
+    }
+
+    /// The last index that the server's service has, in this life.
+    pub fn last_of(&self, server: usize) -> u64 {
+        self.servers[server].last
     }
 
     /// The highest index that anybody has applied.

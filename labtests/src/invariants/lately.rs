@@ -22,6 +22,9 @@ const LONG: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 /// For so long one looks back.
 const BACK: Duration = ELECTION_TIMEOUT.saturating_mul(5);
 
+/// Below this an election timeout doesn't outlast two lost heartbeats of ten a second.
+const SHORT: Duration = Duration::from_millis(300);
+
 /// As many candidacies in that time are more than a cluster needs that finds its leader.
 const MANY: usize = 8;
 
@@ -115,6 +118,21 @@ impl Model {
         })
     }
 
+    /// What there is to say of an election timeout that is too short for the lab's network.
+    fn short_timeout(&self, servers: &[usize]) -> Option<String> {
+        let waits = |i: usize| {
+            let stood: Vec<_> = self.servers[i].lately.stood.values().copied().collect();
+            stood.windows(2).map(|two| two[1].saturating_sub(two[0])).collect::<Vec<_>>()
+        };
+        let waits = servers.iter().flat_map(|&i| waits(i).into_iter().map(move |wait| (wait, i)));
+        let (wait, i) = waits.min().filter(|(wait, _)| *wait < SHORT)?;
+        Some(format!(
+            ". {} stood again {wait:?} after it had stood before: election timeouts below {SHORT:?} are too short for the lab's network, \
+             which loses messages, brings them late, and has ten heartbeats a second (§5.6: broadcastTime << electionTimeout)",
+            name(i)
+        ))
+    }
+
     fn many_candidacies(&self, servers: &[usize]) -> Option<String> {
         let since = self.now.saturating_sub(BACK);
         let recent = |i: usize| {
@@ -136,12 +154,16 @@ impl Model {
         let who = counts.iter().filter(|(_, count)| *count > 0);
         let who: Vec<_> = who.map(|(i, count)| format!("{} {count}", name(*i))).collect();
         let why = if won > all / 2 {
-            "leaders don't last: heartbeats that don't come, or don't count (§5.2, §5.6)"
+            "leaders don't last: heartbeats that don't come, or don't count, or timeouts that don't outlast a lost one (§5.2, §5.6)"
         } else {
             "votes are split or refused, or don't count: randomized election timeouts (§5.2), logs that are behind (§5.4.1)"
         };
+        let short = self.short_timeout(servers).unwrap_or_default();
         (all >= MANY).then(|| {
-            format!("in the last {BACK:?} there were {all} candidacies ({}), and {won} of them won; {why}", who.join(", "))
+            format!(
+                "in the last {BACK:?} there were {all} candidacies ({}), and {won} of them won; {why}{short}",
+                who.join(", ")
+            )
         })
     }
 }

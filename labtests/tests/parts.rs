@@ -1,0 +1,124 @@
+//! Parts in order: a Raft passes the tests of a part as soon as that is built, though nothing is there of what comes later. And one in
+//! which nothing is built yet passes none.
+
+#[path = "../examples/go_shape.rs"]
+#[allow(dead_code, reason = "its main is for the example")]
+mod go_shape;
+
+use labrpc::Persister;
+use labrpc::api::{Command, Raft, Refused, Snapshot, Started};
+use labtests::cluster::Check;
+use labtests::lab::Lab;
+use labtests::runner::{self, Report, World};
+use labtests::suites::{self, LabTest};
+use std::sync::Arc;
+
+/// How far a Raft is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Built {
+    Nothing,
+    Elections,
+    TheLog,
+    Persistence,
+}
+
+/// A Raft of which only so much is built.
+struct Partial {
+    built: Built,
+    raft: Arc<go_shape::Raft>,
+}
+
+impl Raft for Partial {
+    fn start(&self, command: Command) -> Result<Started, Refused> {
+        match self.built >= Built::TheLog {
+            true => self.raft.start(command),
+            false => Err(Refused::NotLeader { leader: None }),
+        }
+    }
+
+    fn get_state(&self) -> (u64, bool) {
+        match self.built >= Built::Elections {
+            true => self.raft.get_state(),
+            false => (0, false),
+        }
+    }
+
+    fn snapshot(&self, _: u64, _: Snapshot) {}
+
+    fn kill(&self) {
+        self.raft.kill();
+    }
+}
+
+fn lab(built: Built) -> Lab {
+    let make = labtests::make(move |peers, me, persister, apply_ch| {
+        let saves = built >= Built::Persistence;
+        let persister = if saves { persister } else { Persister::new() };
+        let (raft, mut services) = go_shape::Raft::make(peers, me, persister, apply_ch);
+        if built == Built::Nothing {
+            raft.kill(); // before its first election
+            services.clear();
+        }
+        (Arc::new(Partial { built, raft }), services)
+    });
+    Lab::from(make)
+}
+
+fn tests_of(parts: &[&str]) -> impl Iterator<Item = &'static LabTest> {
+    suites::all().filter(|test| parts.contains(&test.part))
+}
+
+/// Whether a test passed, and did what it is for.
+fn is_well(report: &Report) -> bool {
+    report.result.is_ok() && report.check() != Some(Check::Missed)
+}
+
+/// What a Raft does not pass of these parts, though so much is built.
+fn failing(built: Built, parts: &[&str]) -> Vec<String> {
+    let mut failing = Vec::new();
+    for test in tests_of(parts) {
+        let runs = [1, 2].map(|seed| runner::run_one(&lab(built), test, seed, World::Simulated));
+        let failed = runs.iter().find_map(|report| report.result.as_ref().err());
+        match failed {
+            Some(failure) => failing.push(format!("{}: {failure}", test.name)),
+            None if !runs.iter().any(is_well) => {
+                failing.push(format!("{} checks nothing", test.name))
+            }
+            None => {}
+        }
+    }
+    failing
+}
+
+#[test]
+fn elections_are_enough_for_2a() {
+    assert_eq!(failing(Built::Elections, &["2A", "2A+"]), [""; 0]);
+}
+
+#[test]
+fn elections_and_the_log_are_enough_for_2b() {
+    assert_eq!(failing(Built::TheLog, &["2A", "2A+", "2B", "2B+"]), [""; 0]);
+}
+
+#[test]
+fn all_but_snapshots_is_enough_for_2c() {
+    assert_eq!(failing(Built::Persistence, &["2C", "2C+"]), [""; 0]);
+}
+
+#[test]
+fn a_stub_passes_nothing() {
+    let all = ["2A", "2A+", "2B", "2B+", "2C", "2C+", "2D", "2D+"];
+    let run = |test| runner::run_one(&lab(Built::Nothing), test, 1, World::Simulated);
+    let passed = tests_of(&all).map(run).filter(|report| report.result.is_ok());
+    assert_eq!(passed.map(|report| report.test.name).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The next part is what is missing: else these tests would show nothing.
+#[test]
+fn what_is_not_built_is_missed() {
+    for (built, missed) in
+        [(Built::Elections, "2B"), (Built::TheLog, "2C"), (Built::Persistence, "2D")]
+    {
+        assert_ne!(failing(built, &[missed]), [""; 0], "{built:?}");
+    }
+}
