@@ -1,8 +1,9 @@
-//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability).
+//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability); and what a store may.
 
 pub mod flow;
 pub mod members;
 pub mod members_scripts;
+pub mod once;
 pub mod prevote;
 pub mod reads;
 mod steady;
@@ -11,7 +12,7 @@ pub mod transfer;
 use super::LabTest;
 
 /// All of these tests.
-pub const LISTS: [&[LabTest]; 10] = [
+pub const LISTS: [&[LabTest]; 11] = [
     prevote::TESTS,
     transfer::TESTS,
     reads::READS,
@@ -22,4 +23,5 @@ pub const LISTS: [&[LabTest]; 10] = [
     members_scripts::TESTS,
     members::STORE_TESTS,
     flow::TESTS,
+    once::TESTS,
 ];

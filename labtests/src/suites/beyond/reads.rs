@@ -262,9 +262,9 @@ fn store_reads(texts: &Texts) {
     kv::clients(5).partitions().shared_keys().run(texts);
 }
 
-/// An unreliable network, crashes and snapshots as well.
+/// An unreliable network, late copies of requests, crashes and snapshots as well.
 fn store_reads_in_trouble(texts: &Texts) {
-    kv::clients(7).partitions().crashes().shared_keys().run(texts);
+    kv::late_copies(texts, || kv::clients(7).partitions().crashes().shared_keys().run(texts));
 }
 
 fn lease_reads(cluster: &Cluster) {
