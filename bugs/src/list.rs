@@ -31,6 +31,7 @@ patches! {
     commit_lowered
     commit_old_term
     commit_scan_forward
+    copy_of_a_put_answered_anew
     dedup_by_server
     dedup_not_in_snapshot
     double_vote
@@ -39,6 +40,7 @@ patches! {
     even_quorum
     first_heartbeat_late
     fixed_timeout
+    go_snapshot_of_a_later_state
     half_is_a_quorum
     handed_over_when_deposed
     hb_fast
@@ -91,6 +93,8 @@ patches! {
     older_snapshot_saved
     one_at_a_time
     only_heartbeats_reset_timer
+    only_the_last_request_is_known
+    only_the_last_seq_is_known
     order_of_an_old_term_obeyed
     persist_late
     pieces_of_two_snapshots
@@ -134,6 +138,7 @@ patches! {
     snapshot_from_the_start
     snapshot_never_finished
     snapshot_not_restored
+    snapshot_of_a_later_state
     snapshot_saved_apart
     stale_ae_reply
     stale_ae_resets_timer
