@@ -18,7 +18,7 @@ fn main() {
     };
     let mut store = Store::default();
     for client in 0..CLIENTS {
-        let Output::Session(session) = store.apply(Op::OpenSession) else {
+        let Output::Session(session) = store.apply(Op::OpenSession { last: None }) else {
             panic!("the store opens a session");
         };
         let (key, value) = (format!("key of {client}"), "v".repeat(VALUE));

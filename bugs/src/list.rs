@@ -37,6 +37,7 @@ patches! {
     commit_old_term
     commit_scan_forward
     conflict_in_the_leaders_last_term
+    copy_of_a_put_answered_anew
     cut_not_saved
     cut_tail_comes_back
     dedup_by_server
@@ -48,6 +49,7 @@ patches! {
     even_quorum
     first_heartbeat_late
     fixed_timeout
+    go_snapshot_of_a_later_state
     half_is_a_quorum
     handed_over_when_deposed
     hb_fast
@@ -112,6 +114,8 @@ patches! {
     older_snapshot_saved
     one_at_a_time
     only_heartbeats_reset_timer
+    only_the_last_request_is_known
+    only_the_last_seq_is_known
     order_of_an_old_term_obeyed
     own_term_reply_deposes
     own_term_vote_deposes
@@ -165,6 +169,7 @@ patches! {
     snapshot_from_the_start
     snapshot_never_finished
     snapshot_not_restored
+    snapshot_of_a_later_state
     snapshot_saved_apart
     snapshot_saved_first
     stale_ae_reply

@@ -83,6 +83,8 @@ pub enum Host {
     Reference,
     /// `labtests/examples/go_shape.rs`.
     GoShape,
+    /// `labtests/examples/go_kv.rs`, the services on it.
+    GoKv,
 }
 
 impl Display for Group {
@@ -108,6 +110,7 @@ impl Display for Host {
         f.pad(match self {
             Host::Reference => "reference",
             Host::GoShape => "go_shape",
+            Host::GoKv => "go_kv",
         })
     }
 }
@@ -121,6 +124,7 @@ impl Host {
                 ours && !path.contains("..")
             }
             Host::GoShape => path == "labtests/examples/go_shape.rs",
+            Host::GoKv => path == "labtests/examples/go_kv.rs",
         }
     }
 }
@@ -268,7 +272,7 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
     fn values_are_known() {
         wrong("Replication", "Logs", "unknown value `Logs`, expected one of `Election`");
         wrong("safety", "Safety", "unknown value `Safety`");
-        wrong("reference", "java", "unknown value `java`, expected `reference` or `go_shape`");
+        wrong("reference", "java", "unknown value `java`, expected one of `reference`, `go_shape`");
         wrong("20 ", "xx ", "\"xx\" is not a number");
         wrong("20 commit_old_term", "20", "a number and a name");
         wrong("20 commit", "20 comit", "it is to be the file's name");

@@ -123,6 +123,7 @@ impl Tree {
         let (what, program): (&[&str], _) = match host {
             Host::Reference => (&["--bin", "raftlab"], "raftlab"),
             Host::GoShape => (&["-p", "labtests", "--example", "go_shape"], "examples/go_shape"),
+            Host::GoKv => (&["-p", "labtests", "--example", "go_kv"], "examples/go_kv"),
         };
         let target = self.folder.join("build");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));

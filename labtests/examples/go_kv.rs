@@ -550,14 +550,15 @@ pub mod kvraft1 {
             }
         }
 
-        /// Who says "wrong leader" may have taken the put when it still led, so a try like that may yet be done. Only the
-        /// first is certain to have found another version than its own.
+        /// Who says "wrong leader" may have taken the put when it still led, so a try like that may yet be done, and find its key
+        /// or version then. Only the first try is certain: nothing else of this put is on its way, for a request arrives at
+        /// most once. (The lab's requests don't say whose they are; so no server could tell a copy from another client's put.)
         fn put(&mut self, key: &str, value: &str, version: u64) -> Result<(), PutError> {
             let req = Req::Put { key: key.into(), value: value.into(), version };
             match self.ask("KVServer.Put", &req) {
-                (Reply { err: Errno::NoKey, .. }, _) => Err(PutError::NoKey),
+                (Reply { err: Errno::NoKey, .. }, true) => Err(PutError::NoKey),
                 (Reply { err: Errno::Version, .. }, true) => Err(PutError::Version),
-                (Reply { err: Errno::Version, .. }, false) => Err(PutError::Maybe),
+                (Reply { err: Errno::NoKey | Errno::Version, .. }, false) => Err(PutError::Maybe),
                 _ => Ok(()),
             }
         }

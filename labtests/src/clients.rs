@@ -70,9 +70,11 @@ impl<C, M: Model> Store<C, M> {
         let history = self.history.lock();
         match check::<M>(&history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
-            Verdict::Not(why) => {
-                run::fail(format!("what clients were told is not linearizable:\n{why}"))
-            }
+            Verdict::Not(why) => run::fail(format!(
+                "what clients were told is not linearizable (§8): each operation must seem to be done at once, and once, between \
+                     its call and its answer. Where a read is too old, a server answered it that had been deposed, or had not applied \
+                     enough; where a write shows twice, or not at all, look at how requests that come again are recognised:\n{why}"
+            )),
             Verdict::Undecided => run::fail(format!(
                 "{STEPS} steps were not enough to find out whether the {} operations of this run are linearizable",
                 history.len()

@@ -50,6 +50,7 @@ pub struct Lab {
     pub(crate) kv: Option<(MakeReplica, MakeClerk)>,
     pub(crate) rsm: Option<MakeReplicated<Counter>>,
     pub(crate) versioned: Option<(MakeReplica, MakeVersionedClerk)>,
+    pub(crate) once: Option<(MakeReplica, MakeVersionedClerk)>,
     pub(crate) beyond: BTreeMap<Ability, MakeMember>,
     pub(crate) stores: BTreeMap<Ability, (MakeMemberReplica, MakeClerk)>,
     pub(crate) strict: bool,
@@ -130,6 +131,19 @@ impl Lab {
         Lab { versioned: Some((replica(server), clerk)), ..self }
     }
 
+    /// With a 2025 store whose puts are answered rightly even if the network doubles requests, which the lab's contract rules out
+    /// (see [`labrpc::api::kv`]); the constructors are as [`Lab::versioned`]'s.
+    pub fn once<S, F, C, G>(self, server: F, clerk: G) -> Lab
+    where
+        S: Replica,
+        F: Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<S> + Send + Sync + 'static,
+        C: VersionedClerk + 'static,
+        G: Fn(Vec<ClientEnd>) -> C + Send + Sync + 'static,
+    {
+        let once = Lab::new().versioned(server, clerk).versioned;
+        Lab { once, ..self }
+    }
+
     /// With a Raft that can more, for the suite of that ability; the constructor is as [`Lab::raft`]'s. One that changes its members
     /// has [another](Lab::members).
     pub fn beyond<R, F>(mut self, ability: Ability, make: F) -> Lab
@@ -201,6 +215,7 @@ impl Lab {
             Body::Kv(_) => self.kv.is_some(),
             Body::Rsm(_) => self.rsm.is_some(),
             Body::Versioned(_) => self.versioned.is_some(),
+            Body::Once(_) => self.once.is_some(),
             Body::Beyond(ability, _) => self.beyond.contains_key(&ability),
             Body::Store(ability, _) => self.stores.contains_key(&ability),
         }

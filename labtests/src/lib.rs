@@ -193,7 +193,10 @@ macro_rules! kv_suite {
                 kv_snapshot_unreliable_recover_concurrent_partition
                 kv_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
-            plus_kv { kv_late_requests kv_retry_behind_a_snapshot }
+            plus_kv {
+                kv_late_requests kv_late_requests_in_trouble kv_overtaken_requests
+                kv_retry_behind_a_snapshot kv_snapshots_under_load
+            }
         }
     };
 }
@@ -207,7 +210,10 @@ macro_rules! rsm_suite {
                 rsm_basic rsm_concurrent rsm_leader_failure rsm_leader_partition rsm_restart_replay
                 rsm_shutdown rsm_restart_submit rsm_snapshot
             }
-            plus_rsm { rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry }
+            plus_rsm {
+                rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry
+                rsm_snapshots_under_load
+            }
         }
     };
 }
@@ -233,7 +239,24 @@ macro_rules! versioned_suite {
                 versioned_snapshot_unreliable_recover_concurrent_partition
                 versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
-            plus_versioned { versioned_answers versioned_put_outlives_its_leader }
+            plus_versioned {
+                versioned_answers versioned_put_outlives_its_leader versioned_overtaken_requests
+                versioned_snapshots_under_load
+            }
+        }
+    };
+}
+
+/// The same for a 2025 store that is right even if the network doubles requests: `once_suite!(server, clerk)`, as
+/// [`Lab::once`](lab::Lab::once) has it.
+#[macro_export]
+macro_rules! once_suite {
+    ($server:expr, $clerk:expr) => {
+        $crate::suite! { the_once_suite_is_complete, $crate::lab::Lab::new().once($server, $clerk);
+            once {
+                once_copy_answers_first once_copy_finds_a_deposed_leader once_copy_comes_late
+                once_in_trouble once_in_trouble_many_keys
+            }
         }
     };
 }

@@ -265,6 +265,11 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
             body(&versions);
             versions.finish()
         }
+        Body::Once(body) => {
+            let versions = Versions::new(lab.once.expect(MISSING), test.setup, watch);
+            body(&versions);
+            versions.finish()
+        }
     }
 }
 

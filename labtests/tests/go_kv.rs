@@ -35,6 +35,7 @@ fn the_store_of_2025() {
         "versioned_snapshot_rpc",
         "versioned_snapshot_unreliable_recover_concurrent_partition",
         "versioned_answers",
+        "versioned_snapshots_under_load",
     ] {
         cargo_test(name, lab.clone());
     }

@@ -11,3 +11,4 @@ fn raft() -> Make {
 labtests::kv_suite!(KvServer::on(raft()), Clerk::new);
 labtests::rsm_suite!(Rsm::on(raft()));
 labtests::versioned_suite!(KvServer::on(raft()), Clerk::new);
+labtests::once_suite!(KvServer::on(raft()), Clerk::new);

@@ -1,16 +1,17 @@
 //! The client of the store: it finds the leader, remembers it, and asks until it is answered.
 
-use super::server::{NoAnswer, Reply};
+use super::server::{NoAnswer, PATIENCE, Reply};
 use super::store::{Op, Output, Stamp, Write};
 use labrpc::ClientEnd;
 use labrpc::api::kv::{self, PutError};
-use labrpc::time::sleep;
+use labrpc::time::{Instant, sleep};
 use std::time::Duration;
 
-/// How long a server may take. A leader that has lost its followers doesn't know, and never answers.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// How long to wait when every server has been asked in vain: about as long as an election takes.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Who has written nothing for so long asks first whether its session is still there: an idle session is forgotten after a million
+/// writes of others, and a write that finds none has nobody who knows what became of it.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A client, which does one thing at a time.
 pub struct Clerk {
@@ -19,15 +20,17 @@ pub struct Clerk {
     leader: usize,
     /// Who is asked for the next read, if that isn't the leader.
     reader: Option<usize>,
-    /// The number of our session, once there is one, and of our last write in it.
-    session: Option<Stamp>,
+    /// Our session, once there is one.
+    session: Option<Session>,
 }
 
-/// The last answer to a request.
-struct Answer {
-    output: Output,
-    /// Whether an earlier one was perhaps lost: then the request may have been carried out before.
-    again: bool,
+/// What a client knows of its session.
+#[derive(Clone, Copy)]
+struct Session {
+    /// Its number, and that of our last write in it.
+    stamp: Stamp,
+    /// When that write was begun.
+    used: Instant,
 }
 
 impl Clerk {
@@ -44,18 +47,14 @@ impl Clerk {
     }
 
     /// Asks one server after the other, until one answers.
-    fn ask(&mut self, op: &Op) -> Answer {
-        let mut again = false;
+    fn ask(&mut self, op: &Op) -> Output {
         for tries in 1.. {
             let reply: Option<Reply> =
                 self.servers[self.leader].call_timeout("Kv.Request", op, PATIENCE);
             let hint = match reply {
-                Some(Ok(output)) => return Answer { output, again },
+                Some(Ok(output)) => return output,
                 Some(Err(NoAnswer::NotLeader { leader })) => leader,
-                Some(Err(NoAnswer::Unknown)) | None => {
-                    again = true;
-                    None
-                }
+                Some(Err(NoAnswer::Unknown)) | None => None,
             };
             let next = (self.leader + 1) % self.servers.len();
             self.leader = hint.filter(|&leader| leader < self.servers.len()).unwrap_or(next);
@@ -66,31 +65,50 @@ impl Clerk {
         unreachable!("it tries for ever")
     }
 
-    /// Writes, once.
-    ///
-    /// # Panics
-    /// If the session was forgotten between two tries: other clients have written a million times meanwhile. Then nobody knows
-    /// whether this was done, and to go on as if one did would be wrong.
-    fn write(&mut self, key: &str, value: &str, how: Write) {
-        loop {
-            let mut stamp = self.session.unwrap_or_else(|| self.open_session());
-            stamp.number += 1;
-            self.session = Some(stamp);
-            let op = Op::Write { stamp, key: key.into(), value: value.into(), how };
-            let Answer { output, again } = self.ask(&op);
-            match output {
-                Output::SessionExpired if !again => self.session = None, // and it was not done: once more
-                Output::SessionExpired => panic!("the session {} has expired", stamp.session),
-                _ => return,
+    /// Writes, once: each try has the same stamp. `None`: nobody knows whether it is done, for the session was forgotten between two
+    /// tries. Other clients have written a million times meanwhile.
+    fn write(&mut self, key: &str, value: &str, how: Write) -> Option<Output> {
+        let stamp = self.next_stamp();
+        match self.ask(&Op::Write { stamp, key: key.into(), value: value.into(), how }) {
+            Output::SessionExpired => {
+                self.session = None;
+                None
             }
+            output => Some(output),
         }
     }
 
+    fn next_stamp(&mut self) -> Stamp {
+        let now = Instant::now();
+        let fresh = |session: &Session| now.saturating_duration_since(session.used) < IDLE;
+        let mut stamp = match self.session.filter(fresh) {
+            Some(session) => session.stamp,
+            None => self.open_session(),
+        };
+        stamp.number += 1;
+        self.session = Some(Session { stamp, used: now });
+        stamp
+    }
+
+    /// Goes on with our last session, if it is still there.
     fn open_session(&mut self) -> Stamp {
-        match self.ask(&Op::OpenSession).output {
-            Output::Session(session) => Stamp { session, number: 0 },
+        let last = self.session.map(|session| session.stamp);
+        match self.ask(&Op::OpenSession { last: last.map(|last| last.session) }) {
+            Output::Session(session) => {
+                last.filter(|last| last.session == session).unwrap_or(Stamp { session, number: 0 })
+            }
             other => unreachable!("{other:?} answers no request for a session"),
         }
+    }
+
+    /// # Panics
+    /// If nobody knows whether it is done: to go on as if one did would be wrong, and this API has no word for it.
+    fn write_for_sure(&mut self, key: &str, value: &str, how: Write) {
+        let done = self.write(key, value, how);
+        assert!(
+            done.is_some(),
+            "the session has expired, and nobody knows whether {key:?} is written"
+        );
     }
 
     fn read(&mut self, key: &str) -> Option<(String, u64)> {
@@ -98,12 +116,12 @@ impl Clerk {
         if let Some(reader) = self.reader {
             self.leader = reader;
         }
-        let answer = self.ask(&Op::Get { key: key.into() });
+        let output = self.ask(&Op::Get { key: key.into() });
         if let Some(reader) = &mut self.reader {
             *reader = (self.leader + 1) % self.servers.len();
             self.leader = leader;
         }
-        match answer.output {
+        match output {
             Output::Value(value) => value,
             other => unreachable!("{other:?} answers no get"),
         }
@@ -116,11 +134,11 @@ impl kv::Clerk for Clerk {
     }
 
     fn put(&mut self, key: &str, value: &str) {
-        self.write(key, value, Write::Put);
+        self.write_for_sure(key, value, Write::Put);
     }
 
     fn append(&mut self, key: &str, value: &str) {
-        self.write(key, value, Write::Append);
+        self.write_for_sure(key, value, Write::Append);
     }
 }
 
@@ -130,13 +148,11 @@ impl kv::VersionedClerk for Clerk {
     }
 
     fn put(&mut self, key: &str, value: &str, version: u64) -> Result<(), PutError> {
-        let op = Op::PutVersion { key: key.into(), value: value.into(), version };
-        let Answer { output, again } = self.ask(&op);
-        match output {
-            Output::OtherVersion if again => Err(PutError::Maybe),
-            Output::OtherVersion => Err(PutError::Version),
-            Output::NoKey => Err(PutError::NoKey),
-            _ => Ok(()),
+        match self.write(key, value, Write::IfVersion(version)) {
+            None => Err(PutError::Maybe),
+            Some(Output::OtherVersion) => Err(PutError::Version),
+            Some(Output::NoKey) => Err(PutError::NoKey),
+            Some(_) => Ok(()),
         }
     }
 }

@@ -126,6 +126,31 @@ impl<M: StateMachine> Rsm<M> {
         Ok(look(&shared.machine))
     }
 
+    /// As [`submit`](Replicated::submit), but waits no longer than `patience`; then nobody knows what will become of the operation.
+    ///
+    /// # Errors
+    /// As [`submit`](Replicated::submit).
+    pub fn submit_within(&self, op: M::Op, patience: Duration) -> Result<M::Output, Refused> {
+        let (started, answered) = self.offer(&op)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            match answered.recv_timeout(LOOKS_EVERY) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(Refused::Stopped),
+                Err(RecvTimeoutError::Timeout) => waited += LOOKS_EVERY,
+            }
+            if waited >= patience || self.raft.get_state() != (started.term, true) {
+                self.shared.lock().give_up(started); // which is the answer, unless that has come meanwhile
+            }
+        }
+    }
+
+    /// How many entries are waited for.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.lock().waiters.len()
+    }
+
     /// Gives the operation to Raft, and notes who waits for it. The lock is held over both, or the entry might be applied
     /// before anybody waits for it.
     fn offer(&self, op: &M::Op) -> Result<(Started, Answered<M>), Refused> {
@@ -147,16 +172,7 @@ impl<M: StateMachine> Rsm<M> {
 
 impl<M: StateMachine> Replicated<M> for Rsm<M> {
     fn submit(&self, op: M::Op) -> Result<M::Output, Refused> {
-        let (started, answered) = self.offer(&op)?;
-        loop {
-            match answered.recv_timeout(LOOKS_EVERY) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(Refused::Stopped),
-                Err(RecvTimeoutError::Timeout) if self.raft.get_state() == (started.term, true) => {
-                }
-                Err(RecvTimeoutError::Timeout) => self.shared.lock().give_up(started),
-            }
-        }
+        self.submit_within(op, Duration::MAX)
     }
 }
 

@@ -2,12 +2,17 @@
 
 use super::rsm::Rsm;
 use super::store::{Op, Output, Store};
-use labrpc::api::kv::{Replica, Replicated, Served};
+use labrpc::api::kv::{Replica, Served};
 use labrpc::api::{Make, MakeMember, Raft, Refused};
 use labrpc::sync::Arc;
 use labrpc::{ClientEnd, Persister, Service};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a client waits for an answer, and so how long a server tries to have one. A leader that has lost its followers doesn't
+/// know, and would keep a thread for each time that each client asks.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One server of the store.
 pub struct KvServer {
@@ -27,10 +32,11 @@ pub enum Reads {
 /// The answer to a request, or why there is none.
 pub type Reply = Result<Output, NoAnswer>;
 
-/// Why a request was not answered. The client tries another server.
+/// Why a request was not answered. The client tries another server, and concludes nothing more: if the network doubled the request,
+/// the server may have taken the one when it led, and refused the other when it no longer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoAnswer {
-    /// This server doesn't lead, and has done nothing.
+    /// This server doesn't lead, and has done nothing when this came.
     NotLeader {
         /// Who does, as far as it knows.
         leader: Option<usize>,
@@ -102,7 +108,7 @@ impl KvServer {
     fn request(&self, op: Op) -> Reply {
         Ok(match (op, self.reads) {
             (Op::Get { key }, Reads::ByIndex) => self.rsm.read(|store| store.get(&key))?,
-            (op, _) => self.rsm.submit(op)?,
+            (op, _) => self.rsm.submit_within(op, PATIENCE)?,
         })
     }
 }

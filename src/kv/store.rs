@@ -1,9 +1,13 @@
 //! The state machine of the store: values with versions, and what each client was told last.
 //!
-//! A put or append that is asked for twice, because the first answer was lost, must be done once. So a client opens a *session*
-//! and numbers what it writes; the session remembers the last number (thesis §6.3). It is part of the state, hence
-//! of snapshots, and every server forgets it at the same entry of the log. Reads change nothing and are simply done again; so
-//! are versioned puts, which can only be done once: the 2025 lab has no sessions.
+//! A write that arrives twice must be done once: its client sends it again if the first answer was lost, and the network may double
+//! it. So a client opens a *session* and numbers what it writes; the session remembers the last number and the answer to it
+//! (thesis §6.3). It is part of the state, hence of snapshots, and every server forgets it at the same entry of the log. Reads
+//! change nothing and are simply done again.
+//!
+//! Versioned puts have sessions, too, though the 2025 lab does without. The version alone keeps a put from being done twice, but
+//! it doesn't tell the copy of a put from another client's: the copy would be answered "another version", and this answer may be
+//! the first to arrive. And the copy of a put that was refused may find its version later.
 
 use labrpc::api::kv::StateMachine;
 use labrpc::codec;
@@ -29,17 +33,11 @@ pub enum Op {
         /// Which of the two.
         how: Write,
     },
-    /// Sets a key if it has this version.
-    PutVersion {
-        /// The key.
-        key: String,
-        /// Its new value.
-        value: String,
-        /// The version of the present one; 0 if there is none.
-        version: u64,
-    },
     /// Opens a session.
-    OpenSession,
+    OpenSession {
+        /// The client's last one. If it is still there, it goes on, and no other is opened.
+        last: Option<u64>,
+    },
 }
 
 /// What an [`Op::Write`] does.
@@ -49,6 +47,8 @@ pub enum Write {
     Put,
     /// Adds to it.
     Append,
+    /// Replaces the value if it has this version; 0 if there is none.
+    IfVersion(u64),
 }
 
 /// Which write of which session.
@@ -73,15 +73,18 @@ pub enum Output {
     NoKey,
     /// A session with this number is open.
     Session(u64),
-    /// Nothing is written, for there is no such session any more. If it wasn't the first time that the client asked, nobody knows
-    /// whether it had been written before.
+    /// Nothing is written now, for there is no such session any more. Nobody knows whether it had been written before: this may be a
+    /// copy of the request, or a second try.
     SessionExpired,
 }
+
+/// Values with their versions, by key.
+type Values = BTreeMap<String, (String, u64)>;
 
 /// The store's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Store {
-    values: BTreeMap<String, (String, u64)>,
+    values: Values,
     sessions: BTreeMap<u64, Session>,
     /// The number of writes and new sessions so far: the clock of the sessions, which is the same on every server.
     clock: u64,
@@ -89,11 +92,13 @@ pub struct Store {
     session_life: u64,
 }
 
-/// What is known of a client. Its last answer need not be kept: it can only have been "done".
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// What is known of a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Session {
     /// The number of the last write.
     number: u64,
+    /// The answer to it. A client waits for no older one: it does one thing at a time.
+    answer: Output,
     /// When that was, by the store's clock.
     used: u64,
 }
@@ -120,7 +125,7 @@ impl Store {
         Output::Value(self.values.get(key).cloned())
     }
 
-    fn write(&mut self, stamp: Stamp, key: String, value: &str, how: Write) -> Output {
+    fn write(&mut self, stamp: Stamp, key: String, value: String, how: Write) -> Output {
         let clock = self.tick();
         let Some(session) = self.sessions.get_mut(&stamp.session) else {
             return Output::SessionExpired;
@@ -128,31 +133,18 @@ impl Store {
         session.used = clock;
         if stamp.number > session.number {
             session.number = stamp.number;
-            let (now, version) = self.values.entry(key).or_default();
-            if how == Write::Put {
-                now.clear();
-            }
-            now.push_str(value);
-            *version += 1;
+            session.answer = set(&mut self.values, key, value, how);
         }
-        Output::Done
+        session.answer.clone()
     }
 
-    fn put_version(&mut self, key: String, value: String, version: u64) -> Output {
-        match self.values.get_mut(&key) {
-            None if version == 0 => _ = self.values.insert(key, (value, 1)),
-            None => return Output::NoKey,
-            Some((now, at)) if *at == version => (*now, *at) = (value, version + 1),
-            Some(_) => return Output::OtherVersion,
-        }
-        Output::Done
-    }
-
-    /// The session's number is the clock's, so no number is ever given twice.
-    fn open_session(&mut self) -> Output {
+    /// A new session's number is the clock's, so no number is ever given to two.
+    fn open_session(&mut self, last: Option<u64>) -> Output {
         let clock = self.tick();
-        self.sessions.insert(clock, Session { number: 0, used: clock });
-        Output::Session(clock)
+        let number = last.filter(|last| self.sessions.contains_key(last)).unwrap_or(clock);
+        let new = Session { number: 0, answer: Output::Done, used: clock };
+        self.sessions.entry(number).or_insert(new).used = clock;
+        Output::Session(number)
     }
 
     /// Moves the clock, and now and then forgets the sessions that have been idle for too long.
@@ -166,6 +158,23 @@ impl Store {
     }
 }
 
+/// Writes, unless the key has another version than asked for.
+fn set(values: &mut Values, key: String, value: String, how: Write) -> Output {
+    let at = values.get(&key).map(|(_, version)| *version);
+    match (how, at) {
+        (Write::IfVersion(version), None) if version != 0 => return Output::NoKey,
+        (Write::IfVersion(version), Some(at)) if version != at => return Output::OtherVersion,
+        _ => {}
+    }
+    let (now, version) = values.entry(key).or_default();
+    match how {
+        Write::Append => now.push_str(&value),
+        Write::Put | Write::IfVersion(_) => *now = value,
+    }
+    *version += 1;
+    Output::Done
+}
+
 impl StateMachine for Store {
     type Op = Op;
     type Output = Output;
@@ -173,9 +182,8 @@ impl StateMachine for Store {
     fn apply(&mut self, op: Op) -> Output {
         match op {
             Op::Get { key } => self.get(&key),
-            Op::Write { stamp, key, value, how } => self.write(stamp, key, &value, how),
-            Op::PutVersion { key, value, version } => self.put_version(key, value, version),
-            Op::OpenSession => self.open_session(),
+            Op::Write { stamp, key, value, how } => self.write(stamp, key, value, how),
+            Op::OpenSession { last } => self.open_session(last),
         }
     }
 

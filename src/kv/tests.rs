@@ -1,24 +1,34 @@
-//! The store by itself, and the replicated state machine on a Raft that does what a test says.
+//! The store by itself, the replicated state machine on a Raft that does what a test says, and the clerk on a network that doubles
+//! requests.
 
+use super::clerk::Clerk;
 use super::rsm::{Rsm, pack};
+use super::server::{NoAnswer, PATIENCE, Reply};
 use super::store::{Op, Output, Stamp, Store, Write};
 use labrpc::api::beyond::Reads;
-use labrpc::api::kv::{Replica, Replicated, StateMachine};
+use labrpc::api::kv::{self, Replica, Replicated, StateMachine, VersionedClerk};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
+use labrpc::network::{Fate, Leg, Network};
 use labrpc::run::Run;
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::{self, JoinHandle};
 use labrpc::time::{Duration, Instant, sleep};
-use labrpc::{Persister, codec};
+use labrpc::{Persister, Server, Service, codec};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 fn append(session: u64, number: u64, value: &str) -> Op {
     let (key, value) = ("k".into(), value.into());
     Op::Write { stamp: Stamp { session, number }, key, value, how: Write::Append }
 }
 
+fn put_in(session: u64, number: u64, version: u64) -> Op {
+    let (key, value, how) = ("k".into(), "v".into(), Write::IfVersion(version));
+    Op::Write { stamp: Stamp { session, number }, key, value, how }
+}
+
 fn open(store: &mut Store) -> u64 {
-    match store.apply(Op::OpenSession) {
+    match store.apply(Op::OpenSession { last: None }) {
         Output::Session(session) => session,
         other => panic!("{other:?}"),
     }
@@ -76,18 +86,49 @@ fn idle_sessions_are_forgotten_at_the_same_entry_everywhere() {
 }
 
 #[test]
+fn a_session_goes_on_or_another_is_opened() {
+    let mut store = Store::new(16);
+    let session = open(&mut store);
+    let again = Op::OpenSession { last: Some(session) };
+    store.apply(append(session, 1, "x"));
+    assert_eq!(store.apply(again.clone()), Output::Session(session));
+    assert_eq!(store.apply(append(session, 1, "x")), Output::Done);
+    assert_eq!(value(&mut store), Some(("x".into(), 1)), "its number went on, too");
+    (0..40).for_each(|_| _ = open(&mut store));
+    let Output::Session(new) = store.apply(again) else { panic!("no session") };
+    assert_ne!(new, session);
+    assert_eq!(store.apply(append(new, 1, "y")), Output::Done);
+}
+
+#[test]
 fn a_versioned_put_needs_its_version() {
     let mut store = Store::default();
+    let session = open(&mut store);
+    let mut number = 0;
     let mut put = |version| {
-        let (key, value) = ("k".to_string(), format!("v{version}"));
-        store.apply(Op::PutVersion { key, value, version })
+        number += 1;
+        store.apply(put_in(session, number, version))
     };
     assert_eq!(put(1), Output::NoKey);
     assert_eq!(put(0), Output::Done);
     assert_eq!(put(0), Output::OtherVersion);
     assert_eq!(put(2), Output::OtherVersion);
     assert_eq!(put(1), Output::Done);
-    assert_eq!(value(&mut store), Some(("v1".into(), 2)));
+    assert_eq!(value(&mut store), Some(("v".into(), 2)));
+}
+
+#[test]
+fn the_copy_of_a_put_is_answered_as_the_put_was() {
+    let mut store = Store::default();
+    let (a, b) = (open(&mut store), open(&mut store));
+    assert_eq!(store.apply(put_in(a, 1, 1)), Output::NoKey);
+    assert_eq!(store.apply(put_in(b, 1, 0)), Output::Done);
+    assert_eq!(store.apply(put_in(b, 1, 0)), Output::Done);
+    assert_eq!(store.apply(put_in(a, 1, 1)), Output::NoKey, "which it has been told; not now");
+    assert_eq!(store.apply(put_in(a, 2, 2)), Output::OtherVersion);
+    assert_eq!(store.apply(put_in(b, 2, 1)), Output::Done);
+    assert_eq!(store.apply(put_in(a, 2, 2)), Output::OtherVersion);
+    assert_eq!(value(&mut store), Some(("v".into(), 2)));
 }
 
 /// A Raft whose log is the test's.
@@ -164,13 +205,16 @@ fn scripted_on(persister: Persister) -> (Arc<Rsm<Store>>, Arc<Scripted>) {
         *made.lock() = Some(raft.clone());
         (raft, Vec::new())
     });
-    let (rsm, _) = Rsm::make(&make, Vec::new(), 0, persister, None, Store::default());
+    let mut store = Store::default();
+    assert_eq!(open(&mut store), 1);
+    let (rsm, _) = Rsm::make(&make, Vec::new(), 0, persister, None, store);
     let raft = slot.lock().clone().unwrap();
     (rsm, raft)
 }
 
-fn put(version: u64) -> Op {
-    Op::PutVersion { key: "k".into(), value: "v".into(), version }
+/// A put of the session that a scripted store has at first.
+fn put(number: u64, version: u64) -> Op {
+    put_in(1, number, version)
 }
 
 fn submit(rsm: &Arc<Rsm<Store>>, op: Op) -> JoinHandle<Result<Output, Refused>> {
@@ -188,9 +232,9 @@ fn simulated(test: impl FnOnce() + Send + 'static) {
 fn an_operation_is_answered_by_its_own_entry() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let (first, second) = (submit(&rsm, put(0)), submit(&rsm, put(0)));
-        raft.commits(1, 1, &put(0));
-        raft.commits(2, 1, &put(0));
+        let (first, second) = (submit(&rsm, put(1, 0)), submit(&rsm, put(2, 0)));
+        raft.commits(1, 1, &put(1, 0));
+        raft.commits(2, 1, &put(2, 0));
         assert_eq!(first.join().unwrap(), Ok(Output::Done));
         assert_eq!(second.join().unwrap(), Ok(Output::OtherVersion));
         rsm.kill();
@@ -201,8 +245,8 @@ fn an_operation_is_answered_by_its_own_entry() {
 fn the_same_operation_of_another_term_is_another_operation() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let waiting = submit(&rsm, put(0));
-        raft.commits(1, 2, &put(0)); // somebody else's, at our index
+        let waiting = submit(&rsm, put(1, 0));
+        raft.commits(1, 2, &put(1, 0)); // somebody else's, at our index
         assert_eq!(waiting.join().unwrap(), Err(Refused::NotLeader { leader: None }));
         rsm.kill();
     });
@@ -212,7 +256,7 @@ fn the_same_operation_of_another_term_is_another_operation() {
 fn an_entry_of_a_newer_term_tells_all_who_wait_behind_it() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(0))).collect();
+        let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(1, 0))).collect();
         raft.hands_over(ApplyMsg::Internal { index: 1, term: 2 });
         for thread in waiting {
             assert_eq!(thread.join().unwrap(), Err(Refused::NotLeader { leader: None }));
@@ -225,7 +269,7 @@ fn an_entry_of_a_newer_term_tells_all_who_wait_behind_it() {
 fn who_leads_no_more_says_so_without_an_entry() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let waiting = submit(&rsm, put(0));
+        let waiting = submit(&rsm, put(1, 0));
         sleep(Duration::from_secs(5));
         assert!(!waiting.is_finished(), "it still leads");
         raft.leads_from(1, 3); // it was deposed, and elected anew
@@ -240,11 +284,11 @@ fn who_leads_no_more_says_so_without_an_entry() {
 fn a_new_entry_at_an_old_index_takes_the_place_of_the_old_one() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let old = submit(&rsm, put(0));
+        let old = submit(&rsm, put(1, 0));
         raft.leads_from(1, 2);
-        let new = submit(&rsm, put(0));
+        let new = submit(&rsm, put(1, 0));
         assert_eq!(old.join().unwrap(), Err(Refused::Deposed));
-        raft.commits(1, 2, &put(0));
+        raft.commits(1, 2, &put(1, 0));
         assert_eq!(new.join().unwrap(), Ok(Output::Done));
         rsm.kill();
     });
@@ -254,7 +298,7 @@ fn a_new_entry_at_an_old_index_takes_the_place_of_the_old_one() {
 fn what_a_snapshot_covers_is_answered_by_nobody() {
     simulated(|| {
         let (rsm, raft) = scripted();
-        let waiting = submit(&rsm, put(0));
+        let waiting = submit(&rsm, put(1, 0));
         raft.hands_over(ApplyMsg::Snapshot { index: 3, term: 1, snapshot: empty(3) });
         assert_eq!(waiting.join().unwrap(), Err(Refused::Deposed));
         rsm.kill();
@@ -280,9 +324,9 @@ fn a_read_waits_until_its_index_is_applied() {
         let (rsm, raft) = scripted();
         *raft.read_at.lock() = 2;
         let waiting = read(&rsm);
-        raft.commits(1, 1, &put(0));
+        raft.commits(1, 1, &put(1, 0));
         sleep(Duration::from_millis(100));
-        raft.commits(2, 1, &put(1));
+        raft.commits(2, 1, &put(2, 1));
         assert_eq!(waiting.join().unwrap(), Ok(Output::Value(Some(("v".into(), 2)))));
         assert_eq!(read(&rsm).join().unwrap(), Ok(Output::Value(Some(("v".into(), 2)))));
         *raft.read_at.lock() = 3;
@@ -316,12 +360,12 @@ fn after_a_restart_the_snapshot_tells_how_far_the_machine_is() {
 fn kill_tells_all_who_wait() {
     simulated(|| {
         let (rsm, _) = scripted();
-        let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(0))).collect();
+        let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(1, 0))).collect();
         rsm.kill();
         for thread in waiting {
             assert_eq!(thread.join().unwrap(), Err(Refused::Stopped));
         }
-        assert_eq!(rsm.submit(put(0)), Err(Refused::Stopped));
+        assert_eq!(rsm.submit(put(1, 0)), Err(Refused::Stopped));
     });
 }
 
@@ -330,7 +374,146 @@ fn a_hint_is_passed_on() {
     simulated(|| {
         let (rsm, raft) = scripted();
         *raft.leads.lock() = false;
-        assert_eq!(rsm.submit(put(0)), Err(Refused::NotLeader { leader: Some(2) }));
+        assert_eq!(rsm.submit(put(1, 0)), Err(Refused::NotLeader { leader: Some(2) }));
         rsm.kill();
+    });
+}
+
+/// A leader that is cut off takes what clients ask, time and again, and never knows.
+#[test]
+fn who_asks_again_leaves_nobody_waiting() {
+    simulated(|| {
+        let (rsm, _) = scripted();
+        let asks = |number| {
+            let rsm = rsm.clone();
+            let thread = thread::spawn(move || rsm.submit_within(put(number, 0), PATIENCE));
+            sleep(PATIENCE);
+            thread
+        };
+        let threads: Vec<_> = (1..=120).map(asks).collect();
+        let waiting = threads.iter().filter(|thread| !thread.is_finished()).count();
+        assert!(waiting <= 1, "{waiting} threads wait after a minute of one client");
+        assert!(rsm.waiting() <= 1, "{} entries are waited for", rsm.waiting());
+        rsm.kill();
+        for (n, thread) in threads.into_iter().enumerate() {
+            let expected = if n < 119 { Refused::Deposed } else { Refused::Stopped };
+            assert_eq!(thread.join().unwrap(), Err(expected));
+        }
+    });
+}
+
+/// Servers of a store that all is committed on at once: what they answer is up to `answers`, which gets the server, how many
+/// requests it has had, and the request.
+fn servers(
+    number: usize,
+    answers: impl Fn(usize, u64, Op) -> Reply + Clone + Send + Sync + 'static,
+) -> (Network, Clerk) {
+    let net = Network::new();
+    let ends = (0..number).map(|i| {
+        let (answers, count) = (answers.clone(), Mutex::new(0));
+        let service = Service::new("Kv").method("Request", move |op| {
+            let number = {
+                let mut count = count.lock();
+                *count += 1;
+                *count
+            };
+            answers(i, number, op)
+        });
+        net.add_server(format!("S{i}"), Server::new([service]));
+        let end = net.make_end(format!("C->S{i}"));
+        net.connect(&format!("C->S{i}"), &format!("S{i}"));
+        net.enable(&format!("C->S{i}"), true);
+        end
+    });
+    let ends = ends.collect();
+    (net, Clerk::new(ends))
+}
+
+/// The store of [`servers`], and a handle on it.
+fn committed(store: Store) -> Arc<Mutex<Store>> {
+    Arc::new(Mutex::new(store))
+}
+
+/// Every request comes twice, the copy 5 ms later, and the answer to the first is late by so much.
+fn double_everything(net: &Network, late: Duration) {
+    let answered = AtomicU64::new(0);
+    net.intercept(move |letter| match letter.leg {
+        Leg::Request => Fate::Copy(Duration::from_millis(5)),
+        Leg::Reply if answered.swap(letter.call, Relaxed) != letter.call => Fate::Delay(late),
+        Leg::Reply => Fate::Deliver,
+    });
+}
+
+#[test]
+fn the_copys_answer_may_be_the_first() {
+    simulated(|| {
+        let store = committed(Store::default());
+        let (net, mut clerk) = servers(1, move |_, _, op| Ok(store.lock().apply(op)));
+        double_everything(&net, Duration::from_millis(100));
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "v", 0), Ok(()));
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "w", 0), Err(kv::PutError::Version));
+        assert_eq!(VersionedClerk::get(&mut clerk, "k"), Some(("v".into(), 1)));
+    });
+}
+
+/// S0 takes a put and is deposed, the copy finds it so; S1 has committed the put.
+#[test]
+fn a_copy_may_find_a_deposed_leader() {
+    simulated(|| {
+        let store = committed(Store::default());
+        let (net, mut clerk) = servers(2, move |server, number, op| {
+            match (server, number, &op) {
+                (0, 1..=2, Op::OpenSession { .. }) => {}
+                (0, 3, _) => {
+                    store.lock().apply(op);
+                    sleep(Duration::from_millis(100));
+                    return Err(NoAnswer::Unknown);
+                }
+                (0, ..) => return Err(NoAnswer::NotLeader { leader: Some(1) }),
+                _ => {}
+            }
+            Ok(store.lock().apply(op))
+        });
+        double_everything(&net, Duration::ZERO);
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "v", 0), Ok(()));
+        assert_eq!(VersionedClerk::get(&mut clerk, "k"), Some(("v".into(), 1)));
+    });
+}
+
+/// An append is done; its answer is so late that its session has expired meanwhile, and a copy finds that out first.
+#[test]
+fn who_finds_the_session_expired_does_not_write_again() {
+    simulated(|| {
+        let store = committed(Store::new(16));
+        let copies = store.clone();
+        let (net, mut clerk) = servers(1, move |_, number, op| {
+            if let (Op::Write { .. }, 3) = (&op, number) {
+                let done = copies.lock().apply(op);
+                (0..40).for_each(|_| _ = open(&mut copies.lock()));
+                return Ok(done);
+            }
+            Ok(copies.lock().apply(op))
+        });
+        double_everything(&net, Duration::from_millis(100));
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "v", 0), Err(kv::PutError::Maybe));
+        assert_eq!(value(&mut store.lock()), Some(("v".into(), 1)));
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "w", 1), Ok(()), "in another session");
+    });
+}
+
+/// The session of a client that has written nothing for a while may be gone. It asks first, so that it need not doubt.
+#[test]
+fn an_idle_client_goes_on() {
+    simulated(|| {
+        let store = committed(Store::new(16));
+        let idle = store.clone();
+        let (_net, mut clerk) = servers(1, move |_, _, op| Ok(idle.lock().apply(op)));
+        kv::Clerk::append(&mut clerk, "k", "x");
+        sleep(Duration::from_secs(60));
+        kv::Clerk::append(&mut clerk, "k", "y"); // in the same session
+        (0..40).for_each(|_| _ = open(&mut store.lock()));
+        sleep(Duration::from_secs(60));
+        kv::Clerk::append(&mut clerk, "k", "z");
+        assert_eq!(value(&mut store.lock()), Some(("xyz".into(), 3)));
     });
 }

@@ -5,6 +5,19 @@
 //! | 2022 (3A, 3B) | a store with get, put and append | [`Replica`], [`Clerk`] |
 //! | 2025 (4A) | a replicated state machine, for any service | [`StateMachine`], [`Replicated`] |
 //! | 2025 (4B, 4C) | a store whose values have versions | [`Replica`], [`VersionedClerk`] |
+//!
+//! # What the network may do to a request
+//!
+//! It may lose a request or its answer, and deliver either late, also when the caller has given up. Whether it may deliver a request
+//! *twice* is part of the contract of each service:
+//!
+//! | service | a request arrives | why |
+//! |---|---|---|
+//! | 2022 (3A, 3B) | once in the Go lab's tests; perhaps twice, and late, in 3B+ | a server that recognises a retry, by the client and the number in it, recognises a copy |
+//! | 2025 (4B, 4C) | at most once, as in the Go lab and over TCP | the lab's requests don't name their client, so a server can't tell the copy of a put from another client's put |
+//! | 2025, beyond the lab | perhaps twice, and late | the suite `once`, for stores that declare it |
+//!
+//! Except for such copies, only the clerk sends a request again; so it knows whether a put was sent more than once.
 
 use super::{Raft, Refused};
 use crate::{ClientEnd, Persister, Service};
@@ -50,7 +63,8 @@ pub trait Replicated<M: StateMachine>: Replica {
     fn submit(&self, op: M::Op) -> Result<M::Output, Refused>;
 }
 
-/// A client of the 2022 store: every key begins as `""`. An operation is tried until it is done, and done once.
+/// A client of the 2022 store: every key begins as `""`. An operation is tried until it is done, and done once, however often its
+/// request arrives.
 pub trait Clerk: Send {
     /// The value of `key`.
     fn get(&mut self, key: &str) -> String;
@@ -65,7 +79,8 @@ pub trait VersionedClerk: Send {
     /// The value of `key` and its version, if it has one.
     fn get(&mut self, key: &str) -> Option<(String, u64)>;
 
-    /// Sets the value of `key` if its version is this one.
+    /// Sets the value of `key` if its version is this one. Each request arrives at most once, unless the store offers more (see
+    /// [above](self)); but a request that was given up may still arrive.
     ///
     /// # Errors
     /// See [`PutError`].
@@ -75,12 +90,12 @@ pub trait VersionedClerk: Send {
 /// Why a versioned put was not done, or perhaps not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutError {
-    /// The version of the key is another; nothing was done. Go's `ErrVersion`.
+    /// The version of the key is another; nothing was done, and nothing will be. Go's `ErrVersion`.
     Version,
-    /// The key has no value, and the version was not 0; nothing was done. Go's `ErrNoKey`.
+    /// The key has no value, and the version was not 0; nothing was done, and nothing will be. Go's `ErrNoKey`.
     NoKey,
-    /// The put was sent more than once, and the version was another at last: one of the earlier ones may have been done.
-    /// Go's `ErrMaybe`.
+    /// Nobody knows. The put was sent more than once, say, and the version was another at last: one of the earlier requests may have
+    /// been carried out, or may yet be. Go's `ErrMaybe`.
     Maybe,
 }
 

@@ -8,8 +8,9 @@ use crate::cluster::{Cluster, name};
 use crate::service::Site;
 use labrpc::api::kv::Replica;
 use labrpc::channel;
+use labrpc::network::{Duplication, Fate, Leg};
 use labrpc::run;
-use labrpc::thread::{Builder, JoinHandle};
+use labrpc::thread::{Builder, Hiccups, JoinHandle};
 use labrpc::time::{Duration, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -180,6 +181,36 @@ fn partition_until(cluster: &Cluster, stop: &Stop) {
     }
 }
 
+/// While `f` runs, a third of all requests come a second time, up to 1.5 s later: their client has long gone on.
+pub fn late_copies(cluster: &Cluster, f: impl FnOnce()) {
+    cluster.net().duplicate(Some(Duplication { one_in: 3, within: ms(1500) }));
+    f();
+    cluster.net().duplicate(None);
+}
+
+/// While `f` runs, one in five requests of clients is late by up to 1.5 s. A client that doesn't wait for so long has asked again, and
+/// perhaps gone on. The calls' numbers say which, so that nothing is drawn.
+pub fn late_requests(cluster: &Cluster, f: impl FnOnce()) {
+    cluster.net().intercept(|letter| {
+        let of_client = letter.end.starts_with('C') && letter.leg == Leg::Request;
+        match of_client && letter.call.is_multiple_of(5) {
+            true => Fate::Delay(ms(letter.call * 7 % 1500)),
+            false => Fate::Deliver,
+        }
+    });
+    f();
+    cluster.net().no_intercept();
+}
+
+/// While `f` runs, threads of the servers stop now and then for a few milliseconds, anywhere between two steps: much is done between a
+/// look at one thing and a look at the next. Elections seldom come of that.
+pub fn hesitant_threads<R>(cluster: &Cluster, f: impl FnOnce() -> R) -> R {
+    cluster.hiccups(Some(Hiccups { one_in: 4, lasting: ms(1)..ms(4) }));
+    let result = f();
+    cluster.hiccups(None);
+    result
+}
+
 /// All servers crash; a second later they start again.
 pub fn crash_all(cluster: &Cluster) {
     (0..cluster.n()).for_each(|i| cluster.crash(i));
@@ -188,34 +219,61 @@ pub fn crash_all(cluster: &Cluster) {
     cluster.connect_all();
 }
 
-/// Fails the test if a read gives something else than expected.
+/// Fails the test if a read gives something else than expected, of a key that nobody else is writing.
 #[track_caller]
 pub fn check_read(client: &mut TextClient, key: &str, expected: &str) {
     let got = client.get(key);
     if got != expected {
-        run::fail(format!(
-            "C{} reads a wrong value of {key:?}: {}",
-            client.id,
-            difference(&got, expected)
-        ));
+        run::fail(format!("C{} read key {key:?} and got {}", client.id, wrong(&got, expected)));
     }
 }
 
-/// How two values differ. Values grow long, and then it says where they begin to.
-fn difference(got: &str, expected: &str) -> String {
-    let cut = |text: &str| match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{:?}..", &text[..end]),
-        None if text.is_empty() => "nothing".to_string(),
-        None => format!("{text:?}"),
-    };
-    if got.len().max(expected.len()) <= 60 {
-        return format!("there is {}, and should be {}", cut(got), cut(expected));
-    }
+/// How a value differs from what it should be, which property that breaks, and where to look.
+fn wrong(got: &str, expected: &str) -> String {
     let same = got.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
     let boundary = |at: &usize| got.is_char_boundary(*at) && expected.is_char_boundary(*at);
     let same = (0..=same).rev().find(boundary).unwrap_or(0);
-    let (got, expected) = (cut(&got[same..]), cut(&expected[same..]));
-    format!("after the first {same} bytes there is {got}, and should be {expected}")
+    let (got_rest, expected_rest) = (&got[same..], &expected[same..]);
+    let (what, why) = if got_rest.ends_with(expected_rest) {
+        ("more than was written", TWICE)
+    } else if expected_rest.ends_with(got_rest) {
+        ("less than was written", LOST)
+    } else {
+        ("another value than was written last", OTHER)
+    };
+    let place = match (got.len().max(expected.len()), same) {
+        (..=60, _) => format!("{}, where {} was written", cut(got), cut(expected)),
+        _ => format!("after byte {same} comes {}, where {}", cut(got_rest), due(expected_rest)),
+    };
+    format!("{what}: {place}. {why}")
+}
+
+const TWICE: &str = "A write was done twice (exactly once, thesis §6.3). Look at how a request that was done before is recognised when its \
+    entry is applied: by its client, and a number that is not higher than the last; in snapshots, too. And at what a snapshot holds: no \
+    more than the entries up to its index, or those after it are done again";
+const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees all that was acknowledged before it began). Either \
+    the read is stale, and was answered by a server that didn't know that it had been deposed (§8); or the write was acknowledged before it \
+    was committed, taken for one that was done before, or missing in a snapshot";
+const OTHER: &str = "Nobody else was writing this key (linearizability: a read sees the last write that was acknowledged before it began). \
+    Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older one was done again after it (exactly \
+    once, thesis §6.3)";
+
+/// The beginning of a text, in quotes.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+        None if text.is_empty() => "nothing".to_string(),
+        None => format!("{text:?}"),
+    }
+}
+
+/// What should come in this place.
+fn due(rest: &str) -> String {
+    if rest.is_empty() {
+        "the value should end".into()
+    } else {
+        format!("{} should come", cut(rest))
+    }
 }
 
 /// Fails the test if somebody's log is longer than the lab allows, or somebody makes snapshots unasked.

@@ -78,7 +78,8 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
         });
         let Some((number, left)) = first else {
             run::fail(format!(
-                "at {rest:?} in {value:?} there is no client's next append: one is missing, is there twice, or is out of order"
+                "at {rest:?} in {value:?} there is no client's next append. One is there twice (exactly once, thesis §6.3), or is missing or out \
+                 of order though its client was answered before it sent the next (linearizability)"
             ));
         };
         next[number as usize] += 1;
@@ -86,7 +87,10 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
     }
     if let Some(number) = next.iter().position(|&n| n != appends) {
         let n = next[number];
-        run::fail(format!("of {appends} appends of client {number} only {n} are in {value:?}"));
+        run::fail(format!(
+            "of {appends} appends of client {number}, all of them acknowledged, only {n} are in {value:?} (linearizability: a read sees all \
+             that was acknowledged before it began)"
+        ));
     }
 }
 
@@ -116,8 +120,12 @@ fn kv_one_partition(texts: &Texts) {
         },
     );
     if !["14", "15", "16"].contains(&got.as_str()) {
-        run::fail(format!("a get begun after 14 was written, while 15 and 16 were, gives {got:?}"));
+        run::fail(format!(
+            "a get begun after 14 was written, while 15 and 16 were, gives {got:?} (linearizability: a read sees the last write before it, \
+             or one that is going on)"
+        ));
     }
+    // 15 was asked for before 16, but of a minority: it can't have been done before the partition healed, when 16 was there.
     check_read(&mut client, "1", "15");
 }
 

@@ -68,6 +68,8 @@ pub enum Body {
     Rsm(fn(&Counters)),
     /// A store whose values have versions.
     Versioned(fn(&Versions)),
+    /// The same, whose requests may come twice.
+    Once(fn(&Versions)),
     /// A Raft that can more than the lab asks for.
     Beyond(Ability, fn(&Cluster)),
     /// A store on such a Raft.
@@ -169,7 +171,8 @@ pub fn all() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     ];
     let services =
         [kv_3a::TESTS, kv_3b::TESTS, rsm_4a::TESTS, versioned_4b::TESTS, versioned_4c::TESTS];
-    let services_plus = [kv_plus::TESTS, rsm_plus::TESTS, versioned_plus::TESTS];
+    let services_plus =
+        [kv_plus::TESTS, rsm_plus::TESTS, versioned_plus::TESTS, versioned_plus::SNAPSHOTS];
     let lab = classic.into_iter().chain(plus).chain(services).chain(services_plus);
     lab.chain(beyond::LISTS).flatten()
 }

@@ -148,12 +148,23 @@ impl Counters {
         while counted() < servers {
             if began.elapsed() >= TRIES {
                 let shown: Vec<_> = self.shown.iter().map(|shown| shown.load(Relaxed)).collect();
+                let why = if shown.iter().any(|shown| *shown > number) {
+                    "a higher one has carried out an operation more than once, or one that only a deposed leader had taken. Look at what \
+                     a snapshot holds, and at what is carried out again after a restart (§7)"
+                } else {
+                    "a lower one has not applied what is committed: its apply channel isn't read, or it missed what a snapshot held (§7)"
+                };
                 run::fail(format!(
-                    "{servers} servers are to have counted to {number} within {TRIES:?}; their counters are {shown:?}"
+                    "{servers} servers are to have counted to {number} within {TRIES:?}; their counters are {shown:?}: {why}"
                 ));
             }
             self.sleep(ms(20));
         }
+    }
+
+    /// How far server `i` has counted.
+    pub fn counted(&self, i: usize) -> u64 {
+        self.shown[i].load(Relaxed)
     }
 
     /// Stops all servers as `kill` does, and after that crashes them.

@@ -38,7 +38,16 @@ fn rsm_basic(counters: &Counters) {
 #[track_caller]
 pub fn check_answer(answer: u64, expected: u64) {
     if answer != expected {
-        run::fail(format!("counting up was answered with {answer}, and should be with {expected}"));
+        let why = if answer > expected {
+            "an operation was carried out more than once, or one that nobody was to carry out. Look at what a snapshot holds: no more than \
+             the entries up to its index, or those after it are carried out again (§7)"
+        } else {
+            "the answer is another operation's, or one that was acknowledged is lost (linearizability). An entry is known by its index and \
+             its term (§5.3), and is carried out when it is committed"
+        };
+        run::fail(format!(
+            "counting up was answered with {answer}, and should be with {expected}: {why}"
+        ));
     }
 }
 
@@ -53,7 +62,10 @@ fn rsm_concurrent(counters: &Counters) {
     let mut answers: Vec<_> = counting.into_iter().map(joined).collect();
     answers.sort_unstable();
     if answers != (1..=AT_ONCE).collect::<Vec<_>>() {
-        run::fail(format!("{AT_ONCE} who count up at once get 1 to {AT_ONCE}, not {answers:?}"));
+        run::fail(format!(
+            "{AT_ONCE} who count up at once get 1 to {AT_ONCE}, not {answers:?}: each operation is carried out once, and answered with what \
+             its own entry gave, known by index and term (§5.3)"
+        ));
     }
     counters.check_counters(AT_ONCE, 3);
 }

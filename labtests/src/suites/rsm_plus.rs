@@ -1,11 +1,12 @@
-//! 4A+: a replicated state machine, when two leaders do the same.
+//! 4A+: a replicated state machine, when two leaders do the same, and when snapshots are made while there is much to do.
 
 use super::deposed::deposed_while_it_waits;
-use super::kv::{MAX_RAFT_STATE, joined, spawn};
+use super::kv::{MAX_RAFT_STATE, crash_all, hesitant_threads, joined, spawn};
 use super::rsm::{Count, Counters};
 use super::rsm_4a::{check_all_end, check_answer};
 use super::{reliable, service, tests};
 use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::name;
 use labrpc::api::Refused;
 use labrpc::run;
 
@@ -14,6 +15,7 @@ tests! { "4A+", Rsm:
     rsm_entry_outlives_its_leader = "EntryOutlivesItsLeader", service(reliable(3), None);
     rsm_snapshot_covers_the_entry = "SnapshotCoversTheEntry",
         service(reliable(3), Some(MAX_RAFT_STATE));
+    rsm_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
 /// Two leaders take their first operation, each at the same index. Only one is committed, and its answer is not the other's.
@@ -77,5 +79,47 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Many count at once, so that there is always more to apply while a snapshot is made. After a restart every server has counted as far
+/// as before: to count is not idempotent, so no entry may be both in a snapshot and behind its index.
+fn rsm_snapshots_under_load(counters: &Counters) {
+    const AT_ONCE: u64 = 20;
+    const EACH: u64 = 5;
+    for _ in 0..10 {
+        hesitant_threads(counters, || {
+            let counting = (0..AT_ONCE).map(|_| {
+                let counters = counters.clone();
+                spawn("counts", move || (0..EACH).for_each(|_| _ = counters.one(Count::Up)))
+            });
+            counting.collect::<Vec<_>>().into_iter().for_each(joined);
+        });
+        let before = counters.one(Count::Nothing);
+        counters.check_counters(before, 3);
+        crash_all(counters);
+        let answer = counters.one(Count::Nothing);
+        counters.sleep(ELECTION_TIMEOUT); // the others learn that it is committed
+        check_counted_as_before(counters, before, answer);
+    }
+    counters.reached_check();
+}
+
+/// Fails the test unless who leads, which has answered, and all servers have counted as far as before they restarted.
+#[track_caller]
+fn check_counted_as_before(counters: &Counters, before: u64, answer: u64) {
+    let all = (0..counters.n()).map(|i| (name(i).to_string(), counters.counted(i)));
+    let wrong = all.chain([("the leader".to_string(), answer)]).find(|(_, now)| *now != before);
+    if let Some((who, now)) = wrong {
+        let why = if now > before {
+            "It has carried out some operations twice. They are in its snapshot, and stand behind the snapshot's index in its log: a snapshot \
+             holds the state as of its last included index, so both are to be read under one lock, or by the thread that applies"
+        } else {
+            "It has lost some operations that were carried out: a snapshot holds the state as of its last included index, and the rest is in \
+             the log"
+        };
+        run::fail(format!(
+            "{who} had counted to {before}, and to {now} after all servers restarted. {why} (§7)"
+        ));
     }
 }

@@ -86,6 +86,7 @@ impl Mail {
 }
 
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
+type ClientDirector = Box<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
 /// A cluster whose messages follow a script.
 pub struct Stage<'a> {
@@ -98,6 +99,7 @@ pub struct Stage<'a> {
 #[derive(Default)]
 struct Scene {
     director: Option<Arc<Director>>,
+    client_director: Option<Arc<ClientDirector>>,
     /// Every message since the curtain rose.
     mail: Vec<Mail>,
 }
@@ -123,7 +125,10 @@ impl<'a> Stage<'a> {
         let reading = cluster.reading();
         let stage = Stage { cluster, reading: reading.clone(), scene: scene.clone() };
         cluster.net().intercept(move |letter| {
-            let Some(mail) = Mail::read(&reading, letter) else { return Fate::Deliver };
+            let Some(mail) = Mail::read(&reading, letter) else {
+                let director = scene.lock().client_director.clone();
+                return director.map_or(Fate::Deliver, |director| director(letter));
+            };
             let director = scene.lock().director.clone();
             let fate = director.map_or(Fate::Deliver, |director| director(&mail));
             scene.lock().mail.push(mail);
@@ -137,9 +142,15 @@ impl<'a> Stage<'a> {
         self.scene.lock().director = Some(Arc::new(Box::new(director)));
     }
 
+    /// From now on, this decides on each message between clients and servers.
+    pub fn direct_clients(&self, director: impl Fn(&Letter) -> Fate + Send + Sync + 'static) {
+        self.scene.lock().client_director = Some(Arc::new(Box::new(director)));
+    }
+
     /// From now on everything is delivered, also what was held.
     pub fn all_pass(&self) {
         self.direct(|_| Fate::Deliver);
+        self.direct_clients(|_| Fate::Deliver);
         self.cluster.net().release(|_| true);
     }
 

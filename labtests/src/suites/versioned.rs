@@ -109,9 +109,14 @@ impl Load {
             let version = reader.get(key).map_or(0, |(_, version)| version);
             let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
             if !(*done..=most).contains(&version) {
+                let why = if version > *done {
+                    "Every put that is done adds one. Either a put was done whose client was told that it was not (Version, where Maybe is \
+                     right: an earlier request of its own may have raised the version), or one was done twice (exactly once, thesis §6.3)"
+                } else {
+                    "A put that was acknowledged is lost, or was never done (linearizability)"
+                };
                 run::fail(format!(
-                    "{key:?} has version {version}, after {done} puts that were answered with done and {maybe} with maybe: every put \
-                     that is done adds one"
+                    "{key:?} has version {version}, after {done} puts that were answered with Ok and {maybe} with Maybe. {why}"
                 ));
             }
         }
@@ -127,7 +132,8 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
             Err(PutError::Maybe) => puts.maybe += 1,
             Err(PutError::Version) => continue,
             Err(PutError::NoKey) => run::fail(format!(
-                "C{} puts version {version} of {key:?}, which it has just read, and is told that there is no such key",
+                "C{} puts {key:?} for version {version}, which it has just read, and is told that there is no such key: keys don't vanish \
+                 (linearizability). The server that answered has not applied what others were told, or has lost it",
                 client.id
             )),
         }
@@ -142,7 +148,9 @@ pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
         Ok(()) => {}
         Err(PutError::Maybe) => check_read(client, key, value, version + 1),
         Err(error) => run::fail(format!(
-            "C{} puts {value:?} at {key:?} for version {version}, which it has, and is answered with {error:?}",
+            "C{} puts {value:?} at {key:?} for version {version}, which it has, and is answered with {error:?}. Nobody else writes this \
+             key, so either an earlier request of this put was done, and the answer is Maybe; or the server that answered has not \
+             applied what was acknowledged (linearizability)",
             client.id
         )),
     }
@@ -153,8 +161,21 @@ pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
 pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u64) {
     let got = client.get(key);
     if got != Some((value.to_string(), version)) {
+        let now = got.as_ref().map_or(0, |(_, version)| *version);
+        let why = match () {
+            () if now > version => {
+                "nobody else writes this key, so a put was done twice, or one that was refused was done (exactly once, thesis §6.3)"
+            }
+            () if now < version => {
+                "a put that was acknowledged is missing (linearizability: a read sees all that was acknowledged before it began): the read is \
+                 stale (§8), or the put was lost"
+            }
+            () => {
+                "another put than the one that was acknowledged has made this version (linearizability)"
+            }
+        };
         run::fail(format!(
-            "C{} gets {got:?} for {key:?}, and should get {value:?} with version {version}",
+            "C{} read key {key:?} and got {got:?}, where {value:?} with version {version} was written: {why}",
             client.id
         ));
     }

@@ -1,16 +1,22 @@
-//! 4B+: what a store whose values have versions answers.
+//! 4B+ and 4C+: what a store whose values have versions answers, when requests come late, and when snapshots are made while there is
+//! much to do. No request comes twice: see [`labrpc::api::kv`].
 
 use super::deposed::deposed_while_it_waits;
-use super::kv::{joined, spawn};
-use super::versioned::{check_read, put};
+use super::kv::{MAX_RAFT_STATE, crash_all, hesitant_threads, joined, late_requests, spawn};
+use super::versioned::{check_read, clients, put};
 use super::{reliable, service, tests};
-use crate::clients::Versions;
+use crate::clients::{VersionClient, Versions};
 use labrpc::api::kv::PutError;
 use labrpc::run;
 
 tests! { "4B+", Versioned:
     versioned_answers = "Answers", service(reliable(3), None);
     versioned_put_outlives_its_leader = "PutOutlivesItsLeader", service(reliable(3), None);
+    versioned_overtaken_requests = "OvertakenRequests", service(reliable(5), None);
+}
+
+tests! { SNAPSHOTS = "4C+", Versioned:
+    versioned_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
 /// Every answer that there is. Clients otherwise put for versions that they have read, and never for one that is yet to come.
@@ -72,4 +78,65 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
     }
     check_read(&mut versions.clerk(), "k", "once", 1);
     versions.reached_check();
+}
+
+/// Requests are late, and their clients may have asked again meanwhile. An earlier request may then be carried out at any time, so
+/// "nothing was done" is certain only of a put that was asked for once.
+fn versioned_overtaken_requests(versions: &Versions) {
+    late_requests(versions, || clients(5).partitions().crashes().run(versions));
+    versions.reached_check();
+}
+
+/// Many clients at once; each puts for a version that is yet to come, which is refused, and then for the one that is there. A snapshot
+/// that holds more than its index says has the refused puts carried out again when their versions are there.
+fn versioned_snapshots_under_load(versions: &Versions) {
+    const PUTS: u64 = 5;
+    let mut all: Vec<_> = (0..20).map(|_| (versions.clerk(), 0)).collect();
+    all.iter_mut().for_each(|(client, _)| _ = client.get("k")); // they know the leader now
+    for _ in 0..3 {
+        let putting = all.into_iter().map(|(mut client, version)| {
+            spawn("puts", move || {
+                let all = (version..version + PUTS).all(|now| refused_and_put(&mut client, now));
+                all.then_some((client, version + PUTS))
+            })
+        });
+        let putting: Vec<_> = hesitant_threads(versions, || {
+            putting.collect::<Vec<_>>().into_iter().map(joined).collect()
+        });
+        crash_all(versions);
+        all = putting.into_iter().flatten().collect();
+        if !all.is_empty() {
+            versions.reached_check();
+        }
+        all.iter_mut().for_each(|(client, version)| check_after_restart(client, *version));
+    }
+}
+
+/// The key of a client, and nobody else's.
+fn key_of(client: &VersionClient) -> String {
+    format!("k{}", client.id)
+}
+
+/// A put for the version after this one, and then one for this. Whether it is certain what became of the first: if a leader is
+/// deposed meanwhile, "maybe" is an answer, and that client has no part in the rest.
+fn refused_and_put(client: &mut VersionClient, version: u64) -> bool {
+    let key = key_of(client);
+    if client.put(&key, "refused", version + 1) == Err(PutError::Maybe) {
+        return false;
+    }
+    put(client, &key, &version.to_string(), version);
+    true
+}
+
+#[track_caller]
+fn check_after_restart(client: &mut VersionClient, version: u64) {
+    let key = key_of(client);
+    let (got, expected) = (client.get(&key), Some(((version - 1).to_string(), version)));
+    if got != expected {
+        run::fail(format!(
+            "after all servers restarted, {key:?} holds {got:?}, and held {expected:?} before. Entries that were applied were applied again, \
+             and another way: they are in a snapshot, and stand behind its index in the log. A snapshot holds the state as of its last \
+             included index (§7), so both are to be read under one lock, or by the thread that applies"
+        ));
+    }
 }

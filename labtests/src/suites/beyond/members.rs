@@ -558,7 +558,7 @@ fn store_members_come_and_go(texts: &Texts) {
     texts.reached_check();
 }
 
-/// The same with partitions, and all write the same keys.
+/// The same with partitions and late copies of requests, and all write the same keys.
 fn store_members_and_partitions(texts: &Texts) {
     kv::clients(5).shared_keys().during(texts, |stop| {
         let (changing, until) = (texts.cluster().clone(), stop.clone());
@@ -568,7 +568,7 @@ fn store_members_and_partitions(texts: &Texts) {
                 changing.sleep(changing.draws().millis("between changes", 0..600));
             }
         });
-        kv::rough_time(texts, Duration::from_secs(15), true, stop);
+        kv::late_copies(texts, || kv::rough_time(texts, Duration::from_secs(15), true, stop));
         joined(changes);
     });
     kv::check_sizes(texts);

@@ -1,10 +1,11 @@
-//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability).
+//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability); and what a store may.
 
 pub mod flow;
 pub mod learners;
 pub mod members;
 pub mod members_scripts;
 pub mod members_votes;
+pub mod once;
 pub mod prevote;
 pub mod reads;
 pub mod replaced;
@@ -14,7 +15,7 @@ pub mod transfer;
 use super::LabTest;
 
 /// All of these tests.
-pub const LISTS: [&[LabTest]; 13] = [
+pub const LISTS: [&[LabTest]; 14] = [
     prevote::TESTS,
     transfer::TESTS,
     reads::READS,
@@ -28,4 +29,5 @@ pub const LISTS: [&[LabTest]; 13] = [
     replaced::TESTS,
     members::STORE_TESTS,
     flow::TESTS,
+    once::TESTS,
 ];

@@ -320,9 +320,9 @@ fn store_reads(texts: &Texts) {
     texts.reached_check();
 }
 
-/// An unreliable network, crashes and snapshots as well.
+/// An unreliable network, late copies of requests, crashes and snapshots as well.
 fn store_reads_in_trouble(texts: &Texts) {
-    kv::clients(7).partitions().crashes().shared_keys().run(texts);
+    kv::late_copies(texts, || kv::clients(7).partitions().crashes().shared_keys().run(texts));
     texts.reached_check();
 }
 

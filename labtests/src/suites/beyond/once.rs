@@ -1,0 +1,169 @@
+//! A 2025 store when requests come twice. The lab's contract rules that out (see [`labrpc::api::kv`]); a store that offers more keeps
+//! its word even then: `Version` and `NoKey` mean that nothing was done, and that nothing will be.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::clients::{VersionClient, Versions};
+use crate::cluster::Setup;
+use crate::suites::kv::{MAX_RAFT_STATE, joined, late_copies, spawn};
+use crate::suites::stage::{Kind, Mail, Stage};
+use crate::suites::versioned::{check_read, clients, put};
+use crate::suites::{ms, reliable, service, tests, unreliable};
+use labrpc::api::kv::PutError;
+use labrpc::network::{Fate, Leg, Letter};
+use labrpc::run;
+use labrpc::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+tests! { "once", Once:
+    once_copy_answers_first = "CopyAnswersFirst", service(reliable(3), None);
+    once_copy_finds_a_deposed_leader = "CopyFindsADeposedLeader", service(reliable(3), None);
+    once_copy_comes_late = "CopyComesLate", service(reliable(3), None);
+    once_in_trouble = "OnceInTrouble", BAD;
+    once_in_trouble_many_keys = "OnceInTroubleManyKeys", BAD;
+}
+
+const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
+
+/// How much later than a request its copy comes, if both are to find the same leader.
+const AT_ONCE: labrpc::time::Duration = ms(5);
+
+/// Whether a letter is on one of this client's ends.
+fn of(client: u64) -> impl Fn(&Letter) -> bool {
+    let begin = format!("C{client}->");
+    move |letter| letter.end.starts_with(&begin)
+}
+
+/// A put that nobody contends, and whose request may be doubled; fails the test if it is refused.
+#[track_caller]
+fn must_not_be_refused(result: Result<(), PutError>, why: &str) {
+    if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
+        run::fail(format!(
+            "a put was answered with {error:?}, \"nothing was done\", though it was done, and no other client writes this key: {why}. A server \
+             must recognise the copy of a request, say by its client and number, and answer it as it answered the request (exactly \
+             once, thesis §6.3); or the clerk answers Maybe"
+        ));
+    }
+}
+
+/// The copy comes at once, and its answer is the first: that of the request is late.
+fn once_copy_answers_first(versions: &Versions) {
+    let mut client = versions.clerk();
+    put(&mut client, "before", "", 0); // it knows the leader now
+    let stage = Stage::new(versions.cluster());
+    let answered = AtomicU64::new(0);
+    let is_first = move |call: u64| answered.swap(call, Relaxed) != call;
+    let of_client = of(client.id);
+    stage.direct_clients(move |letter| match letter.leg {
+        _ if !of_client(letter) => Fate::Deliver,
+        Leg::Request => Fate::Copy(AT_ONCE),
+        Leg::Reply if is_first(letter.call) => Fate::Delay(ms(100)),
+        Leg::Reply => Fate::Deliver,
+    });
+    for version in 0..10 {
+        let value = version.to_string();
+        let result = client.put("k", &value, version);
+        must_not_be_refused(
+            result,
+            "the copy of its request found the version that the put had made, and its answer was the first",
+        );
+        check_read(&mut client, "k", &value, version + 1);
+    }
+    versions.reached_check();
+}
+
+/// S0 takes a put, S2 gets it, and S0 is deposed. The copy finds S0 so, and is answered first: "not the leader". S2 is elected, and
+/// commits the put.
+fn once_copy_finds_a_deposed_leader(versions: &Versions) {
+    let [s0, s1, s2] = [0, 1, 2];
+    let mut client = versions.clerk();
+    let stage = Stage::new(versions.cluster());
+    stage.elect(s0, &[s1, s2]);
+    put(&mut client, "before", "", 0);
+
+    stage.caption("S1 hears nobody, and asks S0 for its vote; that is held");
+    let to_s2 = move |mail: &Mail| mail.from == s0 && mail.to == s2;
+    let asks_s0 = move |mail: &Mail| mail.from == s1 && mail.to == s0 && mail.kind == Kind::Vote;
+    stage.direct(move |mail| match () {
+        () if to_s2(mail) => Fate::Deliver,
+        () if asks_s0(mail) && mail.is_call() => Fate::Hold,
+        () => Fate::Lose,
+    });
+    let from = Instant::now();
+    stage.until(5 * ELECTION_TIMEOUT, || {
+        !stage.mail(|mail| asks_s0(mail) && mail.at > from).is_empty()
+    });
+
+    stage.caption("S0 takes the put, and S2 gets it; what S2 answers is lost");
+    stage
+        .direct(move |mail| if to_s2(mail) && mail.is_call() { Fate::Deliver } else { Fate::Lose });
+    let to_s0 = format!("C{}->S0", client.id);
+    stage.direct_clients(move |letter| {
+        let doubled = letter.end.as_ref() == to_s0 && letter.leg == Leg::Request;
+        if doubled { Fate::Copy(ms(40)) } else { Fate::Deliver }
+    });
+    let from = Instant::now();
+    let putting = spawn("put", move || client.put("k", "once", 0));
+    let has = |mail: &Mail| to_s2(mail) && !mail.is_call() && mail.carries > 0 && mail.at > from;
+    stage.until(ELECTION_TIMEOUT, || !stage.mail(has).is_empty());
+
+    stage.caption("S0 hears that S1 stands for election, and then the copy comes");
+    stage.release(asks_s0);
+    versions.sleep(ms(100));
+    stage.elect(s2, &[s1]);
+    stage.all_pass();
+    must_not_be_refused(
+        joined(putting),
+        "a leader took it and was deposed, the copy of the request was told \"not the leader\", and the next leader committed the put",
+    );
+    check_read(&mut versions.clerk(), "k", "once", 1);
+    versions.reached_check();
+}
+
+/// A put for a version that is yet to come is refused. Its copy comes when the version is there, and must be refused, too.
+fn once_copy_comes_late(versions: &Versions) {
+    let (mut early, mut other) = (versions.clerk(), versions.clerk());
+    put(&mut early, "before", "", 0);
+    put(&mut other, "k", "first", 0);
+    let stage = Stage::new(versions.cluster());
+    let of_early = of(early.id);
+    stage.direct_clients(move |letter| {
+        let doubled = of_early(letter) && letter.leg == Leg::Request;
+        if doubled { Fate::Copy(2 * ELECTION_TIMEOUT) } else { Fate::Deliver }
+    });
+    let refused = ["k", "new"].map(|key| early.put(key, "never", 1 + u64::from(key == "k")));
+    put(&mut other, "k", "second", 1);
+    put(&mut other, "new", "first", 0);
+    versions.sleep(3 * ELECTION_TIMEOUT);
+    for (result, (key, value, version)) in
+        refused.into_iter().zip([("k", "second", 2), ("new", "first", 1)])
+    {
+        if matches!(result, Err(PutError::Version | PutError::NoKey)) {
+            check_still_refused(&mut other, key, value, version);
+        }
+    }
+    versions.reached_check();
+}
+
+#[track_caller]
+fn check_still_refused(client: &mut VersionClient, key: &str, value: &str, version: u64) {
+    let got = client.get(key);
+    if got != Some((value.to_string(), version)) {
+        run::fail(format!(
+            "{key:?} holds {got:?}, and should hold {value:?} with version {version}: a put for version {version} was refused before there was \
+             one, and the copy of its request was carried out afterwards. The answer \"nothing was done\" must stay true (exactly once, \
+             thesis §6.3)"
+        ));
+    }
+}
+
+/// An unreliable network that doubles, crashes, partitions and snapshots.
+fn once_in_trouble(versions: &Versions) {
+    late_copies(versions, || clients(5).partitions().crashes().run(versions));
+    versions.reached_check();
+}
+
+/// The same with many keys.
+fn once_in_trouble_many_keys(versions: &Versions) {
+    late_copies(versions, || clients(10).partitions().crashes().many_keys().run(versions));
+    versions.reached_check();
+}
