@@ -2,7 +2,7 @@
 //! election"), and what they took for granted may be over.
 
 use super::stage::{Kind, Mail, Stage};
-use super::{agree, ms, random, reliable, tests};
+use super::{agree, give, ms, random, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -41,7 +41,7 @@ fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
     stage.elect(s0, &[s2, s3, s4]);
     stage.settle();
     stage.direct(only(s0, &[s2]));
-    let taken = (0..3).filter_map(|_| cluster.start(s0, &command(random(cluster))).ok()).last();
+    let taken = give(cluster, s0, 3);
     let has = stage.has_all_of(s2, s0);
     cluster.sleep(ms(300)); // who counts S1 is caught
     if let Some(last) = taken.filter(|_| had && lost && has) {
