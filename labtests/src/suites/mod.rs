@@ -39,6 +39,8 @@ pub mod versioned_plus;
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup, Snapshots};
 use crate::lab::Ability;
+use crate::ledger::command;
+use labrpc::api::Started;
 use labrpc::time::Duration;
 use rsm::Counters;
 
@@ -185,6 +187,21 @@ fn random(cluster: &Cluster) -> u64 {
 /// Gets so many random commands agreed on, one after the other, by so many servers; gives back the last index.
 fn agree(cluster: &Cluster, commands: usize, servers: usize) -> u64 {
     (0..commands).fold(0, |_, _| cluster.one(random(cluster), servers, true))
+}
+
+/// The same with commands that are so long.
+fn agree_on_long(cluster: &Cluster, commands: usize, bytes: usize, servers: usize) -> u64 {
+    let letter = |_| b'a' + cluster.draws().below("letter", 26) as u8;
+    (0..commands).fold(0, |_, _| {
+        let command: Vec<u8> = (0..bytes).map(letter).collect();
+        cluster.one_command(&command.into(), servers, true)
+    })
+}
+
+/// Gives so many random commands to a server, which may not lead; gives back what it says of the last that it takes.
+fn give(cluster: &Cluster, i: usize, commands: usize) -> Option<Started> {
+    let give_one = || cluster.start(i, &command(random(cluster))).ok();
+    (0..commands).fold(None, |last, _| give_one().or(last))
 }
 
 /// Starts a server again, perhaps after a crash.

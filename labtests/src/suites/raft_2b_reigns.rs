@@ -2,7 +2,7 @@
 //! election"), and what they took for granted may be over.
 
 use super::stage::{Kind, Mail, Stage};
-use super::{agree, ms, random, reliable, tests};
+use super::{agree, give, ms, random, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -41,7 +41,7 @@ fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
     stage.elect(s0, &[s2, s3, s4]);
     stage.settle();
     stage.direct(only(s0, &[s2]));
-    let taken = (0..3).filter_map(|_| cluster.start(s0, &command(random(cluster))).ok()).last();
+    let taken = give(cluster, s0, 3);
     let has = stage.has_all_of(s2, s0);
     cluster.sleep(ms(300)); // who counts S1 is caught
     if let Some(last) = taken.filter(|_| had && lost && has) {
@@ -63,36 +63,42 @@ fn only(from: usize, to: &[usize]) -> impl Fn(&Mail) -> Fate + use<> {
 }
 
 /// How often a leader is cut off, and comes back to hear that its term is over.
-const REIGNS: usize = 12;
+const REIGNS: usize = 10;
 
 /// How long it may take until somebody leads, where threads are slow.
 const LED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Commands are given to all servers all the while, from threads of their own, which stop for a while where they have let go of
-/// a lock. Meanwhile one leader after the other is cut off, and then hears of a newer term: whoever takes a command when it
-/// doesn't lead any more is caught.
+/// One leader after the other is cut off. When it comes back, and hears of a newer term and gets an entry of it, it is being given
+/// commands by several threads, which stop for a while where they have let go of a lock. Whoever takes one when it doesn't lead
+/// any more is caught.
 fn start_while_terms_pass(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
-    cluster.hiccups(Some(Hiccups { one_in: 3, lasting: ms(1)..ms(150) }));
-    let over = Arc::new(AtomicBool::new(false));
-    let all = (0..cluster.n()).flat_map(|i| [i; 6]);
-    let givers: Vec<_> = all.map(|i| gives_commands(cluster, i, &over)).collect();
     for _ in 0..REIGNS {
         let Some(old) = leads(cluster) else { break };
         cluster.disconnect(old);
-        let deposed = leads(cluster).is_some();
-        cluster.connect(old);
-        if !deposed {
-            break;
-        }
+        let Some(new) = leads(cluster) else { break };
+        let _ = cluster.start(new, &command(random(cluster)));
+        while_given_commands(cluster, old, || {
+            cluster.sleep(ms(30));
+            cluster.connect(old);
+            cluster.sleep(ms(400));
+        });
         cluster.reached_check();
-        cluster.sleep(cluster.draws().millis("reign", 150..400));
     }
+    (0..cluster.n()).for_each(|i| cluster.connect(i));
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.one(random(cluster), 3, true);
+}
+
+/// Threads are slow, and one server is given commands by several of them, while something happens.
+fn while_given_commands(cluster: &Cluster, i: usize, happens: impl FnOnce()) {
+    cluster.hiccups(Some(Hiccups { one_in: 1, lasting: ms(1)..ms(120) }));
+    let over = Arc::new(AtomicBool::new(false));
+    let givers: Vec<_> = (0..4).map(|_| gives_commands(cluster, i, &over)).collect();
+    happens();
     over.store(true, Relaxed);
     cluster.hiccups(None);
     givers.into_iter().for_each(|giver| _ = giver.join());
-    cluster.sleep(ELECTION_TIMEOUT);
-    cluster.one(random(cluster), 3, true);
 }
 
 /// Waits until a connected server leads the latest term.
@@ -101,7 +107,7 @@ fn leads(cluster: &Cluster) -> Option<usize> {
     while began.elapsed() < LED_WITHIN {
         let up = (0..cluster.n()).filter(|&i| cluster.is_connected(i));
         let states = up.filter_map(|i| Some((cluster.state(i)?, i)));
-        if let Some(((_, true), leader)) = states.max_by_key(|((term, _), _)| *term) {
+        if let Some(((_, true), leader)) = states.max_by_key(|(state, _)| *state) {
             return Some(leader);
         }
         cluster.sleep(ms(20));
@@ -115,7 +121,7 @@ fn gives_commands(cluster: &Cluster, i: usize, over: &Arc<AtomicBool>) -> JoinHa
     super::kv::spawn(&format!("commands for {}", name(i)), move || {
         while !over.load(Relaxed) {
             let _ = cluster.start(i, &command(random(&cluster)));
-            cluster.sleep(cluster.draws().millis("between commands", 1..60));
+            cluster.sleep(cluster.draws().millis("between commands", 1..10));
         }
     })
 }

@@ -1,7 +1,7 @@
 //! 2B+, by script: replies that arrive late, in reverse, or in another term, and logs that differ at awkward places.
 
 use super::stage::{Kind, Mail, Stage};
-use super::{after, agree, ms, random, reliable, tests};
+use super::{after, agree, agree_on_long, ms, random, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -197,10 +197,7 @@ fn repair_sends_what_differs(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
-    for _ in 0..COMMANDS {
-        let letters = (0..BYTES).map(|_| b'a' + cluster.draws().below("letter", 26) as u8);
-        cluster.one_command(&letters.collect::<Vec<_>>().into(), 3, true);
-    }
+    agree_on_long(cluster, COMMANDS, BYTES, 3);
     stage.caption("S0 is elected anew, and gets two entries that nobody else has");
     stage.elect(s0, &[s1, s2]);
     stage.settle();

@@ -3,7 +3,7 @@
 
 use super::rivals::Rivals;
 use super::stage::{Kind, Mail, Stage};
-use super::{after, agree, ms, random, reliable, restart, tests};
+use super::{after, agree, agree_on_long, give, ms, random, reliable, restart, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -100,8 +100,7 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
 fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
     let cluster = stage.cluster;
     stage.caption("it commits three commands, and makes a snapshot of them");
-    let taken = (0..3).filter_map(|_| cluster.start(leader, &command(random(cluster))).ok());
-    let Some(last) = taken.last() else { return false };
+    let Some(last) = give(cluster, leader, 3) else { return false };
     let applied = || cluster.ledger().lock().who_has(last.index).contains(&leader);
     if !stage.until(ms(150), applied) {
         return false;
@@ -139,11 +138,7 @@ const IDLE_CALLS: u64 = 30;
 /// A leader whose log is empty, for it has made a snapshot of all of it; then followers that have, too; then a leader that was
 /// elected with nothing but a snapshot. Everybody has everything, so there is nothing to send.
 fn idle_behind_a_snapshot(cluster: &Cluster) {
-    let letters = |cluster: &Cluster| -> Vec<u8> {
-        (0..BYTES).map(|_| b'a' + cluster.draws().below("letter", 26) as u8).collect()
-    };
-    let commands = (0..COMMANDS).map(|_| cluster.one_command(&letters(cluster).into(), 3, true));
-    let last = commands.last().unwrap_or(0);
+    let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
     let leader = cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.make_snapshot(leader, last);

@@ -3,7 +3,7 @@
 
 use super::super::kv::{joined, spawn};
 use super::super::stage::Stage;
-use super::super::{agree, members, ms, random, reliable, tests};
+use super::super::{agree, agree_on_long, members, ms, random, reliable, tests};
 use super::reads::while_reading;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -40,9 +40,7 @@ fn long_log(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     stage.elect(0, &[1, 2]);
     stage.all_pass();
-    let letters = vec![b'x'; BYTES];
-    let agreed = (0..COMMANDS).map(|_| cluster.one_command(&letters.clone().into(), 3, true));
-    let last = agreed.last().unwrap_or(0);
+    let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
     stage.settle();
     cluster.make_snapshot(0, last);
 }

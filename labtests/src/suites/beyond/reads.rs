@@ -5,7 +5,9 @@
 use super::super::kv::{self, joined, spawn};
 use super::super::stage::{Kind, Mail, Stage};
 use super::super::storm::{Trouble, calm, every_but, rage};
-use super::super::{agree, ms, random, reliable, restart, service, sloppy, tests, unreliable};
+use super::super::{
+    agree, give, ms, random, reliable, restart, service, sloppy, tests, unreliable,
+};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Cluster, name};
@@ -267,8 +269,7 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
         stage.caption("S1 is elected and commits six; then S2, and S1 again, which takes S0's log to be as long as its own");
         stage.elect(s1, &[s2]);
-        let taken = (0..6).filter_map(|_| cluster.start(s1, &command(random(cluster))).ok());
-        let Some(last) = taken.last() else { return stage.over() };
+        let Some(last) = give(cluster, s1, 6) else { return stage.over() };
         stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);
         stage.settle();
         stage.elect(s2, &[s1]);

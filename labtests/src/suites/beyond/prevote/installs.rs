@@ -1,7 +1,7 @@
 //! Votes and pre-votes of a server of which half a snapshot is there.
 
 use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::{agree, restart};
+use super::super::super::{agree, agree_on_long, restart};
 use super::scripts::{STANDS_WITHIN, everybody_again};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -23,9 +23,7 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     stage.all_pass();
     agree(cluster, 3, 3);
     cluster.crash(s2);
-    let letters = vec![b'x'; BYTES];
-    let agreed = (0..COMMANDS).map(|_| cluster.one_command(&letters.clone().into(), 2, true));
-    let last = agreed.last().unwrap_or(0);
+    let last = agree_on_long(cluster, COMMANDS, BYTES, 2);
     stage.settle();
     cluster.make_snapshot(s0, last);
     stage.caption(
