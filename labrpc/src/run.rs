@@ -106,6 +106,8 @@ pub enum FailureKind {
     Stranger,
     /// Something was still running when all should have ended.
     Leak,
+    /// It breaks no rule, and could be better.
+    Advice,
 }
 
 impl fmt::Display for Failure {
@@ -117,7 +119,7 @@ impl fmt::Display for Failure {
             FailureKind::TimeLimit => "out of time: ",
             FailureKind::Stuck => "stuck: ",
             FailureKind::Leak => "left running: ",
-            FailureKind::Test | FailureKind::Stranger => "",
+            FailureKind::Test | FailureKind::Stranger | FailureKind::Advice => "",
         };
         writeln!(f, "{what}{}", self.message)?;
         if let Some(place) = &self.place {

@@ -94,7 +94,6 @@ struct Inner {
     planned: AtomicBool,
     /// No lock of the simulation, either.
     check: parking_lot::Mutex<Check>,
-    advice: parking_lot::Mutex<Vec<String>>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
@@ -135,8 +134,6 @@ pub struct Stats {
     pub commands: u64,
     /// Whether the test came to what it is for.
     pub check: Check,
-    /// What could be better, though it breaks no rule.
-    pub advice: Vec<String>,
 }
 
 /// Whether a test came to what it is for.
@@ -219,7 +216,6 @@ impl Cluster {
             states: parking_lot::Mutex::default(),
             planned: AtomicBool::new(false),
             check: parking_lot::Mutex::default(),
-            advice: parking_lot::Mutex::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(setup.servers))),
             watch,
             draws: rand::tester(),
@@ -521,7 +517,6 @@ impl Cluster {
             bytes: self.0.net.total_bytes(),
             commands: self.0.ledger.lock().max_index(),
             check: *self.0.check.lock(),
-            advice: self.0.advice.lock().clone(),
         }
     }
 
@@ -587,7 +582,7 @@ impl Cluster {
     /// The test has found what breaks no rule, and yet could be better: it passes with a warning, which should have a number in it.
     pub fn advise(&self, advice: String) {
         trace::tester(|| format!("warns: {advice}"));
-        self.0.advice.lock().push(advice);
+        run::warn(FailureKind::Advice, advice);
     }
 
     /// The situation can't be on this Raft, though that breaks no rule.

@@ -69,7 +69,7 @@ impl Lab {
         Lab::default()
     }
 
-    /// Threads that are left after `kill()` fail their test. Otherwise that is a warning.
+    /// What is otherwise a warning fails its test: threads that are left after `kill()`, and advice.
     pub fn strict(self) -> Lab {
         Lab { strict: true, ..self }
     }

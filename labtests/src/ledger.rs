@@ -248,6 +248,12 @@ impl Ledger {
     pub fn max_index(&self) -> u64 {
         self.agreed.keys().next_back().copied().unwrap_or(0)
     }
+
+    /// How many entries of Raft's own were applied before `index`.
+    pub fn own_entries_before(&self, index: u64) -> u64 {
+        let before = self.agreed.range(..index);
+        before.filter(|(_, applied)| matches!(applied.entry, Entry::Internal)).count() as u64
+    }
 }
 
 /// A command of the tester.

@@ -211,10 +211,9 @@ fn run_as(
     let lab = lab.clone();
     let strict = lab.strict;
     let outcome = run.run(move || act(lab, test, watch));
-    let leak = outcome.warnings.iter().find(|warning| warning.kind == FailureKind::Leak);
-    let leak = leak.filter(|_| strict).cloned().map(Box::new);
+    let warning = outcome.warnings.first().filter(|_| strict).cloned().map(Box::new);
     let result = outcome.result.map_err(Box::new);
-    let result = result.and_then(|stats| leak.map_or(Ok(stats), Err));
+    let result = result.and_then(|stats| warning.map_or(Ok(stats), Err));
     Report {
         test,
         seed,

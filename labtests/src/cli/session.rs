@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
 use crate::lab::Lab;
-use crate::report::{self, Advice, Again, Causes, Counts, JsonFile, Names, Sweep, Unreached};
+use crate::report::{self, Again, Causes, Counts, JsonFile, Names, Sweep, Unreached};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -28,7 +28,6 @@ pub struct Session {
     counts: Counts,
     coverage: Coverage,
     unreached: Unreached,
-    advice: Advice,
     failures: Causes,
     warnings: Causes,
     lab_time: Duration,
@@ -65,7 +64,6 @@ impl Session {
             json,
             coverage: Coverage::default(),
             unreached: Unreached::default(),
-            advice: Advice::default(),
             failures: Causes::default(),
             warnings: Causes::default(),
             lab_time: Duration::ZERO,
@@ -103,9 +101,8 @@ impl Session {
         for what in self.coverage.unchecked() {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
-        self.advice.lines().chain(self.unreached.lines()).for_each(|line| self.out.line(line));
-        let warned = self.advice.any() || self.unreached.any();
-        let well = self.counts.failed == 0 && !(self.strict && warned);
+        self.unreached.lines().for_each(|line| self.out.line(line));
+        let well = self.counts.failed == 0 && !(self.strict && self.unreached.any());
         for warning in self.warnings.in_full() {
             self.out.line(format!("warning, {warning}"));
         }
@@ -139,7 +136,6 @@ impl Session {
         self.lab_time += report.lab_time;
         self.coverage.add(&report.coverage);
         self.unreached.add(report);
-        self.advice.add(report);
         self.show_how_far();
         if let Some(json) = &mut self.json {
             json.add(report);

@@ -29,7 +29,6 @@ struct JsonResult {
     commands: u64,
     fingerprint: String,
     reached_check: Option<bool>,
-    advice: Vec<String>,
     failure: Option<JsonFailure>,
     warnings: Vec<String>,
 }
@@ -99,7 +98,6 @@ impl JsonFile {
             commands: stats.commands,
             fingerprint: format!("{:016x}", report.fingerprint),
             reached_check: report.check().map(|check| check == Check::Reached),
-            advice: stats.advice,
             failure,
             warnings: report.warnings.iter().map(|warning| warning.message.clone()).collect(),
         });

@@ -1,13 +1,11 @@
 //! Saying how it went: the table, the story of a failure, JSON.
 
-mod advice;
 mod causes;
 mod json;
 mod once;
 mod table;
 mod unreached;
 
-pub use advice::Advice;
 pub use causes::{Causes, first_line};
 pub use json::JsonFile;
 pub use once::say_once;
