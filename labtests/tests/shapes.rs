@@ -90,18 +90,11 @@ shapes! {
     timeouts_of_300_to_400_ms: "paper_names,300_to_400";
     timeouts_of_500_to_1000_ms: "500_to_1000";
     timeouts_of_800_to_1500_ms: "paper_names,800_to_1500";
-    #[ignore = "a reply that is an enum is read as a vote refused"]
     replies_that_are_enums: "enums";
-    #[ignore = "indices that count from 0 are read as the paper's"]
     indices_from_zero: "from_zero";
-    #[ignore = "the service's indices are held against the log's"]
     no_op_that_the_service_does_not_count: "paper_names,hidden_no_op";
-    #[ignore = "scripts elect a leader whose log is behind, for the others have no-ops"]
     no_op_that_the_service_does_not_count_and_other_names: "hidden_no_op";
-    #[ignore = "2B expects commands to have the indices 1, 2, 3"]
     no_op_that_the_service_counts: "visible_no_op";
-    #[ignore = "an empty snapshot is read as one of the service's"]
     empty_snapshots: "empty_snapshots";
-    #[ignore = "threads that wait after kill() fail a test"]
     leaking_threads: "leaking_threads";
 }

@@ -100,11 +100,15 @@ impl Coverage {
         self.looks = (self.looks.0 || other.looks.0, self.looks.1 || other.looks.1);
     }
 
+    /// What contradicts itself, and so was not believed. A sentence each.
+    pub fn doubted(&self) -> impl Iterator<Item = String> {
+        self.doubts.iter().map(|(fact, why)| doubted(*fact, why))
+    }
+
     /// What could not be checked though there was the opportunity: why, what that would find, and what helps. A sentence or two each.
     pub fn unchecked(&self) -> Vec<String> {
         let missed = self.missed.iter().filter(|(fact, _)| !self.doubts.contains_key(fact));
         let missed = missed.map(|(fact, shape)| unread(*fact, shape));
-        let doubts = self.doubts.iter().map(|(fact, why)| doubted(*fact, why));
         let methods = self.methods.iter().map(|(method, shape)| {
             format!(
                 "calls of {method} ({shape}) may carry votes, entries or snapshots, so nothing is concluded from what was not \
@@ -115,7 +119,7 @@ impl Coverage {
         let looks = (self.looks == (true, false)).then(|| {
             "commit indexes before anything is applied: there is no inspect(), which would show them".to_string()
         });
-        missed.chain(doubts).chain(methods).chain(looks).collect()
+        missed.chain(self.doubted()).chain(methods).chain(looks).collect()
     }
 }
 

@@ -308,7 +308,11 @@ impl Model {
         Ok(Asked::Append { prev, last })
     }
 
+    /// Where the service's indices are others than the log's, a commit index may be of either kind.
     fn names_commit(&mut self, term: u64, commit: u64) -> Verdict {
+        if !self.numbers_agree() {
+            return Ok(());
+        }
         let reign = &self.reigns[&term];
         let there = self.history.term_at(reign.last, commit).filter(|term| *term > 0);
         self.commits(reign.leader, term, commit, there, "says that it has committed")

@@ -38,6 +38,9 @@ pub fn failure(report: &Report, again: &Again) -> String {
     if let Some(backtrace) = &failure.backtrace {
         let _ = writeln!(text, "\n{backtrace}");
     }
+    for doubt in report.coverage.doubted() {
+        let _ = writeln!(text, "\n  not believed in this run: {doubt}");
+    }
     if !report.last_events.is_empty() {
         let _ = match failure.since {
             Some(since) => {

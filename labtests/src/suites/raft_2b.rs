@@ -115,14 +115,13 @@ fn leader_failure(cluster: &Cluster) {
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.one(103, n - 1, false);
     cluster.disconnect(cluster.check_one_leader());
-    let taken: Vec<_> = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok()).collect();
-    if taken.is_empty() {
+    // A leader that was cut off earlier takes it, too, at an index where others have agreed on something else.
+    let taken = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok());
+    let Some(index) = taken.map(|started| started.index).max() else {
         run::fail("nobody took 104, although a leader was just cut off and can't know it yet");
-    }
+    };
     cluster.sleep(2 * ELECTION_TIMEOUT);
-    for started in taken {
-        cluster.check_not_committed(started.index, "but nobody had a majority");
-    }
+    cluster.check_not_committed(index, "but nobody had a majority");
 }
 
 /// A follower that comes back catches up.
