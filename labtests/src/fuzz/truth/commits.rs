@@ -142,7 +142,7 @@ impl Truth {
         let holders: Members = (0..saved.len()).filter(|s| self.has(&saved[*s], index)).collect();
         let is_majority =
             |members: &&Members| 2 * members.intersection(&holders).count() > members.len();
-        match configurations.iter().any(|members| is_majority(members)) {
+        match configurations.iter().any(is_majority) {
             true => Ok(()),
             false => Err(format!(
                 "the entry at index {index} is committed, but only {holders:?} would have it after a restart, which is no \
