@@ -27,7 +27,7 @@ pub struct Letter {
     /// Which way it goes.
     pub leg: Leg,
     /// The arguments. Not known, and so `()`, if the call was made before there was a rule, or outside a
-    /// [run](crate::run).
+    /// [run].
     pub args: Arc<Value>,
     /// The reply, if this is one; described under the same conditions.
     pub reply: Option<Arc<Value>>,
@@ -95,7 +95,7 @@ impl Network {
     /// open, a reply whose caller still waits. Replaces the rule before.
     ///
     /// The rule is called in the thread that sends or answers, with no lock of the network held. It may look at
-    /// things, but it must not wait, nor take a lock that the sender may hold. Inside a [run](crate::run), arguments
+    /// things, but it must not wait, nor take a lock that the sender may hold. Inside a [run], arguments
     /// and replies are described for it.
     pub fn intercept(&self, rule: impl Fn(&Letter) -> Fate + Send + Sync + 'static) {
         run::excuse_for_good();

@@ -20,7 +20,7 @@ pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
 }
 
 /// As [`calling`], of something that returns soon, whatever the network does: if it doesn't, the run is
-/// [stuck](Run::patience).
+/// [stuck](super::Run::patience).
 pub fn calling_briefly<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
     inside(what, true, f)
 }
@@ -39,17 +39,17 @@ fn inside<R>(what: impl FnOnce() -> String, brief: bool, f: impl FnOnce() -> R) 
     result
 }
 
-/// Something has happened that a test may wait for; see [`Run::patience`].
+/// Something has happened that a test may wait for; see [`Run::patience`](super::Run::patience).
 pub fn note_progress() {
     with_here(|here| here.world.sched.as_ref().map(Sched::note_progress));
 }
 
-/// Whether the test holds somebody back on purpose from now on, so that nothing needs to happen; see [`Run::patience`].
+/// Whether the test holds somebody back on purpose from now on, so that nothing needs to happen; see [`Run::patience`](super::Run::patience).
 pub fn excuse(yes: bool) {
     with_here(|here| here.world.sched.as_ref().map(|sched| sched.excuse(yes)));
 }
 
-/// For the rest of the run the test may hold somebody back at any time; see [`Run::patience`].
+/// For the rest of the run the test may hold somebody back at any time; see [`Run::patience`](super::Run::patience).
 pub fn excuse_for_good() {
     with_here(|here| here.world.sched.as_ref().map(Sched::excuse_for_good));
 }
