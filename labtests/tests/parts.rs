@@ -75,19 +75,20 @@ fn is_well(report: &Report) -> bool {
 
 /// What a Raft does not pass of these parts, though so much is built.
 fn failing(built: Built, parts: &[&str]) -> Vec<String> {
-    let mut failing = Vec::new();
-    for test in tests_of(parts) {
-        let runs = [1, 2].map(|seed| runner::run_one(&lab(built), test, seed, World::Simulated));
-        let failed = runs.iter().find_map(|report| report.result.as_ref().err());
-        match failed {
-            Some(failure) => failing.push(format!("{}: {failure}", test.name)),
-            None if !runs.iter().any(is_well) => {
-                failing.push(format!("{} checks nothing", test.name))
-            }
-            None => {}
+    tests_of(parts).filter_map(|test| why_not(built, test)).collect()
+}
+
+/// Why a Raft doesn't pass this test. Not every seed comes to its check.
+fn why_not(built: Built, test: &'static LabTest) -> Option<String> {
+    for seed in 1..=3 {
+        let report = runner::run_one(&lab(built), test, seed, World::Simulated);
+        match &report.result {
+            Err(failure) => return Some(format!("{}: {failure}", test.name)),
+            Ok(_) if is_well(&report) => return None,
+            Ok(_) => {}
         }
     }
-    failing
+    Some(format!("{} checks nothing", test.name))
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn all_but_snapshots_is_enough_for_2c() {
 #[test]
 fn a_stub_passes_nothing() {
     let all = ["2A", "2A+", "2B", "2B+", "2C", "2C+", "2D", "2D+"];
-    let run = |test| runner::run_one(&lab(Built::Nothing), test, 1, World::Simulated);
+    let run = |test| runner::run_unwatched(&lab(Built::Nothing), test, 1, World::Simulated);
     let passed = tests_of(&all).map(run).filter(|report| report.result.is_ok());
     assert_eq!(passed.map(|report| report.test.name).collect::<Vec<_>>(), [""; 0]);
 }
@@ -116,9 +117,12 @@ fn a_stub_passes_nothing() {
 /// The next part is what is missing: else these tests would show nothing.
 #[test]
 fn what_is_not_built_is_missed() {
-    for (built, missed) in
-        [(Built::Elections, "2B"), (Built::TheLog, "2C"), (Built::Persistence, "2D")]
-    {
-        assert_ne!(failing(built, &[missed]), [""; 0], "{built:?}");
+    for (built, missed) in [
+        (Built::Elections, "basic_agree"),
+        (Built::TheLog, "persist1"),
+        (Built::Persistence, "snapshot_basic"),
+    ] {
+        let test = runner::select(missed).expect("the lab has it")[0];
+        assert!(why_not(built, test).is_some(), "{built:?}");
     }
 }
