@@ -6,16 +6,14 @@ use labtests::fuzz::machine::{
     Base, Boot, Change, Entry, Look, Machine, Output, Role, Setup, digest,
 };
 use raftlab::raft::Options;
-use raftlab::raft::append_entries::{AppendEntriesArgs, AppendEntriesReply};
+use raftlab::raft::append_entries::{AppendEntriesArgs, Conflict};
+use raftlab::raft::calls::Reply;
 use raftlab::raft::flow::{Message, Next, Ticket};
-use raftlab::raft::install_snapshot::InstallSnapshotReply;
 use raftlab::raft::log::Payload;
 use raftlab::raft::membership::{Changing, Wish};
-use raftlab::raft::pre_vote::PreVoteReply;
 use raftlab::raft::read_index::Read;
-use raftlab::raft::request_vote::RequestVoteReply;
 use raftlab::raft::state::{self, State};
-use raftlab::raft::transfer::{Handover, TimeoutNowReply};
+use raftlab::raft::transfer::Handover;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::Break;
 
@@ -28,7 +26,7 @@ pub struct Reference {
     /// Entries that wait for those before them.
     early: Vec<Early>,
     reads: Vec<(u64, Read)>,
-    changes: Vec<Changing>,
+    changes: Vec<(u64, Changing)>,
     handovers: Vec<Handover>,
     output: Output<Sent>,
 }
@@ -38,7 +36,8 @@ struct Call {
     to: usize,
     message: Message,
     ticket: Ticket,
-    until: Instant,
+    /// It has timed out.
+    late: bool,
 }
 
 struct Early {
@@ -55,14 +54,53 @@ pub enum Sent {
     Reply((u64, u64), Reply),
 }
 
-/// The replies of all RPCs.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    PreVote(PreVoteReply),
-    RequestVote(RequestVoteReply),
-    AppendEntries(AppendEntriesReply),
-    InstallSnapshot(InstallSnapshotReply),
-    TimeoutNow(TimeoutNowReply),
+impl Sent {
+    /// The terms, indices and offsets in it.
+    fn numbers(&mut self) -> Vec<&mut u64> {
+        match self {
+            Sent::Request(_, message) => of_request(message),
+            Sent::Reply(_, reply) => of_reply(reply),
+        }
+    }
+}
+
+fn of_request(message: &mut Message) -> Vec<&mut u64> {
+    match message {
+        Message::PreVote(args) => {
+            vec![&mut args.term, &mut args.last_log_index, &mut args.last_log_term]
+        }
+        Message::RequestVote(args) => {
+            vec![&mut args.term, &mut args.last_log_index, &mut args.last_log_term]
+        }
+        Message::AppendEntries(args) => {
+            let indices = [&mut args.prev_log_index, &mut args.leader_commit];
+            let terms = [&mut args.term, &mut args.prev_log_term];
+            let entries = args.entries.iter_mut().map(|entry| &mut entry.term);
+            indices.into_iter().chain(terms).chain(entries).collect()
+        }
+        Message::InstallSnapshot(args) => vec![
+            &mut args.term,
+            &mut args.last_included_index,
+            &mut args.last_included_term,
+            &mut args.offset,
+        ],
+        Message::TimeoutNow(args) => vec![&mut args.term],
+    }
+}
+
+fn of_reply<'a>(reply: &'a mut Reply) -> Vec<&'a mut u64> {
+    match reply {
+        Reply::PreVote(reply) => vec![&mut reply.term],
+        Reply::RequestVote(reply) => vec![&mut reply.term],
+        Reply::AppendEntries(reply) => {
+            let of_conflict =
+                |Conflict { term, index }: &'a mut Conflict| term.iter_mut().chain([index]);
+            let conflict = reply.conflict.iter_mut().flat_map(of_conflict);
+            [&mut reply.term].into_iter().chain(conflict).collect()
+        }
+        Reply::InstallSnapshot(reply) => vec![&mut reply.term, &mut reply.received],
+        Reply::TimeoutNow(reply) => vec![&mut reply.term],
+    }
 }
 
 fn options(setup: &Setup) -> Options {
@@ -103,29 +141,25 @@ impl Reference {
         self.output.messages.push((from, Sent::Reply(call, reply)));
     }
 
-    /// A reply counts once, and not after its call has timed out.
+    /// A reply counts once, and also when it comes late.
     fn handle_reply(&mut self, from: usize, call: (u64, u64), reply: &Reply, now: Instant) {
         let Some(Call { message, ticket, .. }) = self.calls.remove(&call) else { return };
-        let state = &mut self.state;
-        state.is_answered(from, ticket);
-        match (&message, reply) {
-            (Message::PreVote(args), Reply::PreVote(reply)) => {
-                state.handle_pre_vote_reply(from, args, reply, now);
-            }
-            (Message::RequestVote(args), Reply::RequestVote(reply)) => {
-                state.handle_request_vote_reply(from, args, reply, now);
-            }
-            (Message::AppendEntries(args), Reply::AppendEntries(reply)) => {
-                state.handle_append_entries_reply(from, args, reply, now);
-            }
-            (Message::InstallSnapshot(args), Reply::InstallSnapshot(reply)) => {
-                state.handle_install_snapshot_reply(from, args, reply, now);
-            }
-            (Message::TimeoutNow(args), Reply::TimeoutNow(reply)) => {
-                state.handle_timeout_now_reply(args, reply, now);
-            }
-            other => unreachable!("a reply of another kind: {other:?}"),
+        self.state.handle_reply(from, ticket, &message, reply, now);
+    }
+
+    /// Who waits for a call, waits no longer than [`Options::call_timeout`], and listens for as long as the reply may be of use.
+    fn end_calls(&mut self, now: Instant) {
+        let Options { call_timeout, election_timeout, .. } = &self.state.options;
+        let (patience, of_use) = (*call_timeout, election_timeout.start);
+        let is_late = |call: &&mut Call| !call.late && call.ticket.at + patience <= now;
+        let late = self.calls.values_mut().filter(is_late).map(|call| {
+            call.late = true;
+            (call.to, call.ticket)
+        });
+        for (to, ticket) in late.collect::<Vec<_>>() {
+            self.state.no_reply(to, ticket);
         }
+        self.calls.retain(|_, call| !call.late || now < call.ticket.at + of_use);
     }
 
     /// What waiting threads do when something has changed.
@@ -147,7 +181,12 @@ impl Reference {
             }
             _ => true,
         });
-        self.changes.retain_mut(|change| state.change(change, now).is_continue());
+        let ended = &mut self.output.changes;
+        self.changes.retain_mut(|(number, change)| {
+            let goes_on = state.change(change, now).is_continue();
+            ended.extend((!goes_on).then_some(*number));
+            goes_on
+        });
         self.handovers.retain(|handover| state.transfer(handover, now).is_continue());
         let (me, servers) = (state.me, state.servers);
         (0..servers).filter(|peer| *peer != me).for_each(|peer| self.send(peer, now));
@@ -157,9 +196,8 @@ impl Reference {
         while let Next::Send(message, ticket) = self.state.next_message(peer, now) {
             self.next_call.1 += 1;
             let call = self.next_call;
-            let until = now + self.state.options.call_timeout;
             self.output.messages.push((peer, Sent::Request(call, message.clone())));
-            self.calls.insert(call, Call { to: peer, message, ticket, until });
+            self.calls.insert(call, Call { to: peer, message, ticket, late: false });
         }
     }
 }
@@ -182,10 +220,7 @@ impl Machine for Reference {
     }
 
     fn tick(&mut self, now: Instant) {
-        let expired: Vec<_> = self.calls.extract_if(.., |_, call| call.until <= now).collect();
-        for (_, call) in expired {
-            self.state.no_reply(call.to, call.ticket);
-        }
+        self.end_calls(now);
         self.state.check_quorum(now);
         if self.state.election_due(now) {
             self.state.start_election(now);
@@ -217,18 +252,28 @@ impl Machine for Reference {
         self.settle(now);
     }
 
-    fn change(&mut self, change: Change, now: Instant) {
+    fn change(&mut self, number: u64, change: Change, now: Instant) -> bool {
         let wish = match change {
             Change::Add(server) => Wish::Add(server),
             Change::Remove(server) => Wish::Remove(server),
         };
-        self.changes.extend(self.state.begin_change(wish, now));
+        let begun = self.state.begin_change(wish, now).ok();
+        self.changes.extend(begun.map(|change| (number, change)));
         self.settle(now);
+        begun.is_some()
     }
 
     fn transfer(&mut self, to: usize, now: Instant) {
         self.handovers.extend(self.state.begin_transfer(to, now));
         self.settle(now);
+    }
+
+    fn spoil(message: &Sent, which: u64, value: u64) -> Option<Sent> {
+        let mut spoilt = message.clone();
+        let mut numbers = spoilt.numbers();
+        let which = which % numbers.len() as u64;
+        *numbers.swap_remove(which as usize) = value;
+        Some(spoilt)
     }
 
     fn take_output(&mut self) -> Output<Sent> {

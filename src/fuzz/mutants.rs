@@ -7,6 +7,7 @@ use labrpc::api::{Command, Snapshot};
 use labrpc::time::Instant;
 use labtests::fuzz::fuzz;
 use labtests::fuzz::machine::{Boot, Change, Look, Machine, Output};
+use raftlab::raft::flow::Message;
 use raftlab::raft::state::{Role, State};
 
 /// What is wrong with a Raft.
@@ -18,6 +19,9 @@ trait Fault: Default + 'static {
 
     /// What a server makes of it.
     fn started(_: &mut State) {}
+
+    /// What it does with a message before anything else.
+    fn receives(_: &Sent, _: &mut State, _: Instant) {}
 
     /// What it does at the end of each call.
     fn called(&mut self, _: &mut State) {}
@@ -57,6 +61,7 @@ impl<F: Fault> Machine for Faulty<F> {
     }
 
     fn receive(&mut self, from: usize, message: Sent, now: Instant) {
+        F::receives(&message, &mut self.reference.state, now);
         self.called(|reference| reference.receive(from, message, now));
     }
 
@@ -77,8 +82,10 @@ impl<F: Fault> Machine for Faulty<F> {
         }
     }
 
-    fn change(&mut self, change: Change, now: Instant) {
-        self.called(|reference| reference.change(change, now));
+    fn change(&mut self, number: u64, change: Change, now: Instant) -> bool {
+        let mut begun = false;
+        self.called(|reference| begun = reference.change(number, change, now));
+        begun
     }
 
     fn transfer(&mut self, to: usize, now: Instant) {
@@ -210,6 +217,50 @@ impl Fault for KeepsMatchIndex {
 #[test]
 fn finds_a_leader_that_keeps_the_match_indices_of_an_earlier_reign() {
     finds::<KeepsMatchIndex>(&["Leader Completeness", "no majority"]);
+}
+
+/// A leader counts what a server had acknowledged when it was a member before.
+#[derive(Default)]
+struct KeepsOldMembers {
+    term: u64,
+    known: Vec<u64>,
+}
+
+impl Fault for KeepsOldMembers {
+    fn called(&mut self, state: &mut State) {
+        let Role::Leader { progress, .. } = &mut state.role else { return };
+        if self.term != state.current_term {
+            (self.term, self.known) = (state.current_term, vec![0; progress.len()]);
+        }
+        for (known, progress) in self.known.iter_mut().zip(progress) {
+            *known = progress.match_index.max(*known);
+            if progress.match_index < *known {
+                (progress.match_index, progress.next_index) = (*known, *known + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn finds_a_leader_that_keeps_the_match_index_of_an_earlier_membership() {
+    finds::<KeepsOldMembers>(&["a change of members", "no majority", "Leader Completeness"]);
+}
+
+/// A server takes any term that a message names.
+#[derive(Default)]
+struct BelievesAnyTerm;
+
+impl Fault for BelievesAnyTerm {
+    fn receives(message: &Sent, state: &mut State, now: Instant) {
+        if let Sent::Request(_, Message::RequestVote(args)) = message {
+            state.update_term(args.term, now);
+        }
+    }
+}
+
+#[test]
+fn finds_a_server_that_believes_in_any_term() {
+    finds::<BelievesAnyTerm>(&["no cluster gets there"]);
 }
 
 /// A leader answers reads without asking whether it still leads.

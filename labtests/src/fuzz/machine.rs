@@ -44,14 +44,23 @@ pub trait Machine: Sized + 'static {
         let _ = (read, now);
     }
 
-    /// An operator adds or removes a server. A Raft without changes of members ignores it.
-    fn change(&mut self, change: Change, now: Instant) {
-        let _ = (change, now);
+    /// An operator adds or removes a server. Returns whether that has begun; then a later [`Output`] says that it has ended. A
+    /// Raft without changes of members begins none.
+    fn change(&mut self, number: u64, change: Change, now: Instant) -> bool {
+        let _ = (number, change, now);
+        false
     }
 
     /// An operator hands the leadership to a server. A Raft without transfers ignores it.
     fn transfer(&mut self, to: usize, now: Instant) {
         let _ = (to, now);
+    }
+
+    /// The message with an impossible value in one of its numbers; `which` tells which. A Raft that trusts the numbers of its peers
+    /// gives back none.
+    fn spoil(message: &Self::Message, which: u64, value: u64) -> Option<Self::Message> {
+        let _ = (message, which, value);
+        None
     }
 
     /// What the calls since the last one have brought about.
@@ -132,12 +141,14 @@ pub struct Output<M> {
     pub applied: Vec<ApplyMsg>,
     /// Which reads have ended, with the index to read at; `None`: this server cannot tell.
     pub reads: Vec<(u64, Option<u64>)>,
+    /// Which changes of members have ended, well or not.
+    pub changes: Vec<u64>,
 }
 
 /// Empty at first, whatever the messages are.
 impl<M> Default for Output<M> {
     fn default() -> Self {
-        Output { messages: Vec::new(), applied: Vec::new(), reads: Vec::new() }
+        Output { messages: Vec::new(), applied: Vec::new(), reads: Vec::new(), changes: Vec::new() }
     }
 }
 

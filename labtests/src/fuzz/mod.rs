@@ -38,6 +38,8 @@ pub struct Figures {
     pub commits: u64,
     /// Changes of members among them.
     pub changes: u64,
+    /// Changes of members that were asked for.
+    pub wishes: u64,
     /// Reads that were asked for.
     pub reads: u64,
     /// Reads that were told an index.
@@ -48,6 +50,8 @@ pub struct Figures {
     pub crashes: u64,
     /// How many of the longest election timeouts the slowest recovery took.
     pub slowest_recovery: u64,
+    /// How many the slowest change of members took, of those that were waited for.
+    pub slowest_change: u64,
 }
 
 impl AddAssign for Figures {
@@ -57,11 +61,13 @@ impl AddAssign for Figures {
         self.offered += other.offered;
         self.commits += other.commits;
         self.changes += other.changes;
+        self.wishes += other.wishes;
         self.reads += other.reads;
         self.answered += other.answered;
         self.snapshots += other.snapshots;
         self.crashes += other.crashes;
         self.slowest_recovery = self.slowest_recovery.max(other.slowest_recovery);
+        self.slowest_change = self.slowest_change.max(other.slowest_change);
     }
 }
 
@@ -69,17 +75,19 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} steps, {} elections, {} commits, {} changes of members, {} of {} reads answered, {} snapshots, {} crashes; \
-             slowest recovery {} election timeouts",
+            "{} steps, {} elections, {} commits, {} of {} changes of members, {} of {} reads answered, {} snapshots, {} crashes; \
+             slowest recovery {} election timeouts, slowest change {}",
             self.steps,
             self.elections,
             self.commits,
             self.changes,
+            self.wishes,
             self.answered,
             self.reads,
             self.snapshots,
             self.crashes,
-            self.slowest_recovery
+            self.slowest_recovery,
+            self.slowest_change
         )
     }
 }

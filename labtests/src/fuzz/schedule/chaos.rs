@@ -3,6 +3,7 @@
 use super::super::machine::{Machine, Members};
 use super::super::truth::Broken;
 use super::super::world::World;
+use super::rejoin::replace_machine;
 use super::{any_server, change_members, deliver_one, pass, transfer, weighted};
 use labrpc::time::Duration;
 
@@ -11,6 +12,7 @@ pub(super) enum Event {
     Deliver,
     Duplicate,
     Lose,
+    Spoil,
     Tick,
     Propose,
     Read,
@@ -26,10 +28,11 @@ pub(super) enum Event {
 }
 
 /// With their greatest weights.
-pub(super) const EVENTS: [(Event, u64); 15] = [
+pub(super) const EVENTS: [(Event, u64); 16] = [
     (Event::Deliver, 150),
     (Event::Duplicate, 15),
     (Event::Lose, 20),
+    (Event::Spoil, 5),
     (Event::Tick, 60),
     (Event::Propose, 30),
     (Event::Read, 15),
@@ -79,7 +82,12 @@ fn happen<M: Machine>(world: &mut World<M>, event: Event) -> Result<(), Broken> 
             world.flights.remove(flight);
             Ok(())
         }
-        Event::Duplicate | Event::Lose => Ok(()),
+        Event::Spoil if under_way > 0 => {
+            let flight = world.dice.below("message", under_way) as usize;
+            let whole = !world.cut.contains(&world.flights[flight].link());
+            if whole { world.deliver_spoilt(flight) } else { Ok(()) }
+        }
+        Event::Duplicate | Event::Lose | Event::Spoil => Ok(()),
         Event::Tick => world.tick(server),
         Event::Propose => world.propose(leader),
         Event::Read => world.read([server, leader][world.dice.below("reader", 2) as usize]),
@@ -105,15 +113,5 @@ fn happen<M: Machine>(world: &mut World<M>, event: Event) -> Result<(), Broken> 
             world.cut.clear();
             Ok(())
         }
-    }
-}
-
-/// Only of a server that nobody counts on: a member that forgets breaks Raft's assumptions (§5.2: votes are durable), and so does one
-/// that could be elected again by the first members.
-fn replace_machine<M: Machine>(world: &mut World<M>, server: usize) -> Result<(), Broken> {
-    let counted = world.looks.iter().any(|look| look.configuration().contains(&server));
-    match counted || world.setup.members.contains(&server) {
-        true => Ok(()),
-        false => world.replace_machine(server),
     }
 }

@@ -7,6 +7,7 @@
 mod calm;
 mod chaos;
 mod reign;
+mod rejoin;
 
 use super::machine::{Change, Machine, Members};
 use super::truth::Broken;
@@ -19,7 +20,7 @@ use reign::Reigns;
 /// How often each kind of episode and event happens in this run, relative to the others. A run that lacks some kinds of events gets
 /// deeper into others.
 struct Temper {
-    episodes: [u64; 4],
+    episodes: [u64; 5],
     events: [u64; EVENTS.len()],
 }
 
@@ -31,7 +32,7 @@ impl Temper {
             _ if dice.chance("no such event", 1, 3) => 0,
             _ => dice.range("weight", 1..most + 1),
         };
-        let episodes = [(6, 24), (0, 4), (1, 6), (1, 4)];
+        let episodes = [(6, 24), (0, 4), (1, 6), (1, 4), (0, 2)];
         let episodes = episodes.map(|(least, most)| dice.range("episodes of a kind", least..most));
         Temper { episodes, events: EVENTS.map(weight) }
     }
@@ -57,6 +58,7 @@ pub(super) fn trouble<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
             0 => reigns.next(world)?,
             1 => reign::coup(world)?,
             2 => chaos::chaos(world, &temper.events)?,
+            4 => rejoin::rejoin(world)?,
             _ => calm::calm(world)?,
         }
         if world.dice.chance("old messages get lost", 1, 3) {

@@ -9,6 +9,9 @@ use super::{Flight, Running, Server, World};
 use labrpc::api::Command;
 use labrpc::time::Instant;
 
+/// Numbers that no cluster can have counted up to. One more, or twice as much, wraps.
+const IMPOSSIBLE: [u64; 3] = [u64::MAX, u64::MAX - 1, u64::MAX / 2 + 1];
+
 impl<M: Machine> World<M> {
     /// Starts a server that is down.
     pub fn restart(&mut self, server: usize) -> Result<(), Broken> {
@@ -33,6 +36,7 @@ impl<M: Machine> World<M> {
         }
         self.note(|_| format!("S{server} crashes"));
         self.figures.crashes += 1;
+        self.changes.retain(|_, asked| *asked != server); // whoever waited for an answer gets none
         self.looks[server] = self.saved(server);
         self.truth.crashed(server, &self.looks)
     }
@@ -41,6 +45,13 @@ impl<M: Machine> World<M> {
     pub fn crash_after_saves(&mut self, server: usize, saves: u64) {
         self.note(|_| format!("S{server} is about to crash after {saves} saves"));
         self.servers[server].disk.crash_after(saves);
+    }
+
+    /// No server is about to crash any more.
+    pub fn call_off_crashes(&mut self) {
+        for server in &self.servers {
+            server.disk.take_crash();
+        }
     }
 
     /// The machine of a server that is no member is replaced by an empty one.
@@ -78,7 +89,16 @@ impl<M: Machine> World<M> {
     /// Wants the members changed.
     pub fn change(&mut self, server: usize, change: Change) -> Result<(), Broken> {
         self.note(|_| format!("{change:?} is asked for"));
-        self.step(server, "is to change the members", |machine, now| machine.change(change, now))
+        self.figures.wishes += 1;
+        let (number, mut begun) = (self.figures.wishes, false);
+        self.changes.insert(number, server);
+        self.step(server, "is to change the members", |machine, now| {
+            begun = machine.change(number, change, now);
+        })?;
+        if !begun {
+            self.changes.remove(&number);
+        }
+        Ok(())
     }
 
     /// Wants the leadership handed over.
@@ -108,6 +128,25 @@ impl<M: Machine> World<M> {
         };
         self.note(|_| format!("S{from} -> S{to}: {message:?}"));
         self.step(to, "gets it", |machine, now| machine.receive(from, message, now))
+    }
+
+    /// Delivers message number `flight` with an impossible value in one of its numbers, if this Raft claims to refuse that.
+    pub fn deliver_spoilt(&mut self, flight: usize) -> Result<(), Broken> {
+        let which = self.dice.below("number", 1 << 32);
+        let value = IMPOSSIBLE[self.dice.below("value", IMPOSSIBLE.len() as u64) as usize];
+        let Flight { from, to, message } = &self.flights[flight];
+        let (from, to) = (*from, *to);
+        let Some(message) = M::spoil(message, which, value) else { return Ok(()) };
+        self.flights.remove(flight);
+        self.note(|_| format!("S{from} -> S{to}, spoilt: {message:?}"));
+        self.step(to, "gets it", |machine, now| machine.receive(from, message, now))?;
+        match self.looks[to].term < u64::MAX / 2 {
+            true => Ok(()),
+            false => Err(format!(
+                "S{to} has entered term {}, for a message said so; no cluster gets there, and the next term is 0",
+                self.looks[to].term
+            )),
+        }
     }
 
     /// A step of a server that is up.

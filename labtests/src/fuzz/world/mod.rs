@@ -34,6 +34,8 @@ pub(super) struct World<M: Machine> {
     pub figures: Figures,
     /// The reads that have not ended, with the commit index when they began.
     reads: BTreeMap<u64, u64>,
+    /// The changes of members that have not ended, with the server that was asked.
+    changes: BTreeMap<u64, usize>,
     trail: Trail,
 }
 
@@ -76,6 +78,7 @@ impl<M: Machine> World<M> {
             truth: Truth::default(),
             figures: Figures::default(),
             reads: BTreeMap::new(),
+            changes: BTreeMap::new(),
             trail,
         };
         world.note(|world| format!("{:?}", world.setup));
@@ -97,6 +100,11 @@ impl<M: Machine> World<M> {
     pub fn leader(&self) -> Option<usize> {
         let leads = |s: &usize| self.is_up(*s) && self.looks[*s].role == Role::Leader;
         (0..self.servers.len()).filter(leads).max_by_key(|s| self.looks[*s].term)
+    }
+
+    /// Whether a change of members that was asked for has not ended.
+    pub fn is_changing_members(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Whether a command that was offered after the first `offered` ones is committed, and all members know it.

@@ -49,6 +49,9 @@ impl<M: Machine> World<M> {
         for (read, index) in output.reads {
             self.end_read(server, read, index)?;
         }
+        for change in output.changes {
+            self.changes.remove(&change);
+        }
         for (to, message) in output.messages {
             if self.flights.len() >= MOST_FLIGHTS {
                 let lost = self.dice.below("lost", MOST_FLIGHTS as u64) as usize;
