@@ -141,7 +141,18 @@ fn run_and_study(
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
     let reading = Reading::new(lab.names.clone());
     let (_, reading) = run_read(lab, test, seed, World::Simulated, &reading);
-    simulate(lab, test, seed, &reading, Logs::Traced, sink)
+    replay_read(lab, test, seed, &reading, sink)
+}
+
+/// The same, with messages read like that.
+pub fn replay_read(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    reading: &Reading,
+    sink: impl Sink,
+) -> Report {
+    simulate(lab, test, seed, reading, Logs::Traced, sink)
 }
 
 fn simulate(

@@ -2,6 +2,7 @@
 
 use labrpc::trace::Event;
 use labtests::lab::{Ability, Lab};
+use labtests::reading::Reading;
 use labtests::runner::{self, World};
 use labtests::suites::{self, LabTest};
 use parking_lot::Mutex;
@@ -51,7 +52,8 @@ fn classic() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
 fn traced(test: &'static LabTest, seed: u64) -> (u64, u64, u64) {
     let seen = Arc::new(Mutex::new((DefaultHasher::new(), 0)));
     let sink = seen.clone();
-    let report = runner::replay(&lab(), test, seed, move |event: &Event| {
+    let reading = Reading::default();
+    let report = runner::replay_read(&lab(), test, seed, &reading, move |event: &Event| {
         let (hasher, count) = &mut *sink.lock();
         hasher.write(event.to_string().as_bytes());
         *count += 1;
