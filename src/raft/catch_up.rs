@@ -29,9 +29,9 @@ pub struct CatchUp {
     since: Instant,
 }
 
-/// How far a server is. More of the log is further; so is an earlier place where to look for the end of its log, a newer snapshot,
-/// more bytes of that. Where it gets again what it has lost, it gets no further.
-type Reached = (u64, Reverse<u64>, Option<(u64, usize)>);
+/// How far a server is. More of the log is further; so is an earlier place where to look for the end of its log, or more bytes of a
+/// snapshot. Where it gets again what it has lost, it gets no further, also if the snapshot is a newer one by then.
+type Reached = (u64, Reverse<u64>, Option<usize>);
 
 impl State {
     /// Nothing is known of `server`, and nothing counts as sent to it: if it was a member before, its disk may be another one now.
@@ -146,15 +146,13 @@ mod tests {
     fn a_server_that_answers_and_gets_no_further_is_given_up() {
         let mut state = Server::new(4).members(&[0, 1, 2]).leader_of_term(1).build();
         state.options.snapshot_chunk = Some(4);
-        state.start(Command::default()).unwrap();
-        state.note_match(1, 1);
-        state.take_committed();
-        state.snapshot(1, Snapshot::from(vec![7; 100]));
+        newer_snapshot(&mut state);
         let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 0), None);
         lose_all(&mut state, 0);
         let pieces = [4, 0, 4, 8, 0, 4, 0]; // it restarts at every other piece
         for (ms, received) in (100..).step_by(100).zip(pieces.into_iter().cycle()) {
+            newer_snapshot(&mut state); // what the server loses, it gets from the newest
             let Next::Send(Message::InstallSnapshot(args), ticket) =
                 state.next_message(3, at_ms(ms))
             else {
@@ -173,6 +171,14 @@ mod tests {
             }
         }
         assert!(state.begin_transfer(1, at_ms(9_000)).is_ok(), "nothing is under way");
+    }
+
+    /// A command is committed, and the service makes a snapshot.
+    fn newer_snapshot(state: &mut State) {
+        let index = state.start(Command::default()).unwrap().index;
+        state.note_match(1, index);
+        state.take_committed();
+        state.snapshot(index, Snapshot::from(vec![7; 100]));
     }
 
     /// Server 3 refuses entries, for its log is empty.

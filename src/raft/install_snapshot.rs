@@ -56,9 +56,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// How far the server is with it: with a newer snapshot, further.
-    pub(super) fn reached(&self) -> (u64, usize) {
-        (self.index, self.received)
+    /// How many bytes of it the server has.
+    pub(super) fn reached(&self) -> usize {
+        self.received
     }
 }
 

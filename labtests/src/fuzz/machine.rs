@@ -240,6 +240,12 @@ impl Look {
         }
     }
 
+    /// All configurations in the log, that of the snapshot first.
+    pub fn configurations(&self) -> impl Iterator<Item = &Members> {
+        let changes = self.entries.iter().filter_map(|entry| entry.members.as_ref());
+        std::iter::once(&self.base.members).chain(changes)
+    }
+
     /// The latest configuration in the log, committed or not (thesis §4.1).
     pub fn configuration(&self) -> &Members {
         let changes = self.entries.iter().rev().find_map(|entry| entry.members.as_ref());

@@ -19,6 +19,7 @@ pub(super) fn rejoin<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
         ask(world, change)?;
         changed(world, round)?;
     }
+    forget_members(world)?;
     replace_machine(world, server)?;
     world.restart(server)?;
     let restless = world.dice.chance("restarts all the time", 1, 2);
@@ -37,13 +38,23 @@ fn ask<M: Machine>(world: &mut World<M>, change: Change) -> Result<(), Broken> {
     world.leader().map_or(Ok(()), |leader| world.change(leader, change))
 }
 
-/// Only of a server that nobody counts on: a member that forgets breaks Raft's assumptions (§5.2: votes are durable), and so does one
-/// that could be elected again by the first members.
+/// Everybody learns of the last change, and the services make snapshots, so that no log holds an earlier configuration.
+fn forget_members<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
+    for _ in 0..10 {
+        round(world)?;
+    }
+    (0..world.servers.len()).try_for_each(|server| world.snapshot(server, 0))
+}
+
+/// Only of a server that nobody counts on, and that is in no configuration that a log or a snapshot still holds. A member that
+/// forgets breaks Raft's assumptions (§5.2: votes are durable). So does one that gets an old configuration again, which it had
+/// helped to replace, for with that it may be elected.
 pub(super) fn replace_machine<M: Machine>(
     world: &mut World<M>,
     server: usize,
 ) -> Result<(), Broken> {
-    let counted = world.looks.iter().any(|look| look.configuration().contains(&server));
+    let counted =
+        world.looks.iter().any(|look| look.configurations().any(|it| it.contains(&server)));
     match counted || world.setup.members.contains(&server) {
         true => Ok(()),
         false => world.replace_machine(server),
