@@ -29,7 +29,8 @@ impl Setup {
             max_batch: [1, 1, 40, 1 << 20][dice.below("batch", 4) as usize],
             max_in_flight: [1, 1, 2, 4][dice.below("in flight", 4) as usize],
             overtaking: dice.millis("overtaking", 0..3) * 2,
-            snapshot_chunk: yes("pieces", 5).then(|| dice.range("piece", 1..40) as usize),
+            // A piece of a byte or two takes more round trips than a change of members may last here.
+            snapshot_chunk: yes("pieces", 5).then(|| dice.range("piece", 8..40) as usize),
             max_uncommitted: yes("bounded", 3).then(|| dice.range("uncommitted", 1..10)),
             catch_up_rounds: dice.range("rounds", 1..10) as u32,
         }

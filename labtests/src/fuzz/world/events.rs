@@ -1,7 +1,7 @@
 //! What can happen to servers.
 
 use super::super::disk::Disk;
-use super::super::machine::{Change, Machine};
+use super::super::machine::{Change, Look, Machine};
 use super::super::service::{self, Service};
 use super::super::setup::Clock;
 use super::super::truth::Broken;
@@ -11,6 +11,10 @@ use labrpc::time::Instant;
 
 /// Numbers that no cluster can have counted up to. One more, or twice as much, wraps.
 const IMPOSSIBLE: [u64; 3] = [u64::MAX, u64::MAX - 1, u64::MAX / 2 + 1];
+
+/// A leader that nobody hears gets no more commands than that: where a message holds one entry, its followers would need longer for
+/// them than a recovery may take.
+const MOST_UNCOMMITTED: u64 = 200;
 
 impl<M: Machine> World<M> {
     /// Starts a server that is down.
@@ -73,6 +77,12 @@ impl<M: Machine> World<M> {
 
     /// Offers a command.
     pub fn propose(&mut self, server: usize) -> Result<(), Broken> {
+        let Look { base, entries, commit_index, term, .. } = &self.looks[server];
+        let many = base.index + entries.len() as u64 > commit_index + MOST_UNCOMMITTED;
+        // Without an entry of its own term a leader commits nothing (§5.4.2).
+        if many && entries.last().is_some_and(|last| last.term == *term) {
+            return Ok(());
+        }
         self.figures.offered += 1;
         let command = Command::from(self.figures.offered.to_le_bytes().to_vec());
         self.step(server, "is offered a command", |machine, now| _ = machine.propose(command, now))
