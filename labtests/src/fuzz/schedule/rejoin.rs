@@ -48,14 +48,14 @@ fn forget_members<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
 
 /// Only of a server that nobody counts on, and that is in no configuration that a log or a snapshot still holds. A member that
 /// forgets breaks Raft's assumptions (§5.2: votes are durable). So does one that gets an old configuration again, which it had
-/// helped to replace, for with that it may be elected.
+/// helped to replace, for with that it may be elected; and one that has acknowledged entries since a leader began to add it.
 pub(super) fn replace_machine<M: Machine>(
     world: &mut World<M>,
     server: usize,
 ) -> Result<(), Broken> {
     let counted =
         world.looks.iter().any(|look| look.configurations().any(|it| it.contains(&server)));
-    match counted || world.setup.members.contains(&server) {
+    match counted || world.is_changing_members() || world.setup.members.contains(&server) {
         true => Ok(()),
         false => world.replace_machine(server),
     }
