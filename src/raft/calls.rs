@@ -53,6 +53,10 @@ impl State {
         reply: &Reply,
         now: Instant,
     ) {
+        if self.refuses_reply(reply.term()) {
+            self.no_reply(peer, ticket); // it answers nothing: no read, no lease and no check-quorum may count it
+            return;
+        }
         self.is_answered(peer, ticket);
         if self.is_from_before(peer, ticket) {
             self.is_current_reply(ticket.term, reply.term(), now); // its term counts in any case

@@ -89,6 +89,9 @@ impl State {
 mod tests {
     use super::super::tests::{Server, answer, at_ms, sent};
     use super::*;
+    use crate::raft::append_entries::AppendEntriesReply;
+    use crate::raft::calls::Reply;
+    use crate::raft::flow::{Message, Next};
     use labrpc::api::Command;
     use std::time::Duration;
 
@@ -116,6 +119,19 @@ mod tests {
         state.start(Command::default()).unwrap();
         answer(&mut state, 1, at_ms(103)); // at once, not with the next heartbeat
         assert_eq!(look(&mut state, &mut read, 104), Some(Ok(1)));
+    }
+
+    /// What no correct server sends may stand for a newer term: it confirms nobody's leadership.
+    #[test]
+    fn an_impossible_reply_confirms_no_read() {
+        let mut state = leader();
+        let mut read = state.begin_read(at_ms(101));
+        assert_eq!(look(&mut state, &mut read, 101), None);
+        let Next::Send(message, ticket) = state.next_message(1, at_ms(150)) else { panic!() };
+        let Message::AppendEntries(_) = &message else { panic!("{message:?}") };
+        let reply = AppendEntriesReply { term: u64::MAX, success: false, conflict: None };
+        state.handle_reply(1, ticket, &message, &Reply::AppendEntries(reply), at_ms(160));
+        assert_eq!(look(&mut state, &mut read, 161), None);
     }
 
     /// Thesis §6.4, step 1; without it the leader may lack what its predecessor has committed.
