@@ -233,9 +233,11 @@ impl Study {
     ) {
         let (Some(term), Some(last)) = (term, last) else { return };
         let seen = self.logs.carried.values().any(|places| places.contains(&last));
-        self.bears_out(SNAPSHOT, seen, || {
-            format!("no entry was ever seen at {last}, where a snapshot ends")
-        });
+        if !seen {
+            self.contradicts(SNAPSHOT, || {
+                format!("no entry was ever seen at {last}, where a snapshot ends")
+            });
+        }
         self.logs.snapshots.insert((from, to), (term, last));
     }
 }
