@@ -59,6 +59,10 @@ pub enum NotTransferred {
 pub trait Membership {
     /// Makes `server` a member, once it has caught up with the log; returns when that is committed.
     ///
+    /// Another machine may come under the number of a member that was removed, if no server's log or snapshot still holds a configuration
+    /// with that number: while it catches up it would get that configuration again, and with it could be elected. And a server keeps what it
+    /// has saved from the moment that it is being added.
+    ///
     /// # Errors
     /// See [`NotChanged`].
     fn add_server(&self, server: usize) -> Result<(), NotChanged>;
