@@ -18,7 +18,7 @@ enum Slot<'a> {
     #[default]
     Absent,
     One(&'a Value),
-    /// Several fields claim to be it, and differ.
+    /// Several fields claim to be it. That they are equal now and then is chance.
     Several,
 }
 
@@ -69,7 +69,6 @@ impl<'a> Fields<'a> {
         let slot = &mut self.slots[word as usize];
         *slot = match *slot {
             Slot::Absent => Slot::One(value),
-            Slot::One(other) if other == value => Slot::One(other),
             _ => Slot::Several,
         };
     }

@@ -12,7 +12,7 @@ mod votes;
 
 pub use logs::{NUMBERING, command_of};
 
-use super::{Ask, Fact, Part, Place, Reading, Reply, Word};
+use super::{Ask, Fact, Fields, Part, Place, Reading, Reply, Word};
 use labrpc::api::{ApplyMsg, Command, Started};
 use labrpc::describe::Value;
 use labrpc::trace::What;
@@ -193,16 +193,20 @@ impl Study {
         let call = Call { from, to, method, part: Part::Vote, term: None, range: None, found: 0 };
         reading.ask(end, method, args, |ask, args| match ask {
             Ask::Vote { term, last } => {
+                self.counts_from_one(Part::Vote, Word::LastLogIndex, args);
                 self.asks_for_votes(from, method, *term, *last, args);
                 self.calls.insert(number, Call { term: *term, ..call });
             }
             Ask::Append { term, logs, commit } => {
+                self.counts_from_one(Part::Append, Word::PrevLogIndex, args);
+                self.counts_from_one(Part::Append, Word::LeaderCommit, args);
                 self.is_of_its_leader(from, (Part::Append, Word::Term), *term);
                 let range = self.sends_entries(from, to, *term, logs, *commit);
                 let part = Part::Append;
                 self.calls.insert(number, Call { part, term: *term, range, ..call });
             }
             Ask::Install { term, last, .. } => {
+                self.counts_from_one(Part::Install, Word::LastIncludedIndex, args);
                 self.is_of_its_leader(from, (Part::Install, Word::Term), *term);
                 self.sends_snapshot(from, to, *term, *last);
                 let part = Part::Install;
@@ -210,6 +214,15 @@ impl Study {
             }
             _ => {}
         });
+    }
+
+    /// Who writes -1 for none counts from 0.
+    fn counts_from_one(&mut self, part: Part, word: Word, args: &Value) {
+        let fields = Fields::of(args, self.reading.names());
+        if let Some(Value::Signed(number @ ..0)) = fields.get(word) {
+            let text = format!("it is {number} once, so it is no index that counts from 1");
+            self.means_something_else((part, word), || text);
+        }
     }
 
     /// A server that says that it leads term 5 sends nothing in term 4.

@@ -74,7 +74,7 @@ fn heartbeat_upon_election(cluster: &Cluster) {
         let others = [1, 2].map(|steps| after(cluster, leader, steps));
         let term = stage.elect(leader, &others);
         stage.settle();
-        let of_term = |mail: &Mail| mail.from == leader && mail.term == term;
+        let of_term = |mail: &Mail| mail.from == leader && mail.term == Some(term);
         let voted = |mail: &Mail| of_term(mail) && mail.reply.yes == Some(true);
         let entries = |mail: &Mail| of_term(mail) && mail.kind == Kind::Entries && mail.is_call();
         let Some(elected) = stage.mail(voted).first().map(|mail| mail.at) else { continue };

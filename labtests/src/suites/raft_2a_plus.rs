@@ -172,13 +172,13 @@ fn votes_of_an_old_candidacy(cluster: &Cluster) {
         () => Fate::Lose,
     });
     stage.until(ms(20_000), || !stage.mail(granted).is_empty());
-    if let Some(old) = stage.mail(granted).first().map(|mail| mail.term) {
+    if let Some(old) = stage.mail(granted).first().and_then(|mail| mail.term) {
         stage.caption("S0 stands again; now nobody hears it");
         stage.direct(|_| Fate::Lose);
-        let again = |mail: &Mail| to_it(mail) && mail.term > old;
+        let again = |mail: &Mail| to_it(mail) && mail.term > Some(old);
         let stands = stage.until(ms(20_000), || !stage.mail(again).is_empty());
         stage.caption("the old votes arrive");
-        if stage.release(|mail| mail.term == old) > 0 && stands {
+        if stage.release(|mail| mail.term == Some(old)) > 0 && stands {
             cluster.reached_check();
         }
         for _ in 0..20 {
@@ -228,10 +228,10 @@ fn leader_of_the_same_term(cluster: &Cluster) {
             }
             () => Fate::Lose,
         });
-        stage.release(|mail| mail.from == winner && mail.to == voter && mail.term == term);
+        stage.release(|mail| mail.from == winner && mail.to == voter && mail.term == Some(term));
         let heard = |mail: &Mail| {
             let answer = mail.from == winner && mail.to == loser && mail.kind == Kind::Entries;
-            answer && mail.term == term && mail.reply.term == Some(term)
+            answer && mail.term == Some(term) && mail.reply.term == Some(term)
         };
         let in_time = stage.until(ms(400), || !stage.mail(heard).is_empty());
         cluster.net().discard(|_| true);
@@ -258,15 +258,15 @@ fn same_term(stage: &Stage<'_>, old: usize, others: [usize; 2]) -> Option<(usize
     };
     let first_in_latest_term = |i: usize| {
         let asked = stage.mail(asks(i));
-        let term = asked.last()?.term;
-        asked.into_iter().find(|mail| mail.term == term).map(|mail| (i, term, mail.at))
+        let term = asked.last()?.term?;
+        asked.into_iter().find(|mail| mail.term == Some(term)).map(|mail| (i, term, mail.at))
     };
     let mut found = None;
     stage.until(ms(20_000), || {
         let [Some(a), Some(b)] = others.map(first_in_latest_term) else { return false };
         let (last, first) = if a.2 > b.2 { (a, b) } else { (b, a) };
         let apart = last.2.saturating_duration_since(first.2);
-        if last.1 == first.1 && last.1 > 0 && apart < ms(200) && last.2.elapsed() < ms(5) {
+        if last.1 == first.1 && apart < ms(200) && last.2.elapsed() < ms(5) {
             found = Some((last.0, first.0, last.1));
         }
         found.is_some()
@@ -296,7 +296,7 @@ fn granted_votes_buy_time(cluster: &Cluster) {
     stage.caption("nobody hears anybody: how long do servers wait between two candidacies?");
     stage.direct(|_| Fate::Lose);
     cluster.sleep(15 * ELECTION_TIMEOUT);
-    let standing = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > 0;
+    let standing = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term.is_some();
     let asked = stage.mail(standing);
     if let Some(shortest) = (0..cluster.n()).flat_map(|i| waits(&asked, i)).min() {
         stage.caption("votes are granted, but no candidate hears of them");
@@ -330,7 +330,7 @@ fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
 
 /// How long a server waited between two candidacies.
 fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
-    let mut began: Vec<(u64, Instant)> = Vec::new();
+    let mut began: Vec<(Option<u64>, Instant)> = Vec::new();
     for mail in asked.iter().filter(|mail| mail.from == i) {
         if began.last().is_none_or(|(term, _)| *term < mail.term) {
             began.push((mail.term, mail.at));
@@ -341,7 +341,7 @@ fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
 
 /// Where a server stood for election less than `least` after it had granted a vote.
 fn stands_too_soon(mail: &[Mail], i: usize, least: Duration) -> Option<(Instant, Instant)> {
-    let (mut granted, mut term) = (None, 0);
+    let (mut granted, mut term) = (None, None);
     for mail in mail {
         if mail.to == i && mail.reply.yes == Some(true) {
             granted = Some(mail.at);

@@ -67,7 +67,7 @@ fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     }
     let granted = |mail: &Mail| {
         let asked = mail.from == winner && mail.to == voter && mail.kind == Kind::Vote;
-        asked && mail.term == term && mail.reply.yes == Some(true)
+        asked && mail.term == Some(term) && mail.reply.yes == Some(true)
     };
     let in_time = stage.mail(granted).iter().any(|mail| mail.at.elapsed() > ms(50));
     if in_time && stage.cluster.state(winner) == Some((term, false)) {
@@ -95,7 +95,7 @@ fn asks_and_is_answered(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     });
     let answered = |mail: &Mail| {
         let asked = mail.from == loser && mail.to == winner && mail.kind == Kind::Vote;
-        asked && !mail.is_call() && mail.term == term
+        asked && !mail.is_call() && mail.term == Some(term)
     };
     rivals.asks(stage, loser, winner);
     stage.until(ms(50), || !stage.mail(answered).is_empty())

@@ -54,7 +54,7 @@ fn old_acknowledgements(cluster: &Cluster) {
     (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     let anew = stage.has_all_of(s2, s0);
     stage.caption("S1's acknowledgement of the old term arrives");
-    let old = stage.release(|mail| mail.term == term);
+    let old = stage.release(|mail| mail.term == Some(term));
     cluster.sleep(ms(300)); // who counts it is caught
     if held && replaced && anew && old > 0 {
         cluster.reached_check();

@@ -41,7 +41,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         let from = Instant::now();
         let _ = cluster.start(winner, &command(random(cluster)));
         let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.at > from;
-        let in_term = |mail: &Mail| answered(mail) && mail.term == term;
+        let in_term = |mail: &Mail| answered(mail) && mail.term == Some(term);
         if !stage.until(ms(150), || !stage.mail(in_term).is_empty()) {
             continue; // it stood again before that
         }
@@ -75,7 +75,7 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
             move |mail: &Mail| mail.from == s1 && mail.to == s0 && mail.kind == Kind::Snapshot;
         hears_only(&stage, s1, s2, installs, true);
         let _ = cluster.start(s1, &command(random(cluster)));
-        let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.term >= term;
+        let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.term >= Some(term);
         let old = || matches!(cluster.state(s0), Some((old, true)) if old < term);
         let heard = stage.until(3 * ELECTION_TIMEOUT, || !stage.mail(answered).is_empty());
         cluster.sleep(ms(50));

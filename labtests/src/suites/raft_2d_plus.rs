@@ -1,6 +1,6 @@
 //! 2D+: snapshots (§7) that are late, come twice or out of order, and servers that crash around them.
 
-use super::stage::{Kind, Mail, Stage};
+use super::stage::{Kind, Mail, Stage, end_of};
 use super::storm::{Trouble, storm};
 use super::{after, agree, ms, random, reliable, sloppy, tests, with_snapshots};
 use crate::checks::ELECTION_TIMEOUT;
@@ -146,7 +146,7 @@ fn installed_in_reverse(cluster: &Cluster) {
     cluster.disconnect(s2);
     agree(cluster, 25, 2);
     stage.caption("S2 gets a snapshot, and again; both answers are held back");
-    let installed = |mail: &Mail| mail.reply.term.is_some_and(|term| term == mail.term);
+    let installed = |mail: &Mail| mail.reply.term.is_some() && mail.reply.term == mail.term;
     let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && installed(mail);
     stage.direct(move |mail| match () {
         () if answer(mail) => Fate::Hold,
@@ -238,7 +238,8 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
     let later = Instant::now() + ms(10); // what was under way is sent by then, and what comes next has all
     let to_s2 = |mail: &Mail| mail.to == s2 && mail.is_call() && mail.at >= later;
     stage.until(ELECTION_TIMEOUT, || !stage.mail(to_s2).is_empty());
-    let all = stage.mail(|mail| mail.from == s0).iter().filter_map(|mail| mail.last).max();
+    let sent = stage.mail(|mail| mail.from == s0 && mail.kind == Kind::Entries && mail.is_call());
+    let all = end_of(&sent);
     let uncommitted = |mail: &Mail| mail.to == s2 && mail.kind == Kind::Entries && mail.last >= all;
     let entries = stage.mail(|mail| uncommitted(mail) && mail.carries > 0);
     stage.caption("S1's acknowledgements arrive: S0 commits, and makes a snapshot");

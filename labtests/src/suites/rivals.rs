@@ -57,10 +57,10 @@ impl Rivals {
     /// Two servers of which the second has just begun to stand.
     fn now(stage: &Stage<'_>, from: Instant) -> Option<Rivals> {
         let asks = |mail: &Mail| mail.at > from && mail.kind == Kind::Vote && mail.is_call();
-        let asked = stage.mail(|mail| asks(mail) && mail.term > 0);
+        let asked = stage.mail(|mail| asks(mail) && mail.term.is_some());
         let last = asked.last()?;
-        let (winner, term) = (last.from, last.term);
-        let first_of = |i: usize| asked.iter().find(|mail| mail.from == i && mail.term == term);
+        let (winner, term) = (last.from, last.term?);
+        let first_of = |i: usize| asked.iter().find(|mail| mail.from == i && mail.term == Some(term));
         let stood = first_of(winner)?.at;
         if stood.elapsed() > ms(5) {
             return None;
@@ -77,7 +77,7 @@ impl Rivals {
     pub fn asks(&self, stage: &Stage<'_>, from: usize, to: usize) {
         let term = self.term;
         let asks = |mail: &Mail| mail.from == from && mail.to == to && mail.kind == Kind::Vote;
-        stage.release(|mail| asks(mail) && mail.term == term && mail.is_call());
+        stage.release(|mail| asks(mail) && mail.term == Some(term) && mail.is_call());
     }
 
     /// Has the winner elected by the voter, and heard by no one else. Whether it leads before one of them stands again.

@@ -44,7 +44,7 @@ pub struct Mail {
     /// What it is.
     pub kind: Kind,
     /// The term of the call, if it can be read.
-    pub term: u64,
+    pub term: Option<u64>,
     /// Of entries: the index of the last that the call speaks of, if it can be read. Of a snapshot: up to where it goes.
     pub last: Option<u64>,
     /// How many entries it carries, if that can be read.
@@ -75,13 +75,18 @@ impl Mail {
         };
         let said = |reply: &Arc<Value>| reading.reply(&letter.end, letter.method, part, reply);
         let reply = letter.reply.as_ref().map_or_else(Reply::default, said);
-        let (at, call, leg, term) = (Instant::now(), letter.call, letter.leg, term.unwrap_or(0));
+        let (at, call, leg) = (Instant::now(), letter.call, letter.leg);
         Some(Mail { at, call, from, to, leg, kind, term, last, carries, reply })
     }
 
     /// Whether it is a call, and not a reply.
     pub fn is_call(&self) -> bool {
         self.leg == Leg::Request
+    }
+
+    /// Its term for a message: ` in term 7`, or nothing.
+    pub fn in_term(&self) -> String {
+        self.term.map_or_else(String::new, |term| format!(" in term {term}"))
     }
 }
 
@@ -102,6 +107,12 @@ struct Scene {
     client_director: Option<Arc<ClientDirector>>,
     /// Every message since the curtain rose.
     mail: Vec<Mail>,
+}
+
+/// Up to where the log goes that these calls speak of. One that can't be read may go further than the others, so then it is unknown.
+pub fn end_of(entries: &[Mail]) -> Option<u64> {
+    let ends: Option<Vec<_>> = entries.iter().map(|mail| mail.last).collect();
+    ends?.into_iter().max()
 }
 
 /// How long ago that was: nobody's election timeout is shorter than a heartbeat, of which the lab allows ten a second. Who
@@ -226,8 +237,7 @@ impl<'a> Stage<'a> {
                 let entries = mail.from == leader && mail.kind == Kind::Entries;
                 entries && mail.is_call() && mail.at >= from
             });
-            let end = sent.iter().filter_map(|mail| mail.last).max();
-            let Some((end, term)) = end.zip(sent.last().map(|mail| mail.term)) else {
+            let Some((end, term)) = end_of(&sent).zip(sent.last().and_then(|mail| mail.term)) else {
                 return false;
             };
             self.acknowledged(server, leader, term, Instant::now()).is_some_and(|last| last >= end)
@@ -238,7 +248,7 @@ impl<'a> Stage<'a> {
     fn acknowledged(&self, server: usize, leader: usize, term: u64, by: Instant) -> Option<u64> {
         let accepted = self.mail(|mail| {
             let answer = mail.from == leader && mail.to == server && mail.kind == Kind::Entries;
-            answer && mail.term == term && mail.reply.yes == Some(true) && mail.at <= by
+            answer && mail.term == Some(term) && mail.reply.yes == Some(true) && mail.at <= by
         });
         accepted.iter().filter_map(|mail| mail.last).max()
     }
@@ -259,18 +269,18 @@ impl<'a> Stage<'a> {
     /// that `server` has heard it.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
-        let heard = self.mail(|mail| heard(mail) && mail.reply.term == Some(mail.term));
+        let heard = self.mail(|mail| heard(mail) && mail.reply.term.is_some() && mail.reply.term == mail.term);
         let stands = |mail: &Mail| mail.from == server && mail.kind == Kind::Vote && mail.is_call();
         for mail in self.mail(stands) {
             let since = |answer: &Mail| mail.at.saturating_duration_since(answer.at);
             let just = |answer: &&Mail| JUST.contains(&since(answer));
             if let Some(answer) = heard.iter().find(just) {
                 run::fail(format!(
-                    "{} stands for election in term {}, {:?} after it answered {}, the leader of its term. What comes from \
+                    "{} stands for election{}, {:?} after it answered {}, the leader of its term. What comes from \
                      the leader resets the election timeout, whether it is of use or not: AppendEntries that don't fit, \
                      and InstallSnapshot (§5.2, §7)",
                     name(server),
-                    mail.term,
+                    mail.in_term(),
                     since(answer),
                     name(answer.from)
                 ));
@@ -309,7 +319,7 @@ impl<'a> Stage<'a> {
             let entries = mail.from == leader && mail.is_call() && mail.carries > 0;
             mail.at > from && entries && mail.last.is_some()
         });
-        let had = |mail: &Mail| self.acknowledged(mail.to, leader, mail.term, from);
+        let had = |mail: &Mail| self.acknowledged(mail.to, leader, mail.term?, from);
         let again: Vec<_> = again.into_iter().filter(|mail| mail.last <= had(mail)).collect();
         if let Some((mail, last)) = again.first().and_then(|mail| Some((mail, mail.last?))) {
             run::fail(format!(

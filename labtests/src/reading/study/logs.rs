@@ -162,6 +162,11 @@ impl Study {
                 format!("the entry at index 0 is of term {}", prev.term)
             });
         }
+        if prev.index > 0 && prev.term == 0 {
+            self.contradicts(PLACES, || {
+                format!("the entry at index {} is of term 0, in which nobody leads", prev.index)
+            });
+        }
         if let Some(known) = self.logs.sent.get(&(term, prev.index)).copied() {
             self.bears_out(PLACES, known == prev.term, || {
                 format!("the leader of term {term} sent an entry of term {known} at index {}, and then {prev}", prev.index)

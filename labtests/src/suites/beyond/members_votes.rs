@@ -2,7 +2,7 @@
 //! current configurations" (thesis §4.1): a vote is refused for the term and the log, and for nothing else.
 
 use super::super::kv::{joined, spawn};
-use super::super::stage::{Kind, Stage};
+use super::super::stage::{Kind, Stage, end_of};
 use super::super::{agree, members, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -34,12 +34,12 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     agree(cluster, 2, 3);
     stage.settle();
     let ends = stage.mail(|mail| mail.from == s0 && mail.kind == Kind::Entries && mail.is_call());
-    let Some(end) = ends.iter().filter_map(|mail| mail.last).max() else {
+    let Some(end) = end_of(&ends) else {
         return stage.over(); // its entries can't be read
     };
     stage.caption("S0 is to add S3, and what it appends for it reaches one other server only");
     stage.direct(move |mail| {
-        let news = mail.from == s0 && mail.kind == Kind::Entries && mail.last > Some(end);
+        let news = mail.from == s0 && mail.kind == Kind::Entries && (mail.last.is_none() || mail.last > Some(end));
         if news && mail.to != knows { Fate::Lose } else { Fate::Deliver }
     });
     let asked = spawn("add S3", {

@@ -66,15 +66,15 @@ impl<'a> Steady<'a> {
         let cluster = stage.cluster;
         cluster.reached_check();
         let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term.max(terms[*i]));
-        let asks = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > term;
+        let asks = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > Some(term);
         let candidacies = stage.mail(|mail| mail.at > since && asks(mail));
         let odd = match (candidacies.first(), (0..cluster.n()).find(later)) {
             (Some(first), _) => {
                 let after = first.at.saturating_duration_since(since);
                 format!(
-                    "{} stood for election in term {} {after:?} later",
+                    "{} stood for election{} {after:?} later",
                     name(first.from),
-                    first.term
+                    first.in_term()
                 )
             }
             (None, Some(i)) => format!("{} has gone on to a later term", name(i)),

@@ -146,8 +146,8 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
         _ => Fate::Lose,
     });
     let asked_by = |i: usize| {
-        let asks = |mail: &Mail| mail.from == i && mail.kind == Kind::Vote && mail.term > 0;
-        stage.mail(asks).into_iter().map(|mail| mail.term).collect::<BTreeSet<_>>()
+        let asks = |mail: &Mail| mail.from == i && mail.kind == Kind::Vote;
+        stage.mail(asks).into_iter().filter_map(|mail| mail.term).collect::<BTreeSet<_>>()
     };
     let both = || asked_by(s0).intersection(&asked_by(s2)).next().copied();
     stage.until(2 * STANDS_WITHIN, || both().is_some());
@@ -155,7 +155,7 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     let votes = move |from: usize| {
         move |mail: &Mail| {
             let asks = mail.from == from && mail.to == s1 && mail.kind == Kind::Vote;
-            asks && mail.term == term
+            asks && mail.term == Some(term)
         }
     };
     stage.caption("S1 votes for S0");

@@ -96,9 +96,9 @@ fn hand_over_again_and_again(cluster: &Cluster, in_time: bool) {
 fn has_led(stage: &Stage<'_>, leader: usize, to: usize, term: u64) {
     let speaks = |mail: &Mail| {
         let leads = matches!(mail.kind, Kind::Entries | Kind::Snapshot) && mail.is_call();
-        leads && mail.from == to && mail.term > term
+        leads && mail.from == to && mail.term > Some(term)
     };
-    let readable = !stage.mail(|mail| mail.kind == Kind::Entries && mail.term > 0).is_empty();
+    let readable = !stage.mail(|mail| mail.kind == Kind::Entries && mail.term.is_some()).is_empty();
     if readable && stage.mail(speaks).is_empty() {
         run::fail(format!(
             "{} led term {term}, and says that it has handed over to {}, of which nothing was heard as the leader of a later term: it \
