@@ -11,6 +11,7 @@ pub use told::{
 };
 
 use crate::rand::Stream;
+use crate::sim::coroutines::{Carried, Carrier};
 use crate::sim::sched::{Sched, Task};
 use crate::sim::{cpu, report};
 use crate::thread::Group;
@@ -30,10 +31,33 @@ use told::Calling;
 pub struct Run {
     seed: u64,
     simulated: bool,
+    backend: Backend,
     time_limit: Duration,
     patience: Option<Duration>,
     logs: Logs,
     sink: Option<Box<dyn Sink>>,
+}
+
+/// What the threads of a simulation are. The same seed gives the same run on either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// OS threads, of which one runs at a time: what code expects that has thread-locals, or asks for its thread, and what
+    /// debuggers know.
+    #[default]
+    Threads,
+    /// Coroutines on one OS thread, which take a fraction of the time. Thread-locals, [`std::thread::current`] and
+    /// [`std::thread::panicking`] are of that thread. A run that can't be had like this ends as [`FailureKind::Unfit`].
+    Coroutines,
+}
+
+impl Backend {
+    fn of_env() -> Backend {
+        match std::env::var("LABRPC_BACKEND").as_deref() {
+            Ok("coroutines") => Backend::Coroutines,
+            Ok("threads") | Err(_) => Backend::Threads,
+            Ok(other) => panic!("LABRPC_BACKEND={other:?} is neither threads nor coroutines"),
+        }
+    }
 }
 
 /// What becomes of the lines that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
@@ -96,6 +120,8 @@ pub enum FailureKind {
     Panic,
     /// Every thread waits and no timer is left, or locks are taken in a circle.
     Deadlock,
+    /// A thread has used up its stack. Only [coroutines](Backend::Coroutines) live to tell of it.
+    Overflow,
     /// A thread runs on and on without reaching anything that the scheduler sees.
     Stall,
     /// The run's clock passed its limit.
@@ -108,6 +134,8 @@ pub enum FailureKind {
     Leak,
     /// It breaks no rule, and could be better.
     Advice,
+    /// It says nothing of the run, which [coroutines](Backend::Coroutines) can't do: it is to be run on threads.
+    Unfit,
 }
 
 impl fmt::Display for Failure {
@@ -119,6 +147,8 @@ impl fmt::Display for Failure {
             FailureKind::TimeLimit => "out of time: ",
             FailureKind::Stuck => "stuck: ",
             FailureKind::Leak => "left running: ",
+            FailureKind::Overflow => "stack overflow: ",
+            FailureKind::Unfit => "can't be run on coroutines: ",
             FailureKind::Test | FailureKind::Stranger | FailureKind::Advice => "",
         };
         writeln!(f, "{what}{}", self.message)?;
@@ -195,6 +225,29 @@ struct RunState {
 thread_local! {
     static HERE: RefCell<Option<Arc<Here>>> = const { RefCell::new(None) };
     static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
+}
+
+/// What is kept for the thread that runs, of a task that is suspended.
+pub(crate) struct PerThread {
+    here: Option<Arc<Here>>,
+    last_panic: Option<PanicNote>,
+}
+
+impl PerThread {
+    /// Takes it from the current thread.
+    ///
+    /// # Panics
+    /// If a task is suspended while somebody looks at it, which none of us may do.
+    pub fn take() -> PerThread {
+        let (here, last_panic) = (HERE.take(), LAST_PANIC.take());
+        PerThread { here, last_panic }
+    }
+
+    /// Gives it to the current thread.
+    pub fn put_back(self) {
+        HERE.set(self.here);
+        LAST_PANIC.set(self.last_panic);
+    }
 }
 
 struct PanicNote {
@@ -294,7 +347,7 @@ impl World {
             trace: Trace::new(run.sink.take()),
             logs: run.logs,
             timekeeping: Default::default(),
-            sched: run.simulated.then(|| Sched::new(run.seed, run.time_limit, run.patience)),
+            sched: run.simulated.then(|| run.sched()),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -423,16 +476,28 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Run {
-    /// A run under the seeded scheduler, in virtual time.
+    /// A run under the seeded scheduler, in virtual time; on threads, unless `LABRPC_BACKEND=coroutines` says otherwise.
     pub fn simulated(seed: u64) -> Run {
         let logs = Logs::default();
-        Run { seed, simulated: true, time_limit: DAY, patience: None, logs, sink: None }
+        let backend = Backend::of_env();
+        Run { seed, simulated: true, backend, time_limit: DAY, patience: None, logs, sink: None }
     }
 
     /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
     /// the order in which threads run.
     pub fn real(seed: u64) -> Run {
         Run { simulated: false, ..Run::simulated(seed) }
+    }
+
+    /// What the threads of a simulation are.
+    pub fn backend(mut self, backend: Backend) -> Run {
+        self.backend = backend;
+        self
+    }
+
+    fn sched(&self) -> Sched {
+        let carrier = (self.backend == Backend::Coroutines).then(Arc::<Carrier>::default);
+        Sched::new(self.seed, self.time_limit, self.patience, carrier)
     }
 
     /// Fails the run when its own clock passes `limit`: a day, if not set.
@@ -563,9 +628,14 @@ impl Sched {
                 sched.end_all();
             }
         };
-        self.begin(cpu::claim());
+        if self.carrier.is_none() {
+            self.begin(cpu::claim());
+        }
         self.spawn(world, &group, Some("main"), None, Box::new(ended));
         self.start();
+        if let Some(carrier) = self.carrier.clone() {
+            self.carry(world, carrier);
+        }
         while !self.wait_for_end(WATCHDOG_TICK) {
             let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) else {
                 continue;
@@ -582,6 +652,37 @@ impl Sched {
             }
         }
         self.clean_up();
+    }
+}
+
+impl Sched {
+    /// Starts the thread that carries the tasks.
+    fn carry(&self, world: &Arc<World>, carrier: Arc<Carrier>) {
+        let world = world.clone();
+        let carries = move || {
+            let carried = carrier.carry();
+            let Some(sched) = &world.sched else { return };
+            match carried {
+                Carried::ToTheEnd => {}
+                Carried::Unfit => {
+                    let text = "a thread waits while it unwinds";
+                    world.fail(FailureKind::Unfit, text.into(), None);
+                    sched.give_up_all();
+                }
+                Carried::Overflow(task) => {
+                    let thread = sched.title_of(task);
+                    let text = format!("{thread} has overflowed its stack");
+                    world.fail(FailureKind::Overflow, text, None);
+                    sched.give_up_all();
+                }
+            }
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the threads of the simulation come from here"
+        )]
+        let thread = std::thread::Builder::new().name("labrpc carrier".into()).spawn(carries);
+        self.add_os_thread(thread.expect("the system refuses another thread"));
     }
 }
 

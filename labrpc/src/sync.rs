@@ -311,15 +311,17 @@ impl Condvar {
         here: &Here,
         place: &'static Location<'static>,
     ) -> WaitTimeoutResult {
-        // Before anything can end this thread: the caller's destructors expect the lock to be held.
-        let relock = Relock { guard, here, place };
-        relock.guard.inner = None;
-        relock.guard.mutex.released();
-        let _counted = Counted::new(&self.waiting);
+        here.may_crash();
+        guard.inner = None;
+        guard.mutex.released();
+        let counted = Counted::new(&self.waiting);
         let wait = Wait::at("condition variable", place);
         let deadline = deadline.map(Instant::since_start);
-        let timed_out = here.park(&[Key::Address(self.address())], deadline, wait);
-        drop(relock);
+        let timed_out = here.park_through_crash(&[Key::Address(self.address())], deadline, wait);
+        drop(counted);
+        // Before anything can end this thread: the caller's destructors expect the lock to be held.
+        let relock = Wait::lock_at(guard.mutex.address(), place);
+        guard.inner = Some(guard.mutex.lock_simulated(here, relock, false));
         here.unwind_if_crashed();
         WaitTimeoutResult(timed_out)
     }
@@ -353,22 +355,6 @@ impl Condvar {
 
     fn address(&self) -> usize {
         std::ptr::from_ref(&self.waiting).addr()
-    }
-}
-
-/// Takes the lock of a waiting guard again, also when the thread is unwound while it waits.
-struct Relock<'g, 'a, T: ?Sized> {
-    guard: &'g mut MutexGuard<'a, T>,
-    here: &'g Here,
-    place: &'static Location<'static>,
-}
-
-impl<T: ?Sized> Drop for Relock<'_, '_, T> {
-    fn drop(&mut self) {
-        let mutex = self.guard.mutex;
-        let wait = Wait::lock_at(mutex.address(), self.place);
-        let inner = mutex.lock_simulated(self.here, wait, false);
-        self.guard.inner = Some(inner);
     }
 }
 

@@ -41,7 +41,11 @@ use std::sync::Arc;
 /// Watches one run. Clones are the same watch. It draws nothing and waits for nothing, so that a seed is the same run
 /// with it and without.
 #[derive(Clone)]
-pub struct Watch(Arc<Mutex<Watched>>);
+pub struct Watch {
+    watched: Arc<Mutex<Watched>>,
+    /// Who watches the same run, and reads it otherwise.
+    beside: Arc<[Watch]>,
+}
 
 struct Watched {
     model: Model,
@@ -52,6 +56,10 @@ struct Watched {
     study: Option<Study>,
     /// Whether a broken rule ends the run.
     judges: bool,
+    /// The first rule that was broken, if that ends nothing.
+    noted: Option<Option<String>>,
+    /// Whether the run takes its course by how messages are read: a script does.
+    consulted: bool,
 }
 
 /// See [`Watch::look`].
@@ -60,6 +68,7 @@ pub struct Look {
     number: u64,
     /// What the server had spoken of when the look began.
     term: u64,
+    beside: Vec<Look>,
 }
 
 impl Watch {
@@ -82,7 +91,25 @@ impl Watch {
         judges: bool,
     ) -> Watch {
         let model = Model::new(servers, saving, reading);
-        Watch(Arc::new(Mutex::new(Watched { model, over: false, looks: 0, study, judges })))
+        let (over, looks, noted, consulted) = (false, 0, None, false);
+        let watched = Watched { model, over, looks, study, judges, noted, consulted };
+        Watch { watched: Arc::new(Mutex::new(watched)), beside: Arc::default() }
+    }
+
+    /// With others, who only note what they would have ended the run for: see [`Watch::noted`].
+    pub fn beside(self, others: Vec<Watch>) -> Watch {
+        others.iter().for_each(|other| other.watched.lock().noted = Some(None));
+        Watch { beside: others.into(), ..self }
+    }
+
+    /// For which broken rule this one would have ended the run, if it is [beside](Watch::beside) another.
+    pub fn noted(&self) -> Option<String> {
+        self.watched.lock().noted.clone().flatten()
+    }
+
+    /// Whether the run has taken its course by how this one reads messages.
+    pub fn was_consulted(&self) -> bool {
+        self.watched.lock().consulted
     }
 
     /// One that sees nothing.
@@ -94,41 +121,45 @@ impl Watch {
 
     /// How the run's messages are read.
     pub fn reading(&self) -> Reading {
-        self.0.lock().model.reading.clone()
+        let mut watched = self.watched.lock();
+        watched.consulted = true;
+        watched.model.reading.clone()
     }
 
     /// What the run gives reason to doubt, if it was [studied](Watch::studying).
     pub fn doubts(&self) -> Doubts {
-        self.0.lock().study.as_ref().map(Study::doubts).unwrap_or_default()
+        self.watched.lock().study.as_ref().map(Study::doubts).unwrap_or_default()
     }
 
     /// Which servers are members, and so what a majority is, isn't known: what rests on it is taken at the servers' word, and held
     /// against what others say.
     pub fn members_vary(&self) {
-        self.0.lock().model.members_vary = true;
+        self.watched.lock().model.members_vary = true;
+        self.beside.iter().for_each(Watch::members_vary);
     }
 
     /// The test is over.
     pub fn end(&self) {
-        self.0.lock().over = true;
+        self.watched.lock().over = true;
+        self.beside.iter().for_each(Watch::end);
     }
 
     /// What could be read of this run, and what could not.
     pub fn coverage(&self) -> Coverage {
-        let model = &self.0.lock().model;
+        let model = &self.watched.lock().model;
         let mut coverage = Coverage::of(&model.known, model.reading.doubts());
         coverage.looks = (model.seen.looks, model.seen.inspections);
         coverage
     }
 
     fn tell<R>(&self, f: impl FnOnce(&mut Model) -> R) -> Option<R> {
-        let mut watched = self.0.lock();
+        let mut watched = self.watched.lock();
         (!watched.over).then(|| f(&mut watched.model))
     }
 
     /// Tells who studies the run.
     fn note(&self, f: impl FnOnce(&mut Study)) {
-        let mut watched = self.0.lock();
+        let mut watched = self.watched.lock();
         if !watched.over
             && let Some(study) = &mut watched.study
         {
@@ -138,11 +169,16 @@ impl Watch {
 
     /// The rule that is broken, if somebody judges and nothing is doubtful. Messages that contradict themselves accuse nobody.
     fn broken(&self, f: impl FnOnce(&mut Model) -> Verdict) -> Option<String> {
-        let mut watched = self.0.lock();
+        let mut watched = self.watched.lock();
         if watched.over || !watched.judges {
             return None;
         }
         let broken = f(&mut watched.model).err()?;
+        if let Some(noted) = &mut watched.noted {
+            noted.get_or_insert(broken);
+            watched.judges = false;
+            return None;
+        }
         let doubts = watched.study.as_ref().map(Study::doubts).unwrap_or_default();
         watched.judges = doubts.is_empty();
         watched.judges.then_some(broken)
@@ -158,29 +194,33 @@ impl Watch {
 
     /// What is odd about the elections of late among these servers, which hear each other.
     pub fn elections(&self, servers: &[usize]) -> Vec<String> {
-        self.0.lock().model.elections(servers)
+        self.watched.lock().model.elections(servers)
     }
 
     /// A server refused a command, and named this one as the leader.
     #[track_caller]
     pub fn refused(&self, i: usize, leader: usize) {
         self.judge(|model| model.refuses(i, leader));
+        self.beside.iter().for_each(|other| other.refused(i, leader));
     }
 
     /// A server starts, or starts again.
     pub fn begins_life(&self, i: usize) {
         self.note(|study| study.begins_life(i));
         self.tell(|model| model.begins_life(i));
+        self.beside.iter().for_each(|other| other.begins_life(i));
     }
 
     /// A server has crashed: neither its calls nor its answers count from now on.
     pub fn ends_life(&self, i: usize) {
         self.tell(|model| model.ends_life(i));
+        self.beside.iter().for_each(|other| other.ends_life(i));
     }
 
     /// Server `i` is another machine from now on: what was promised under that name doesn't bind it.
     pub fn forgets(&self, i: usize) {
         self.tell(|model| model.servers[i].forget());
+        self.beside.iter().for_each(|other| other.forgets(i));
     }
 
     /// Server `i` took a command.
@@ -188,6 +228,7 @@ impl Watch {
     pub fn took(&self, i: usize, started: Started, command: &Command) {
         self.note(|study| study.took(i, started, command));
         self.judge(|model| model.takes(i, started, command));
+        self.beside.iter().for_each(|other| other.took(i, started, command));
     }
 
     /// Server `i`, in its life number `life`, hands this to its service.
@@ -195,21 +236,25 @@ impl Watch {
     pub fn applies(&self, i: usize, life: u64, message: &ApplyMsg) {
         self.note(|study| study.applies(i, message));
         self.judge(|model| model.applies(i, life, message));
+        self.beside.iter().for_each(|other| other.applies(i, life, message));
     }
 
     /// Server `i` is about to get a snapshot of its service.
     pub fn is_given_snapshot(&self, i: usize, index: u64) {
         self.tell(|model| model.is_given_snapshot(i, index));
+        self.beside.iter().for_each(|other| other.is_given_snapshot(i, index));
     }
 
     /// Somebody is about to call `get_state` or `inspect` of server `i`.
     pub fn look(&self, i: usize) -> Look {
-        let mut watched = self.0.lock();
+        let mut watched = self.watched.lock();
         watched.looks += 1;
         let number = u64::MAX - watched.looks; // a number that no call has
         let term = watched.model.term_of(i);
         watched.model.looks(i, number);
-        Look { server: i, number, term }
+        drop(watched);
+        let beside = self.beside.iter().map(|other| other.look(i)).collect();
+        Look { server: i, number, term, beside }
     }
 
     /// And this is what they said.
@@ -217,9 +262,11 @@ impl Watch {
     pub fn saw(&self, look: Look, (term, leads): (u64, bool), inspection: Option<Inspection>) {
         self.note(|study| study.believes(look.server, term, leads));
         self.judge(|model| {
-            model.looked(look.server, look.number, inspection)?;
+            model.looked(look.server, look.number, inspection.clone())?;
             model.believes(look.server, look.term, term, leads)
         });
+        let beside = self.beside.iter().zip(look.beside);
+        beside.for_each(|(other, look)| other.saw(look, (term, leads), inspection.clone()));
     }
 }
 
@@ -228,6 +275,9 @@ impl Sink for Watch {
         self.note(|study| study.event(&event.what));
         if let Some(broken) = self.broken(|model| model.event(event.at, &event.what)) {
             run::condemn(broken);
+        }
+        for other in self.beside.iter() {
+            other.clone().event(event);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is under test: a Raft, and what is built on one.
 
 use crate::reading::Names;
+use crate::runner::Backends;
 use crate::suites::{self, Body, LabTest, rsm::Counter};
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
@@ -8,6 +9,7 @@ use labrpc::api::kv::{
 };
 use labrpc::api::{ApplyMsg, Make, MakeMember, Raft};
 use labrpc::channel::Sender;
+use labrpc::run::Backend;
 use labrpc::{ClientEnd, Persister, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub struct Lab {
     pub(crate) beyond: BTreeMap<Ability, MakeMember>,
     pub(crate) stores: BTreeMap<Ability, (MakeMemberReplica, MakeClerk)>,
     pub(crate) strict: bool,
+    pub(crate) backends: Backends,
 }
 
 /// How a server of a store is made whose members change: as [`MakeReplica`], and last who they are at first.
@@ -72,6 +75,21 @@ impl Lab {
     /// What is otherwise a warning fails its test: threads that are left after `kill()`, and advice.
     pub fn strict(self) -> Lab {
         Lab { strict: true, ..self }
+    }
+
+    /// Simulated on this: on coroutines, if nothing is said, as long as threads [bear them out](crate::runner::Backends).
+    pub fn backend(self, backend: Backend) -> Lab {
+        Lab { backends: Backends::new(backend), ..self }
+    }
+
+    /// Why simulations go on on threads, though coroutines would be faster: code under test runs otherwise there.
+    pub fn why_threads(&self) -> Option<String> {
+        self.backends.why_threads()
+    }
+
+    /// How many runs were had on coroutines and then on threads, to compare them, and how many coroutines could not do.
+    pub fn backend_counts(&self) -> (u64, u64) {
+        self.backends.counts()
     }
 
     /// With a Raft, for 2A to 2D; see [`labrpc::api::Make`].

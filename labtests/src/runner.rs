@@ -1,5 +1,9 @@
 //! Running tests: one, or a selection under many seeds.
 
+mod backend;
+
+pub use backend::Backends;
+
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
@@ -8,8 +12,9 @@ use crate::reading::{Doubts, Reading};
 use crate::report;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
+use backend::Before;
 use labrpc::channel;
-use labrpc::run::{Failure, FailureKind, Logs, Run};
+use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
 use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::{Event, Sink};
@@ -122,15 +127,19 @@ fn run_and_study(
         let doubts = if report.result.is_err() { watch.doubts() } else { Doubts::new() };
         return (report, doubts);
     }
-    let mut report = simulate(lab, test, seed, reading, Logs::default(), |_: &Event| {});
+    let mut report = lab.backends.run(test, seed, |backend, before| {
+        let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
+        simulate(lab, test, seed, reading, logs, backend, |_: &Event| {})
+    });
     let Err(failure) = &report.result else { return (report, Doubts::new()) };
+    let backend = backend::to_tell_of(failure);
     let events = LastEvents::until(failure.since);
     let studying = watch(false);
-    let run = new_run(seed, world).logs(Logs::Dropped);
+    let run = new_run(seed, world).logs(Logs::Dropped).backend(backend);
     run_watched(run, lab, test, seed, world, &studying, |_: &Event| {});
     let doubts = studying.doubts();
     if doubts.keys().all(|fact| !reading.trusts(*fact)) {
-        simulate(lab, test, seed, reading, Logs::Dropped, events.clone());
+        simulate(lab, test, seed, reading, Logs::Dropped, backend, events.clone());
         report.last_events = events.take();
     }
     (report, doubts)
@@ -140,19 +149,22 @@ fn run_and_study(
 /// [`run_one`] does in the end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
     let reading = Reading::new(lab.names.clone());
-    let (_, reading) = run_read(lab, test, seed, World::Simulated, &reading);
-    replay_read(lab, test, seed, &reading, sink)
+    let (report, reading) = run_read(lab, test, seed, World::Simulated, &reading);
+    let backend =
+        report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
+    replay_read(lab, test, seed, &reading, backend, sink)
 }
 
-/// The same, with messages read like that.
+/// The same, with messages read like that, and on this.
 pub fn replay_read(
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
     reading: &Reading,
+    backend: Backend,
     sink: impl Sink,
 ) -> Report {
-    simulate(lab, test, seed, reading, Logs::Traced, sink)
+    simulate(lab, test, seed, reading, Logs::Traced, backend, sink)
 }
 
 fn simulate(
@@ -161,10 +173,11 @@ fn simulate(
     seed: u64,
     reading: &Reading,
     logs: Logs,
+    backend: Backend,
     sink: impl Sink,
 ) -> Report {
     let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
-    let run = new_run(seed, World::Simulated).logs(logs);
+    let run = new_run(seed, World::Simulated).logs(logs).backend(backend);
     run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
 }
 
@@ -195,6 +208,24 @@ fn run_watched(
         watch.elections(&all).iter().for_each(|odd| failure.message += &format!("\n  {odd}"));
     }
     report
+}
+
+/// Runs a test while others, who read messages so, watch it, too: what each of them would have failed it for. `None`: the test takes
+/// its course by what messages say, so that in another reading it is another run.
+pub fn run_beside(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    readings: &[Reading],
+) -> Option<Vec<Option<String>>> {
+    let watch =
+        |reading: &Reading| Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
+    let others: Vec<_> = readings.iter().map(watch).collect();
+    let first = watch(&Reading::new(lab.names.clone())).beside(others.clone());
+    let run = new_run(seed, World::Simulated).backend(Backend::Coroutines);
+    let report = run_watched(run, lab, test, seed, World::Simulated, &first, |_: &Event| {});
+    let same = !first.was_consulted() && report.result.is_ok();
+    same.then(|| others.iter().map(Watch::noted).collect())
 }
 
 /// Runs a test without trace and without invariants: to measure what they cost.

@@ -30,53 +30,88 @@ fn tests() -> Vec<&'static LabTest> {
     suites::all().filter(|test| test.part.starts_with('2')).collect()
 }
 
-/// Each variant with its tests. The seed is the variant's number, so that the runs differ, too.
-fn work(catalogue: &Catalogue) -> Vec<(&'static LabTest, Variant)> {
+/// A test's runs in several variants, under one seed.
+struct Runs {
+    test: &'static LabTest,
+    seed: u64,
+    variants: Vec<Variant>,
+}
+
+/// So many variants share a seed, so that a run whose course doesn't depend on what messages are called is had once for all of them.
+const BESIDE: usize = 20;
+
+fn work(catalogue: &Catalogue) -> Vec<Runs> {
     let tests = tests();
-    let wanted = std::env::var("LAB_DISGUISES").ok().map(|text| text.parse().expect("a number"));
-    let variants = catalogue.variants(wanted.unwrap_or(FEW_VARIANTS));
-    let some = |variant: &Variant| -> Vec<&'static LabTest> {
-        match wanted {
-            Some(_) => tests.clone(),
-            None => (0..FEW_TESTS)
-                .map(|n| tests[(variant.number * FEW_TESTS + n * 17) % tests.len()])
-                .collect(),
+    let Some(wanted) = std::env::var("LAB_DISGUISES").ok() else {
+        return a_few(catalogue, &tests);
+    };
+    let variants = catalogue.variants(wanted.parse().expect("LAB_DISGUISES is a number"));
+    let runs = |(number, variants): (usize, &[Variant])| {
+        let (seed, variants) = (number as u64 + 1, variants.to_vec());
+        tests.clone().into_iter().map(move |test| Runs { test, seed, variants: variants.clone() })
+    };
+    variants.chunks(BESIDE).enumerate().flat_map(runs).collect()
+}
+
+fn a_few(catalogue: &Catalogue, tests: &[&'static LabTest]) -> Vec<Runs> {
+    let some = |variant: Variant| {
+        (0..FEW_TESTS).map(move |n| {
+            let test = tests[(variant.number * FEW_TESTS + n * 17) % tests.len()];
+            Runs { test, seed: variant.number as u64 + 1, variants: vec![variant.clone()] }
+        })
+    };
+    catalogue.variants(FEW_VARIANTS).into_iter().flat_map(some).collect()
+}
+
+fn reading(variant: &Variant) -> Reading {
+    let disguise = variant.clone();
+    Reading::new(Names::new()).disguised(Arc::new(move |spoken| disguise.of(spoken)))
+}
+
+/// What is wrong in the eyes of the suites, in these variants.
+fn accusations(lab: &Lab, Runs { test, seed, variants }: &Runs) -> Vec<String> {
+    let suspects: Vec<_> = match &variants[..] {
+        [alone] => vec![alone],
+        several => {
+            let readings: Vec<_> = several.iter().map(reading).collect();
+            match runner::run_beside(lab, test, *seed, &readings) {
+                Some(noted) => several
+                    .iter()
+                    .zip(noted)
+                    .filter(|(_, noted)| noted.is_some())
+                    .map(|(v, _)| v)
+                    .collect(),
+                None => several.iter().collect(),
+            }
         }
     };
-    variants
-        .into_iter()
-        .flat_map(|variant| some(&variant).into_iter().map(move |test| (test, variant.clone())))
-        .collect()
+    let accusation = |variant: &&Variant| {
+        let (report, reading) =
+            runner::run_read(lab, test, *seed, World::Simulated, &reading(variant));
+        let failure = report.result.err()?;
+        let doubts: Vec<_> = reading.doubts().keys().collect();
+        Some(format!(
+            "{}, seed {seed}, {variant}: {}\ndoubted: {doubts:?}",
+            test.name, failure.message
+        ))
+    };
+    suspects.iter().filter_map(accusation).collect()
 }
 
 #[track_caller]
 fn no_disguise_accuses(lab: &Lab, catalogue: &Catalogue) {
     let work = work(catalogue);
-    let runs = work.len();
+    let runs: usize = work.iter().map(|runs| runs.variants.len()).sum();
     let lab = lab.clone();
-    let run = move |(test, variant): (&'static LabTest, Variant)| {
-        let (disguise, seed) = (variant.clone(), variant.number as u64 + 1);
-        let reading =
-            Reading::new(Names::new()).disguised(Arc::new(move |spoken| disguise.of(spoken)));
-        let (report, reading) = runner::run_read(&lab, test, seed, World::Simulated, &reading);
-        report.result.err().map(|failure| {
-            let doubts: Vec<_> = reading.doubts().keys().collect();
-            format!(
-                "{}, seed {seed}, {variant}: {}\ndoubted: {doubts:?}",
-                test.name, failure.message
-            )
-        })
-    };
+    let run = move |runs: Runs| (runs.variants.len(), accusations(&lab, &runs));
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut failures = Vec::new();
-    let mut done = 0;
-    runner::in_order(work.into_iter(), jobs, run, |failure| {
-        done += 1;
-        if let Some(failure) = failure {
-            eprintln!("{failure}\n");
-            failures.push(failure);
-        }
-        if done % 2_000 == 0 {
+    let (mut failures, mut done, mut said) = (Vec::new(), 0, 0);
+    runner::in_order(work.into_iter(), jobs, run, |(count, accusations)| {
+        done += count;
+        accusations.iter().for_each(|accusation| eprintln!("{accusation}\n"));
+        failures.extend(accusations);
+        if done - said >= 10_000 {
+            said = done;
             eprintln!("{done} of {runs} runs, {} failed", failures.len());
         }
         ControlFlow::Continue(())

@@ -1,5 +1,6 @@
 //! A seed is a run: the same one on every machine, traced or not, with one job or several.
 
+use labrpc::run::Backend;
 use labrpc::trace::Event;
 use labtests::lab::{Ability, Lab};
 use labtests::reading::Reading;
@@ -53,11 +54,18 @@ fn traced(test: &'static LabTest, seed: u64) -> (u64, u64, u64) {
     let seen = Arc::new(Mutex::new((DefaultHasher::new(), 0)));
     let sink = seen.clone();
     let reading = Reading::default();
-    let report = runner::replay_read(&lab(), test, seed, &reading, move |event: &Event| {
-        let (hasher, count) = &mut *sink.lock();
-        hasher.write(event.to_string().as_bytes());
-        *count += 1;
-    });
+    let report = runner::replay_read(
+        &lab(),
+        test,
+        seed,
+        &reading,
+        Backend::Threads,
+        move |event: &Event| {
+            let (hasher, count) = &mut *sink.lock();
+            hasher.write(event.to_string().as_bytes());
+            *count += 1;
+        },
+    );
     let (hasher, count) = &*seen.lock();
     (report.fingerprint, hasher.finish(), *count)
 }

@@ -1,39 +1,69 @@
-//! How a thread of the simulation is suspended: it waits for its baton.
+//! How a task of the simulation is suspended: it waits for its baton.
 //!
-//! Nothing here knows who is next. Another way to suspend (a coroutine) would replace this file.
+//! Nothing here knows who is next. There are two ways to wait: an OS thread parks, and a [coroutine](super::coroutines) leaves the
+//! OS thread to another one.
 
+use super::coroutines::Leg;
 use super::cpu::OsThread;
 use parking_lot::Mutex;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
+
+/// A task's code.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// The right of one task to run.
+pub(crate) enum Baton {
+    Thread(ThreadBaton),
+    Coroutine(Leg),
+}
+
+impl Baton {
+    /// Lets the task that waits, or is going to wait, run.
+    pub fn pass(&self) {
+        match self {
+            Baton::Thread(thread) => thread.pass(),
+            Baton::Coroutine(leg) => leg.pass(),
+        }
+    }
+
+    /// Waits until the baton is passed to this, the calling task.
+    pub fn wait(&self) {
+        match self {
+            Baton::Thread(thread) => thread.wait(),
+            Baton::Coroutine(leg) => leg.wait(),
+        }
+    }
+
+    /// The thread that waits for it, or has it, if the system tells of its threads.
+    pub fn os_thread(&self) -> Option<OsThread> {
+        match self {
+            Baton::Thread(thread) => thread.os_thread.get().copied().flatten(),
+            Baton::Coroutine(leg) => leg.os_thread(),
+        }
+    }
+}
 
 /// The right of one OS thread to run.
 #[derive(Default)]
-pub(crate) struct Baton {
+pub(crate) struct ThreadBaton {
     passed: AtomicBool,
     thread: OnceLock<Thread>,
     /// The thread, as the system knows it, where that is of use.
     os_thread: OnceLock<Option<OsThread>>,
 }
 
-impl Baton {
-    /// Lets the thread that waits, or is going to wait, run.
-    pub fn pass(&self) {
+impl ThreadBaton {
+    fn pass(&self) {
         self.passed.store(true, Ordering::Release);
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }
 
-    /// The thread that waits for it, or has it, if the system tells of its threads.
-    pub fn os_thread(&self) -> Option<OsThread> {
-        self.os_thread.get().copied().flatten()
-    }
-
-    /// Waits until the baton is passed to this, the calling thread.
     #[expect(clippy::disallowed_methods, reason = "this is where simulated threads stop")]
-    pub fn wait(&self) {
+    fn wait(&self) {
         self.os_thread.get_or_init(OsThread::current);
         self.thread.get_or_init(std::thread::current);
         while !self.passed.swap(false, Ordering::Acquire) {
@@ -43,12 +73,15 @@ impl Baton {
 }
 
 /// An OS thread that runs one task after another.
-#[derive(Default)]
 pub(crate) struct Worker {
-    pub baton: std::sync::Arc<Baton>,
+    pub baton: Arc<Baton>,
     /// The next task; `None` when the thread is resumed means that it should end.
     pub job: Mutex<Option<Job>>,
 }
 
-/// A task's code.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+impl Default for Worker {
+    fn default() -> Worker {
+        let baton = Arc::new(Baton::Thread(ThreadBaton::default()));
+        Worker { baton, job: Mutex::default() }
+    }
+}

@@ -1,17 +1,18 @@
 //! The simulation: threads that are real, time that isn't.
 //!
-//! Threads made through [`thread`](crate::thread) inside [`run`] are OS threads of which exactly one holds the
-//! *baton* and runs. Everything that blocks goes through one primitive, *park*, which hands the baton on:
+//! Threads made through [`thread`](crate::thread) inside [`run`] are tasks, of which exactly one holds the
+//! *baton* and runs: OS threads or coroutines, see [`Backend`](crate::run::Backend). Everything that blocks goes through one primitive, *park*, which hands the baton on:
 //! when nobody is ready, virtual time jumps to the next timer. Who runs next is decided by the seed, so a run
 //! is a function of its seed, and ten virtual seconds take as long as the work in them.
 //!
 //! - `sched`: who runs next. In it `park` (the one primitive), `timers` (what is due when) and `tasks` (how they
 //!   begin, crash and end).
-//! - `baton`: how a thread is suspended and resumed, apart from who is next.
+//! - `baton`: how a task is suspended and resumed, apart from who is next; `coroutines`: tasks that share one OS thread.
 //! - `report`: what to say when threads wait for each other.
 //! - `cpu`: all threads of a simulation on one CPU, for a wake across CPUs costs ten times as much.
 
 mod baton;
+pub(crate) mod coroutines;
 pub(crate) mod cpu;
 pub(crate) mod report;
 pub(crate) mod sched;

@@ -12,6 +12,7 @@ mod timers;
 pub(crate) use park::{Key, RECEIVE, SELECT, SEND, Wait, Waiting};
 
 use super::baton::{Baton, Worker};
+use super::coroutines::Carrier;
 use super::cpu::{Claim, OsThread};
 use super::report;
 use crate::run::{self, FailureKind, mix};
@@ -47,6 +48,8 @@ pub(crate) struct Sched {
     limit: Duration,
     calm: Calm,
     ended: Condvar,
+    /// Who carries the tasks, if they are coroutines.
+    pub carrier: Option<Arc<Carrier>>,
 }
 
 struct Core {
@@ -182,7 +185,12 @@ impl Slot {
 }
 
 impl Sched {
-    pub fn new(seed: u64, limit: Duration, patience: Option<Duration>) -> Sched {
+    pub fn new(
+        seed: u64,
+        limit: Duration,
+        patience: Option<Duration>,
+        carrier: Option<Arc<Carrier>>,
+    ) -> Sched {
         let mut rng = Pcg64::seed_from_u64(seed);
         Sched {
             core: Mutex::new(Core {
@@ -216,6 +224,7 @@ impl Sched {
             limit,
             calm: Calm::new(patience),
             ended: Condvar::new(),
+            carrier,
         }
     }
 

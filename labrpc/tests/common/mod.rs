@@ -1,7 +1,7 @@
 //! What both files of tests use.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use labrpc::run::{Failure, FailureKind, Outcome, Run};
+use labrpc::run::{Backend, Failure, FailureKind, Outcome, Run};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,10 +17,15 @@ pub fn in_both_worlds(body: fn()) {
     succeed(Run::real(1).time_limit(REAL_LIMIT).run(body));
 }
 
-/// Runs `body` in simulations of several seeds.
+/// Runs `body` in simulations of several seeds, on threads and on coroutines, which is the same run.
 pub fn in_simulations(body: fn()) {
     for seed in SEEDS {
-        succeed(Run::simulated(seed).run(body));
+        let on = |backend| Run::simulated(seed).backend(backend).run(body);
+        let (threads, coroutines) = (on(Backend::Threads), on(Backend::Coroutines));
+        let run = |outcome: &Outcome<()>| (outcome.fingerprint, outcome.steps, outcome.lab_time);
+        assert_eq!(run(&threads), run(&coroutines), "seed {seed}");
+        succeed(threads);
+        succeed(coroutines);
     }
 }
 

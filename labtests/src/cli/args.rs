@@ -1,7 +1,8 @@
 //! The command's arguments.
 
 use super::work::Shard;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use labrpc::run::Backend;
 use labrpc::time::Duration;
 use std::path::PathBuf;
 
@@ -64,6 +65,10 @@ pub struct Flags {
     /// How many tests to run at once [default: one per CPU; 8 with --real].
     #[arg(long, global = true, value_name = "J", value_parser = jobs, allow_hyphen_values = true)]
     pub jobs: Option<usize>,
+    /// What simulations run on. Coroutines are much faster; failures, and some runs that pass, are run again on threads,
+    /// and if these differ, the rest is run on threads [default: coroutines].
+    #[arg(long, global = true, value_name = "WHAT", conflicts_with = "real")]
+    pub backend: Option<On>,
     /// Run nothing more after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
@@ -80,6 +85,24 @@ pub struct Flags {
     /// List the tests, one a line, and run none.
     #[arg(long, global = true)]
     pub list: bool,
+}
+
+/// What a simulation runs on.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum On {
+    /// Coroutines on one OS thread.
+    Coroutines,
+    /// OS threads, of which one runs at a time.
+    Threads,
+}
+
+impl From<On> for Backend {
+    fn from(on: On) -> Backend {
+        match on {
+            On::Coroutines => Backend::Coroutines,
+            On::Threads => Backend::Threads,
+        }
+    }
 }
 
 /// A seed.
@@ -140,7 +163,7 @@ impl Flags {
 
     /// The first flag given that means nothing where no test is run.
     pub fn given_to_list(&self) -> Option<&'static str> {
-        let running = ["--real", "--jobs", "--fail-fast", "--strict", "--json"];
+        let running = ["--real", "--jobs", "--backend", "--fail-fast", "--strict", "--json"];
         self.all_given().find(|flag| running.contains(flag))
     }
 
@@ -155,6 +178,7 @@ impl Flags {
             (self.seeds != 1, "--seeds"),
             (self.seed != 1, "--seed"),
             (self.jobs.is_some(), "--jobs"),
+            (self.backend.is_some(), "--backend"),
             (self.fail_fast, "--fail-fast"),
             (self.strict, "--strict"),
             (self.shard != Shard::WHOLE, "--shard"),

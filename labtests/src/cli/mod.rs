@@ -175,6 +175,10 @@ impl Program {
         }
         let cli = Cli::from_arg_matches(matches)?;
         let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
+        let lab = match cli.flags.backend {
+            Some(on) => lab.backend(on.into()),
+            None => lab,
+        };
         match cli.command {
             None => Ok(End::well(test(&lab, &cli.select, &cli.flags, out)?)),
             Some(Command::Test { select }) => Ok(End::well(test(&lab, &select, &cli.flags, out)?)),
@@ -255,6 +259,9 @@ fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool
     if flags.list {
         work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
         return out.finish().map(|()| true);
+    }
+    if work.is_sweep() {
+        lab.backends.compare(flags.seed);
     }
     Session::new(work, flags, out)?.run(lab)
 }

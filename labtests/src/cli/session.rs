@@ -101,6 +101,9 @@ impl Session {
         for what in self.coverage.unchecked() {
             self.out.line(format!("not checked on this Raft: {what}"));
         }
+        if let Some(why) = lab.why_threads() {
+            self.out.line(why);
+        }
         self.unreached.lines().for_each(|line| self.out.line(line));
         let well = self.counts.failed == 0 && !(self.strict && self.unreached.any());
         for warning in self.warnings.in_full() {

@@ -40,7 +40,9 @@ struct Server {
     called_in: u64,
     /// The term in which it said last that it leads.
     leads: Option<u64>,
-    /// The highest term of its requests for votes that `get_state()` hasn't told yet.
+    /// The highest term of its requests for votes.
+    asked_last: Option<u64>,
+    /// The same, as long as `get_state()` hasn't told it.
     asked_in: Option<u64>,
     /// The highest term that its replies named, by their kind, and that `get_state()` hasn't told yet.
     told: BTreeMap<Part, u64>,
@@ -228,6 +230,17 @@ impl Study {
     /// A server that says that it leads term 5 sends nothing in term 4.
     fn is_of_its_leader(&mut self, from: usize, fact: Fact, term: Option<u64>) {
         let Some(term) = term else { return };
+        if term == 0 {
+            return self.means_something_else(fact, || "nobody leads term 0".into());
+        }
+        let server = &mut self.servers[from];
+        if let Some(asked) = server.asked_last.filter(|asked| term < *asked) {
+            self.contradicts(fact, || {
+                format!(
+                    "S{from} asked for votes in term {asked}, and then sent one with term {term}"
+                )
+            });
+        }
         let server = &mut self.servers[from];
         server.called_in = server.called_in.max(term);
         if let Some(leads) = server.leads.filter(|leads| term <= *leads) {

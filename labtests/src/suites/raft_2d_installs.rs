@@ -43,7 +43,8 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.at > from;
         let in_term = |mail: &Mail| answered(mail) && mail.term == Some(term);
         if !stage.until(ms(150), || !stage.mail(in_term).is_empty()) {
-            continue; // it stood again before that
+            let unread = stage.mail(|mail| answered(mail) && mail.term.is_none());
+            if unread.is_empty() { continue } else { break } // it stood again before that
         }
         cluster.reached_check();
         cluster.sleep(3 * ELECTION_TIMEOUT);

@@ -60,7 +60,8 @@ impl Rivals {
         let asked = stage.mail(|mail| asks(mail) && mail.term.is_some());
         let last = asked.last()?;
         let (winner, term) = (last.from, last.term?);
-        let first_of = |i: usize| asked.iter().find(|mail| mail.from == i && mail.term == Some(term));
+        let first_of =
+            |i: usize| asked.iter().find(|mail| mail.from == i && mail.term == Some(term));
         let stood = first_of(winner)?.at;
         if stood.elapsed() > ms(5) {
             return None;

@@ -237,7 +237,8 @@ impl<'a> Stage<'a> {
                 let entries = mail.from == leader && mail.kind == Kind::Entries;
                 entries && mail.is_call() && mail.at >= from
             });
-            let Some((end, term)) = end_of(&sent).zip(sent.last().and_then(|mail| mail.term)) else {
+            let Some((end, term)) = end_of(&sent).zip(sent.last().and_then(|mail| mail.term))
+            else {
                 return false;
             };
             self.acknowledged(server, leader, term, Instant::now()).is_some_and(|last| last >= end)
@@ -269,7 +270,8 @@ impl<'a> Stage<'a> {
     /// that `server` has heard it.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
-        let heard = self.mail(|mail| heard(mail) && mail.reply.term.is_some() && mail.reply.term == mail.term);
+        let heard = self
+            .mail(|mail| heard(mail) && mail.reply.term.is_some() && mail.reply.term == mail.term);
         let stands = |mail: &Mail| mail.from == server && mail.kind == Kind::Vote && mail.is_call();
         for mail in self.mail(stands) {
             let since = |answer: &Mail| mail.at.saturating_duration_since(answer.at);

@@ -168,8 +168,10 @@ impl Here {
         let Some((sched, task)) = self.sched() else {
             return;
         };
-        self.pass_point();
-        self.unwind_if_crashed();
+        self.may_crash();
+        if std::thread::panicking() {
+            return; // a thread unwinds in one go, unless its destructors wait
+        }
         let mut core = sched.core.lock();
         if core.until_yield > 0 {
             core.until_yield -= 1;
@@ -212,8 +214,10 @@ impl Here {
         let Some((sched, task)) = self.sched() else {
             return;
         };
-        self.pass_point();
-        self.unwind_if_crashed();
+        self.may_crash();
+        if std::thread::panicking() {
+            return;
+        }
         let mut core = sched.core.lock();
         core.note_place(task.id, Location::caller());
         core.ready.push(task.id);
@@ -224,11 +228,16 @@ impl Here {
     /// Waits until somebody unparks one of `keys`, or until `deadline`: then the answer is true.
     /// May also return for no reason, so callers look again.
     pub fn park(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
-        self.pass_point();
-        self.unwind_if_crashed();
+        self.may_crash();
         let timed_out = self.park_through_crash(keys, deadline, wait);
         self.unwind_if_crashed();
         timed_out
+    }
+
+    /// A place where the task's group may crash, and the task with it.
+    pub fn may_crash(&self) {
+        self.pass_point();
+        self.unwind_if_crashed();
     }
 
     /// As [`park`](Here::park), but doesn't unwind a crashed task: for destructors.

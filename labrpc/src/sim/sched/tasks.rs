@@ -1,6 +1,7 @@
 //! How tasks begin, crash and end, and the OS threads under them.
 
-use super::super::baton::{Job, Worker};
+use super::super::baton::{Baton, Job, Worker};
+use super::super::coroutines::Carrier;
 use super::super::cpu::Claim;
 use super::super::report;
 use super::park::Parked;
@@ -11,6 +12,23 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
+
+/// What a task runs on.
+enum Seat {
+    /// An OS thread, which perhaps must be started first.
+    Thread { worker: Arc<Worker>, is_new: bool },
+    /// A stack, which its carrier finds when it begins.
+    Carried(Arc<Carrier>),
+}
+
+impl Seat {
+    fn baton(&self, task: u64) -> Arc<Baton> {
+        match self {
+            Seat::Thread { worker, .. } => worker.baton.clone(),
+            Seat::Carried(carrier) => Arc::new(Baton::Coroutine(carrier.leg(task))),
+        }
+    }
+}
 
 /// Destructors that wait for what will never come are let go this often before they are given up.
 const STUCK_LIMIT: u32 = 100;
@@ -86,17 +104,14 @@ impl Sched {
         body: Job,
     ) -> u64 {
         let mut core = self.core.lock();
-        let reaped = (!pooled).then(|| core.reap());
         let id = core.fresh_id();
-        let worker = if pooled { core.idle.pop() } else { None };
-        let fresh = worker.is_none();
-        let worker = worker.unwrap_or_default();
+        let seat = self.seat(&mut core, pooled);
         let task = Arc::new(Task {
             id,
             crashed: AtomicBool::new(core.ending || core.crashed.contains(&group.id())),
             unwound: AtomicU32::new(0),
             timed_out: AtomicBool::new(false),
-            baton: worker.baton.clone(),
+            baton: seat.baton(id),
         });
         let here = Arc::new(Here {
             world: world.clone(),
@@ -122,18 +137,43 @@ impl Sched {
             },
         );
         core.ready.push(id);
-        let claim = core.claim.clone();
         drop(core);
-        let back = pooled.then(|| worker.clone());
-        *worker.job.lock() = Some(Box::new(move || run_task(&here, body, back)));
-        if fresh {
-            let handle = start_os_thread(name, worker, claim, pooled);
-            self.core.lock().os_threads.push(handle);
-        }
-        for handle in reaped.into_iter().flatten() {
-            let _ = handle.join();
+        match seat {
+            Seat::Carried(carrier) => {
+                carrier.begin(id, Box::new(move || run_task(&here, body, None)))
+            }
+            Seat::Thread { worker, is_new } => {
+                let back = pooled.then(|| worker.clone());
+                *worker.job.lock() = Some(Box::new(move || run_task(&here, body, back)));
+                if is_new {
+                    self.start_os_thread(name, worker, pooled);
+                }
+            }
         }
         id
+    }
+
+    fn seat(&self, core: &mut Core, pooled: bool) -> Seat {
+        match &self.carrier {
+            Some(carrier) => Seat::Carried(carrier.clone()),
+            None => {
+                let idle = if pooled { core.idle.pop() } else { None };
+                let is_new = idle.is_none();
+                Seat::Thread { worker: idle.unwrap_or_default(), is_new }
+            }
+        }
+    }
+
+    /// Starts an OS thread for one task, or for one after another, and takes leave of those that have ended.
+    fn start_os_thread(&self, name: &str, worker: Arc<Worker>, pooled: bool) {
+        let mut core = self.core.lock();
+        let (claim, reaped) = (core.claim.clone(), if pooled { Vec::new() } else { core.reap() });
+        drop(core);
+        let handle = start_os_thread(name, worker, claim, pooled);
+        self.core.lock().os_threads.push(handle);
+        for handle in reaped {
+            let _ = handle.join();
+        }
     }
 
     /// Destructors wait for each other and can't be let go: their threads stay suspended for ever, and say so.
@@ -169,6 +209,22 @@ impl Sched {
         self.core.lock().lost = true;
         self.exit(task.id, group, None);
         task.baton.wait();
+    }
+
+    /// Every task is left where it stands, for ever.
+    pub fn give_up_all(&self) {
+        self.core.lock().lost = true;
+        self.finish();
+    }
+
+    /// How reports call a task.
+    pub fn title_of(&self, task: u64) -> String {
+        self.core.lock().tasks.get(&task).map_or("(nobody)".into(), Slot::full_title)
+    }
+
+    /// Waits for this thread, too, when the run is over.
+    pub fn add_os_thread(&self, thread: JoinHandle<()>) {
+        self.core.lock().os_threads.push(thread);
     }
 
     pub(super) fn finish(&self) {

@@ -26,6 +26,10 @@ pub(super) struct Places {
     first_own: BTreeMap<u64, u64>,
     /// The highest index that a leader showed, by its term.
     highest: BTreeMap<u64, u64>,
+    /// Whether every message with entries, or about them, could be read.
+    unread: bool,
+    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
+    commit_is_prev: (u64, u64),
     /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
     /// The snapshot that was sent last, by its term and end.
@@ -77,6 +81,14 @@ impl Places {
                     )
                 });
             }
+        }
+        let (same, differs) = self.commit_is_prev;
+        if same > 0 && differs == 0 {
+            let tally = tallies.entry(COMMIT).or_default();
+            tally.means_something_else = true;
+            tally.contradict(|| {
+                format!("it was prevLogIndex, {same} times, and never another index")
+            });
         }
         for (term, claim) in &self.claims {
             let Some(first) = self.first_own.get(term) else { continue };
@@ -136,7 +148,10 @@ impl Study {
         logs: &Logs<'_>,
         commit: Option<u64>,
     ) -> Option<(u64, u64)> {
-        let (Some(term), Logs::Read(sent)) = (term, logs) else { return None };
+        let (Some(term), Logs::Read(sent)) = (term, logs) else {
+            self.logs.unread |= !matches!(logs, Logs::Silent);
+            return None;
+        };
         let last = sent.prev.index + sent.entries.len() as u64;
         self.fits_in_itself(term, sent);
         self.follows_the_answer(from, to, term, sent.prev.index);
@@ -148,12 +163,29 @@ impl Study {
         *highest = last.max(*highest);
         let highest = *highest;
         if let Some(commit) = commit {
+            self.is_no_other_index(sent.prev.index, commit);
             let applied = self.servers[from].applied;
             self.bears_out(COMMIT, (applied..=highest.max(applied)).contains(&commit), || {
                 format!("S{from} names {commit}, and has shown a log up to {highest} and applied up to {applied}")
             });
         }
         Some((sent.prev.index, last))
+    }
+
+    /// A leader's commit index is that of an entry, and not always the one that this follower is thought to have.
+    fn is_no_other_index(&mut self, prev: u64, commit: u64) {
+        let shown = self.logs.highest.values().max().copied().unwrap_or(0);
+        if commit > shown && !self.logs.unread {
+            self.means_something_else(COMMIT, || {
+                format!("it is {commit}, when no leader had shown an entry beyond {shown}")
+            });
+        }
+        let (same, differs) = &mut self.logs.commit_is_prev;
+        match prev == commit {
+            true if prev > 0 => *same += 1,
+            true => {}
+            false => *differs += 1,
+        }
     }
 
     fn fits_in_itself(&mut self, term: u64, Sent { prev, entries }: &Sent<'_>) {
@@ -200,7 +232,8 @@ impl Study {
                 self.bears_out(SUCCESS, yes, || {
                     format!("S{to} said no to entries up to index {last}, and S{from} went on behind them")
                 });
-            } else if prev <= at && at > 0 {
+            } else if prev < at {
+                // What follows the same index again may have been on its way before the answer came.
                 self.bears_out(SUCCESS, !yes, || {
                     format!("S{to} said yes to entries up to index {last}, and S{from} went back to {prev}")
                 });

@@ -101,6 +101,7 @@ impl Study {
         let server = &mut self.servers[from];
         server.called_in = server.called_in.max(term);
         server.asked_in = server.asked_in.max(Some(term));
+        server.asked_last = server.asked_last.max(Some(term));
         let before = server.term;
         self.bears_out((Part::Vote, Word::Term), term >= before, || {
             format!("S{from} was in term {before} and asked for votes in term {term}")

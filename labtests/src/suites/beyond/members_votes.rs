@@ -39,7 +39,9 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     };
     stage.caption("S0 is to add S3, and what it appends for it reaches one other server only");
     stage.direct(move |mail| {
-        let news = mail.from == s0 && mail.kind == Kind::Entries && (mail.last.is_none() || mail.last > Some(end));
+        let news = mail.from == s0
+            && mail.kind == Kind::Entries
+            && (mail.last.is_none() || mail.last > Some(end));
         if news && mail.to != knows { Fate::Lose } else { Fate::Deliver }
     });
     let asked = spawn("add S3", {

@@ -66,7 +66,8 @@ impl<'a> Steady<'a> {
         let cluster = stage.cluster;
         cluster.reached_check();
         let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term.max(terms[*i]));
-        let asks = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > Some(term);
+        let asks =
+            |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term > Some(term);
         let candidacies = stage.mail(|mail| mail.at > since && asks(mail));
         let odd = match (candidacies.first(), (0..cluster.n()).find(later)) {
             (Some(first), _) => {

@@ -1,0 +1,145 @@
+//! Tasks as coroutines: all tasks of a run on one OS thread, their carrier, each on a stack of its own.
+//!
+//! A hand-over costs nanoseconds, where waking an OS thread costs microseconds. What a coroutine can't give to the code on it is a
+//! thread: thread-locals, `std::thread::current` and `std::thread::panicking` are the carrier's. So what labrpc keeps per thread
+//! is put away while a task is suspended, and no task is suspended while it unwinds: a run that would need that is
+//! [`Unfit`](crate::run::FailureKind::Unfit).
+
+use super::baton::Job;
+use super::cpu::OsThread;
+use crate::run::PerThread;
+use generator::{Generator, Gn, co_yield_with};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// As much stack as `std` gives a thread. It is only reserved: a page that nobody touches takes no memory.
+const STACK: usize = 2 * 1024 * 1024;
+
+/// A stack with a task on it, or with none.
+type Coroutine = Generator<'static, (), ()>;
+
+/// Stacks without a task, for the next one of any run.
+static STACKS: Mutex<Vec<Coroutine>> = Mutex::new(Vec::new());
+
+/// So many stacks are kept; a run of a cluster of seven has some sixty tasks at a time.
+const STACKS_KEPT: usize = 256;
+
+/// No task: they are counted from 1.
+const NOBODY: u64 = 0;
+
+/// The OS thread that carries the tasks of a run, as they see it.
+#[derive(Default)]
+pub(crate) struct Carrier {
+    /// Whom the task that runs hands over to.
+    next: AtomicU64,
+    /// Tasks that have not begun.
+    fresh: Mutex<BTreeMap<u64, Job>>,
+    /// A task was to wait while it unwound, so the run can't go on here.
+    unfit: AtomicBool,
+    os_thread: OnceLock<Option<OsThread>>,
+}
+
+/// How the carrying ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// Nobody is left to hand over to.
+    ToTheEnd,
+    /// It can't go on on coroutines.
+    Unfit,
+    /// This task has overflowed its stack, and nothing can be said of the run any more.
+    Overflow(u64),
+}
+
+/// A task's right to run.
+pub(crate) struct Leg {
+    task: u64,
+    carrier: Arc<Carrier>,
+}
+
+impl Carrier {
+    /// The right to run of a task.
+    pub fn leg(self: &Arc<Carrier>, task: u64) -> Leg {
+        Leg { task, carrier: self.clone() }
+    }
+
+    /// What a task is to do, once it is passed the right to run.
+    pub fn begin(&self, task: u64, job: Job) {
+        self.fresh.lock().insert(task, job);
+    }
+
+    /// Carries the task that is next, and whom that hands over to, and so on: on the calling thread, which then must end.
+    ///
+    /// Tasks that are left are forgotten: nobody can unwind them.
+    pub fn carry(&self) -> Carried {
+        self.os_thread.get_or_init(OsThread::current);
+        let mut tasks: BTreeMap<u64, Coroutine> = BTreeMap::new();
+        let carried = loop {
+            let next = self.next.swap(NOBODY, Relaxed);
+            if next == NOBODY {
+                break Carried::ToTheEnd;
+            }
+            if let Some(job) = self.fresh.lock().remove(&next) {
+                tasks.insert(next, on_a_stack(job));
+            }
+            let Some(task) = tasks.get_mut(&next) else { break Carried::ToTheEnd };
+            task.resume();
+            if task.get_panic_data().is_some() {
+                break Carried::Overflow(next);
+            }
+            if task.is_done()
+                && let Some(stack) = tasks.remove(&next)
+            {
+                give_back(stack);
+            }
+            if self.unfit.load(Relaxed) {
+                break Carried::Unfit;
+            }
+        };
+        tasks.into_values().for_each(std::mem::forget);
+        carried
+    }
+}
+
+impl Leg {
+    /// Lets the task run when the current one has let go.
+    pub fn pass(&self) {
+        self.carrier.next.store(self.task, Relaxed);
+    }
+
+    /// Suspends the current task, this one, until somebody passes.
+    pub fn wait(&self) {
+        if std::thread::panicking() {
+            self.carrier.unfit.store(true, Relaxed);
+        }
+        let mine = PerThread::take();
+        co_yield_with(());
+        mine.put_back();
+    }
+
+    pub fn os_thread(&self) -> Option<OsThread> {
+        self.carrier.os_thread.get().copied().flatten()
+    }
+}
+
+fn on_a_stack(job: Job) -> Coroutine {
+    let pooled = STACKS.lock().pop();
+    let mut coroutine = match pooled {
+        Some(mut stack) => {
+            stack.init_code(job);
+            stack
+        }
+        None => Gn::new_opt(STACK / size_of::<usize>(), job),
+    };
+    // Any address will do: with one, a task may be suspended from anywhere in its code.
+    coroutine.set_local_data(std::ptr::dangling_mut());
+    coroutine
+}
+
+fn give_back(stack: Coroutine) {
+    let mut stacks = STACKS.lock();
+    if stacks.len() < STACKS_KEPT {
+        stacks.push(stack);
+    }
+}

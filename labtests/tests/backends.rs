@@ -1,0 +1,217 @@
+//! A seed is the same run on coroutines as on threads; and where coroutines can't do, threads do, and that is said.
+//!
+//! `LAB_BACKENDS=100` compares so many seeds of every test; without it, one of a few.
+
+#[path = "../examples/go_shape.rs"]
+#[allow(dead_code, reason = "its main is for the example")]
+mod go_shape;
+
+use labrpc::api::ApplyMsg;
+use labrpc::channel::Sender;
+use labrpc::run::{Backend, FailureKind};
+use labrpc::trace::Event;
+use labrpc::{ClientEnd, Persister, Service, sync, thread};
+use labtests::lab::{Ability, Lab};
+use labtests::reading::{Names, Reading};
+use labtests::runner::{self, Report, World};
+use labtests::suites::{self, LabTest};
+use parking_lot::Mutex;
+use raftlab::kv::{Clerk, KvServer, Rsm};
+use raftlab::raft::{Options, Raft};
+use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Every such test is one of a few.
+const A_FEW: usize = 7;
+
+type Made = (Arc<go_shape::Raft>, Vec<Service>);
+
+/// A run's fingerprint and verdict, and a hash of its whole trace.
+fn traced(lab: &Lab, test: &'static LabTest, seed: u64, backend: Backend) -> (u64, String, u64) {
+    let hash = Arc::new(Mutex::new(DefaultHasher::new()));
+    let sink = hash.clone();
+    let event = move |event: &Event| event.to_string().hash(&mut *sink.lock());
+    let reading = Reading::new(Names::new());
+    let report = runner::replay_read(lab, test, seed, &reading, backend, event);
+    let verdict = report.result.map_or_else(|failure| failure.message, |_| "passed".into());
+    let hash = hash.lock().finish();
+    (report.fingerprint, verdict, hash)
+}
+
+fn is_the_same_on_both(lab: &Lab) {
+    let wanted = std::env::var("LAB_BACKENDS").ok().map(|text| text.parse().expect("a number"));
+    let (seeds, step) = wanted.map_or((1, A_FEW), |seeds| (seeds, 1));
+    let tests: Vec<_> = lab.tests().step_by(step).collect();
+    let work: Vec<_> = (1..=seeds)
+        .flat_map(|seed| tests.clone().into_iter().map(move |test| (test, seed)))
+        .collect();
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let (lab, mut runs, mut others) = (lab.clone(), 0, Vec::new());
+    let compare = move |(test, seed): (&'static LabTest, u64)| {
+        let on = |backend| traced(&lab, test, seed, backend);
+        let (threads, coroutines) = (on(Backend::Threads), on(Backend::Coroutines));
+        (threads != coroutines)
+            .then(|| format!("{}, seed {seed}: {threads:?}, and {coroutines:?}", test.name))
+    };
+    runner::in_order(work.into_iter(), jobs, compare, |other| {
+        runs += 1;
+        others.extend(other);
+        ControlFlow::Continue(())
+    });
+    eprintln!("{runs} runs had twice, {} differ", others.len());
+    assert!(others.is_empty(), "{} of {runs}; the first: {}", others.len(), others[0]);
+}
+
+#[test]
+fn the_reference_runs_the_same_on_both() {
+    let raft = || labtests::make(Raft::make);
+    let more = Options::beyond_the_lab();
+    let changing = Raft::with_members(more.clone());
+    let lab = Lab::new()
+        .raft(Raft::make)
+        .kv(KvServer::on(raft()), Clerk::new)
+        .rsm(Rsm::on(raft()))
+        .versioned(KvServer::on(raft()), Clerk::new)
+        .once(KvServer::on(raft()), Clerk::new)
+        .beyond(Ability::PreVote, Raft::with(more.clone()))
+        .beyond(Ability::Transfer, Raft::with(more.clone()))
+        .beyond(Ability::Lease, Raft::with(more.clone()))
+        .beyond(Ability::Flow, Raft::with(more))
+        .members(changing);
+    is_the_same_on_both(&lab);
+}
+
+#[test]
+fn go_shape_runs_the_same_on_both() {
+    is_the_same_on_both(&Lab::new().raft(go_shape::Raft::make));
+}
+
+fn run(lab: &Lab, name: &str, seed: u64) -> Report {
+    let test = suites::all().find(|test| test.name == name).expect("a test of that name");
+    runner::run_one(lab, test, seed, World::Simulated)
+}
+
+thread_local! {
+    static THREADS_HERE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Each server has a thread that yields as often as threads were here before it: never, where each has a thread-local of its own.
+fn with_a_thread_local(
+    peers: Vec<ClientEnd>,
+    me: usize,
+    persister: Persister,
+    apply: Sender<ApplyMsg>,
+) -> Made {
+    let body = || {
+        let before = THREADS_HERE.replace(THREADS_HERE.get() + 1);
+        (0..before).for_each(|_| thread::yield_now());
+    };
+    thread::Builder::new().name("odd").spawn(body).expect("a thread");
+    go_shape::Raft::make(peers, me, persister, apply)
+}
+
+#[test]
+fn what_differs_on_threads_goes_on_on_threads_and_says_so() {
+    let lab = Lab::new().raft(with_a_thread_local);
+    for seed in 1..4 {
+        let report = run(&lab, "initial_election", seed);
+        let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
+        assert_eq!(report.fingerprint, threads.fingerprint, "told as threads show it");
+    }
+    let why = lab.why_threads().expect("a reason");
+    assert!(why.contains("initial_election, seed 1, was another run"), "{why}");
+    assert_eq!(lab.backend_counts().0, 1, "nothing is compared after that");
+}
+
+/// Waits for a thread as it is dropped: also where it is dropped because a crash unwinds its thread.
+struct Waits;
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let _ = thread::spawn(thread::yield_now).join();
+    }
+}
+
+fn that_waits_in_a_destructor(
+    peers: Vec<ClientEnd>,
+    me: usize,
+    persister: Persister,
+    apply: Sender<ApplyMsg>,
+) -> Made {
+    let body = || {
+        let _waits = Waits;
+        thread::sleep(labrpc::time::Duration::from_secs(3600));
+    };
+    thread::Builder::new().name("waits").spawn(body).expect("a thread");
+    go_shape::Raft::make(peers, me, persister, apply)
+}
+
+#[test]
+fn a_run_whose_destructors_wait_is_had_on_threads() {
+    let lab = Lab::new().raft(that_waits_in_a_destructor);
+    for seed in 1..4 {
+        let report = run(&lab, "initial_election", seed);
+        let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
+        assert_eq!(report.fingerprint, threads.fingerprint);
+        assert!(report.result.is_ok(), "{:?}", report.result);
+    }
+    assert_eq!(lab.backend_counts(), (0, 3), "compared, and unfit");
+    assert_eq!(lab.why_threads(), None, "three are too few to tell");
+}
+
+#[inline(never)]
+fn goes_down_for_ever(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    if room[0] == u64::MAX { 0 } else { goes_down_for_ever(depth + 1) + room[0] }
+}
+
+fn that_overflows(
+    peers: Vec<ClientEnd>,
+    me: usize,
+    persister: Persister,
+    apply: Sender<ApplyMsg>,
+) -> Made {
+    let body = || _ = std::hint::black_box(goes_down_for_ever(0));
+    thread::Builder::new().name("deep").spawn(body).expect("a thread");
+    go_shape::Raft::make(peers, me, persister, apply)
+}
+
+#[test]
+fn an_overflow_fails_its_run_and_no_other() {
+    let lab = Lab::new().raft(that_overflows);
+    for seed in 1..4 {
+        let failure = run(&lab, "initial_election", seed).result.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Overflow);
+        assert!(failure.message.contains("/deep has overflowed its stack"), "{failure}");
+    }
+    let sound = Lab::new().raft(go_shape::Raft::make);
+    assert!(run(&sound, "initial_election", 1).result.is_ok());
+}
+
+/// A lock that its holder takes again: a deadlock, on both.
+fn that_locks_twice(
+    peers: Vec<ClientEnd>,
+    me: usize,
+    persister: Persister,
+    apply: Sender<ApplyMsg>,
+) -> Made {
+    let body = || {
+        let lock = sync::Mutex::new(());
+        let _first = lock.lock();
+        let _again = lock.lock();
+    };
+    thread::Builder::new().name("twice").spawn(body).expect("a thread");
+    go_shape::Raft::make(peers, me, persister, apply)
+}
+
+#[test]
+fn failures_are_told_as_threads_show_them() {
+    let lab = Lab::new().raft(that_locks_twice);
+    let failure = run(&lab, "initial_election", 7).result.unwrap_err();
+    let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", 7);
+    assert_eq!(failure, threads.result.unwrap_err());
+    assert_eq!(failure.kind, FailureKind::Deadlock);
+    assert_eq!((lab.backend_counts().0, lab.why_threads()), (1, None), "run twice, and the same");
+}
