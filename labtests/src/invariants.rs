@@ -147,7 +147,7 @@ impl Watch {
     /// What could be read of this run, and what could not.
     pub fn coverage(&self) -> Coverage {
         let model = &self.watched.lock().model;
-        let mut coverage = Coverage::of(&model.known, model.reading.doubts());
+        let mut coverage = Coverage::of(&model.known, &model.reading);
         coverage.looks = (model.seen.looks, model.seen.inspections);
         coverage
     }

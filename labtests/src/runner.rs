@@ -21,7 +21,7 @@ use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Go's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -449,6 +449,7 @@ fn part_since_2024(test: &LabTest) -> Option<String> {
 /// - `LAB_SEED`: the seed, or the first of several.
 /// - `LAB_SEEDS`: how many.
 /// - `LAB_REAL=1`: on threads and the wall clock; `0` or nothing: simulated.
+/// - `LAB_BACKEND=threads`: simulated on threads alone; otherwise on coroutines first, see [`Backends`].
 /// - `LAB_STRICT=1`: threads that are left after `kill()` fail a test. Otherwise that is a warning.
 ///
 /// # Panics
@@ -456,6 +457,7 @@ fn part_since_2024(test: &LabTest) -> Option<String> {
 pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let lab = lab.into();
     let lab = if flag_in_env("LAB_STRICT") { lab.strict() } else { lab };
+    let lab = with_backend_of_env(lab);
     labrpc::logging::init();
     let first = number_in_env("LAB_SEED", 1);
     let seeds = number_in_env("LAB_SEEDS", 1);
@@ -472,6 +474,9 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
             let text = format!("warning, first in {name}, seed {seed}: {}", warning.message);
             report::say_once(&format!("{:?}", warning.kind), &text);
         }
+        if let Some(why) = lab.why_threads() {
+            report::say_once("threads", &why);
+        }
         for line in report.coverage.unchecked() {
             report::say_once(&line, &format!("not checked on this Raft: {line}"));
         }
@@ -480,6 +485,17 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
             std::panic::resume_unwind(Box::new("the lab test failed"));
         }
     }
+}
+
+/// All tests of a process share what is learnt of coroutines.
+fn with_backend_of_env(lab: Lab) -> Lab {
+    static OF_THE_PROCESS: OnceLock<Backends> = OnceLock::new();
+    let backends = OF_THE_PROCESS.get_or_init(|| match std::env::var("LAB_BACKEND").as_deref() {
+        Err(_) | Ok("" | "coroutines") => Backends::default(),
+        Ok("threads") => Backends::new(Backend::Threads),
+        Ok(other) => panic!("LAB_BACKEND={other:?} is neither coroutines nor threads"),
+    });
+    Lab { backends: backends.clone(), ..lab }
 }
 
 fn flag_in_env(name: &str) -> bool {

@@ -1,10 +1,15 @@
 //! What is told, where, and how often: warnings under `cargo test`, log lines, failures of one cause.
 
+#[path = "../examples/go_shape.rs"]
+#[allow(dead_code, reason = "its main is for the example")]
+mod go_shape;
+
 use labrpc::api::{ApplyMsg, Command, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
 use labrpc::{ClientEnd, Persister, Service, thread, time};
 use labtests::cli::{Out, Program};
 use labtests::lab::Lab;
+use labtests::reading::{Names, Word};
 use labtests::report::say_once;
 use labtests::runner::cargo_test;
 use std::process::{self, Output};
@@ -133,4 +138,38 @@ fn replay_prints_log_lines_between_the_events_and_nowhere_else() {
     let times: Vec<f64> = times.map(|(ms, _)| ms.trim().parse().unwrap()).collect();
     assert!(times.is_sorted(), "{said}");
     assert!(said.matches("/main    DEBUG is asked").count() >= 30, "{said}");
+}
+
+#[test]
+fn a_declared_name_that_no_message_has_is_told() {
+    let test = "a_declared_name_that_no_message_has_is_told";
+    let names =
+        || Names::new().field("vote_granted", Word::VoteGranted).field("agred", Word::Success);
+    let lab = || Lab::new().raft(go_shape::Raft::make).names(names().harmless("Raft.Gossip"));
+    let output = alone(test, &[], || cargo_test("initial_election", lab()));
+    let Some(output) = output else { return };
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for name in ["agred", "Gossip"] {
+        let told = format!("the declared name {name:?} was to tell");
+        assert_eq!(said.matches(&told).count(), 1, "{said}");
+    }
+    assert!(!said.contains("votegranted"), "{said}");
+}
+
+#[test]
+fn the_command_that_repeats_a_failure_has_the_variables_that_change_it() {
+    let test = "the_command_that_repeats_a_failure_has_the_variables_that_change_it";
+    let body = || {
+        let program = Program::new(Idle::lab(false, false)).variables(&["LAB_ODD", "LAB_UNSET"]);
+        let out = Out::new(std::io::stdout());
+        assert_eq!(program.run(["lab", "initial_election"], out), 1);
+    };
+    let Some(output) = alone(test, &[("LAB_ODD", "7")], body) else { return };
+    let said = text(&output.stdout);
+    let again = said.lines().find(|line| line.contains("replay 1 initial_election"));
+    assert!(
+        again.is_some_and(|line| line.contains(": LAB_ODD=7 ") && !line.contains("UNSET")),
+        "{said}"
+    );
 }

@@ -25,6 +25,8 @@
 
 mod raft;
 
+use labtests::cli::Program;
+use labtests::lab::Lab;
 use raft::EventLoop;
 use raft::shape::Shape;
 use std::process::ExitCode;
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    labtests::cli::main(move |peers, me, persister, apply_ch| {
+    let lab = Lab::new().raft(move |peers, me, persister, apply_ch| {
         EventLoop::make(shape.clone(), peers, me, persister, apply_ch)
-    })
+    });
+    Program::new(lab).variables(&["EVENT_LOOP"]).main()
 }

@@ -13,6 +13,7 @@ pub use progress::Progress;
 pub use work::Shard;
 
 use crate::lab::Lab;
+use crate::report::Again;
 use crate::runner;
 use crate::suites::LabTest;
 use args::{Cli, Command, Flags, without_flags};
@@ -46,6 +47,7 @@ where
 pub struct Program {
     lab: Lab,
     extras: Vec<Extra>,
+    variables: Vec<&'static str>,
 }
 
 /// A further command of the program.
@@ -121,7 +123,12 @@ const USAGE: u8 = 2;
 impl Program {
     /// The command as [`main`] runs it.
     pub fn new(lab: impl Into<Lab>) -> Program {
-        Program { lab: lab.into(), extras: Vec::new() }
+        Program { lab: lab.into(), extras: Vec::new(), variables: Vec::new() }
+    }
+
+    /// Whose runs depend on these variables of the environment, too: the command that repeats a failure names them.
+    pub fn variables(self, variables: &[&'static str]) -> Program {
+        Program { variables: variables.to_vec(), ..self }
     }
 
     /// With one more command, which says whether it found all well, or what was wrong with its usage.
@@ -174,14 +181,17 @@ impl Program {
             return Ok(End::well(well));
         }
         let cli = Cli::from_arg_matches(matches)?;
+        let again = Again::Command(program(&self.variables));
         let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
         let lab = match cli.flags.backend {
             Some(on) => lab.backend(on.into()),
             None => lab,
         };
         match cli.command {
-            None => Ok(End::well(test(&lab, &cli.select, &cli.flags, out)?)),
-            Some(Command::Test { select }) => Ok(End::well(test(&lab, &select, &cli.flags, out)?)),
+            None => Ok(End::well(test(&lab, &cli.select, &cli.flags, again, out)?)),
+            Some(Command::Test { select }) => {
+                Ok(End::well(test(&lab, &select, &cli.flags, again, out)?))
+            }
             Some(Command::Replay { seed, test }) => match cli.flags.given_to_replay() {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
                 None => Ok(End::well(replay(&lab, seed, &test, out)?)),
@@ -209,9 +219,13 @@ fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, W
     }
 }
 
-/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`).
-fn program() -> String {
-    std::env::args_os().next().map_or("raftlab".into(), |name| name.to_string_lossy().into_owned())
+/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`), with those of the
+/// variables that are set.
+fn program(variables: &[&str]) -> String {
+    let name = std::env::args_os().next();
+    let name = name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned());
+    let set = |variable: &&str| Some(format!("{variable}={} ", std::env::var(variable).ok()?));
+    variables.iter().filter_map(set).chain([name]).collect()
 }
 
 fn no_flag_of_replay(flag: &str) -> String {
@@ -249,7 +263,13 @@ fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
     Ok(tests)
 }
 
-fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool, String> {
+fn test(
+    lab: &Lab,
+    words: &[String],
+    flags: &Flags,
+    again: Again,
+    mut out: Out,
+) -> Result<bool, String> {
     let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
     if flags.list
         && let Some(flag) = flags.given_to_list()
@@ -263,7 +283,7 @@ fn test(lab: &Lab, words: &[String], flags: &Flags, mut out: Out) -> Result<bool
     if work.is_sweep() {
         lab.backends.compare(flags.seed);
     }
-    Session::new(work, flags, out)?.run(lab)
+    Session::new(work, flags, again, out)?.run(lab)
 }
 
 fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {

@@ -2,7 +2,6 @@
 
 use super::args::Flags;
 use super::out::Out;
-use super::program;
 use super::progress::Progress;
 use super::work::Work;
 use crate::invariants::Coverage;
@@ -25,6 +24,8 @@ pub struct Session {
     json: Option<JsonFile>,
     progress: Progress,
     out: Out,
+    /// How to see a failure again.
+    again: Again,
     counts: Counts,
     coverage: Coverage,
     unreached: Unreached,
@@ -47,12 +48,13 @@ impl Session {
     ///
     /// # Errors
     /// The file for the results can't be written.
-    pub fn new(work: Work, flags: &Flags, out: Out) -> Result<Session, String> {
+    pub fn new(work: Work, flags: &Flags, again: Again, out: Out) -> Result<Session, String> {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let json = flags.json.as_deref().map(JsonFile::create).transpose()?;
         Ok(Session {
             progress: Progress::new(work.runs()),
             out,
+            again,
             sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
             counts: Counts { not_run: work.runs(), ..Counts::default() },
             names: Names::of(work.tests()),
@@ -154,8 +156,7 @@ impl Session {
         if let Err(failure) = &report.result {
             self.failures.add(report, failure);
             if self.counts.failed <= STORIES {
-                let again = Again::Command(program());
-                self.say(&format!("\n{}\n", report::failure(report, &again)));
+                self.say(&format!("\n{}\n", report::failure(report, &self.again)));
             } else {
                 self.say(&report::failure_line(report, failure));
             }

@@ -1,6 +1,6 @@
 //! What could not be read, and so was not checked.
 
-use crate::reading::{Fact, Part, Word};
+use crate::reading::{Fact, Part, Reading, Word};
 use labrpc::describe::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ pub struct Known {
     read: BTreeSet<Fact>,
     missed: BTreeMap<Fact, String>,
     methods: BTreeMap<&'static str, String>,
+    /// The declared names that some message had.
+    pub met: BTreeSet<String>,
 }
 
 impl Default for Known {
@@ -30,6 +32,7 @@ impl Default for Known {
             read: BTreeSet::new(),
             missed: BTreeMap::new(),
             methods: BTreeMap::new(),
+            met: BTreeSet::new(),
         }
     }
 }
@@ -75,18 +78,23 @@ pub struct Coverage {
     missed: BTreeMap<Fact, String>,
     doubts: BTreeMap<Fact, String>,
     methods: BTreeMap<&'static str, String>,
+    /// What was declared, and what of it some message had.
+    declared: BTreeSet<String>,
+    met: BTreeSet<String>,
     /// Whether a server was looked into, and whether that showed something.
     pub(super) looks: (bool, bool),
 }
 
 impl Coverage {
     /// Of one run.
-    pub(super) fn of(known: &Known, doubts: &BTreeMap<Fact, String>) -> Coverage {
+    pub(super) fn of(known: &Known, reading: &Reading) -> Coverage {
         Coverage {
             read: known.read.clone(),
             missed: known.missed.clone(),
             methods: known.methods.clone(),
-            doubts: doubts.clone(),
+            doubts: reading.doubts().clone(),
+            declared: reading.names().all(),
+            met: known.met.clone(),
             looks: (false, false),
         }
     }
@@ -94,6 +102,8 @@ impl Coverage {
     /// That of one more run.
     pub fn add(&mut self, other: &Coverage) {
         self.read.extend(&other.read);
+        self.declared.extend(other.declared.iter().cloned());
+        self.met.extend(other.met.iter().cloned());
         add(&mut self.missed, &other.missed);
         add(&mut self.doubts, &other.doubts);
         add(&mut self.methods, &other.methods);
@@ -119,7 +129,10 @@ impl Coverage {
         let looks = (self.looks == (true, false)).then(|| {
             "commit indexes before anything is applied: there is no inspect(), which would show them".to_string()
         });
-        missed.chain(self.doubted()).chain(methods).chain(looks).collect()
+        let unmet = self.declared.difference(&self.met).map(|name| {
+            format!("what the declared name {name:?} was to tell: no message and no saved value has it. Is it spelt so?")
+        });
+        missed.chain(self.doubted()).chain(methods).chain(looks).chain(unmet).collect()
     }
 }
 

@@ -127,6 +127,7 @@ impl Model {
     /// Something happened on the network or on a disk.
     pub fn event(&mut self, at: Duration, what: &What) -> Verdict {
         self.now = at;
+        self.note_names(what);
         match what {
             What::Called { call, end, method, args } => self.called(*call, end, method, args),
             What::Delivered { call, .. } => {
@@ -139,6 +140,23 @@ impl Model {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Which of the declared names there are.
+    fn note_names(&mut self, what: &What) {
+        let names = self.reading.names();
+        if names.is_empty() {
+            return;
+        }
+        match what {
+            What::Called { method, args: value, .. } => {
+                names.meet(method, value, &mut self.known.met)
+            }
+            What::Answered { reply: value, .. } | What::Saved { value, .. } => {
+                names.meet("", value, &mut self.known.met);
+            }
+            _ => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! The words: the fields of Figure 2 and Figure 13, and how people spell them.
 
+use labrpc::describe::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -164,9 +166,41 @@ impl Names {
         declared.map(|(_, word)| *word).or_else(|| Word::spelt(plain))
     }
 
-    /// The declared names of fields, as they are compared.
-    pub fn declared(&self) -> impl Iterator<Item = &str> {
-        self.0.fields.iter().map(|(name, _)| name.as_str())
+    /// Notes which of the declared fields and methods a message has.
+    pub(crate) fn meet(&self, method: &str, value: &Value, met: &mut BTreeSet<String>) {
+        if self.is_harmless(method) {
+            met.insert(method.rsplit('.').next().unwrap_or(method).to_string());
+        }
+        if !self.0.fields.is_empty() {
+            self.meet_fields("", value, met);
+        }
+    }
+
+    fn meet_fields(&self, parent: &str, value: &Value, met: &mut BTreeSet<String>) {
+        match value {
+            Value::Struct(_, inner) => {
+                for (name, value) in inner {
+                    let names = [plain(name), plain(parent) + &plain(name)];
+                    let declared = |name: &String| self.0.fields.iter().any(|(own, _)| own == name);
+                    met.extend(names.into_iter().filter(declared));
+                    self.meet_fields(name, value, met);
+                }
+            }
+            Value::Tagged(_, inner) => self.meet_fields(parent, inner, met),
+            Value::List(items) => items.iter().for_each(|item| self.meet_fields("", item, met)),
+            _ => {}
+        }
+    }
+
+    /// All that was declared: fields as they are compared, and methods.
+    pub(crate) fn all(&self) -> BTreeSet<String> {
+        let fields = self.0.fields.iter().map(|(name, _)| name);
+        fields.chain(&self.0.harmless).cloned().collect()
+    }
+
+    /// Whether nothing was declared.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.fields.is_empty() && self.0.harmless.is_empty()
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Votes {
     answers: BTreeMap<(usize, u64), (u64, u64)>,
     /// Who said that it leads, and which term.
     led: BTreeSet<(usize, u64)>,
+    /// A request for votes whose term can't be read.
+    unread: bool,
     /// The methods that ask for votes.
     methods: BTreeSet<&'static str>,
     /// What the fields said that nobody knows, if that was little.
@@ -42,6 +44,14 @@ impl Votes {
             }
         }
         let asks = tallies.entry((Part::Vote, Word::Term)).or_default();
+        for (leader, term) in self.led.iter().filter(|_| !self.unread) {
+            match self.candidacies.contains_key(&(*leader, *term)) {
+                true => asks.agrees += 1,
+                false => asks.contradict(|| {
+                    format!("S{leader} said that it leads term {term}, for which it had not asked for votes")
+                }),
+            }
+        }
         if self.methods.len() > 1 {
             asks.means_something_else = true;
             asks.contradict(|| {
@@ -90,7 +100,15 @@ impl Study {
                 self.votes.flags.entry(name).or_default().insert(flag);
             }
         }
-        let Some(term) = term else { return };
+        let Some(term) = term else {
+            self.votes.unread = true;
+            return;
+        };
+        if term == 0 {
+            self.means_something_else((Part::Vote, Word::Term), || {
+                "nobody stands in term 0".into()
+            });
+        }
         self.votes.candidacies.entry((from, term)).or_insert(last);
         if let Some(last) = last.filter(|last| last.index == 0 && last.term > 0) {
             let fact = (Part::Vote, Word::LastLogIndex);
