@@ -128,21 +128,37 @@ fn run_and_study(
         return (report, doubts);
     }
     let mut report = lab.backends.run(test, seed, |backend, before| {
-        let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
-        simulate(lab, test, seed, reading, logs, backend, |_: &Event| {})
+        let Before::Failed(since) = before else {
+            let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
+            return simulate(lab, test, seed, reading, logs, backend, |_: &Event| {});
+        };
+        let events = LastEvents::until(since);
+        let sink = events.clone();
+        let mut report = simulate(lab, test, seed, reading, Logs::Dropped, backend, sink);
+        report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
+        report
     });
     let Err(failure) = &report.result else { return (report, Doubts::new()) };
     let backend = backend::to_tell_of(failure);
+    if !has_to_do_with_reading(failure) && !report.last_events.is_empty() {
+        return (report, Doubts::new());
+    }
     let events = LastEvents::until(failure.since);
     let studying = watch(false);
     let run = new_run(seed, world).logs(Logs::Dropped).backend(backend);
     run_watched(run, lab, test, seed, world, &studying, |_: &Event| {});
     let doubts = studying.doubts();
-    if doubts.keys().all(|fact| !reading.trusts(*fact)) {
+    if report.last_events.is_empty() && doubts.keys().all(|fact| !reading.trusts(*fact)) {
         simulate(lab, test, seed, reading, Logs::Dropped, backend, events.clone());
         report.last_events = events.take();
     }
     (report, doubts)
+}
+
+/// Whether a failure may come from what messages were taken to say: from a verdict, or from a script that waits for something.
+fn has_to_do_with_reading(failure: &Failure) -> bool {
+    use FailureKind::{Deadlock, Stuck, Test, TimeLimit};
+    matches!(failure.kind, Test | TimeLimit | Stuck | Deadlock)
 }
 
 /// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as

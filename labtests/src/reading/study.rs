@@ -256,8 +256,14 @@ impl Study {
     fn answered(&mut self, call: Call, reply: Reply) {
         let part = call.reply_part();
         let Some(asked) = call.term else { return };
+        let fact = (part, Word::Term);
+        if reply.term == Some(0) {
+            // A reply that says nothing may be a bug, if others say something.
+            self.contradicts(fact, || {
+                format!("S{} answered a call of term {asked} with term 0", call.to)
+            });
+        }
         if let Some(term) = reply.term.filter(|term| *term > 0) {
-            let fact = (part, Word::Term);
             if term < call.found.min(asked) {
                 // Not the server's own term, nor the caller's: a bug may give either.
                 self.means_something_else(fact, || {

@@ -7,6 +7,7 @@
 use super::Report;
 use crate::suites::LabTest;
 use labrpc::run::{Backend, Failure, FailureKind};
+use labrpc::time::Duration;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -105,7 +106,11 @@ impl Backends {
         simulate: &impl Fn(Backend, Before) -> Report,
     ) -> Report {
         self.learnt.compared.fetch_add(1, Relaxed);
-        let threads = simulate(Backend::Threads, Before::SameRun);
+        let before = match &quick.result {
+            Ok(_) => Before::Passed,
+            Err(failure) => Before::Failed(failure.since),
+        };
+        let threads = simulate(Backend::Threads, before);
         let by_the_clock = |report: &Report| matches!(&report.result, Err(failure) if failure.kind == FailureKind::Stall);
         if !by_the_clock(&quick) && !by_the_clock(&threads) && !is_same(&quick, &threads) {
             self.threads_from_now_on(format!(
@@ -141,8 +146,10 @@ pub(super) fn to_tell_of(failure: &Failure) -> Backend {
 pub(super) enum Before {
     /// Nothing of this run has been seen.
     Nothing,
-    /// The same run.
-    SameRun,
+    /// The same run, which passed.
+    Passed,
+    /// The same run, which failed, of something that began then.
+    Failed(Option<Duration>),
 }
 
 fn is_same(one: &Report, other: &Report) -> bool {

@@ -47,6 +47,29 @@ impl Places {
         self.started.entry(command.to_vec()).or_default().push(Place { index, term });
     }
 
+    /// Messages have two commands at one place, and `start()` put one of them elsewhere. A bug may send what belongs elsewhere, too; then
+    /// services will differ, and that is certain.
+    fn places_are_shared(&self, tallies: &mut BTreeMap<Fact, Tally>) {
+        let mut at: BTreeMap<Place, &Vec<u8>> = BTreeMap::new();
+        let elsewhere =
+            |command: &Vec<u8>, place: &Place| match self.started.get(command).map(Vec::as_slice) {
+                Some([started]) => started != place,
+                _ => false,
+            };
+        let places = self
+            .carried
+            .iter()
+            .flat_map(|(command, places)| places.iter().map(move |place| (command, place)));
+        for (command, place) in places {
+            let Some(other) = at.insert(*place, command) else { continue };
+            if elsewhere(command, place) || elsewhere(other, place) {
+                let tally = tallies.entry(PLACES).or_default();
+                tally.means_something_else = true;
+                tally.contradict(|| format!("messages have two commands at {place}, and start() put one of them elsewhere"));
+            }
+        }
+    }
+
     /// What the run as a whole tells.
     pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
         for (command, places) in &self.carried {
@@ -62,6 +85,7 @@ impl Places {
                 == places.len();
             tally(tallies, PLACES, one_each, || format!("one command stands at {}", list(places)));
         }
+        self.places_are_shared(tallies);
         // What is applied, more servers have agreed to than refused.
         for Place { index, term } in &self.applied {
             let answers = self.answers.get(term).map(Vec::as_slice).unwrap_or_default();
