@@ -4,11 +4,12 @@
 
 use labrpc::api::{ApplyMsg, Command, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
-use labrpc::run::FailureKind;
+use labrpc::run::{Backend, FailureKind};
 use labrpc::sync::{Arc, Condvar, Mutex};
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service, channel, thread, time};
 use labtests::lab::Lab;
+use labtests::reading::{Names, Reading};
 use labtests::report::{self, Again};
 use labtests::runner::{self, Report, World};
 use std::collections::BTreeMap;
@@ -221,9 +222,10 @@ fn lab(way: Way) -> Lab {
 fn run(way: Way, test: &str, world: World) -> Report {
     let test = runner::select(test).unwrap()[0];
     match way {
-        // These take the watchdog ten seconds, or a million steps. Once will do.
-        SpinsThroughTheLock | SpinsOnAnAtomic | StdSleep | StdMutex | StdCondvar => {
-            runner::replay(&lab(way), test, 1, |_: &Event| {})
+        // These take the watchdog ten seconds, or a million steps. Once will do; the others are run on coroutines and on threads.
+        SpinsThroughTheLock | SpinsOnAnAtomic | StdSleep | StdCondvar => {
+            let reading = Reading::new(Names::new());
+            runner::replay_read(&lab(way), test, 1, &reading, Backend::Threads, |_: &Event| {})
         }
         _ => runner::run_one(&lab(way), test, 1, world),
     }
