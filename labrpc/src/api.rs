@@ -27,6 +27,8 @@ pub trait Raft: Send + Sync + 'static {
     fn start(&self, command: Command) -> Result<Started, Refused>;
 
     /// The current term, and whether this server believes that it is the leader.
+    ///
+    /// After [`kill`](Raft::kill) nobody asks any more; whatever is answered then will do.
     fn get_state(&self) -> (u64, bool);
 
     /// The service has made `snapshot` of everything up to and including `index`: the log before it may go. The service
@@ -77,6 +79,8 @@ pub trait Raft: Send + Sync + 'static {
 /// - `peers[me]` is the server's own end, never used.
 /// - `persister` holds what an earlier life has saved. The service reads the snapshot in it for itself, so the first
 ///   command that is to come out of `apply_ch` is the one after it.
+/// - Services, methods and the fields of messages may be called as one likes. What the tests make of the paper's names, and how to
+///   declare others, the README tells.
 /// - `apply_ch` has no buffer, as in Go: a send waits until the service takes the message.
 pub type Make =
     Arc<dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Made + Send + Sync>;
@@ -95,7 +99,11 @@ pub type MakeMember = Arc<
 /// Where [`Raft::start`] put the command, should it ever be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// The log index of the command. The first command of all has index 1.
+    /// The index that the command will have on the apply channel. The first of all is 1.
+    ///
+    /// Usually that is its index in the log. A Raft whose leaders begin their terms with an entry of their own (a no-op, §8) may hand
+    /// that to the service as [`ApplyMsg::Internal`], so that it counts; or it may keep it to itself and number the commands alone. Both
+    /// are right, as long as `start`, `snapshot` and the apply channel count alike.
     pub index: u64,
     /// The leader's term.
     pub term: u64,

@@ -18,13 +18,20 @@ use std::sync::{Arc, OnceLock};
 const STACK: usize = 2 * 1024 * 1024;
 
 /// A stack with a task on it, or with none.
-type Coroutine = Generator<'static, (), ()>;
+struct Stack {
+    coroutine: Generator<'static, (), ()>,
+    /// How many tasks it has had.
+    tasks: u32,
+}
 
 /// Stacks without a task, for the next one of any run.
-static STACKS: Mutex<Vec<Coroutine>> = Mutex::new(Vec::new());
+static STACKS: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
 
 /// So many stacks are kept; a run of a cluster of seven has some sixty tasks at a time.
 const STACKS_KEPT: usize = 256;
+
+/// A stack serves so many tasks, and then its memory goes back to the system: one of them may have gone deep.
+const TASKS_OF_A_STACK: u32 = 1000;
 
 /// No task: they are counted from 1.
 const NOBODY: u64 = 0;
@@ -74,24 +81,22 @@ impl Carrier {
     /// Tasks that are left are forgotten: nobody can unwind them.
     pub fn carry(&self) -> Carried {
         self.os_thread.get_or_init(OsThread::current);
-        let mut tasks: BTreeMap<u64, Coroutine> = BTreeMap::new();
+        let mut tasks: BTreeMap<u64, Stack> = BTreeMap::new();
         let carried = loop {
             let next = self.next.swap(NOBODY, Relaxed);
             if next == NOBODY {
                 break Carried::ToTheEnd;
             }
             if let Some(job) = self.fresh.lock().remove(&next) {
-                tasks.insert(next, on_a_stack(job));
+                tasks.insert(next, Stack::with(job));
             }
             let Some(task) = tasks.get_mut(&next) else { break Carried::ToTheEnd };
-            task.resume();
-            if task.get_panic_data().is_some() {
+            task.coroutine.resume();
+            if task.coroutine.get_panic_data().is_some() {
                 break Carried::Overflow(next);
             }
-            if task.is_done()
-                && let Some(stack) = tasks.remove(&next)
-            {
-                give_back(stack);
+            if task.coroutine.is_done() {
+                tasks.remove(&next).into_iter().for_each(Stack::give_back);
             }
             if self.unfit.load(Relaxed) {
                 break Carried::Unfit;
@@ -123,23 +128,27 @@ impl Leg {
     }
 }
 
-fn on_a_stack(job: Job) -> Coroutine {
-    let pooled = STACKS.lock().pop();
-    let mut coroutine = match pooled {
-        Some(mut stack) => {
-            stack.init_code(job);
-            stack
-        }
-        None => Gn::new_opt(STACK / size_of::<usize>(), job),
-    };
-    // Any address will do: with one, a task may be suspended from anywhere in its code.
-    coroutine.set_local_data(std::ptr::dangling_mut());
-    coroutine
-}
+impl Stack {
+    fn with(job: Job) -> Stack {
+        let kept = STACKS.lock().pop();
+        let mut stack = match kept {
+            Some(mut stack) => {
+                stack.coroutine.init_code(job);
+                stack
+            }
+            None => Stack { coroutine: Gn::new_opt(STACK / size_of::<usize>(), job), tasks: 0 },
+        };
+        stack.tasks += 1;
+        // Any address will do: with one, a task may be suspended from anywhere in its code.
+        stack.coroutine.set_local_data(std::ptr::dangling_mut());
+        stack
+    }
 
-fn give_back(stack: Coroutine) {
-    let mut stacks = STACKS.lock();
-    if stacks.len() < STACKS_KEPT {
-        stacks.push(stack);
+    /// Keeps it for the next task, if there aren't many.
+    fn give_back(self) {
+        let mut stacks = STACKS.lock();
+        if stacks.len() < STACKS_KEPT && self.tasks < TASKS_OF_A_STACK {
+            stacks.push(self);
+        }
     }
 }
