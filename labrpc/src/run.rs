@@ -220,6 +220,8 @@ struct RunState {
     body_ended: bool,
     /// Who is inside whose code, for the report of a hang.
     calling: Vec<Calling>,
+    /// How many calls of the test there were.
+    calls: u64,
 }
 
 thread_local! {
@@ -428,9 +430,9 @@ impl World {
             failure.kind,
             FailureKind::TimeLimit | FailureKind::Deadlock | FailureKind::Stuck
         ) {
-            for Calling { thread, what, since, .. } in &state.calling {
-                let line =
-                    format!("\n  {thread} has been in {what} since {:.6} s", since.as_secs_f64());
+            for Calling { here, what, since, .. } in &state.calling {
+                let (thread, what, since) = (here.title(), what(), since.as_secs_f64());
+                let line = format!("\n  {thread} has been in {what} since {since:.6} s");
                 failure.message.push_str(&line);
             }
         }

@@ -130,6 +130,12 @@ impl fmt::Display for Event {
 pub trait Sink: Send + 'static {
     /// Takes an event. It may be called from any thread of the run, one at a time, and must not wait.
     fn event(&mut self, event: &Event);
+
+    /// Whether it reads what is written for people: what the tester does, and what services are given. Otherwise that is left empty, for
+    /// it takes time.
+    fn reads_words(&self) -> bool {
+        true
+    }
 }
 
 impl<F: FnMut(&Event) + Send + 'static> Sink for F {
@@ -142,6 +148,8 @@ impl<F: FnMut(&Event) + Send + 'static> Sink for F {
 pub(crate) struct Trace {
     /// Asked often, so it is no lock.
     listening: AtomicBool,
+    /// Whether the sink reads what is written for people.
+    words: bool,
     /// How many networks have a rule, which sees messages described.
     rules: AtomicUsize,
     sink: Mutex<Option<Box<dyn Sink>>>,
@@ -150,7 +158,8 @@ pub(crate) struct Trace {
 impl Trace {
     pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
         let listening = AtomicBool::new(sink.is_some());
-        Trace { listening, rules: AtomicUsize::new(0), sink: Mutex::new(sink) }
+        let words = sink.as_ref().is_some_and(|sink| sink.reads_words());
+        Trace { listening, words, rules: AtomicUsize::new(0), sink: Mutex::new(sink) }
     }
 
     fn listening(&self) -> bool {
@@ -185,9 +194,15 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
     });
 }
 
+/// Writes an event that is written for people.
+fn emit_words(words: impl FnOnce() -> String, what: impl FnOnce(String) -> What) {
+    let read = run::with_here(|here| here.world.trace.words) == Some(true);
+    emit(|| what(if read { words() } else { String::new() }));
+}
+
 /// Writes an event of the tester: what it does to the cluster, what it checks.
 pub fn tester(text: impl FnOnce() -> String) {
-    emit(|| What::Tester(text()));
+    emit_words(text, What::Tester);
 }
 
 /// Ends the trace: what happens from now on, while a test clears up, concerns nobody.
@@ -197,7 +212,7 @@ pub fn end() {
 
 /// Writes that `who`'s service got a message from the apply channel.
 pub fn applied(who: &Arc<str>, what: impl FnOnce() -> String) {
-    emit(|| What::Applied { who: who.clone(), what: what() });
+    emit_words(what, |what| What::Applied { who: who.clone(), what });
 }
 
 /// Adds a note of your own to the trace; `raftlab replay` shows it among the events.

@@ -295,7 +295,7 @@ impl Cluster {
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));
-        let result = run::calling_briefly(|| format!("start() on {}", name(i)), calling);
+        let result = run::calling_briefly(move || format!("start() on {}", name(i)), calling);
         let result = result.unwrap_or(Err(Refused::Stopped));
         if let Err(Refused::NotLeader { leader: Some(leader) }) = result {
             self.0.watch.refused(i, leader);
@@ -316,10 +316,10 @@ impl Cluster {
         let (raft, group) = self.running(i)?;
         let look = self.0.watch.look(i);
         let inspecting = || group.enter(|| raft.inspect());
-        let what = || format!("inspect() on {}", name(i));
+        let what = move || format!("inspect() on {}", name(i));
         let inspection = run::calling_briefly(what, inspecting)?;
         let calling = || group.enter(|| raft.get_state());
-        let state = run::calling_briefly(|| format!("get_state() on {}", name(i)), calling)?;
+        let state = run::calling_briefly(move || format!("get_state() on {}", name(i)), calling)?;
         self.0.watch.saw(look, state, inspection);
         if self.0.states.lock().insert(i, state) != Some(state) {
             run::note_progress();
@@ -443,7 +443,7 @@ impl Cluster {
         let raft = group.enter(|| {
             let members = (0..self.0.setup.members).collect();
             let making = || (self.0.make)(peers, i, persister, apply, members);
-            let what = || format!("make() of {}", name(i));
+            let what = move || format!("make() of {}", name(i));
             let (raft, services) = run::calling_briefly(what, making);
             self.0.net.add_server(name(i), Server::new(services));
             raft
@@ -531,7 +531,7 @@ impl Cluster {
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {
             if let Some(raft) = slot.raft.take() {
-                run::calling_briefly(|| format!("kill() on {}", name(i)), || raft.kill());
+                run::calling_briefly(move || format!("kill() on {}", name(i)), || raft.kill());
                 drop(raft);
             }
         }

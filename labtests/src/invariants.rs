@@ -271,6 +271,10 @@ impl Watch {
 }
 
 impl Sink for Watch {
+    fn reads_words(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, event: &Event) {
         self.note(|study| study.event(&event.what));
         if let Some(broken) = self.broken(|model| model.event(event.at, &event.what)) {

@@ -103,7 +103,7 @@ where
 ///
 /// Where messages have other names than the paper's, a second argument says what they mean: [`Names`](reading::Names).
 ///
-/// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL` and `LAB_STRICT` choose how they run; see [`runner::cargo_test`].
+/// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL`, `LAB_BACKEND` and `LAB_STRICT` choose how they run; see [`runner::cargo_test`].
 #[macro_export]
 macro_rules! raft_suite {
     ($make:expr) => {

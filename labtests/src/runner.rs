@@ -130,7 +130,7 @@ fn run_and_study(
     let mut report = lab.backends.run(test, seed, |backend, before| {
         let Before::Failed(since) = before else {
             let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
-            return simulate(lab, test, seed, reading, logs, backend, |_: &Event| {});
+            return simulate(lab, test, seed, reading, logs, backend, Nobody);
         };
         let events = LastEvents::until(since);
         let sink = events.clone();
@@ -146,7 +146,7 @@ fn run_and_study(
     let events = LastEvents::until(failure.since);
     let studying = watch(false);
     let run = new_run(seed, world).logs(Logs::Dropped).backend(backend);
-    run_watched(run, lab, test, seed, world, &studying, |_: &Event| {});
+    run_watched(run, lab, test, seed, world, &studying, Nobody);
     let doubts = studying.doubts();
     if report.last_events.is_empty() && doubts.keys().all(|fact| !reading.trusts(*fact)) {
         simulate(lab, test, seed, reading, Logs::Dropped, backend, events.clone());
@@ -205,16 +205,12 @@ fn run_watched(
     seed: u64,
     world: World,
     watch: &Watch,
-    mut sink: impl Sink,
+    sink: impl Sink,
 ) -> Report {
     if test.changes_members() {
         watch.members_vary();
     }
-    let mut watching = watch.clone();
-    let run = run.trace(move |event: &Event| {
-        sink.event(event); // first, so that it gets the one that breaks a rule
-        watching.event(event);
-    });
+    let run = run.trace(Both { sink, watch: watch.clone() });
     let mut report = run_as(run, lab, test, seed, world, watch.clone());
     report.coverage = watch.coverage();
     if let Err(failure) = &mut report.result
@@ -239,7 +235,7 @@ pub fn run_beside(
     let others: Vec<_> = readings.iter().map(watch).collect();
     let first = watch(&Reading::new(lab.names.clone())).beside(others.clone());
     let run = new_run(seed, World::Simulated).backend(Backend::Coroutines);
-    let report = run_watched(run, lab, test, seed, World::Simulated, &first, |_: &Event| {});
+    let report = run_watched(run, lab, test, seed, World::Simulated, &first, Nobody);
     let same = !first.was_consulted() && report.result.is_ok();
     same.then(|| others.iter().map(Watch::noted).collect())
 }
@@ -327,6 +323,34 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
             body(&versions);
             versions.finish()
         }
+    }
+}
+
+/// A sink, and somebody who watches.
+struct Both<S> {
+    sink: S,
+    watch: Watch,
+}
+
+impl<S: Sink> Sink for Both<S> {
+    fn event(&mut self, event: &Event) {
+        self.sink.event(event); // first, so that it gets the one that breaks a rule
+        self.watch.event(event);
+    }
+
+    fn reads_words(&self) -> bool {
+        self.sink.reads_words() || self.watch.reads_words()
+    }
+}
+
+/// A sink for nothing.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn event(&mut self, _: &Event) {}
+
+    fn reads_words(&self) -> bool {
+        false
     }
 }
 

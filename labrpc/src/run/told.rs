@@ -2,40 +2,45 @@
 
 use super::{Here, World, here, with_here};
 use crate::sim::sched::Sched;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A thread of the test inside code under test.
 pub(super) struct Calling {
-    pub thread: String,
-    pub what: String,
+    number: u64,
+    pub here: Arc<Here>,
+    pub what: Words,
     pub since: Duration,
     /// Whether it is to return soon, whatever the network does.
     brief: bool,
 }
 
+/// Words that only a report needs, so that nobody makes them before.
+pub(super) type Words = Box<dyn Fn() -> String + Send>;
+
 /// Runs `f` while noting that the test is inside `what`, so that a hang in there is reported by that name.
 pub fn calling<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
-    inside(what, false, f)
+    let what = what();
+    inside(Box::new(move || what.clone()), false, f)
 }
 
 /// As [`calling`], of something that returns soon, whatever the network does: if it doesn't, the run is
 /// [stuck](super::Run::patience).
-pub fn calling_briefly<R>(what: impl FnOnce() -> String, f: impl FnOnce() -> R) -> R {
-    inside(what, true, f)
+pub fn calling_briefly<R>(what: impl Fn() -> String + Send + 'static, f: impl FnOnce() -> R) -> R {
+    inside(Box::new(what), true, f)
 }
 
-fn inside<R>(what: impl FnOnce() -> String, brief: bool, f: impl FnOnce() -> R) -> R {
+fn inside<R>(what: Words, brief: bool, f: impl FnOnce() -> R) -> R {
     let Some(here) = here() else { return f() };
-    let thread = here.title();
     let since = here.world.now();
-    let entry = Calling { thread: thread.clone(), what: what(), since, brief };
-    here.world.state.lock().calling.push(entry);
-    let result = f();
     let mut state = here.world.state.lock();
-    if let Some(last) = state.calling.iter().rposition(|calling| calling.thread == thread) {
-        state.calling.remove(last);
-    }
+    state.calls += 1;
+    let number = state.calls;
+    state.calling.push(Calling { number, here: here.clone(), what, since, brief });
+    drop(state);
+    let result = f();
+    here.world.state.lock().calling.retain(|calling| calling.number != number);
     result
 }
 
@@ -83,6 +88,6 @@ impl World {
         let state = self.state.lock();
         let brief = state.calling.iter().filter(|calling| calling.brief);
         let longest = brief.min_by_key(|calling| calling.since)?;
-        Some((longest.thread.clone(), longest.what.clone(), longest.since))
+        Some((longest.here.title(), (longest.what)(), longest.since))
     }
 }

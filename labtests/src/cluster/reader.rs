@@ -71,7 +71,7 @@ pub(super) fn hand_over(
     index: u64,
     snapshot: Snapshot,
 ) {
-    let what = || format!("snapshot({index}) on {}", name(i));
+    let what = move || format!("snapshot({index}) on {}", name(i));
     trace::tester(|| format!("calls {}, {} bytes", what(), snapshot.len()));
     watch.is_given_snapshot(i, index);
     let done = run::calling_briefly(what, || group.enter(|| raft.snapshot(index, snapshot)));

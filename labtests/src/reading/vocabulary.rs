@@ -66,33 +66,47 @@ impl Word {
     }
 
     /// The word that a field's name stands for, spelt in any way.
-    fn spelt(name: &str) -> Option<Word> {
+    fn spelt(name: &[u8]) -> Option<Word> {
         Some(match name {
-            "term" | "currentterm" | "leaderterm" | "candidateterm" | "followerterm"
-            | "voterterm" => Word::Term,
-            "lastlogindex" | "candidatelastlogindex" => Word::LastLogIndex,
-            "lastlogterm" | "candidatelastlogterm" => Word::LastLogTerm,
-            "prevlogindex" | "prelogindex" | "previouslogindex" => Word::PrevLogIndex,
-            "prevlogterm" | "prelogterm" | "previouslogterm" => Word::PrevLogTerm,
-            "entries" | "log" | "logs" | "logentries" => Word::Entries,
-            "logterm" | "entryterm" => Word::EntryTerm,
-            "leadercommit" | "leadercommitindex" | "commitindex" => Word::LeaderCommit,
-            "lastincludedindex"
-            | "lastincludeindex"
-            | "lastsnapshotindex"
-            | "lastincludedlogindex" => Word::LastIncludedIndex,
-            "lastincludedterm" | "lastincludeterm" | "lastsnapshotterm" | "lastincludedlogterm" => {
-                Word::LastIncludedTerm
-            }
-            "done" => Word::Done,
-            "votegranted" | "granted" | "isvote" | "vote" => Word::VoteGranted,
-            "success" | "ok" | "succ" => Word::Success,
-            "votedfor" | "votefor" => Word::VotedFor,
-            "candidateid" | "candidateindex" | "leaderid" | "leaderindex" | "me" | "from"
-            | "data" | "snapshot" | "offset" | "xterm" | "xindex" | "xlen" | "conflict"
-            | "conflictterm" | "conflictindex" | "nextindex" | "members" | "leadershiptransfer" => {
-                Word::Other
-            }
+            b"term" | b"currentterm" | b"leaderterm" | b"candidateterm" | b"followerterm"
+            | b"voterterm" => Word::Term,
+            b"lastlogindex" | b"candidatelastlogindex" => Word::LastLogIndex,
+            b"lastlogterm" | b"candidatelastlogterm" => Word::LastLogTerm,
+            b"prevlogindex" | b"prelogindex" | b"previouslogindex" => Word::PrevLogIndex,
+            b"prevlogterm" | b"prelogterm" | b"previouslogterm" => Word::PrevLogTerm,
+            b"entries" | b"log" | b"logs" | b"logentries" => Word::Entries,
+            b"logterm" | b"entryterm" => Word::EntryTerm,
+            b"leadercommit" | b"leadercommitindex" | b"commitindex" => Word::LeaderCommit,
+            b"lastincludedindex"
+            | b"lastincludeindex"
+            | b"lastsnapshotindex"
+            | b"lastincludedlogindex" => Word::LastIncludedIndex,
+            b"lastincludedterm"
+            | b"lastincludeterm"
+            | b"lastsnapshotterm"
+            | b"lastincludedlogterm" => Word::LastIncludedTerm,
+            b"done" => Word::Done,
+            b"votegranted" | b"granted" | b"isvote" | b"vote" => Word::VoteGranted,
+            b"success" | b"ok" | b"succ" => Word::Success,
+            b"votedfor" | b"votefor" => Word::VotedFor,
+            b"candidateid"
+            | b"candidateindex"
+            | b"leaderid"
+            | b"leaderindex"
+            | b"me"
+            | b"from"
+            | b"data"
+            | b"snapshot"
+            | b"offset"
+            | b"xterm"
+            | b"xindex"
+            | b"xlen"
+            | b"conflict"
+            | b"conflictterm"
+            | b"conflictindex"
+            | b"nextindex"
+            | b"members"
+            | b"leadershiptransfer" => Word::Other,
             _ => return None,
         })
     }
@@ -162,7 +176,7 @@ impl Names {
     pub(super) fn word(&self, parent: &str, name: &str) -> Option<Word> {
         let mut letters = [0; LONGEST];
         let plain = join(&mut letters, parent, name)?;
-        let declared = self.0.fields.iter().find(|(other, _)| other == plain);
+        let declared = self.0.fields.iter().find(|(other, _)| other.as_bytes() == plain);
         declared.map(|(_, word)| *word).or_else(|| Word::spelt(plain))
     }
 
@@ -207,14 +221,14 @@ impl Names {
 /// No name of the vocabulary is longer.
 const LONGEST: usize = 48;
 
-/// Both names as one, in small letters without underscores. `None`: too long, or not ASCII.
-fn join<'b>(letters: &'b mut [u8; LONGEST], parent: &str, name: &str) -> Option<&'b str> {
+/// Both names as one, in small letters without underscores. `None`: too long.
+fn join<'b>(letters: &'b mut [u8; LONGEST], parent: &str, name: &str) -> Option<&'b [u8]> {
     let mut len = 0;
     for byte in parent.bytes().chain(name.bytes()).filter(|byte| *byte != b'_') {
         *letters.get_mut(len)? = byte.to_ascii_lowercase();
         len += 1;
     }
-    str::from_utf8(&letters[..len]).ok()
+    Some(&letters[..len])
 }
 
 /// A name in small letters without underscores.
