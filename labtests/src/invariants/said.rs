@@ -182,8 +182,8 @@ impl Model {
         if let Some(last) = last.filter(|last| kept.term < term && lacks(last)) {
             return Err(format!(
                 "{} stands for election in term {term} with a log that ends with {last}, but it had said that it has \
-                 {}: entries that were acknowledged are gone (§5.3; Figure 2, Persistent state). Leader Completeness \
-                 (Figure 3) rests on them",
+                 {}: either entries that were acknowledged are gone (§5.3; Figure 2, Persistent state), or it names another entry than \
+                 its last. Leader Completeness (Figure 3) rests on both",
                 name(i),
                 kept.last
             ));
@@ -250,12 +250,15 @@ impl Model {
         let perhaps = (0..self.servers.len()).filter(|&v| self.may_have_voted(v, term, i)).count();
         let counts = self.seen.votes && self.known.votes && !self.members_vary;
         if counts && perhaps < self.quorum() {
+            let whose = match &voters[..] {
+                [] => String::new(),
+                some => format!(" ({})", some.join(", ")),
+            };
             return Err(format!(
-                "{} {how} term {term} with {} of {} votes ({}). Election Safety (Figure 3) rests on a majority (§5.2)",
+                "{} {how} term {term} with {} of {} votes{whose}. Election Safety (Figure 3) rests on a majority (§5.2)",
                 name(i),
                 voters.len(),
-                self.servers.len(),
-                voters.join(", ")
+                self.servers.len()
             ));
         }
         let base = self.claims.get(&(term, i)).copied();
