@@ -205,6 +205,11 @@ fn meanings(accept: Message, installed: Message) -> Vec<(Message, Vec<Change>)> 
 }
 
 impl Variant {
+    /// The same for another run, whose logs begin where they will.
+    pub fn anew(&self) -> Variant {
+        Variant { bases: Arc::default(), ..self.clone() }
+    }
+
     /// What is said, in this disguise.
     pub fn of(&self, spoken: &Spoken<'_>) -> Option<(String, Value)> {
         let server = spoken.who.split(['-', '.']).next().unwrap_or_default();

@@ -51,21 +51,22 @@ impl Places {
     /// services will differ, and that is certain.
     fn places_are_shared(&self, tallies: &mut BTreeMap<Fact, Tally>) {
         let mut at: BTreeMap<Place, &Vec<u8>> = BTreeMap::new();
-        let elsewhere =
-            |command: &Vec<u8>, place: &Place| match self.started.get(command).map(Vec::as_slice) {
-                Some([started]) => started != place,
-                _ => false,
-            };
-        let places = self
-            .carried
-            .iter()
-            .flat_map(|(command, places)| places.iter().map(move |place| (command, place)));
-        for (command, place) in places {
-            let Some(other) = at.insert(*place, command) else { continue };
-            if elsewhere(command, place) || elsewhere(other, place) {
-                let tally = tallies.entry(PLACES).or_default();
-                tally.means_something_else = true;
-                tally.contradict(|| format!("messages have two commands at {place}, and start() put one of them elsewhere"));
+        let elsewhere = |command: &Vec<u8>, place: &Place| {
+            self.started.get(command).is_some_and(|starts| !starts.contains(place))
+        };
+        for (command, places) in &self.carried {
+            for place in places {
+                let Some(other) = at.insert(*place, command) else { continue };
+                if elsewhere(command, place) || elsewhere(other, place) {
+                    let tally = tallies.entry(PLACES).or_default();
+                    tally.means_something_else = true;
+                    let text = || {
+                        format!(
+                            "messages have two commands at {place}, and start() put one of them elsewhere"
+                        )
+                    };
+                    tally.contradict(text);
+                }
             }
         }
     }
