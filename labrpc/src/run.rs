@@ -3,6 +3,7 @@
 //! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler behind it differs.
 //! Every thread made through [`thread`](crate::thread) inside belongs to the run.
 
+mod drive;
 mod told;
 
 pub use told::{
@@ -11,9 +12,9 @@ pub use told::{
 };
 
 use crate::rand::Stream;
-use crate::sim::coroutines::{Carried, Carrier};
+use crate::sim::coroutines::Carrier;
+use crate::sim::report;
 use crate::sim::sched::{Sched, Task};
-use crate::sim::{cpu, report};
 use crate::thread::Group;
 use crate::time::WallClock;
 use crate::trace::{Sink, Trace};
@@ -587,110 +588,6 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) fn mix(hash: u64, value: u64) -> u64 {
     (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
 }
-
-/// How long a real run may take, after it has failed, to notice and to stop its threads.
-const REAL_CLEAN_UP: Duration = Duration::from_secs(15);
-
-impl World {
-    fn drive_real(
-        self: &Arc<World>,
-        group: Group,
-        body: Box<dyn FnOnce() + Send>,
-        limit: Duration,
-    ) {
-        let handle = crate::thread::spawn_real(self, &group, "main", body);
-        let mut state = self.state.lock();
-        while !state.body_ended && state.failure.is_none() && self.now() < limit {
-            self.changed.wait_for(&mut state, limit.saturating_sub(self.now()));
-        }
-        if !state.body_ended && state.failure.is_none() {
-            drop(state);
-            let what = format!("the test was still running after {limit:?}");
-            self.fail(FailureKind::TimeLimit, what, None);
-            state = self.state.lock();
-        }
-        let deadline = self.now() + REAL_CLEAN_UP;
-        while !state.body_ended && self.now() < deadline {
-            self.changed.wait_for(&mut state, deadline.saturating_sub(self.now()));
-        }
-        if state.body_ended {
-            drop(state);
-            let _ = handle.join();
-        }
-    }
-}
-
-impl Sched {
-    /// Runs `body` as the first task and returns when every task has ended, or when one can't be stopped.
-    fn drive(&self, world: &Arc<World>, group: Group, body: Box<dyn FnOnce() + Send>) {
-        let here = world.clone();
-        let ended = move || {
-            body();
-            if let Some(sched) = &here.sched {
-                sched.end_all();
-            }
-        };
-        if self.carrier.is_none() {
-            self.begin(cpu::claim());
-        }
-        self.spawn(world, &group, Some("main"), None, Box::new(ended));
-        self.start();
-        if let Some(carrier) = self.carrier.clone() {
-            self.carry(world, carrier);
-        }
-        while !self.wait_for_end(WATCHDOG_TICK) {
-            let Some(culprit) = self.stalled_for(WATCHDOG_TICKS) else {
-                continue;
-            };
-            if !world.failed() {
-                let note = PanicNote { place: None, backtrace: None };
-                let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
-                world.record(world.failure(FailureKind::Stall, message, culprit, note));
-            }
-            // A thread that only is slow ends at its next step. One that never takes another is lost, and with it
-            // those that wait for it.
-            if !self.wait_for_end(WATCHDOG_TICK) && self.stalled_for(WATCHDOG_TICKS).is_some() {
-                return;
-            }
-        }
-        self.clean_up();
-    }
-}
-
-impl Sched {
-    /// Starts the thread that carries the tasks.
-    fn carry(&self, world: &Arc<World>, carrier: Arc<Carrier>) {
-        let world = world.clone();
-        let carries = move || {
-            let carried = carrier.carry();
-            let Some(sched) = &world.sched else { return };
-            match carried {
-                Carried::ToTheEnd => {}
-                Carried::Unfit => {
-                    let text = "a thread waits while it unwinds";
-                    world.fail(FailureKind::Unfit, text.into(), None);
-                    sched.give_up_all();
-                }
-                Carried::Overflow(task) => {
-                    let thread = sched.title_of(task);
-                    let text = format!("{thread} has overflowed its stack");
-                    world.fail(FailureKind::Overflow, text, None);
-                    sched.give_up_all();
-                }
-            }
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the threads of the simulation come from here"
-        )]
-        let thread = std::thread::Builder::new().name("labrpc carrier".into()).spawn(carries);
-        self.add_os_thread(thread.expect("the system refuses another thread"));
-    }
-}
-
-/// The watchdog looks this often. It counts looks and not seconds, so that a suspended machine accuses nobody.
-const WATCHDOG_TICK: Duration = Duration::from_millis(500);
-const WATCHDOG_TICKS: u32 = 20;
 
 /// Threads of a run don't print their panics: the run's failure carries them.
 fn install_panic_hook() {

@@ -1,15 +1,17 @@
 //! Running tests: one, or a selection under many seeds.
 
 mod backend;
+mod cargo;
+mod sinks;
 
 pub use backend::Backends;
+pub use cargo::{cargo_test, check_complete};
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::{Doubts, Reading};
-use crate::report;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
 use backend::Before;
@@ -17,11 +19,12 @@ use labrpc::channel;
 use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
 use labrpc::thread;
 use labrpc::time::{Duration, Instant};
-use labrpc::trace::{Event, Sink};
+use labrpc::trace::Sink;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use sinks::{Both, LastEvents, Nobody};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Go's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -72,9 +75,6 @@ impl Report {
         self.test.declares_check().then_some(stats.check)
     }
 }
-
-/// How many events a failure shows.
-const LAST_EVENTS: usize = 25;
 
 /// Runs one test, which must be one of the [lab's](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
@@ -326,65 +326,6 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
     }
 }
 
-/// A sink, and somebody who watches.
-struct Both<S> {
-    sink: S,
-    watch: Watch,
-}
-
-impl<S: Sink> Sink for Both<S> {
-    fn event(&mut self, event: &Event) {
-        self.sink.event(event); // first, so that it gets the one that breaks a rule
-        self.watch.event(event);
-    }
-
-    fn reads_words(&self) -> bool {
-        self.sink.reads_words() || self.watch.reads_words()
-    }
-}
-
-/// A sink for nothing.
-struct Nobody;
-
-impl Sink for Nobody {
-    fn event(&mut self, _: &Event) {}
-
-    fn reads_words(&self) -> bool {
-        false
-    }
-}
-
-/// A sink that keeps the last events, in words.
-#[derive(Clone, Default)]
-struct LastEvents {
-    events: Arc<Mutex<VecDeque<Event>>>,
-    /// What comes later is of no interest.
-    until: Option<Duration>,
-}
-
-impl Sink for LastEvents {
-    fn event(&mut self, event: &Event) {
-        if self.until.is_some_and(|until| event.at > until) {
-            return;
-        }
-        let mut events = self.events.lock();
-        if events.len() == LAST_EVENTS {
-            events.pop_front();
-        }
-        events.push_back(event.clone());
-    }
-}
-
-impl LastEvents {
-    fn until(until: Option<Duration>) -> LastEvents {
-        LastEvents { events: Arc::default(), until }
-    }
-
-    fn take(&self) -> Vec<String> {
-        self.events.lock().drain(..).map(|event| event.to_string()).collect()
-    }
-}
-
 /// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
 /// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
 pub fn run_all(
@@ -482,84 +423,6 @@ fn is_go_name(test: &LabTest, part: &str, word: &str) -> bool {
 /// How the lab has called the parts of Raft, 2A to 2D, since 2024.
 fn part_since_2024(test: &LabTest) -> Option<String> {
     test.part.strip_prefix('2').map(|letter| format!("3{letter}"))
-}
-
-/// Runs a test for `cargo test`: under seed 1, or as these variables say.
-///
-/// - `LAB_SEED`: the seed, or the first of several.
-/// - `LAB_SEEDS`: how many.
-/// - `LAB_REAL=1`: on threads and the wall clock; `0` or nothing: simulated.
-/// - `LAB_BACKEND=threads`: simulated on threads alone; otherwise on coroutines first, see [`Backends`].
-/// - `LAB_STRICT=1`: threads that are left after `kill()` fail a test. Otherwise that is a warning.
-///
-/// # Panics
-/// If the test fails, after a report on standard error; or if a variable makes no sense.
-pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
-    let lab = lab.into();
-    let lab = if flag_in_env("LAB_STRICT") { lab.strict() } else { lab };
-    let lab = with_backend_of_env(lab);
-    labrpc::logging::init();
-    let first = number_in_env("LAB_SEED", 1);
-    let seeds = number_in_env("LAB_SEEDS", 1);
-    let world = if flag_in_env("LAB_REAL") { World::Real } else { World::Simulated };
-    let last = seeds.checked_sub(1).and_then(|more| first.checked_add(more));
-    let last = last.unwrap_or_else(|| {
-        panic!("LAB_SEED={first} and LAB_SEEDS={seeds}: no seeds, or some beyond {}", u64::MAX)
-    });
-    let test = suites::all().find(|test| test.name == name);
-    let test = test.unwrap_or_else(|| panic!("the lab has no test {name:?}"));
-    for seed in first..=last {
-        let report = run_one(&lab, test, seed, world);
-        if let (Ok(_), Some(warning)) = (&report.result, report.warnings.first()) {
-            let text = format!("warning, first in {name}, seed {seed}: {}", warning.message);
-            report::say_once(&format!("{:?}", warning.kind), &text);
-        }
-        if let Some(why) = lab.why_threads() {
-            report::say_once("threads", &why);
-        }
-        for line in report.coverage.unchecked() {
-            report::say_once(&line, &format!("not checked on this Raft: {line}"));
-        }
-        if report.result.is_err() {
-            eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
-            std::panic::resume_unwind(Box::new("the lab test failed"));
-        }
-    }
-}
-
-/// All tests of a process share what is learnt of coroutines.
-fn with_backend_of_env(lab: Lab) -> Lab {
-    static OF_THE_PROCESS: OnceLock<Backends> = OnceLock::new();
-    let backends = OF_THE_PROCESS.get_or_init(|| match std::env::var("LAB_BACKEND").as_deref() {
-        Err(_) | Ok("" | "coroutines") => Backends::default(),
-        Ok("threads") => Backends::new(Backend::Threads),
-        Ok(other) => panic!("LAB_BACKEND={other:?} is neither coroutines nor threads"),
-    });
-    Lab { backends: backends.clone(), ..lab }
-}
-
-fn flag_in_env(name: &str) -> bool {
-    match std::env::var(name).as_deref() {
-        Err(_) | Ok("" | "0") => false,
-        Ok("1") => true,
-        Ok(other) => panic!("{name}={other:?} is neither 0 nor 1"),
-    }
-}
-
-fn number_in_env(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Err(_) => default,
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is not a number")),
-    }
-}
-
-/// That a suite runs every test of `lab`.
-///
-/// # Panics
-/// If it doesn't.
-pub fn check_complete(suite: &[&str], lab: impl Into<Lab>) {
-    let there: Vec<_> = lab.into().tests().map(|test| test.name).collect();
-    assert_eq!(suite, there, "the suite's macro and suites::all() list the same tests");
 }
 
 #[cfg(test)]

@@ -6,11 +6,9 @@
 #[allow(dead_code, reason = "its main is for the example")]
 mod go_shape;
 
-use labrpc::api::ApplyMsg;
-use labrpc::channel::Sender;
 use labrpc::run::{Backend, FailureKind};
 use labrpc::trace::Event;
-use labrpc::{ClientEnd, Persister, Service, sync, thread};
+use labrpc::{sync, thread};
 use labtests::lab::{Ability, Lab};
 use labtests::reading::{Names, Reading};
 use labtests::runner::{self, Report, World};
@@ -25,8 +23,6 @@ use std::sync::Arc;
 
 /// Every such test is one of a few.
 const A_FEW: usize = 7;
-
-type Made = (Arc<go_shape::Raft>, Vec<Service>);
 
 /// A run's fingerprint and verdict, and a hash of its whole trace.
 fn traced(lab: &Lab, test: &'static LabTest, seed: u64, backend: Backend) -> (u64, String, u64) {
@@ -93,33 +89,37 @@ fn run(lab: &Lab, name: &str, seed: u64) -> Report {
     runner::run_one(lab, test, seed, World::Simulated)
 }
 
+/// A `go_shape` each of whose servers has a thread more.
+fn with_a_thread(name: &'static str, body: fn()) -> Lab {
+    Lab::new().raft(move |peers, me, persister, apply| {
+        thread::Builder::new().name(name).spawn(body).expect("a thread");
+        go_shape::Raft::make(peers, me, persister, apply)
+    })
+}
+
+/// An election on this lab, which is to be told as threads show it.
+fn as_on_threads(lab: &Lab, seed: u64) -> Report {
+    let report = run(lab, "initial_election", seed);
+    let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
+    assert_eq!(report.fingerprint, threads.fingerprint, "seed {seed}");
+    assert_eq!(report.result.as_ref().err(), threads.result.as_ref().err(), "seed {seed}");
+    report
+}
+
 thread_local! {
     static THREADS_HERE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Each server has a thread that yields as often as threads were here before it: never, where each has a thread-local of its own.
-fn with_a_thread_local(
-    peers: Vec<ClientEnd>,
-    me: usize,
-    persister: Persister,
-    apply: Sender<ApplyMsg>,
-) -> Made {
-    let body = || {
-        let before = THREADS_HERE.replace(THREADS_HERE.get() + 1);
-        (0..before).for_each(|_| thread::yield_now());
-    };
-    thread::Builder::new().name("odd").spawn(body).expect("a thread");
-    go_shape::Raft::make(peers, me, persister, apply)
+/// Yields as often as threads were here before: never, where each has a thread-local of its own.
+fn yields_by_a_thread_local() {
+    let before = THREADS_HERE.replace(THREADS_HERE.get() + 1);
+    (0..before).for_each(|_| thread::yield_now());
 }
 
 #[test]
 fn what_differs_on_threads_goes_on_on_threads_and_says_so() {
-    let lab = Lab::new().raft(with_a_thread_local);
-    for seed in 1..4 {
-        let report = run(&lab, "initial_election", seed);
-        let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
-        assert_eq!(report.fingerprint, threads.fingerprint, "told as threads show it");
-    }
+    let lab = with_a_thread("odd", yields_by_a_thread_local);
+    (1..4).for_each(|seed| _ = as_on_threads(&lab, seed));
     let why = lab.why_threads().expect("a reason");
     assert!(why.contains("initial_election, seed 1, was another run"), "{why}");
     assert_eq!(lab.backend_counts().0, 1, "nothing is compared after that");
@@ -134,31 +134,21 @@ impl Drop for Waits {
     }
 }
 
-fn that_waits_in_a_destructor(
-    peers: Vec<ClientEnd>,
-    me: usize,
-    persister: Persister,
-    apply: Sender<ApplyMsg>,
-) -> Made {
-    let body = || {
-        let _waits = Waits;
-        thread::sleep(labrpc::time::Duration::from_secs(3600));
-    };
-    thread::Builder::new().name("waits").spawn(body).expect("a thread");
-    go_shape::Raft::make(peers, me, persister, apply)
-}
-
 #[test]
 fn a_run_whose_destructors_wait_is_had_on_threads() {
-    let lab = Lab::new().raft(that_waits_in_a_destructor);
+    let lab = with_a_thread("waits", || {
+        let _waits = Waits;
+        thread::sleep(labrpc::time::Duration::from_secs(3600));
+    });
     for seed in 1..4 {
-        let report = run(&lab, "initial_election", seed);
-        let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
-        assert_eq!(report.fingerprint, threads.fingerprint);
+        let report = as_on_threads(&lab, seed);
         assert!(report.result.is_ok(), "{:?}", report.result);
     }
     assert_eq!(lab.backend_counts(), (0, 3), "compared, and unfit");
     assert_eq!(lab.why_threads(), None, "three are too few to tell");
+    (4..=101).for_each(|seed| _ = run(&lab, "initial_election", seed));
+    let why = lab.why_threads().expect("a reason");
+    assert!(why.contains("101 of 101 runs can't be had on coroutines: a thread waits"), "{why}");
 }
 
 #[inline(never)]
@@ -167,20 +157,9 @@ fn goes_down_for_ever(depth: u64) -> u64 {
     if room[0] == u64::MAX { 0 } else { goes_down_for_ever(depth + 1) + room[0] }
 }
 
-fn that_overflows(
-    peers: Vec<ClientEnd>,
-    me: usize,
-    persister: Persister,
-    apply: Sender<ApplyMsg>,
-) -> Made {
-    let body = || _ = std::hint::black_box(goes_down_for_ever(0));
-    thread::Builder::new().name("deep").spawn(body).expect("a thread");
-    go_shape::Raft::make(peers, me, persister, apply)
-}
-
 #[test]
 fn an_overflow_fails_its_run_and_no_other() {
-    let lab = Lab::new().raft(that_overflows);
+    let lab = with_a_thread("deep", || _ = std::hint::black_box(goes_down_for_ever(0)));
     for seed in 1..4 {
         let failure = run(&lab, "initial_election", seed).result.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Overflow);
@@ -190,28 +169,14 @@ fn an_overflow_fails_its_run_and_no_other() {
     assert!(run(&sound, "initial_election", 1).result.is_ok());
 }
 
-/// A lock that its holder takes again: a deadlock, on both.
-fn that_locks_twice(
-    peers: Vec<ClientEnd>,
-    me: usize,
-    persister: Persister,
-    apply: Sender<ApplyMsg>,
-) -> Made {
-    let body = || {
+#[test]
+fn failures_are_told_as_threads_show_them() {
+    let lab = with_a_thread("twice", || {
         let lock = sync::Mutex::new(());
         let _first = lock.lock();
         let _again = lock.lock();
-    };
-    thread::Builder::new().name("twice").spawn(body).expect("a thread");
-    go_shape::Raft::make(peers, me, persister, apply)
-}
-
-#[test]
-fn failures_are_told_as_threads_show_them() {
-    let lab = Lab::new().raft(that_locks_twice);
-    let failure = run(&lab, "initial_election", 7).result.unwrap_err();
-    let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", 7);
-    assert_eq!(failure, threads.result.unwrap_err());
+    });
+    let failure = as_on_threads(&lab, 7).result.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Deadlock);
     assert_eq!((lab.backend_counts().0, lab.why_threads()), (1, None), "run twice, and the same");
 }

@@ -85,9 +85,11 @@ impl Backends {
         };
         if failure.kind == FailureKind::Unfit {
             let unfit = learnt.unfit.fetch_add(1, Relaxed) + 1;
-            if number >= SOME && unfit * 100 > number * MOST_UNFIT {
+            let runs = learnt.runs.load(Relaxed);
+            if runs > SOME && unfit * 100 > runs * MOST_UNFIT {
                 self.threads_from_now_on(format!(
-                    "{unfit} of {number} runs {failure}; their destructors wait, for a lock or a thread"
+                    "{unfit} of {runs} runs can't be had on coroutines: {}",
+                    failure.message
                 ));
             }
             return simulate(Backend::Threads, Before::Nothing);

@@ -1,0 +1,70 @@
+//! Who listens to a run.
+
+use crate::invariants::Watch;
+use labrpc::time::Duration;
+use labrpc::trace::{Event, Sink};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many events a failure shows.
+const LAST_EVENTS: usize = 25;
+
+/// A sink, and somebody who watches.
+pub(super) struct Both<S> {
+    pub sink: S,
+    pub watch: Watch,
+}
+
+impl<S: Sink> Sink for Both<S> {
+    fn event(&mut self, event: &Event) {
+        self.sink.event(event); // first, so that it gets the one that breaks a rule
+        self.watch.event(event);
+    }
+
+    fn reads_words(&self) -> bool {
+        self.sink.reads_words() || self.watch.reads_words()
+    }
+}
+
+/// A sink for nothing.
+pub(super) struct Nobody;
+
+impl Sink for Nobody {
+    fn event(&mut self, _: &Event) {}
+
+    fn reads_words(&self) -> bool {
+        false
+    }
+}
+
+/// A sink that keeps the last events, in words.
+#[derive(Clone, Default)]
+pub(super) struct LastEvents {
+    events: Arc<Mutex<VecDeque<Event>>>,
+    /// What comes later is of no interest.
+    until: Option<Duration>,
+}
+
+impl Sink for LastEvents {
+    fn event(&mut self, event: &Event) {
+        if self.until.is_some_and(|until| event.at > until) {
+            return;
+        }
+        let mut events = self.events.lock();
+        if events.len() == LAST_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event.clone());
+    }
+}
+
+impl LastEvents {
+    pub fn until(until: Option<Duration>) -> LastEvents {
+        LastEvents { events: Arc::default(), until }
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        self.events.lock().drain(..).map(|event| event.to_string()).collect()
+    }
+}
