@@ -3,10 +3,11 @@
 //! An index and a term name an entry, for only one leader of that term can have made it, and one that stands at the end
 //! of a log names the whole log (§5.3, the Log Matching Property). So entries form a tree, and a log is a path in it.
 
-use crate::reading::{Place, command_of};
+use crate::reading::{Place, Sent, command_of};
 use labrpc::api::Command;
 use labrpc::describe::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// See the [module](self).
 #[derive(Default)]
@@ -20,34 +21,94 @@ pub struct History {
 struct Entry {
     /// The term of the entry before it, once that is known.
     before: Option<u64>,
-    /// The entry as an AppendEntries carried it.
-    carried: Option<Value>,
+    /// What an AppendEntries carried there.
+    carried: Option<Carried>,
     /// The command for which `start()` named this place.
     started: Option<Command>,
 }
 
-const BEGINNING: Place = Place { term: 0, index: 0 };
+/// What makes an entry that entry.
+enum Carried {
+    /// Its command. What else is in it may differ from message to message.
+    Command(Vec<u8>),
+    /// It has none, or several.
+    Whole(Value),
+}
 
-impl History {
-    /// An AppendEntries carries this entry, after one of term `before`.
-    ///
-    /// # Errors
-    /// Another one had another entry at this place, or another one before it.
-    pub fn carried(&mut self, place: Place, before: u64, value: &Value) -> Result<(), String> {
-        let entry = self.entries.entry(place).or_default();
-        match &entry.carried {
-            None => entry.carried = Some(value.clone()),
-            Some(known) if known == value || have_one_command(known, value) => {}
+impl Carried {
+    fn of(value: &Value) -> Carried {
+        match command_of(value) {
+            Some(command) => Carried::Command(command.into_owned()),
+            None => Carried::Whole(value.clone()),
+        }
+    }
+
+    fn is(&self, value: &Value) -> bool {
+        match self {
+            Carried::Command(command) => command_of(value).as_deref() == Some(command),
+            Carried::Whole(whole) => whole == value,
+        }
+    }
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Carried::Command(command) => write!(f, "one with {}", Value::Bytes(command.clone())),
+            Carried::Whole(whole) => whole.fmt(f),
+        }
+    }
+}
+
+impl Entry {
+    fn is_carried(&mut self, place: Place, before: u64, value: &Value) -> Result<(), String> {
+        match &self.carried {
+            None => self.carried = Some(Carried::of(value)),
+            Some(known) if known.is(value) => {}
             Some(known) => {
                 return Err(format!("the entry at {place} is {value}, and elsewhere {known}"));
             }
         }
-        match entry.before.replace(before) {
+        match self.before.replace(before) {
             Some(known) if known != before => Err(format!(
                 "the entry before {place} is of term {before}, and elsewhere of term {known}"
             )),
             _ => Ok(()),
         }
+    }
+}
+
+const BEGINNING: Place = Place { term: 0, index: 0 };
+
+impl History {
+    /// An AppendEntries carries these entries, after this one.
+    ///
+    /// # Errors
+    /// Another one had another entry at one of their places, or another one before it.
+    pub fn carried(&mut self, Sent { prev, entries }: &Sent<'_>) -> Result<(), String> {
+        // Most messages carry what others have carried. Those entries stand side by side in the map: one search for them all.
+        let mut before = prev.term;
+        let mut known = self.entries.range_mut(..Place::default());
+        let mut new = Vec::new();
+        for (index, (term, value)) in (prev.index + 1..).zip(entries) {
+            let place = Place { index, term: *term };
+            let entry = match known.next() {
+                Some((at, entry)) if *at == place => Some(entry),
+                _ => {
+                    known = self.entries.range_mut(place..);
+                    known.next().filter(|(at, _)| **at == place).map(|(_, entry)| entry)
+                }
+            };
+            match entry {
+                Some(entry) => entry.is_carried(place, before, value)?,
+                None => new.push((place, before, *value)),
+            }
+            before = *term;
+        }
+        for (place, before, value) in new {
+            self.entries.entry(place).or_default().is_carried(place, before, value)?;
+        }
+        Ok(())
     }
 
     /// `start()` gave this place to a command, after an entry of term `before`, if that is known.
@@ -150,11 +211,6 @@ impl History {
     }
 }
 
-/// Whether both entries carry the same command. What else is in an entry may differ from message to message.
-fn have_one_command(a: &Value, b: &Value) -> bool {
-    command_of(a).is_some_and(|command| command_of(b) == Some(command))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,13 +219,22 @@ mod tests {
         Place { term, index }
     }
 
+    impl History {
+        /// One entry that is just a number.
+        fn carry(&mut self, place: Place, before: u64, number: u64) -> Result<(), String> {
+            let prev = Place { term: before, index: place.index - 1 };
+            let value = Value::Unsigned(number);
+            self.carried(&Sent { prev, entries: vec![(place.term, &value)] })
+        }
+    }
+
     /// Two logs: terms 1 1 2, and 1 1 3 3.
     fn history() -> History {
         let mut history = History::default();
         for (at, before) in
             [((1, 1), 0), ((2, 1), 1), ((3, 2), 1), ((3, 3), 1), ((4, 3), 3)].map(|(p, b)| (p, b))
         {
-            history.carried(place(at.0, at.1), before, &Value::Unsigned(at.0)).unwrap();
+            history.carry(place(at.0, at.1), before, at.0).unwrap();
         }
         history
     }
@@ -187,10 +252,26 @@ mod tests {
     #[test]
     fn another_entry_at_a_place_or_before_it_is_found() {
         let mut history = history();
-        assert!(history.carried(place(4, 3), 3, &Value::Unsigned(5)).is_err());
-        assert!(history.carried(place(4, 3), 2, &Value::Unsigned(4)).is_err());
+        assert!(history.carry(place(4, 3), 3, 5).is_err());
+        assert!(history.carry(place(4, 3), 2, 4).is_err());
         history.started(place(4, 3), Some(3), &Command::from(vec![4])).unwrap();
         assert!(history.started(place(4, 3), Some(3), &Command::from(vec![4])).is_err());
+    }
+
+    /// A message with entries of two terms, some of them known, in a map that has others in between.
+    #[test]
+    fn each_entry_of_a_message_is_held_against_its_own_place() {
+        let values: Vec<_> = (1..=5).map(Value::Unsigned).collect();
+        let sent = |terms: [u64; 5]| Sent {
+            prev: place(0, 0),
+            entries: terms.into_iter().zip(&values).collect(),
+        };
+        let mut history = history();
+        history.carried(&sent([1, 1, 3, 3, 3])).unwrap();
+        assert_eq!(history.term_at(place(5, 3), 4), Some(3));
+        history.carried(&sent([1, 1, 2, 2, 3])).expect_err("index 5 of term 3 follows term 3");
+        history.carried(&sent([1, 1, 2, 2, 2])).unwrap();
+        assert_eq!(history.term_at(place(5, 2), 4), Some(2));
     }
 
     #[test]

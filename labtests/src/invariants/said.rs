@@ -282,33 +282,22 @@ impl Model {
         ))
     }
 
-    fn sends_entries(
-        &mut self,
-        term: u64,
-        Sent { prev, entries }: &Sent<'_>,
-    ) -> Result<Asked, String> {
+    fn sends_entries(&mut self, term: u64, sent: &Sent<'_>) -> Result<Asked, String> {
         self.seen.appends = true;
-        let prev = *prev;
+        let prev = sent.prev;
         let base = self.reigns[&term].base.map_or(0, |base| base.index);
-        let mut joint = prev; // the last that the leader was elected with
-        let mut last = prev;
-        for (entry_term, value) in entries {
-            let place = Place { index: last.index + 1, term: *entry_term };
-            if place.index <= base {
-                joint = place;
-            } else {
-                self.is_of_leaders_log(term, place)?;
-            }
-            let carried = self.history.carried(place, last.term, value);
-            carried.map_err(|what| {
-                format!("{what}. Log Matching (Figure 3, §5.3): an index and a term name one entry, and all before it")
-            })?;
-            self.has(term, place);
-            last = place;
+        let places: Vec<_> = sent.places().collect();
+        let (old, own) = places.split_at(places.partition_point(|place| place.index <= base));
+        own.iter().try_for_each(|place| self.is_of_leaders_log(term, *place))?;
+        self.history.carried(sent).map_err(|what| {
+            format!("{what}. Log Matching (Figure 3, §5.3): an index and a term name one entry, and all before it")
+        })?;
+        // The last that the leader was elected with, if it is among them.
+        self.is_of_leaders_log(term, *old.last().unwrap_or(&prev))?;
+        if let Some(reign) = self.reigns.get_mut(&term) {
+            places.iter().chain([&prev]).for_each(|place| reign.has(*place, term));
         }
-        self.is_of_leaders_log(term, joint)?;
-        self.has(term, prev);
-        Ok(Asked::Append { prev, last })
+        Ok(Asked::Append { prev, last: *places.last().unwrap_or(&prev) })
     }
 
     /// Where the service's indices are others than the log's, a commit index may be of either kind.

@@ -86,9 +86,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The same, if it is a number that is not below zero.
+    /// The same, if it is a number that is not below zero. `usize::MAX` is: somebody took one from nothing.
     pub fn number(&self, word: Word) -> Option<u64> {
-        self.get(word)?.as_u64()
+        self.get(word)?.as_u64().filter(|number| i64::try_from(*number).is_ok())
+    }
+
+    /// The same, if it is a number below zero, as it is written.
+    pub fn below_zero(&self, word: Word) -> Option<&'a Value> {
+        let value = self.get(word)?;
+        (is_number(value) && self.number(word).is_none()).then_some(value)
     }
 
     /// The same, if it is a `bool`.
@@ -116,6 +122,14 @@ fn stands_alone(word: Word) -> bool {
             | Word::Entries
             | Word::Done
     )
+}
+
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Unsigned(_) | Value::Signed(_) => true,
+        Value::Tagged(_, inner) => is_number(inner),
+        _ => false,
+    }
 }
 
 fn is_struct(value: &Value) -> bool {

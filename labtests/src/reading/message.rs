@@ -1,7 +1,7 @@
 //! What a message says, or a saved value: the paper's facts, as far as they can be read.
 
 use super::vocabulary::plain;
-use super::{Fields, Part, Reading, Word};
+use super::{Fields, Names, Part, Reading, Word};
 use labrpc::describe::Value;
 
 /// An entry's place: its index, and the term of the leader that created it. Ordered as §5.4.1 orders logs by their
@@ -77,6 +77,14 @@ pub struct Sent<'a> {
     pub prev: Place,
     /// The entries with their terms.
     pub entries: Vec<(u64, &'a Value)>,
+}
+
+impl Sent<'_> {
+    /// Where the entries stand.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        let terms = self.entries.iter().map(|(term, _)| *term);
+        (self.prev.index + 1..).zip(terms).map(|(index, term)| Place { term, index })
+    }
 }
 
 /// What a reply says. What isn't there, or can't be read, is `None`.
@@ -173,7 +181,8 @@ impl<'a> Logs<'a> {
             _ => None,
         };
         let terms = |items: &'a Vec<Value>| {
-            let entry = |item| Some((entry_term(reading, item)?, item));
+            let mut shape = Shape::default();
+            let entry = |item| Some((shape.term(reading.names(), item)?, item));
             items.iter().map(entry).collect::<Option<Vec<_>>>()
         };
         let trusted = reading.trusts((Part::Append, Word::PrevLogIndex));
@@ -211,23 +220,38 @@ impl<'a> Logs<'a> {
     }
 }
 
-fn entry_term(reading: &Reading, item: &Value) -> Option<u64> {
-    match item {
-        Value::Tagged(_, inner) => entry_term(reading, inner),
-        Value::Struct(_, fields) => {
-            let is_term =
-                |name| matches!(reading.names().word("", name), Some(Word::Term | Word::EntryTerm));
-            let mut terms =
-                fields.iter().filter(|(name, _)| is_term(name)).map(|(_, v)| v.as_u64());
-            let first = terms.next()?;
-            first.filter(|_| terms.all(|other| other == first))
-        }
-        // `(term, command)`: nothing else in it is a number.
-        Value::List(items) => match &items[..] {
-            [term, Value::Bytes(_)] | [Value::Bytes(_), term] => term.as_u64(),
+/// Where an entry's term stands. Entries of one message mostly have one shape, and it is looked up once for all of them.
+#[derive(Default)]
+struct Shape<'a> {
+    fields: &'a [(&'static str, Value)],
+    terms: Vec<usize>,
+}
+
+impl<'a> Shape<'a> {
+    /// The term of an entry.
+    fn term(&mut self, names: &Names, entry: &'a Value) -> Option<u64> {
+        match entry {
+            Value::Tagged(_, inner) => self.term(names, inner),
+            Value::Struct(_, fields) => self.term_of(names, fields),
+            // `(term, command)`: nothing else in it is a number.
+            Value::List(items) => match &items[..] {
+                [term, Value::Bytes(_)] | [Value::Bytes(_), term] => term.as_u64(),
+                _ => None,
+            },
             _ => None,
-        },
-        _ => None,
+        }
+    }
+
+    fn term_of(&mut self, names: &Names, fields: &'a [(&'static str, Value)]) -> Option<u64> {
+        let same = |(ours, theirs): (&(&str, _), &(&str, _))| std::ptr::eq(ours.0, theirs.0);
+        if fields.len() != self.fields.len() || !fields.iter().zip(self.fields).all(same) {
+            let is_term = |name| matches!(names.word("", name), Some(Word::Term | Word::EntryTerm));
+            let terms = (0..fields.len()).filter(|at| is_term(fields[*at].0));
+            *self = Shape { fields, terms: terms.collect() };
+        }
+        let mut terms = self.terms.iter().map(|at| fields[*at].1.as_u64());
+        let first = terms.next()?;
+        first.filter(|_| terms.all(|other| other == first))
     }
 }
 

@@ -221,7 +221,7 @@ impl Study {
     /// Who writes -1 for none counts from 0.
     fn counts_from_one(&mut self, part: Part, word: Word, args: &Value) {
         let fields = Fields::of(args, self.reading.names());
-        if let Some(Value::Signed(number @ ..0)) = fields.get(word) {
+        if let Some(number) = fields.below_zero(word) {
             let text = format!("it is {number} once, so it is no index that counts from 1");
             self.means_something_else((part, word), || text);
         }

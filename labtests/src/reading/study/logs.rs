@@ -4,6 +4,7 @@ use super::{Call, Study, Tally};
 use crate::reading::{Fact, Logs, Part, Place, Reply, Sent, Word};
 use labrpc::api::{Command, Started};
 use labrpc::describe::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PLACES: Fact = (Part::Append, Word::PrevLogIndex);
@@ -141,22 +142,27 @@ fn list(places: &BTreeSet<Place>) -> String {
 }
 
 /// The command in an entry: its only bytes.
-pub fn command_of(entry: &Value) -> Option<Vec<u8>> {
-    let mut found = Vec::new();
-    collect(entry, &mut found);
-    (found.len() == 1).then(|| found.remove(0))
+pub fn command_of(entry: &Value) -> Option<Cow<'_, [u8]>> {
+    let (mut found, mut count) = (None, 0);
+    each_command(entry, &mut |command| {
+        count += 1;
+        found = Some(command);
+    });
+    found.filter(|_| count == 1)
 }
 
-fn collect(value: &Value, found: &mut Vec<Vec<u8>>) {
+fn each_command<'a>(value: &'a Value, found: &mut impl FnMut(Cow<'a, [u8]>)) {
     match value {
-        Value::Bytes(bytes) => found.push(bytes.clone()),
-        Value::Tagged(_, inner) => collect(inner, found),
-        Value::Struct(_, fields) => fields.iter().for_each(|(_, inner)| collect(inner, found)),
+        Value::Bytes(bytes) => found(Cow::Borrowed(bytes)),
+        Value::Tagged(_, inner) => each_command(inner, found),
+        Value::Struct(_, fields) => {
+            fields.iter().for_each(|(_, inner)| each_command(inner, found));
+        }
         Value::List(items) => {
             let byte = |item: &Value| item.as_u64().and_then(|n| u8::try_from(n).ok());
             match items.iter().map(byte).collect::<Option<Vec<_>>>() {
-                Some(bytes) if !bytes.is_empty() => found.push(bytes),
-                _ => items.iter().for_each(|item| collect(item, found)),
+                Some(bytes) if !bytes.is_empty() => found(Cow::Owned(bytes)),
+                _ => items.iter().for_each(|item| each_command(item, found)),
             }
         }
         _ => {}
@@ -242,7 +248,7 @@ impl Study {
             }
             if let Some(command) = command_of(value) {
                 let place = Place { index, term: *entry_term };
-                self.logs.carried.entry(command).or_default().insert(place);
+                self.logs.carried.entry(command.into_owned()).or_default().insert(place);
             }
         }
     }
