@@ -60,6 +60,21 @@ fn what_would_be_passed_over_is_named() {
 }
 
 #[test]
+fn fields_may_have_other_names() {
+    let run = |renames: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+        command.env("LAB_RENAME", renames).arg("initial_election").output().unwrap()
+    };
+    let unread = run("RequestVoteReply.vote_granted=zz");
+    let said = String::from_utf8(unread.stdout).unwrap();
+    assert!(unread.status.success() && said.contains("vote_granted can't be read"), "{said}");
+    let wrong = run("vote_granted");
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("LAB_RENAME: \"vote_granted\" is no renaming"), "{said}");
+}
+
+#[test]
 fn help_shows_what_a_command_takes() {
     for command in ["replay", "bugs", "experiment"] {
         let output = Command::new(env!("CARGO_BIN_EXE_raftlab")).args([command, "--help"]).output();

@@ -1,10 +1,11 @@
 //! The `gallery` command.
 
 use crate::hunt::hunt;
+use crate::sharpness::Sharpness;
 use crate::table::{self, Tried};
 use crate::tree::Tree;
 use clap::Parser;
-use gallery::patch::Patch;
+use gallery::patch::{Host, Patch};
 use gallery::record::Records;
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
@@ -21,6 +22,8 @@ enum Cli {
     Check,
     /// Put each bug into its Raft, and see which test catches it.
     Run(Run),
+    /// Build the reference as bugs are built, but without any, and say where the program is.
+    Base,
     /// Put a bug into its Raft, and replay the run that caught it, every event as a line.
     Show {
         /// The bug.
@@ -41,6 +44,10 @@ struct Run {
     /// Write what caught them into bugs/caught.json.
     #[arg(long)]
     record: bool,
+    /// Try each that is caught again under its seed, in a Raft that calls its fields otherwise: with spellings that people use,
+    /// and with one name at a time that nobody knows.
+    #[arg(long)]
+    renamed: bool,
 }
 
 /// Runs the command. The exit status is 0 if all is as it should be, 1 if not, 2 if the usage was wrong.
@@ -48,6 +55,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse() {
         Cli::Check => check(),
         Cli::Run(args) => run(&args),
+        Cli::Base => base(),
         Cli::Show { name } => show(&name),
     };
     match done {
@@ -92,6 +100,11 @@ fn check() -> Result<bool, String> {
     Ok(wrong.is_empty())
 }
 
+fn base() -> Result<bool, String> {
+    println!("{}", prepare()?.build(Host::Reference)?.display());
+    Ok(true)
+}
+
 fn show(name: &str) -> Result<bool, String> {
     let patches = gallery::load(folder())?;
     let patch = gallery::find(&patches, name)?;
@@ -114,13 +127,19 @@ fn run(args: &Run) -> Result<bool, String> {
     let patches = gallery::load(folder())?;
     let chosen = choose(&patches, args)?;
     let tree = prepare()?;
-    let tried = try_each(&tree, chosen, Duration::from_secs(args.seconds));
+    let mut sharpness = args.renamed.then(Sharpness::default);
+    let tried = try_each(&tree, chosen, Duration::from_secs(args.seconds), sharpness.as_mut());
     if args.record {
         record(&patches, &tried)?;
     }
     tried.iter().for_each(|tried| println!("{}", tried.row()));
     println!("{}", table::summary(&tried, began.elapsed()));
-    Ok(tried.iter().all(Tried::is_right))
+    let sharp = sharpness.is_none_or(|sharpness| {
+        let (sharp, summary) = sharpness.summary();
+        println!("\n{summary}");
+        sharp
+    });
+    Ok(sharp && tried.iter().all(Tried::is_right))
 }
 
 fn choose<'a>(patches: &'a [Patch], args: &Run) -> Result<Vec<&'a Patch>, String> {
@@ -134,7 +153,12 @@ fn choose<'a>(patches: &'a [Patch], args: &Run) -> Result<Vec<&'a Patch>, String
     Ok(chosen)
 }
 
-fn try_each<'a>(tree: &Tree, patches: Vec<&'a Patch>, limit: Duration) -> Vec<Tried<'a>> {
+fn try_each<'a>(
+    tree: &Tree,
+    patches: Vec<&'a Patch>,
+    limit: Duration,
+    mut sharpness: Option<&mut Sharpness>,
+) -> Vec<Tried<'a>> {
     let bar = ProgressBar::new(patches.len() as u64);
     let template = "{wide_bar} {pos}/{len}, {msg}, {elapsed}";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()));
@@ -144,7 +168,13 @@ fn try_each<'a>(tree: &Tree, patches: Vec<&'a Patch>, limit: Duration) -> Vec<Tr
         bar.set_message(patch.name.clone());
         let results = tree.file(&format!("{}.json", patch.name));
         let began = Instant::now();
-        let result = tree.with_bug(patch, |program| hunt(program, &results, limit));
+        let result = tree.with_bug(patch, |program| {
+            let caught = hunt(program, &results, limit)?;
+            if let (Some(sharpness), Some(caught)) = (&mut sharpness, &caught) {
+                bar.suspend(|| eprintln!("{}", sharpness.try_bug(patch, program, caught)));
+            }
+            Ok(caught)
+        });
         let tried = Tried { patch, result, wall: began.elapsed() };
         bar.inc(1);
         if bar.is_hidden() {

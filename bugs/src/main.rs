@@ -2,6 +2,7 @@
 
 mod cli;
 mod hunt;
+mod sharpness;
 mod table;
 mod tree;
 

@@ -118,8 +118,11 @@ impl Tree {
         output(&mut git).map(|_| ()).map_err(|error| format!("{}.patch: {error}", patch.name))
     }
 
-    /// Optimised, so that the suites catch the bug, and not the reference's own debug assertions.
-    fn build(&self, host: Host) -> Result<PathBuf, String> {
+    /// A host's program, as the sources in the copy are now. Optimised, so that the suites catch the bug, and not the reference's own debug assertions.
+    ///
+    /// # Errors
+    /// It doesn't build; in cargo's words.
+    pub fn build(&self, host: Host) -> Result<PathBuf, String> {
         let (what, program): (&[&str], _) = match host {
             Host::Reference => (&["--bin", "raftlab"], "raftlab"),
             Host::GoShape => (&["-p", "labtests", "--example", "go_shape"], "examples/go_shape"),

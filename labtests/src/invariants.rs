@@ -29,7 +29,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::reading::{Doubts, Reading, Study};
+use crate::reading::{Evidence, Reading, Study};
 pub use coverage::Coverage;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 use labrpc::run;
@@ -126,9 +126,9 @@ impl Watch {
         watched.model.reading.clone()
     }
 
-    /// What the run gives reason to doubt, if it was [studied](Watch::studying).
-    pub fn doubts(&self) -> Doubts {
-        self.watched.lock().study.as_ref().map(Study::doubts).unwrap_or_default()
+    /// What the run says of its words, if it was [studied](Watch::studying).
+    pub fn evidence(&self) -> Evidence {
+        self.watched.lock().study.as_ref().map(Study::evidence).unwrap_or_default()
     }
 
     /// Which servers are members, and so what a majority is, isn't known: what rests on it is taken at the servers' word, and held

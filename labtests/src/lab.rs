@@ -1,6 +1,6 @@
 //! What is under test: a Raft, and what is built on one.
 
-use crate::reading::Names;
+use crate::reading::{Names, Reading, Renamed};
 use crate::runner::Backends;
 use crate::suites::{self, Body, LabTest, rsm::Counter};
 use labrpc::api::kv::{
@@ -48,7 +48,8 @@ pub enum Ability {
 #[derive(Clone, Default)]
 pub struct Lab {
     pub(crate) raft: Option<Make>,
-    pub(crate) names: Names,
+    /// How its messages are read.
+    pub(crate) reading: Reading,
     pub(crate) kv: Option<(MakeReplica, MakeClerk)>,
     pub(crate) rsm: Option<MakeReplicated<Counter>>,
     pub(crate) versioned: Option<(MakeReplica, MakeVersionedClerk)>,
@@ -101,12 +102,17 @@ impl Lab {
             + Sync
             + 'static,
     {
-        Lab { raft: Some(crate::make(make)), ..self }
+        Lab { raft: Some(crate::make(make)), reading: self.reading.afresh(), ..self }
     }
 
     /// Whose messages use these names, where they don't use the paper's.
     pub fn names(self, names: Names) -> Lab {
-        Lab { names, ..self }
+        Lab { reading: Reading::new(names), ..self }
+    }
+
+    /// Read as if its fields had these names: to measure what the suites lose with names that they don't know.
+    pub fn renamed(self, renamed: Renamed) -> Lab {
+        Lab { reading: self.reading.disguised(renamed.disguise()), ..self }
     }
 
     /// With the 2022 store, for 3A and 3B; see [`labrpc::api::kv`].

@@ -13,15 +13,18 @@
 
 mod fields;
 mod message;
+mod renamed;
 mod study;
 mod vocabulary;
 
 pub use fields::Fields;
 pub use message::{Ask, Logs, Place, Reply, Saved, Sent};
-pub use study::{Doubts, NUMBERING, Study, command_of};
+pub use renamed::Renamed;
+pub use study::{Doubts, Evidence, NUMBERING, Study, command_of};
 pub use vocabulary::{Names, Word};
 
 use labrpc::describe::Value;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -71,6 +74,7 @@ pub struct Reading {
     names: Names,
     doubts: Arc<BTreeMap<Fact, String>>,
     disguise: Option<Disguise>,
+    learnt: Arc<Mutex<BTreeMap<usize, Evidence>>>,
 }
 
 /// Turns what was said into what is read: a method's name and a value. `None`: nothing changes.
@@ -115,7 +119,17 @@ impl Reading {
     /// The same as if the Raft had said everything in other words. For tests of the suites: its runs stay the same, and what
     /// the tester makes of them may not.
     pub fn disguised(self, disguise: Disguise) -> Reading {
-        Reading { disguise: Some(disguise), ..self }
+        Reading { disguise: Some(disguise), ..self.afresh() }
+    }
+
+    /// The same for another Raft, of which nothing was learnt yet.
+    pub fn afresh(&self) -> Reading {
+        Reading { learnt: Arc::default(), ..self.clone() }
+    }
+
+    /// What so many runs say. They are had once, by `have_runs`, for all clones.
+    pub(crate) fn learnt(&self, runs: usize, have_runs: impl FnOnce() -> Evidence) -> Evidence {
+        self.learnt.lock().entry(runs).or_insert_with(have_runs).clone()
     }
 
     /// The same, but these facts are not believed, for the reasons given.

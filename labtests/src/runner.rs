@@ -2,6 +2,7 @@
 
 mod backend;
 mod cargo;
+mod learn;
 mod sinks;
 
 pub use backend::Backends;
@@ -11,7 +12,7 @@ use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
-use crate::reading::{Doubts, Reading};
+use crate::reading::{Evidence, Reading};
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
 use backend::Before;
@@ -78,13 +79,13 @@ impl Report {
 
 /// Runs one test, which must be one of the [lab's](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
-    run_read(lab, test, seed, world, &Reading::new(lab.names.clone())).0
+    run_read(lab, test, seed, world, &lab.reading).0
 }
 
 /// The same where messages are read like that. Gives back how they were read in the end.
 ///
-/// A run that fails is held against itself. If its messages contradict what is certain, they mean something else than was
-/// read, and what rests on that is no verdict: the test is run again without believing them.
+/// A run that fails is held against itself, and against [others](learn). If messages contradict what is certain, they mean something else than
+/// was read, and what rests on that is no verdict: the test is run again without believing them.
 pub fn run_read(
     lab: &Lab,
     test: &'static LabTest,
@@ -94,7 +95,9 @@ pub fn run_read(
 ) -> (Report, Reading) {
     let mut reading = reading.clone();
     loop {
-        let (report, doubts) = run_and_study(lab, test, seed, world, &reading);
+        let (report, evidence) = run_and_study(lab, test, seed, world, &reading);
+        let Some(evidence) = evidence else { return (report, reading) };
+        let doubts = learn::doubts(lab, &report, evidence, &reading);
         let new = doubts.into_iter().filter(|(fact, _)| reading.trusts(*fact));
         let new: BTreeMap<_, _> = new.collect();
         if new.is_empty() {
@@ -104,7 +107,7 @@ pub fn run_read(
     }
 }
 
-/// A run, and, if it failed, what it gives reason to doubt.
+/// A run, and, if it failed, and that may have to do with its words, what it says of them.
 ///
 /// A simulation that fails is run again to be studied to its end, and to see its last events, for the same seed gives the same
 /// run. Real threads don't repeat themselves, so there both is done as it goes.
@@ -114,7 +117,7 @@ fn run_and_study(
     seed: u64,
     world: World,
     reading: &Reading,
-) -> (Report, Doubts) {
+) -> (Report, Option<Evidence>) {
     let watch = |judges| {
         let (servers, saves) = (test.setup.servers, test.expects_saves());
         Watch::studying(servers, saves, reading.clone(), judges)
@@ -124,8 +127,8 @@ fn run_and_study(
         let run = new_run(seed, world);
         let mut report = run_watched(run, lab, test, seed, world, &watch, events.clone());
         report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
-        let doubts = if report.result.is_err() { watch.doubts() } else { Doubts::new() };
-        return (report, doubts);
+        let worded = report.result.as_ref().is_err_and(|failure| has_to_do_with_reading(failure));
+        return (report, worded.then(|| watch.evidence()));
     }
     let mut report = lab.backends.run(test, seed, |backend, before| {
         let Before::Failed(since) = before else {
@@ -138,21 +141,22 @@ fn run_and_study(
         report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
         report
     });
-    let Err(failure) = &report.result else { return (report, Doubts::new()) };
+    let Err(failure) = &report.result else { return (report, None) };
     let backend = backend::to_tell_of(failure);
     if !has_to_do_with_reading(failure) && !report.last_events.is_empty() {
-        return (report, Doubts::new());
+        return (report, None);
     }
     let events = LastEvents::until(failure.since);
     let studying = watch(false);
     let run = new_run(seed, world).logs(Logs::Dropped).backend(backend);
     run_watched(run, lab, test, seed, world, &studying, Nobody);
-    let doubts = studying.doubts();
-    if report.last_events.is_empty() && doubts.keys().all(|fact| !reading.trusts(*fact)) {
+    let evidence = studying.evidence();
+    if report.last_events.is_empty() && evidence.doubts().keys().all(|fact| !reading.trusts(*fact))
+    {
         simulate(lab, test, seed, reading, Logs::Dropped, backend, events.clone());
         report.last_events = events.take();
     }
-    (report, doubts)
+    (report, Some(evidence))
 }
 
 /// Whether a failure may come from what messages were taken to say: from a verdict, or from a script that waits for something.
@@ -164,8 +168,7 @@ fn has_to_do_with_reading(failure: &Failure) -> bool {
 /// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as
 /// [`run_one`] does in the end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
-    let reading = Reading::new(lab.names.clone());
-    let (report, reading) = run_read(lab, test, seed, World::Simulated, &reading);
+    let (report, reading) = run_read(lab, test, seed, World::Simulated, &lab.reading);
     let backend =
         report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
     replay_read(lab, test, seed, &reading, backend, sink)
@@ -233,7 +236,7 @@ pub fn run_beside(
     let watch =
         |reading: &Reading| Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
     let others: Vec<_> = readings.iter().map(watch).collect();
-    let first = watch(&Reading::new(lab.names.clone())).beside(others.clone());
+    let first = watch(&lab.reading).beside(others.clone());
     let run = new_run(seed, World::Simulated).backend(Backend::Coroutines);
     let report = run_watched(run, lab, test, seed, World::Simulated, &first, Nobody);
     let same = !first.was_consulted() && report.result.is_ok();

@@ -4,7 +4,7 @@
 //! put into tuples and enum variants, left out; or a name that is known means something else. In each of them all tests pass.
 //!
 //! `LAB_DISGUISES=2000` tries so many, each with all tests of 2A to 2D+; without it, a few with a few. `LAB_DISGUISE=292` beside it tries
-//! that one again.
+//! that one again, and `LAB_DISGUISE=500-999` those.
 
 mod disguises {
     pub mod catalogue;
@@ -20,7 +20,7 @@ use labtests::lab::Lab;
 use labtests::reading::{Names, Reading};
 use labtests::runner::{self, World};
 use labtests::suites::{self, LabTest};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
 /// What a few are, by default.
@@ -47,10 +47,9 @@ fn work(catalogue: &Catalogue) -> Vec<Runs> {
         return a_few(catalogue, &tests);
     };
     let variants = catalogue.variants(wanted.parse().expect("LAB_DISGUISES is a number"));
-    let only: Option<usize> = std::env::var("LAB_DISGUISE")
-        .ok()
-        .map(|text| text.parse().expect("LAB_DISGUISE is a number"));
-    let is_wanted = |variant: &&Variant| only.is_none_or(|only| only == variant.number);
+    let only = std::env::var("LAB_DISGUISE").ok().map(|text| range(&text));
+    let is_wanted =
+        |variant: &&Variant| only.as_ref().is_none_or(|only| only.contains(&variant.number));
     let runs = |(number, variants): (usize, &[Variant])| {
         let seed = number as u64 + 1;
         let variants: Vec<_> = variants.iter().filter(is_wanted).cloned().collect();
@@ -58,6 +57,14 @@ fn work(catalogue: &Catalogue) -> Vec<Runs> {
         tests.into_iter().map(move |test| Runs { test, seed, variants: variants.clone() })
     };
     variants.chunks(BESIDE).enumerate().flat_map(runs).collect()
+}
+
+/// `7`, or `7-9`.
+fn range(text: &str) -> RangeInclusive<usize> {
+    let number =
+        |text: &str| text.parse().expect("LAB_DISGUISE is a number, or two with a dash between");
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    number(first)..=number(last)
 }
 
 fn a_few(catalogue: &Catalogue, tests: &[&'static LabTest]) -> Vec<Runs> {
@@ -130,6 +137,18 @@ fn no_disguise_accuses(lab: &Lab, catalogue: &Catalogue) {
         failures.len(),
         failures[0]
     );
+}
+
+#[test]
+fn what_was_accused_once_is_not_accused_again() {
+    let lab = Lab::new().raft(raftlab::raft::Raft::make);
+    for (variant, name) in Catalogue::once_accused() {
+        let test = suites::all().find(|test| test.name == name).unwrap();
+        for seed in 30..33 {
+            let runs = Runs { test, seed, variants: vec![variant.clone()] };
+            assert_eq!(accusations(&lab, &runs), [""; 0]);
+        }
+    }
 }
 
 #[test]

@@ -117,6 +117,9 @@ impl End {
     }
 }
 
+/// A variable with other names for fields, see [`Lab::renamed`].
+const RENAME: &str = "LAB_RENAME";
+
 /// The exit status of wrong usage.
 const USAGE: u8 = 2;
 
@@ -168,7 +171,7 @@ impl Program {
         done.map_or_else(|wrong| wrong.tell(), End::status)
     }
 
-    fn dispatch(self, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
+    fn dispatch(mut self, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
         if let Some((name, of_extra)) = matches.subcommand()
             && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
         {
@@ -181,8 +184,13 @@ impl Program {
             return Ok(End::well(well));
         }
         let cli = Cli::from_arg_matches(matches)?;
+        self.variables.push(RENAME);
         let again = Again::Command(program(&self.variables));
         let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
+        let lab = match std::env::var(RENAME) {
+            Ok(text) => lab.renamed(text.parse().map_err(|wrong| format!("{RENAME}: {wrong}"))?),
+            Err(_) => lab,
+        };
         let lab = match cli.flags.backend {
             Some(on) => lab.backend(on.into()),
             None => lab,

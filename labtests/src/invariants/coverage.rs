@@ -99,6 +99,11 @@ impl Coverage {
         }
     }
 
+    /// The facts that could be read.
+    pub fn read(&self) -> impl Iterator<Item = &Fact> {
+        self.read.iter()
+    }
+
     /// That of one more run.
     pub fn add(&mut self, other: &Coverage) {
         self.read.extend(&other.read);

@@ -57,6 +57,8 @@ pub(super) struct Call {
     /// `None`: it may be any.
     pub term: Option<u64>,
     pub what: Asked,
+    /// Where its reply's words stand, whatever could be read of the call.
+    pub reply: Part,
 }
 
 /// What it asks. Of entries, the last one tells the log.
@@ -77,17 +79,6 @@ pub(super) enum Asked {
     },
     /// It may be anything.
     Unknown,
-}
-
-impl Asked {
-    /// Where its reply's words stand.
-    pub fn reply(self) -> Part {
-        match self {
-            Asked::Vote { .. } => Part::VoteReply,
-            Asked::Install { .. } => Part::InstallReply,
-            _ => Part::AppendReply,
-        }
-    }
 }
 
 impl Model {

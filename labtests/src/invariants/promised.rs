@@ -40,7 +40,7 @@ impl Model {
         let Some(&call) = self.calls.get(&number) else { return Ok(()) };
         let Some(open) = self.servers[call.to].close(number) else { return Ok(()) };
         let Some(asked_in) = call.term else { return Ok(()) };
-        let part = call.what.reply();
+        let part = call.reply;
         let said = self.reading.reply(end, call.method, part, reply);
         if let Some(term) = said.term {
             self.answers_in(call, asked_in, term, open)?;

@@ -32,25 +32,28 @@ impl Model {
         reading.ask(end, method, args, |ask, args| {
             let saying = Saying { from, method, args };
             let said = match ask {
-                Ask::Vote { term, last } => Some(self.says_vote(saying, *term, *last)?),
+                Ask::Vote { term, last } => {
+                    Some((Part::VoteReply, self.says_vote(saying, *term, *last)?))
+                }
                 Ask::Append { term, logs, commit } => {
-                    Some(self.says_append(saying, *term, logs, *commit)?)
+                    Some((Part::AppendReply, self.says_append(saying, *term, logs, *commit)?))
                 }
                 Ask::Install { term, last, whole } => {
-                    Some(self.says_install(saying, *term, *last, *whole)?)
+                    Some((Part::InstallReply, self.says_install(saying, *term, *last, *whole)?))
                 }
                 Ask::PreVote => {
                     self.is_seen_waiting(from, self.servers[from].term); // for a majority that would vote for it
                     None
                 }
                 Ask::Harmless => None,
+                // Whatever it is, it may cut a log. Its reply is held against nothing.
                 Ask::Unknown => {
                     self.known.miss_all(method, args);
-                    Some((None, Asked::Unknown))
+                    Some((Part::AppendReply, (None, Asked::Unknown)))
                 }
             };
-            if let Some((term, what)) = said {
-                self.calls.insert(number, Call { from, to, method, term, what });
+            if let Some((reply, (term, what))) = said {
+                self.calls.insert(number, Call { from, to, method, term, what, reply });
             }
             Ok(())
         })

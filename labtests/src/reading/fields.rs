@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
             || self.names.word("", name).filter(|word| parent.is_empty() || stands_alone(*word));
         let joined = if parent.is_empty() { None } else { self.names.word(parent, name) };
         match joined.or_else(alone) {
-            Some(Word::Other) => {}
+            Some(Word::Other) => self.put(Word::Other, value),
             Some(word) if !is_struct(value) => self.put(word, value),
             _ if is_struct(value) => {
                 let wrapper = WRAPPERS.iter().any(|wrapper| name.eq_ignore_ascii_case(wrapper));
@@ -71,6 +71,11 @@ impl<'a> Fields<'a> {
             Slot::Absent => Slot::One(value),
             _ => Slot::Several,
         };
+    }
+
+    /// The words that there are.
+    pub fn words(&self) -> impl Iterator<Item = Word> {
+        Word::ALL.into_iter().filter(|word| self.has(*word))
     }
 
     /// Whether there is such a field at all, readable or not.

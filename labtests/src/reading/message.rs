@@ -349,7 +349,7 @@ impl Saved {
                 let fields = Fields::of(value, reading.names());
                 match (fields.has(Word::Term), fields.has(Word::VotedFor)) {
                     (true, true) => Saved::of(reading, &fields),
-                    (false, false) if fields.rest().is_empty() => Saved::Silent,
+                    (false, false) if is_of_a_log(&fields) => Saved::Silent,
                     _ => {
                         let mut within = inner.iter().map(|(_, v)| Saved::read(reading, v));
                         let read = within.find(|saved| matches!(saved, Saved::Read(..)));
@@ -372,6 +372,15 @@ impl Saved {
         });
         Saved::Read(term, reading.believed(Part::Saved, Word::VotedFor, vote))
     }
+}
+
+/// Whether there is a piece of a log, and nothing else: any other field may be what a term or a vote is called here.
+fn is_of_a_log(fields: &Fields<'_>) -> bool {
+    use Word::{Entries, LastIncludedIndex, LastIncludedTerm, PrevLogIndex, PrevLogTerm};
+    let known = [Entries, LastIncludedIndex, LastIncludedTerm, PrevLogIndex, PrevLogTerm];
+    fields.rest().is_empty()
+        && fields.has(Entries)
+        && fields.words().all(|word| known.contains(&word))
 }
 
 impl Reading {

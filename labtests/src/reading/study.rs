@@ -31,6 +31,32 @@ pub struct Study {
     logs: logs::Places,
 }
 
+/// How far the words of a run, or of several, agree with what is certain.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence(BTreeMap<Fact, Tally>);
+
+impl Evidence {
+    /// That of another run of the same Raft, too.
+    pub fn add(&mut self, other: Evidence) {
+        for (fact, theirs) in other.0 {
+            self.0.entry(fact).or_default().add(theirs);
+        }
+    }
+
+    /// What it gives no reason to believe, of these facts.
+    pub fn is_silent_on<'a>(&self, facts: impl Iterator<Item = &'a Fact>) -> Doubts {
+        let agrees = |fact| self.0.get(fact).is_some_and(|tally: &Tally| tally.agrees > 0);
+        let silent = facts.filter(|fact| !agrees(fact));
+        silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect()
+    }
+
+    /// What it gives reason to doubt.
+    pub fn doubts(&self) -> Doubts {
+        let doubtful = self.0.iter().filter(|(_, tally)| tally.is_doubtful());
+        doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect()
+    }
+}
+
 /// What is certain of a server in its present life.
 #[derive(Default)]
 struct Server {
@@ -97,11 +123,15 @@ impl Study {
 
     /// What the run so far gives reason to doubt.
     pub fn doubts(&self) -> Doubts {
+        self.evidence().doubts()
+    }
+
+    /// What the run so far says of its words.
+    pub fn evidence(&self) -> Evidence {
         let mut tallies = self.tallies.clone();
         self.votes.conclude(&mut tallies);
         self.logs.conclude(&mut tallies);
-        let doubtful = tallies.into_iter().filter(|(_, tally)| tally.is_doubtful());
-        doubtful.map(|(fact, tally)| (fact, tally.reason())).collect()
+        Evidence(tallies)
     }
 
     fn agrees(&mut self, fact: Fact) {
@@ -314,6 +344,15 @@ impl Server {
 }
 
 impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.agrees += other.agrees;
+        self.contradicts += other.contradicts;
+        self.means_something_else |= other.means_something_else;
+        if self.example.is_empty() {
+            self.example = other.example;
+        }
+    }
+
     fn contradict(&mut self, example: impl FnOnce() -> String) {
         self.contradicts += 1;
         if self.example.is_empty() {

@@ -44,6 +44,25 @@ impl Word {
     /// How many there are.
     pub(super) const COUNT: usize = Word::Other as usize + 1;
 
+    /// All of them.
+    pub(super) const ALL: [Word; Word::COUNT] = [
+        Word::Term,
+        Word::LastLogIndex,
+        Word::LastLogTerm,
+        Word::PrevLogIndex,
+        Word::PrevLogTerm,
+        Word::Entries,
+        Word::EntryTerm,
+        Word::LeaderCommit,
+        Word::LastIncludedIndex,
+        Word::LastIncludedTerm,
+        Word::Done,
+        Word::VoteGranted,
+        Word::Success,
+        Word::VotedFor,
+        Word::Other,
+    ];
+
     /// What the paper calls it, in Rust's spelling.
     pub fn name(self) -> &'static str {
         match self {

@@ -65,6 +65,11 @@ impl Backends {
         self.learnt.why.lock().clone()
     }
 
+    /// What a run is had on first.
+    pub(super) fn now(&self) -> Backend {
+        if self.learnt.threads_only.load(Relaxed) { Backend::Threads } else { self.first }
+    }
+
     /// A run, by `simulate`: on coroutines if that is right, and then again on threads if it fails, or may not be trusted.
     pub(super) fn run(
         &self,
@@ -73,7 +78,7 @@ impl Backends {
         simulate: impl Fn(Backend, Before) -> Report,
     ) -> Report {
         let learnt = &self.learnt;
-        if self.first == Backend::Threads || learnt.threads_only.load(Relaxed) {
+        if self.now() == Backend::Threads {
             return simulate(Backend::Threads, Before::Nothing);
         }
         let number = learnt.runs.fetch_add(1, Relaxed);

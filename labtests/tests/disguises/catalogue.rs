@@ -85,6 +85,7 @@ impl Catalogue {
         let mut meanings = meanings(accept, installed);
         meanings.push((accept, vec![Change::Is("term", "x_term")]));
         meanings.push((state, vec![Change::CountFromOne("voted_for")]));
+        meanings.push((state, vec![Change::Wrapped("voted_for")]));
         meanings.push((state, vec![Change::Signed("voted_for"), Change::Signed("current_term")]));
         meanings.push((state, vec![Change::Is("current_term", "last_included_index")]));
         Catalogue { messages, meanings }
@@ -106,6 +107,44 @@ impl Catalogue {
         meanings.push((record, vec![Change::CountFromOne("voted_for")]));
         meanings.push((record, vec![Change::Signed("voted_for")]));
         Catalogue { messages, meanings }
+    }
+
+    /// Which of them once accused the reference, and in which tests.
+    pub fn once_accused() -> Vec<(Variant, &'static str)> {
+        let accept = reply(APPEND, &[]);
+        let installed = reply(INSTALL, &[]);
+        let state = call("state with a snapshot", &[]);
+        let cases = [
+            (vec![(accept, Change::Invert("success"))], "overtaking_entries"),
+            (vec![(ASK, Change::Add("last_log_index", -1))], "old_snapshots_buy_no_time"),
+            (vec![(installed, Change::Add("term", 1))], "leader_deaf_but_for_snapshots"),
+            (vec![(installed, Change::Is("term", "received"))], "snapshot_and_nothing_more"),
+            (
+                vec![
+                    (SEND, Change::Rename("prev_log_term", "next_index")),
+                    (installed, Change::Add("term", 1)),
+                ],
+                "snapshot_basic",
+            ),
+            (
+                vec![
+                    (ASK, Change::Add("last_log_index", 1)),
+                    (SEND, Change::Rename("prev_log_index", "x")),
+                    (SEND, Change::Rename("term", "pre_log_index")),
+                ],
+                "basic_agree",
+            ),
+            (
+                vec![
+                    (state, Change::Rename("voted_for", "vote")),
+                    (state, Change::Rename("current_term", "commit_index")),
+                ],
+                "snapshot_install",
+            ),
+        ];
+        let variant =
+            |(number, (changes, test))| (Variant { number, changes, bases: Arc::default() }, test);
+        cases.into_iter().enumerate().map(variant).collect()
     }
 
     /// So many: first each change alone, then several at random.
@@ -182,12 +221,16 @@ fn meanings(accept: Message, installed: Message) -> Vec<(Message, Vec<Change>)> 
         (ASK, vec![Change::Add("last_log_index", 1)]),
         (ASK, vec![Change::Add("last_log_index", -1)]),
         (ASK, vec![Change::MinusOne("last_log_index")]),
+        (ASK, vec![Change::Wrapped("last_log_index")]),
         (ASK, vec![Change::Signed("last_log_index"), Change::Signed("term")]),
         (SHIP, vec![Change::Add("last_included_index", 1)]),
         (SHIP, vec![Change::MinusOne("last_included_index")]),
+        (SHIP, vec![Change::Wrapped("last_included_index")]),
         (SEND, vec![Change::Add("leader_commit", 1)]),
         (SEND, vec![Change::MinusOne("leader_commit")]),
         (SEND, vec![Change::MinusOne("prev_log_index")]),
+        (SEND, vec![Change::Wrapped("prev_log_index")]),
+        (SEND, vec![Change::Wrapped("prev_log_index"), Change::Wrapped("leader_commit")]),
         (SEND, vec![Change::Add("prev_log_index", 1)]),
         (SEND, vec![Change::Add("prev_log_index", -1)]),
         (SEND, vec![Change::Relative(&["prev_log_index", "leader_commit"])]),

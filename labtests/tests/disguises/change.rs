@@ -31,6 +31,8 @@ pub enum Change {
     Add(&'static str, i64),
     /// A number is one less, and -1 for none.
     MinusOne(&'static str),
+    /// A number is one less, and 0 - 1 has wrapped; so has none.
+    Wrapped(&'static str),
     /// A signed number, -1 for none.
     Signed(&'static str),
     /// Yes means no.
@@ -88,6 +90,9 @@ impl Change {
                 None => old,
             }),
             Change::MinusOne(name) => at(value, name, &|old| signed(&old, 1)),
+            Change::Wrapped(name) => at(value, name, &|old| {
+                Value::Unsigned(old.as_u64().unwrap_or_default().wrapping_sub(1))
+            }),
             Change::Signed(name) => at(value, name, &|old| signed(&old, 0)),
             Change::Invert(name) => at(value, name, &|old| match old {
                 Value::Bool(yes) => Value::Bool(!yes),

@@ -245,4 +245,11 @@ fn a_saved_vote_is_found_within() {
     }
     let entries = Entries { prev_log_index: 1, entries: vec![] };
     assert_eq!(saved(&Value::of(&entries)), Saved::Silent, "nothing in it may be a vote");
+    #[derive(Serialize)]
+    struct Odd {
+        commit_index: u64,
+        entries: Vec<Entry>,
+    }
+    let odd = Odd { commit_index: 1, entries: vec![] };
+    assert_eq!(saved(&Value::of(&odd)), Saved::Unread, "a word out of place may be the term");
 }
