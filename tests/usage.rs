@@ -60,6 +60,31 @@ fn what_would_be_passed_over_is_named() {
 }
 
 #[test]
+fn a_sweep_goes_on_only_with_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    wrong(&format!("2A --resume {}", path("one")), "say how many --seeds");
+    wrong(&format!("2A --seeds 2 --resume {}", path("no/folder")), "there is no folder");
+    wrong("2A --seeds 2 --resume .", "can't go on with .");
+    let file = path("sweep");
+    let sweep = |args: &str| format!("initial_election {args} --resume {file}");
+    assert_eq!(raftlab(&sweep("--seeds 2")).0, 0);
+    wrong(&sweep("--seeds 3"), "its --seeds is 2, and 3 is wanted");
+    wrong(&sweep("--seeds 2 --seed 5"), "its --seed is 1, and 5 is wanted");
+    wrong(&sweep("--seeds 2 --strict"), "one is --strict");
+    wrong(&sweep("2B --seeds 2"), "it is of 1 tests, and these 11 are others");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let newer = text.replace("\"format\":1", "\"format\":2");
+    for (damaged, why) in
+        [("", "it is no file of --resume"), ("{}", "missing field"), (&*newer, "it is of format 2")]
+    {
+        std::fs::write(&file, damaged).unwrap();
+        wrong(&sweep("--seeds 2"), why);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged, "it is left alone");
+    }
+}
+
+#[test]
 fn fields_may_have_other_names() {
     let run = |renames: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));

@@ -43,6 +43,16 @@ pub enum World {
     Real,
 }
 
+impl World {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Simulated => "simulated",
+            World::Real => "real",
+        }
+    }
+}
+
 /// How a run of a test went.
 #[derive(Clone, Debug)]
 pub struct Report {

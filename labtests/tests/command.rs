@@ -144,6 +144,45 @@ fn failures_of_one_cause_are_counted_together_and_each_has_a_line() {
     assert_eq!(count(&format!(" {failed} times: no luck (first: ")), 1, "{output}");
 }
 
+/// The table at the end and what comes after it, without what the wall clock says.
+fn conclusion(output: &str) -> Vec<String> {
+    let end = output.lines().skip_while(|line| !line.starts_with("part "));
+    let end = end.filter(|line| !line.starts_with("in "));
+    let but_for_wall = |line: &str| {
+        let mut words: Vec<_> = line.split_whitespace().collect();
+        if line.starts_with("2A ") {
+            words.remove(4);
+        }
+        words.join(" ")
+    };
+    end.map(but_for_wall).collect()
+}
+
+#[test]
+fn an_interrupted_sweep_goes_on_where_it_was() {
+    let args = "2A --seed 2 --seeds 20";
+    let (status, whole) = command(failing_once_in(7), args);
+    assert_eq!(status, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sweep");
+    let args = format!("{args} --fail-fast --jobs 2 --resume {}", file.display());
+    let mut sessions = 0;
+    let last = loop {
+        let (status, output) = command(failing_once_in(7), &args);
+        assert_eq!(status, 1);
+        sessions += 1;
+        if !output.contains(" not run") {
+            break output;
+        }
+        assert!(sessions < 60, "it goes nowhere: {output}");
+    };
+    assert!(sessions > 3, "nothing was interrupted: {last}");
+    assert_eq!(conclusion(&last), conclusion(&whole));
+    let (status, again) = command(failing_once_in(7), &args);
+    assert_eq!((status, conclusion(&again)), (1, conclusion(&whole)), "nothing is left to do");
+    assert!(again.starts_with("going on after 60 runs\n"), "{again}");
+}
+
 #[test]
 fn a_run_that_was_too_short_says_so() {
     let doubt = |args: &str| {

@@ -82,6 +82,9 @@ pub struct Flags {
     /// Write the results to this file too.
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write down in this file how far a sweep is. If there is one already, go on from there.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "json")]
+    pub resume: Option<PathBuf>,
     /// List the tests, one a line, and run none.
     #[arg(long, global = true)]
     pub list: bool,
@@ -163,7 +166,8 @@ impl Flags {
 
     /// The first flag given that means nothing where no test is run.
     pub fn given_to_list(&self) -> Option<&'static str> {
-        let running = ["--real", "--jobs", "--backend", "--fail-fast", "--strict", "--json"];
+        let running =
+            ["--real", "--jobs", "--backend", "--fail-fast", "--strict", "--json", "--resume"];
         self.all_given().find(|flag| running.contains(flag))
     }
 
@@ -183,6 +187,7 @@ impl Flags {
             (self.strict, "--strict"),
             (self.shard != Shard::WHOLE, "--shard"),
             (self.json.is_some(), "--json"),
+            (self.resume.is_some(), "--resume"),
             (self.list, "--list"),
         ];
         given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag)

@@ -2,8 +2,10 @@
 
 mod args;
 mod check;
+mod found;
 mod out;
 mod progress;
+mod resume;
 mod session;
 mod work;
 

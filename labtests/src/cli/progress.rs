@@ -24,6 +24,12 @@ impl Progress {
         Progress { bar, last_line: Instant::now() }
     }
 
+    /// So many were done before.
+    pub fn begin_at(&self, done: u64) {
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
     /// One more is done, and this is to say about all of them.
     pub fn advance(&self, message: String) {
         self.bar.set_message(message);

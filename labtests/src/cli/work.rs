@@ -101,6 +101,16 @@ impl Work {
         (self.seeds.end() - self.seeds.start()).saturating_add(1)
     }
 
+    /// The first of the seeds.
+    pub fn first_seed(&self) -> u64 {
+        *self.seeds.start()
+    }
+
+    /// Which part of the whole it is.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
     /// How many runs it has.
     pub fn runs(&self) -> u64 {
         let rows = (self.seeds.end() - self.seeds.start()).saturating_add(1);

@@ -2,6 +2,7 @@
 
 use crate::reading::{Fact, Part, Reading, Word};
 use labrpc::describe::Value;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a run, and what is not. Nothing is concluded from what nobody said, unless everything could be read that
@@ -17,7 +18,7 @@ pub struct Known {
     pub answers: bool,
     read: BTreeSet<Fact>,
     missed: BTreeMap<Fact, String>,
-    methods: BTreeMap<&'static str, String>,
+    methods: BTreeMap<String, String>,
     /// The declared names that some message had.
     pub met: BTreeSet<String>,
 }
@@ -49,10 +50,12 @@ impl Known {
     }
 
     /// A call may carry anything.
-    pub fn miss_all(&mut self, method: &'static str, value: &Value) {
+    pub fn miss_all(&mut self, method: &str, value: &Value) {
         (self.votes, self.leaders, self.acknowledgements, self.answers) =
             (false, false, false, false);
-        self.methods.entry(method).or_insert_with(|| shape(value));
+        if !self.methods.contains_key(method) {
+            self.methods.insert(method.to_string(), shape(value));
+        }
     }
 }
 
@@ -72,12 +75,14 @@ fn shape(value: &Value) -> String {
 }
 
 /// What the messages of a run, or of several, let one check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coverage {
     read: BTreeSet<Fact>,
+    #[serde(with = "in_pairs")]
     missed: BTreeMap<Fact, String>,
+    #[serde(with = "in_pairs")]
     doubts: BTreeMap<Fact, String>,
-    methods: BTreeMap<&'static str, String>,
+    methods: BTreeMap<String, String>,
     /// What was declared, and what of it some message had.
     declared: BTreeSet<String>,
     met: BTreeSet<String>,
@@ -141,9 +146,29 @@ impl Coverage {
     }
 }
 
-fn add<K: Copy + Ord>(to: &mut BTreeMap<K, String>, from: &BTreeMap<K, String>) {
+/// JSON's objects have only texts for keys.
+mod in_pairs {
+    use super::Fact;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<Fact, String>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<Fact, String>, D::Error> {
+        Vec::deserialize(from).map(|pairs: Vec<(Fact, String)>| pairs.into_iter().collect())
+    }
+}
+
+fn add<K: Clone + Ord>(to: &mut BTreeMap<K, String>, from: &BTreeMap<K, String>) {
     for (key, text) in from {
-        to.entry(*key).or_insert_with(|| text.clone());
+        to.entry(key.clone()).or_insert_with(|| text.clone());
     }
 }
 

@@ -1,12 +1,13 @@
 //! The words: the fields of Figure 2 and Figure 13, and how people spell them.
 
 use labrpc::describe::Value;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 /// A field that the paper has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Word {
     /// The term of the server that speaks; of a saved value, currentTerm; of an entry, its term.
     Term,

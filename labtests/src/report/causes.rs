@@ -2,18 +2,19 @@
 
 use crate::runner::Report;
 use labrpc::run::Failure;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What went wrong, by cause. Two failures have the same cause if their messages differ in numbers only.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Causes(BTreeMap<String, Cause>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cause {
     /// The whole message of the first one.
     message: String,
     /// Where that was.
-    test: &'static str,
+    test: String,
     seed: u64,
     runs: u64,
     /// How many causes came before.
@@ -26,7 +27,7 @@ impl Causes {
         let place = self.0.len();
         let fresh = || Cause {
             message: failure.message.clone(),
-            test: report.test.name,
+            test: report.test.name.to_string(),
             seed: report.seed,
             runs: 0,
             place,

@@ -5,12 +5,14 @@ mod json;
 mod once;
 mod table;
 mod unreached;
+mod whole_file;
 
 pub use causes::{Causes, first_line};
 pub use json::JsonFile;
 pub use once::say_once;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
+pub use whole_file::WholeFile;
 
 use crate::runner::{Report, World};
 use labrpc::run::Failure;

@@ -1,8 +1,9 @@
 //! A row for each test, as the Go lab prints it; for many seeds, a row for each test over all of them.
 
 use crate::runner::{Report, World};
-use crate::suites::LabTest;
+use crate::suites::{self, LabTest};
 use labrpc::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// How wide the columns are that say which test it is.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,7 @@ pub fn row(report: &Report, names: Names) -> String {
 }
 
 /// How many runs went how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All was well.
     pub passed: u64,
@@ -92,7 +93,9 @@ pub fn summary(counts: Counts, wall: Duration, lab_time: Duration) -> String {
 }
 
 /// What a test took over many seeds.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Sweep {
+    #[serde(with = "suites::by_name")]
     test: &'static LabTest,
     runs: u32,
     failed: u32,
@@ -160,7 +163,6 @@ impl Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suites;
 
     #[test]
     fn the_columns_stand_under_their_heads() {

@@ -2,17 +2,52 @@
 
 use crate::cluster::Check;
 use crate::runner::Report;
-use crate::suites::LabTest;
+use crate::suites::{self, LabTest};
+use serde::{Deserialize, Serialize};
 
 /// Which tests never came to what they are for, over all their runs.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Unreached(Vec<Passed>);
 
 /// The runs of a test that it passed.
+#[derive(Clone, Serialize, Deserialize)]
 struct Passed {
+    #[serde(with = "suites::by_name")]
     test: &'static LabTest,
     runs: u64,
+    #[serde(with = "check")]
     best: Check,
+}
+
+/// A [`Check`] in a file.
+mod check {
+    use super::Check;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    enum Stored {
+        Missed,
+        Reached,
+        DoesNotFit(String),
+    }
+
+    pub fn serialize<S: Serializer>(check: &Check, to: S) -> Result<S::Ok, S::Error> {
+        let stored = match check {
+            Check::Missed => Stored::Missed,
+            Check::Reached => Stored::Reached,
+            Check::DoesNotFit(why) => Stored::DoesNotFit((*why).to_string()),
+        };
+        stored.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Check, D::Error> {
+        Ok(match Stored::deserialize(from)? {
+            Stored::Missed => Check::Missed,
+            Stored::Reached => Check::Reached,
+            // There are a few such reasons.
+            Stored::DoesNotFit(why) => Check::DoesNotFit(why.leak()),
+        })
+    }
 }
 
 impl Unreached {

@@ -4,6 +4,7 @@
 //! through [`labrpc::api::kv`].
 
 pub mod beyond;
+pub(crate) mod by_name;
 mod deposed;
 pub mod kv;
 pub mod kv_3a;

@@ -1,0 +1,60 @@
+//! What a sweep has found so far: what its last lines are made of. Its size does not depend on the number of seeds.
+
+use super::work::Work;
+use crate::invariants::Coverage;
+use crate::report::{Causes, Counts, Sweep, Unreached};
+use crate::runner::Report;
+use labrpc::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// See the [module](self).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Found {
+    pub counts: Counts,
+    /// Many seeds: a table at the end, and only failures before.
+    pub sweeps: Option<Vec<Sweep>>,
+    pub coverage: Coverage,
+    pub unreached: Unreached,
+    pub failures: Causes,
+    pub warnings: Causes,
+    pub lab_time: Duration,
+    /// Of the sessions before this one.
+    pub wall: Duration,
+}
+
+impl Found {
+    /// Nothing yet.
+    pub fn nothing(work: &Work) -> Found {
+        Found {
+            counts: Counts { not_run: work.runs(), ..Counts::default() },
+            sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
+            coverage: Coverage::default(),
+            unreached: Unreached::default(),
+            failures: Causes::default(),
+            warnings: Causes::default(),
+            lab_time: Duration::ZERO,
+            wall: Duration::ZERO,
+        }
+    }
+
+    /// Takes a run in.
+    pub fn add(&mut self, report: &Report) {
+        self.counts.add(report.result.is_err());
+        self.lab_time += report.lab_time;
+        self.coverage.add(&report.coverage);
+        self.unreached.add(report);
+        let sweeps = self.sweeps.iter_mut().flatten();
+        sweeps
+            .filter(|sweep| sweep.test().name == report.test.name)
+            .for_each(|sweep| sweep.add(report));
+        match &report.result {
+            Err(failure) => self.failures.add(report, failure),
+            Ok(_) => report.warnings.iter().for_each(|warning| self.warnings.add(report, warning)),
+        }
+    }
+
+    /// How many runs that was.
+    pub fn runs(&self) -> u64 {
+        self.counts.passed + self.counts.failed
+    }
+}

@@ -1,0 +1,148 @@
+//! A sweep that can be interrupted: now and then, what it has found so far goes to a file, and the next one begins with that.
+//!
+//! Runs are taken in in the order of the work, so what was found so far is that of its first so many runs.
+
+use super::found::Found;
+use super::work::Work;
+use crate::report::WholeFile;
+use crate::runner::World;
+use labrpc::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind};
+use std::path::Path;
+
+/// The file, and when it was written.
+pub struct Checkpoint {
+    file: WholeFile,
+    of: Sort,
+    written: Instant,
+}
+
+/// What is lost at most is run again, and gives the same.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Files of other versions aren't read.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Content<F> {
+    format: u32,
+    work: Sort,
+    found: F,
+}
+
+/// What sort of sweep it is. It is resumed by one of the same sort only.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Sort {
+    /// Other versions have other runs.
+    version: String,
+    tests: Vec<String>,
+    first_seed: u64,
+    seeds: u64,
+    shard: String,
+    world: String,
+    strict: bool,
+}
+
+impl Sort {
+    fn of(work: &Work, world: World, strict: bool) -> Sort {
+        Sort {
+            version: env!("CARGO_PKG_VERSION").into(),
+            tests: work.tests().map(|test| test.name.to_string()).collect(),
+            first_seed: work.first_seed(),
+            seeds: work.seeds(),
+            shard: work.shard().to_string(),
+            world: world.name().into(),
+            strict,
+        }
+    }
+
+    /// In what it differs from what is wanted.
+    fn differs(&self, wanted: &Sort) -> Option<String> {
+        let of = |what: &str, has: &str, wants: &str| {
+            format!("its {what} is {has}, and {wants} is wanted")
+        };
+        let number = |what, has: u64, wants: u64| {
+            (has != wants).then(|| of(what, &has.to_string(), &wants.to_string()))
+        };
+        let text = |what, has: &str, wants: &str| (has != wants).then(|| of(what, has, wants));
+        let tests = || {
+            (self.tests != wanted.tests).then(|| {
+                format!(
+                    "it is of {} tests, and these {} are others",
+                    self.tests.len(),
+                    wanted.tests.len()
+                )
+            })
+        };
+        text("version", &self.version, &wanted.version)
+            .or_else(tests)
+            .or_else(|| number("--seed", self.first_seed, wanted.first_seed))
+            .or_else(|| number("--seeds", self.seeds, wanted.seeds))
+            .or_else(|| text("--shard", &self.shard, &wanted.shard))
+            .or_else(|| text("world", &self.world, &wanted.world))
+            .or_else(|| (self != wanted).then(|| "one is --strict, and the other isn't".into()))
+    }
+}
+
+impl Checkpoint {
+    /// Opens `path`, or prepares to write it; with what was found by then.
+    ///
+    /// # Errors
+    /// It can't be read or written, is no such file, or is one of another sweep.
+    pub fn open(
+        path: &Path,
+        work: &Work,
+        world: World,
+        strict: bool,
+    ) -> Result<(Checkpoint, Option<Found>), String> {
+        let of = Sort::of(work, world, strict);
+        let before = read(path, &of).map_err(|wrong| {
+            format!(
+                "can't go on with {}: {wrong}. Name another file, or remove it to begin anew",
+                path.display()
+            )
+        })?;
+        let file = WholeFile::prepare(path)?;
+        Ok((Checkpoint { file, of, written: Instant::now() }, before))
+    }
+
+    /// Writes what was found, if that is due.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn keep_now_and_then(&mut self, found: &Found, wall: Duration) -> Result<(), String> {
+        if self.written.elapsed() < EVERY { Ok(()) } else { self.keep(found, wall) }
+    }
+
+    /// Writes what was found, in so much time.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn keep(&mut self, found: &Found, wall: Duration) -> Result<(), String> {
+        self.written = Instant::now();
+        let found = Found { wall, ..found.clone() };
+        let content = Content { format: FORMAT, work: self.of.clone(), found };
+        self.file.write(|file| Ok(serde_json::to_writer(file, &content)?))
+    }
+}
+
+fn read(path: &Path, wanted: &Sort) -> Result<Option<Found>, String> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| error.to_string())?,
+    };
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return Err("it is no regular file".into());
+    }
+    let content: Content<serde_json::Value> = serde_json::from_reader(BufReader::new(file))
+        .map_err(|error| format!("it is no file of --resume ({error})"))?;
+    if content.format != FORMAT {
+        return Err(format!("it is of format {}, and this program reads {FORMAT}", content.format));
+    }
+    match content.work.differs(wanted) {
+        Some(difference) => Err(difference),
+        None => serde_json::from_value(content.found).map(Some).map_err(|error| error.to_string()),
+    }
+}
