@@ -19,6 +19,7 @@
 mod asked;
 mod committed;
 mod coverage;
+mod forget;
 mod history;
 mod lately;
 mod model;

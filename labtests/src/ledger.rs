@@ -6,19 +6,22 @@
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::codec;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// See the [module](self).
 pub struct Ledger {
-    /// What was applied first at each index, and by whom.
-    agreed: BTreeMap<u64, Applied>,
+    /// What was applied first at each index, from 1 on, and by whom.
+    agreed: Vec<Applied>,
+    /// These entries, encoded one behind the other: a snapshot is the first part of it.
+    encoded: Vec<u8>,
     servers: Vec<Applier>,
 }
 
 struct Applied {
     entry: Entry,
     by: usize,
+    /// Where it ends in what is encoded.
+    end: usize,
 }
 
 /// What is at an index.
@@ -41,8 +44,8 @@ impl fmt::Display for Entry {
 /// One server's side.
 #[derive(Default)]
 struct Applier {
-    /// Everything it has applied, in all its lives.
-    ever: BTreeMap<u64, Entry>,
+    /// The last index that it has applied in any of its lives: in each it begins with 1.
+    ever: u64,
     life: u64,
     alive: bool,
     /// The last index that it has applied in this life.
@@ -54,14 +57,18 @@ struct Applier {
 /// A snapshot that the service is to hand to its Raft.
 pub type ToSave = Option<(u64, Snapshot)>;
 
-/// What a snapshot of the tester's service holds: the last index, and every entry from index 1 to that.
-type Contents = (u64, Vec<Entry>);
+/// What a snapshot of the tester's service holds behind the last index, which is its first eight bytes: every entry from index 1 to that.
+type Contents = Vec<Entry>;
+
+/// How many bytes the index is.
+const HEAD: usize = 8;
 
 impl Ledger {
     /// For so many servers, none of which has applied anything.
     pub fn new(servers: usize) -> Ledger {
         Ledger {
-            agreed: BTreeMap::new(),
+            agreed: Vec::new(),
+            encoded: Vec::new(),
             servers: (0..servers).map(|_| Applier::default()).collect(),
         }
     }
@@ -165,20 +172,30 @@ impl Ledger {
         ))
     }
 
-    /// Enters what a server has at an index, unless somebody had something else there.
+    /// Enters what a server has at an index, unless somebody had something else there. Nobody has an entry without all before it.
     fn enter(&mut self, server: usize, index: u64, entry: Entry) -> Result<(), String> {
-        let fresh = || Applied { entry: entry.clone(), by: server };
-        let first = self.agreed.entry(index).or_insert_with(fresh);
-        if first.entry != entry {
-            return Err(format!(
-                "S{server} applied {entry} at index {index}, where S{} had applied {}. State Machine Safety \
-                 (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever applies \
-                 another there",
-                first.by, first.entry
-            ));
+        match self.agreed(index) {
+            None => {
+                self.encoded.extend(codec::encode(&entry));
+                self.agreed.push(Applied { entry, by: server, end: self.encoded.len() });
+            }
+            Some(first) if first.entry != entry => {
+                return Err(format!(
+                    "S{server} applied {entry} at index {index}, where S{} had applied {}. State Machine Safety \
+                     (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever applies \
+                     another there",
+                    first.by, first.entry
+                ));
+            }
+            Some(_) => {}
         }
-        self.servers[server].ever.insert(index, entry);
+        let ever = &mut self.servers[server].ever;
+        *ever = index.max(*ever);
         Ok(())
+    }
+
+    fn agreed(&self, index: u64) -> Option<&Applied> {
+        self.agreed.get(usize::try_from(index.checked_sub(1)?).ok()?)
     }
 
     /// A service replaces its state by a snapshot, which is to go up to `index`.
@@ -193,15 +210,7 @@ impl Ledger {
                         (Figure 13)"
                 .into());
         }
-        let (inner, entries) = codec::decode::<Contents>(snapshot).map_err(|error| {
-            format!(
-                "is none of its service's: {error}. One that comes in pieces is there when all have come, each in its place \
-                 (Figure 13)"
-            )
-        })?;
-        if inner != entries.len() as u64 {
-            return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
-        }
+        let inner = up_to(snapshot)?;
         if let Some(index) = index.filter(|index| *index != inner) {
             return Err(format!("was said to go up to index {index}, and goes up to {inner}"));
         }
@@ -211,24 +220,52 @@ impl Ledger {
                 "goes up to index {inner}, after index {last} was applied: the service would go back"
             ));
         }
-        for (index, entry) in (1..).zip(entries) {
-            self.enter(server, index, entry).map_err(|wrong| format!("is wrong: {wrong}"))?;
+        if self.agreed(inner).is_some() && **snapshot == *self.bytes(inner) {
+            let ever = &mut self.servers[server].ever;
+            *ever = inner.max(*ever);
+        } else {
+            self.take_in_each(server, inner, snapshot)?;
         }
         self.servers[server].last = inner;
         Ok(())
     }
 
-    /// A snapshot of what a server has applied up to `index`.
+    /// Not what was agreed on, or more than that.
+    fn take_in_each(
+        &mut self,
+        server: usize,
+        inner: u64,
+        snapshot: &Snapshot,
+    ) -> Result<(), String> {
+        let entries = codec::decode::<Contents>(&snapshot[HEAD..]).map_err(not_of_the_service)?;
+        if inner != entries.len() as u64 {
+            return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
+        }
+        for (index, entry) in (1..).zip(entries) {
+            self.enter(server, index, entry).map_err(|wrong| format!("is wrong: {wrong}"))?;
+        }
+        Ok(())
+    }
+
+    /// A snapshot of what a server has applied up to `index`, or of less, if that is all.
     pub fn snapshot_of(&self, server: usize, index: u64) -> Snapshot {
-        let ever = &self.servers[server].ever;
-        let entries = ever.range(..=index).map(|(_, entry)| entry.clone()).collect();
-        Snapshot::from(codec::encode::<Contents>(&(index, entries)))
+        let ever = self.servers[server].ever;
+        let mut bytes = self.bytes(index.min(ever));
+        bytes[..HEAD].copy_from_slice(&index.to_le_bytes());
+        Snapshot::from(bytes)
+    }
+
+    /// A snapshot of what was agreed on up to `index`.
+    fn bytes(&self, index: u64) -> Vec<u8> {
+        let end = self.agreed(index).map_or(0, |applied| applied.end);
+        // A list is its length, and then its items.
+        [&index.to_le_bytes()[..], &codec::encode(&index), &self.encoded[..end]].concat()
     }
 
     /// How many servers have applied something at `index`, and which command, if it is one.
     pub fn committed(&self, index: u64) -> (usize, Option<Command>) {
-        let count = self.servers.iter().filter(|s| s.ever.contains_key(&index)).count();
-        match self.agreed.get(&index) {
+        let count = self.who_has(index).len();
+        match self.agreed(index) {
             Some(Applied { entry: Entry::Command(command), .. }) => (count, Some(command.clone())),
             _ => (count, None),
         }
@@ -236,7 +273,7 @@ impl Ledger {
 
     /// Which servers have applied `index`.
     pub fn who_has(&self, index: u64) -> Vec<usize> {
-        (0..self.servers.len()).filter(|&s| self.servers[s].ever.contains_key(&index)).collect()
+        (0..self.servers.len()).filter(|&s| (1..=self.servers[s].ever).contains(&index)).collect()
     }
 
     /// The last index that the server's service has, in this life.
@@ -246,14 +283,28 @@ impl Ledger {
 
     /// The highest index that anybody has applied.
     pub fn max_index(&self) -> u64 {
-        self.agreed.keys().next_back().copied().unwrap_or(0)
+        self.agreed.len() as u64
     }
 
     /// How many entries of Raft's own were applied before `index`.
     pub fn own_entries_before(&self, index: u64) -> u64 {
-        let before = self.agreed.range(..index);
+        let before = (1..).zip(&self.agreed).take_while(|(at, _)| *at < index);
         before.filter(|(_, applied)| matches!(applied.entry, Entry::Internal)).count() as u64
     }
+}
+
+/// Up to which index a snapshot says that it goes.
+fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
+    match snapshot.first_chunk::<HEAD>() {
+        Some(head) => Ok(u64::from_le_bytes(*head)),
+        None => Err(not_of_the_service(format!("it has {} bytes", snapshot.len()))),
+    }
+}
+
+fn not_of_the_service(error: impl fmt::Display) -> String {
+    format!(
+        "is none of its service's: {error}. One that comes in pieces is there when all have come, each in its place (Figure 13)"
+    )
 }
 
 /// A command of the tester.
@@ -317,7 +368,8 @@ mod tests {
     fn a_snapshot_with_a_hole_or_a_false_command_is_caught_also_at_a_restart() {
         let snapshot = |index: u64, values: &[u64]| {
             let entries = values.iter().map(|value| Entry::Command(command(value))).collect();
-            Snapshot::from(codec::encode::<Contents>(&(index, entries)))
+            let entries = codec::encode::<Contents>(&entries);
+            Snapshot::from([&index.to_le_bytes()[..], &entries].concat())
         };
         let mut ledger = ledger();
         ledger.applied(0, 1, apply(1, 7), None).unwrap();
@@ -359,6 +411,9 @@ mod tests {
         assert!(back.contains("go back"), "{back}");
         let empty = ledger.applied(1, 1, install(9, Snapshot::default()), Some(10)).unwrap_err();
         assert!(empty.contains("is empty"), "{empty}");
+        let half = Snapshot::from(snapshot[..snapshot.len() - 1].to_vec());
+        let half = ledger.applied(0, 1, install(9, half), Some(10)).unwrap_err();
+        assert!(half.contains("none of its service's"), "{half}");
         ledger.end_life(1);
         let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
         ledger.applied(1, life, apply(10, 10), Some(10)).unwrap();

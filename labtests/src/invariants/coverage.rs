@@ -49,10 +49,15 @@ impl Known {
         self.missed.entry(fact).or_insert_with(|| format!("{method} has {}", shape(value)));
     }
 
-    /// A call may carry anything.
-    pub fn miss_all(&mut self, method: &str, value: &Value) {
+    /// Something that could have been read was not.
+    pub fn knows_nothing_more(&mut self) {
         (self.votes, self.leaders, self.acknowledgements, self.answers) =
             (false, false, false, false);
+    }
+
+    /// A call may carry anything.
+    pub fn miss_all(&mut self, method: &str, value: &Value) {
+        self.knows_nothing_more();
         if !self.methods.contains_key(method) {
             self.methods.insert(method.to_string(), shape(value));
         }

@@ -27,6 +27,13 @@ struct Entry {
     started: Option<Command>,
 }
 
+impl History {
+    /// What the entries up to this index are is forgotten; only the terms of those that are committed are still known.
+    pub fn forget_up_to(&mut self, index: u64) {
+        self.entries.retain(|place, _| place.index > index);
+    }
+}
+
 /// What makes an entry that entry.
 enum Carried {
     /// Its command. What else is in it may differ from message to message.

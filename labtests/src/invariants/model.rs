@@ -2,6 +2,7 @@
 //! [promise](super::promised), what they take for [committed](super::committed), and what they [show](super::asked).
 
 use super::coverage::Known;
+use super::forget::Forgotten;
 use super::history::History;
 use super::reign::Reign;
 use super::server::{SavedVote, Server};
@@ -33,6 +34,7 @@ pub struct Model {
     pub(super) seen: Seen,
     /// What could not be read of it, and so is unknown.
     pub(super) known: Known,
+    pub(super) forgotten: Forgotten,
     pub(super) reading: Reading,
 }
 
@@ -57,6 +59,8 @@ pub(super) struct Call {
     /// `None`: it may be any.
     pub term: Option<u64>,
     pub what: Asked,
+    /// When it was made.
+    pub made: Duration,
     /// Where its reply's words stand, whatever could be read of the call.
     pub reply: Part,
 }
@@ -96,6 +100,7 @@ impl Model {
             saving,
             seen: Seen::default(),
             known: Known::default(),
+            forgotten: Forgotten::default(),
             reading,
         }
     }
@@ -118,6 +123,7 @@ impl Model {
     /// Something happened on the network or on a disk.
     pub fn event(&mut self, at: Duration, what: &What) -> Verdict {
         self.now = at;
+        self.forget_the_old();
         self.note_names(what);
         match what {
             What::Called { call, end, method, args } => self.called(*call, end, method, args),

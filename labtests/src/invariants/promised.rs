@@ -9,7 +9,9 @@ use labrpc::describe::Value;
 
 impl Model {
     pub(super) fn delivered(&mut self, number: u64) {
-        let Some(&Call { from, to, term, what, .. }) = self.calls.get(&number) else { return };
+        let Some(&Call { from, to, term, what, .. }) = self.calls.get(&number) else {
+            return self.remembers(number);
+        };
         if let Some(term) = term.filter(|_| !matches!(what, Asked::Vote { .. })) {
             self.is_seen_waiting(to, term);
         }
@@ -37,7 +39,10 @@ impl Model {
     }
 
     pub(super) fn answered(&mut self, number: u64, end: &str, reply: &Value) -> Verdict {
-        let Some(&call) = self.calls.get(&number) else { return Ok(()) };
+        let Some(&call) = self.calls.get(&number) else {
+            self.remembers(number);
+            return Ok(());
+        };
         let Some(open) = self.servers[call.to].close(number) else { return Ok(()) };
         let Some(asked_in) = call.term else { return Ok(()) };
         let part = call.reply;
@@ -178,7 +183,7 @@ impl Model {
         let server = &self.servers[i];
         let made_it =
             |place: Place| self.reigns.get(&place.term).is_none_or(|reign| reign.leader == i);
-        let in_snapshot = |place: Place| place.index <= server.snapshot;
+        let in_snapshot = |place: Place| place.index <= server.snapshot.max(self.forgotten.index);
         // What it was sent in a message that can't be read isn't known.
         let all_known = self.known.acknowledgements;
         if all_known && !(in_snapshot(prev) || made_it(prev) || server.given.contains_key(&prev)) {

@@ -53,7 +53,8 @@ impl Model {
                 }
             };
             if let Some((reply, (term, what))) = said {
-                self.calls.insert(number, Call { from, to, method, term, what, reply });
+                let made = self.now;
+                self.calls.insert(number, Call { from, to, method, term, what, made, reply });
             }
             Ok(())
         })
@@ -251,7 +252,8 @@ impl Model {
             (0..self.servers.len()).filter(|&v| self.servers[v].votes.get(&term) == Some(&i));
         let voters: Vec<_> = voters.map(|v| name(v).to_string()).collect();
         let perhaps = (0..self.servers.len()).filter(|&v| self.may_have_voted(v, term, i)).count();
-        let counts = self.seen.votes && self.known.votes && !self.members_vary;
+        let all_is_known = self.known.votes && term >= self.forgotten.terms;
+        let counts = self.seen.votes && all_is_known && !self.members_vary;
         if counts && perhaps < self.quorum() {
             let whose = match &voters[..] {
                 [] => String::new(),

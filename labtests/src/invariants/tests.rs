@@ -45,13 +45,14 @@ struct Appended {
 struct Story {
     model: Model,
     calls: u64,
+    now: Duration,
 }
 
 impl Story {
     fn new() -> Story {
         let mut model = Model::new(3, false, Reading::default());
         (0..3).for_each(|i| model.begins_life(i));
-        Story { model, calls: 0 }
+        Story { model, calls: 0, now: Duration::ZERO }
     }
 
     /// A call that arrives at once.
@@ -59,15 +60,15 @@ impl Story {
         self.calls += 1;
         let (call, end) = (self.calls, format!("S{from}->S{to}").into());
         let args = Value::of(&args);
-        self.model.event(Duration::ZERO, &What::Called { call, end, method: "Raft.Call", args })?;
+        self.model.event(self.now, &What::Called { call, end, method: "Raft.Call", args })?;
         let end = format!("S{from}->S{to}").into();
-        self.model.event(Duration::ZERO, &What::Delivered { call, end, method: "Raft.Call" })?;
+        self.model.event(self.now, &What::Delivered { call, end, method: "Raft.Call" })?;
         Ok(call)
     }
 
     fn answer(&mut self, call: u64, reply: impl Serialize) -> Verdict {
         let reply = Value::of(&reply);
-        self.model.event(Duration::ZERO, &What::Answered { call, end: "".into(), reply })
+        self.model.event(self.now, &What::Answered { call, end: "".into(), reply })
     }
 
     /// `candidate` asks `voter`, whose vote it gets.
@@ -234,4 +235,30 @@ fn other_names_are_not_guessed_at() {
     }
     assert!(!story.model.seen.votes && !story.model.seen.appends);
     assert!(!story.model.known.votes && !story.model.known.acknowledgements);
+}
+
+/// What is so old that nothing comes of it is forgotten. That accuses nobody who is as slow as that.
+#[test]
+fn what_is_old_is_forgotten_and_accuses_nobody() {
+    let mut story = Story::new();
+    story.vote(0, 2, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    let late = story.send((0, 2), 1, (0, 0), &[1, 1], 2).unwrap();
+    story.vote(1, 2, 2, (1, 2)).unwrap();
+    for minute in 1..30 {
+        story.now = Duration::from_secs(60 * minute);
+        let call = story.send((1, 2), 2, (1, 2), &[], 2).unwrap();
+        story.agree(call, 2).unwrap();
+    }
+    let Model { calls, servers, history, known, .. } = &story.model;
+    assert!(calls.len() < 15, "{} calls", calls.len());
+    assert!(servers.iter().all(|server| server.votes.keys().all(|term| *term == 2)));
+    assert_eq!(history.last_committed().index, 2, "that is still known");
+    assert!(known.answers);
+    // The old leader was cut off all the while, and a handler of its was stuck.
+    story.send((0, 2), 1, (1, 2), &[], 2).unwrap();
+    story.agree(late, 1).unwrap();
+    assert!(!story.model.known.answers, "whatever that was");
+    broken(story.send((2, 0), 2, (1, 2), &[], 2), "S1 and S2 both lead term 2");
 }
