@@ -112,7 +112,7 @@ impl Lab {
 
     /// Read as if its fields had these names: to measure what the suites lose with names that they don't know.
     pub fn renamed(self, renamed: Renamed) -> Lab {
-        Lab { reading: self.reading.disguised(renamed.disguise()), ..self }
+        Lab { reading: self.reading.afresh().disguised(renamed.disguise()), ..self }
     }
 
     /// With the 2022 store, for 3A and 3B; see [`labrpc::api::kv`].

@@ -17,7 +17,7 @@ mod go_shape;
 
 use disguises::catalogue::{Catalogue, Variant};
 use labtests::lab::Lab;
-use labtests::reading::{Names, Reading};
+use labtests::reading::Reading;
 use labtests::runner::{self, World};
 use labtests::suites::{self, LabTest};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -79,7 +79,7 @@ fn a_few(catalogue: &Catalogue, tests: &[&'static LabTest]) -> Vec<Runs> {
 
 fn reading(variant: &Variant) -> Reading {
     let disguise = variant.anew();
-    Reading::new(Names::new()).disguised(Arc::new(move |spoken| disguise.of(spoken)))
+    variant.reading.clone().disguised(Arc::new(move |spoken| disguise.of(spoken)))
 }
 
 /// What is wrong in the eyes of the suites, in these variants.

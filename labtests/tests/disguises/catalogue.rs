@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use labrpc::describe::Value;
-use labtests::reading::{Leg, Spoken};
+use labtests::reading::{Leg, Reading, Spoken};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +31,8 @@ pub struct Variant {
     changes: Vec<(Message, Change)>,
     /// Where each server's log begins.
     bases: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// How it is read, without this disguise: what is learnt of it is learnt once.
+    pub reading: Reading,
 }
 
 const fn call(method: &'static str, fields: &'static [&'static str]) -> Message {
@@ -142,8 +144,7 @@ impl Catalogue {
                 "snapshot_install",
             ),
         ];
-        let variant =
-            |(number, (changes, test))| (Variant { number, changes, bases: Arc::default() }, test);
+        let variant = |(number, (changes, test))| (Variant::new(number, changes), test);
         cases.into_iter().enumerate().map(variant).collect()
     }
 
@@ -160,8 +161,8 @@ impl Catalogue {
             // A few: some of each kind.
             None => (0..count).map(|n| single[n * single.len() / count].clone()).collect(),
         };
-        let variant = |(number, changes)| Variant { number, changes, bases: Arc::default() };
-        all.into_iter().enumerate().map(variant).collect()
+        let variants = all.into_iter().enumerate();
+        variants.map(|(number, changes)| Variant::new(number, changes)).collect()
     }
 
     /// Each change alone.
@@ -248,6 +249,10 @@ fn meanings(accept: Message, installed: Message) -> Vec<(Message, Vec<Change>)> 
 }
 
 impl Variant {
+    fn new(number: usize, changes: Vec<(Message, Change)>) -> Variant {
+        Variant { number, changes, bases: Arc::default(), reading: Reading::default() }
+    }
+
     /// The same for another run, whose logs begin where they will.
     pub fn anew(&self) -> Variant {
         Variant { bases: Arc::default(), ..self.clone() }
