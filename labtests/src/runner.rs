@@ -22,7 +22,7 @@ use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Sink;
 use parking_lot::Mutex;
-use sinks::{Both, LastEvents, Nobody};
+use sinks::{Both, Enough, LastEvents, Nobody};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -158,8 +158,8 @@ fn run_and_study(
     }
     let events = LastEvents::until(failure.since);
     let studying = watch(false);
-    let run = new_run(seed, world).logs(Logs::Dropped).backend(backend);
-    run_watched(run, lab, test, seed, world, &studying, Nobody);
+    let run = new_run(seed, world).logs(Logs::Dropped).backend(lab.backends.now());
+    run_watched(run, lab, test, seed, world, &studying, Enough::from(failure.at));
     let evidence = studying.evidence();
     if report.last_events.is_empty() && evidence.doubts().keys().all(|fact| !reading.trusts(*fact))
     {

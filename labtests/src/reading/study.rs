@@ -33,26 +33,38 @@ pub struct Study {
 
 /// How far the words of a run, or of several, agree with what is certain.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence(BTreeMap<Fact, Tally>);
+pub struct Evidence {
+    tallies: BTreeMap<Fact, Tally>,
+    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
+    commit_is_prev: (u64, u64),
+}
 
 impl Evidence {
     /// That of another run of the same Raft, too.
     pub fn add(&mut self, other: Evidence) {
-        for (fact, theirs) in other.0 {
-            self.0.entry(fact).or_default().add(theirs);
+        for (fact, theirs) in other.tallies {
+            self.tallies.entry(fact).or_default().add(theirs);
         }
+        self.commit_is_prev.0 += other.commit_is_prev.0;
+        self.commit_is_prev.1 += other.commit_is_prev.1;
     }
 
-    /// What it gives no reason to believe, of these facts.
+    /// What it gives no reason to believe, of these facts, if it is all that there is.
     pub fn is_silent_on<'a>(&self, facts: impl Iterator<Item = &'a Fact>) -> Doubts {
-        let agrees = |fact| self.0.get(fact).is_some_and(|tally: &Tally| tally.agrees > 0);
+        let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
         let silent = facts.filter(|fact| !agrees(fact));
-        silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect()
+        let mut doubts: Doubts =
+            silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect();
+        if let (same @ 1.., 0) = self.commit_is_prev {
+            let text = format!("it was prevLogIndex, {same} times, and never another index");
+            doubts.insert(logs::COMMIT, text);
+        }
+        doubts
     }
 
     /// What it gives reason to doubt.
     pub fn doubts(&self) -> Doubts {
-        let doubtful = self.0.iter().filter(|(_, tally)| tally.is_doubtful());
+        let doubtful = self.tallies.iter().filter(|(_, tally)| tally.is_doubtful());
         doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect()
     }
 }
@@ -131,7 +143,7 @@ impl Study {
         let mut tallies = self.tallies.clone();
         self.votes.conclude(&mut tallies);
         self.logs.conclude(&mut tallies);
-        Evidence(tallies)
+        Evidence { tallies, commit_is_prev: self.logs.commit_is_prev }
     }
 
     fn agrees(&mut self, fact: Fact) {

@@ -8,9 +8,10 @@ use super::{Report, World, new_run, run_watched};
 use crate::invariants::Watch;
 use crate::lab::Lab;
 use crate::reading::{Doubts, Evidence, Reading};
-use crate::runner::sinks::Nobody;
+use crate::runner::sinks::Enough;
 use crate::suites::{self, Body, LabTest};
 use labrpc::run::{FailureKind, Logs};
+use labrpc::time::Duration;
 
 /// In which all messages are sent, and often: elections, conflicts, crashes, snapshots. In the lab's order.
 const TELLING: [&str; 12] = [
@@ -59,7 +60,15 @@ fn learn(lab: &Lab, tests: &[&'static LabTest], reading: &Reading) -> Evidence {
         let watch =
             Watch::studying(test.setup.servers, test.expects_saves(), reading.clone(), false);
         let run = new_run(SEED, World::Simulated).logs(Logs::Dropped).backend(lab.backends.now());
-        let report = run_watched(run, lab, test, SEED, World::Simulated, &watch, Nobody);
+        let report = run_watched(
+            run,
+            lab,
+            test,
+            SEED,
+            World::Simulated,
+            &watch,
+            Enough::from(Duration::ZERO),
+        );
         evidence.add(watch.evidence());
         // A Raft that the scheduler doesn't see takes wall time, and tells nothing.
         if report.result.is_err_and(|failure| failure.kind == FailureKind::Stall) {

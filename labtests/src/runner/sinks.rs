@@ -1,6 +1,7 @@
 //! Who listens to a run.
 
 use crate::invariants::Watch;
+use labrpc::run;
 use labrpc::time::Duration;
 use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
@@ -32,6 +33,37 @@ pub(super) struct Nobody;
 
 impl Sink for Nobody {
     fn event(&mut self, _: &Event) {}
+
+    fn reads_words(&self) -> bool {
+        false
+    }
+}
+
+/// How many events of a run are studied. A Raft that is wrong may send messages without end, and they would tell nothing new.
+const ENOUGH: u64 = 20_000;
+
+/// Ends a run that has had enough events, counted from some time on.
+pub(super) struct Enough {
+    from: Duration,
+    left: u64,
+}
+
+impl Enough {
+    pub fn from(from: Duration) -> Enough {
+        Enough { from, left: ENOUGH }
+    }
+}
+
+impl Sink for Enough {
+    fn event(&mut self, event: &Event) {
+        if event.at < self.from {
+            return;
+        }
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            run::condemn("enough was seen");
+        }
+    }
 
     fn reads_words(&self) -> bool {
         false

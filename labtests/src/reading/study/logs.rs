@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const PLACES: Fact = (Part::Append, Word::PrevLogIndex);
 const SUCCESS: Fact = (Part::AppendReply, Word::Success);
-const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
+pub(super) const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
 const SNAPSHOT: Fact = (Part::Install, Word::LastIncludedIndex);
 /// That an index means the same to the service and in messages.
 pub const NUMBERING: Fact = (Part::Service, Word::PrevLogIndex);
@@ -30,7 +30,7 @@ pub(super) struct Places {
     /// Whether every message with entries, or about them, could be read.
     unread: bool,
     /// How often leaderCommit was prevLogIndex, above 0, and how often not.
-    commit_is_prev: (u64, u64),
+    pub commit_is_prev: (u64, u64),
     /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
     /// The snapshot that was sent last, by its term and end.
@@ -107,14 +107,6 @@ impl Places {
                     )
                 });
             }
-        }
-        let (same, differs) = self.commit_is_prev;
-        if same > 0 && differs == 0 {
-            let tally = tallies.entry(COMMIT).or_default();
-            tally.means_something_else = true;
-            tally.contradict(|| {
-                format!("it was prevLogIndex, {same} times, and never another index")
-            });
         }
         for (term, claim) in &self.claims {
             let Some(first) = self.first_own.get(term) else { continue };
