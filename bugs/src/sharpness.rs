@@ -67,10 +67,13 @@ pub struct Sharpness {
 impl Sharpness {
     /// Tries a bug's program under the seed that caught it, with each of the names. Returns a line on it.
     pub fn try_bug(&mut self, patch: &Patch, program: &Path, caught: &Caught) -> String {
-        let lost = lost(program, caught).unwrap_or_else(|wrong| {
-            self.wrong.push(format!("{}: could not be tried: {wrong}", patch.name));
-            Vec::new()
-        });
+        let lost = match lost(program, caught) {
+            Ok(lost) => lost,
+            Err(wrong) => {
+                self.wrong.push(format!("{}: could not be tried: {wrong}", patch.name));
+                return self.wrong[self.wrong.len() - 1].clone();
+            }
+        };
         self.tried += 1;
         lost.iter().for_each(|title| self.lost.entry(title).or_default().push(patch.name.clone()));
         let all = SPELT.len() + UNLISTED.len();

@@ -1,4 +1,4 @@
-//! What a sweep has found so far: what its last lines are made of. Its size does not depend on the number of seeds.
+//! What a sweep has found so far: what its last lines are made of. Its size depends on how many causes failures have, and not on the number of seeds.
 
 use super::work::Work;
 use crate::invariants::Coverage;

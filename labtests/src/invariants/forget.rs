@@ -96,8 +96,8 @@ impl Model {
         self.history.forget_up_to(index);
     }
 
-    /// An event of a call that was forgotten: what it was is unknown.
-    pub(super) fn remembers(&mut self, call: u64) {
+    /// Something came of a call that isn't known. If it was forgotten, nothing is concluded from what nobody said.
+    pub(super) fn may_have_forgotten(&mut self, call: u64) {
         if call <= self.forgotten.calls {
             self.known.knows_nothing_more();
         }

@@ -95,7 +95,7 @@ impl History {
     pub fn carried(&mut self, Sent { prev, entries }: &Sent<'_>) -> Result<(), String> {
         // Most messages carry what others have carried. Those entries stand side by side in the map: one search for them all.
         let mut before = prev.term;
-        let mut known = self.entries.range_mut(..Place::default());
+        let mut known = self.entries.range_mut(..Place::default()); // none: the first is searched for
         let mut new = Vec::new();
         for (index, (term, value)) in (prev.index + 1..).zip(entries) {
             let place = Place { index, term: *term };

@@ -10,7 +10,7 @@ use labrpc::describe::Value;
 impl Model {
     pub(super) fn delivered(&mut self, number: u64) {
         let Some(&Call { from, to, term, what, .. }) = self.calls.get(&number) else {
-            return self.remembers(number);
+            return self.may_have_forgotten(number);
         };
         if let Some(term) = term.filter(|_| !matches!(what, Asked::Vote { .. })) {
             self.is_seen_waiting(to, term);
@@ -40,7 +40,7 @@ impl Model {
 
     pub(super) fn answered(&mut self, number: u64, end: &str, reply: &Value) -> Verdict {
         let Some(&call) = self.calls.get(&number) else {
-            self.remembers(number);
+            self.may_have_forgotten(number);
             return Ok(());
         };
         let Some(open) = self.servers[call.to].close(number) else { return Ok(()) };

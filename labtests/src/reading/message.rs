@@ -107,6 +107,21 @@ pub enum Saved {
     Unread,
 }
 
+/// What the names of the three calls have in them.
+const VOTE: [&str; 1] = ["vote"];
+const APPEND: [&str; 3] = ["append", "entries", "heartbeat"];
+const INSTALL: [&str; 2] = ["snapshot", "install"];
+
+fn has_one_of(name: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| name.contains(word))
+}
+
+/// Whether a name says that it is another call than that of these words. Then a field means something else here, or the name does.
+fn is_named_otherwise(name: &str, words: &[&str]) -> bool {
+    !has_one_of(name, words)
+        && [&VOTE[..], &APPEND, &INSTALL].iter().any(|other| has_one_of(name, other))
+}
+
 impl<'a> Ask<'a> {
     /// Reads a call's arguments.
     pub(super) fn read(reading: &'a Reading, method: &str, args: &'a Value) -> Ask<'a> {
@@ -115,31 +130,30 @@ impl<'a> Ask<'a> {
         let append = has(Word::PrevLogIndex, Word::PrevLogTerm);
         let install = has(Word::LastIncludedIndex, Word::LastIncludedTerm);
         let vote = has(Word::LastLogIndex, Word::LastLogTerm);
+        let name = plain(method.rsplit('.').next().unwrap_or(method)) + &plain(title(args));
+        let unless_named_otherwise =
+            |of: &[&str], ask| if is_named_otherwise(&name, of) { Ask::Unknown } else { ask };
         match (append, install, vote) {
             _ if reading.names().is_harmless(method) => Ask::Harmless,
-            (true, false, false) => Ask::append(reading, &fields),
-            (false, true, false) => Ask::install(reading, &fields),
+            (true, false, false) => unless_named_otherwise(&APPEND, Ask::append(reading, &fields)),
+            (false, true, false) => {
+                unless_named_otherwise(&INSTALL, Ask::install(reading, &fields))
+            }
             (false, false, true) if is_pre_vote(method, args) => Ask::PreVote,
-            (false, false, true) => Ask::vote(reading, &fields),
-            _ => Ask::by_name(reading, method, args, &fields), // of no kind, or of several
+            (false, false, true) => unless_named_otherwise(&VOTE, Ask::vote(reading, &fields)),
+            // Of no kind, or of several.
+            _ if is_pre_vote(method, args) => Ask::PreVote,
+            _ => Ask::by_name(reading, &name, &fields),
         }
     }
 
     /// By the names of method and struct, where the fields tell nothing.
-    fn by_name(
-        reading: &'a Reading,
-        method: &str,
-        args: &'a Value,
-        fields: &Fields<'a>,
-    ) -> Ask<'a> {
-        let name = plain(method.rsplit('.').next().unwrap_or(method)) + &plain(title(args));
-        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    fn by_name(reading: &'a Reading, name: &str, fields: &Fields<'a>) -> Ask<'a> {
         match () {
-            () if is_pre_vote(method, args) => Ask::PreVote,
-            () if has(&["timeoutnow", "readindex"]) => Ask::Harmless,
-            () if has(&["vote"]) => Ask::vote(reading, fields),
-            () if has(&["append", "entries", "heartbeat"]) => Ask::append(reading, fields),
-            () if has(&["snapshot", "install"]) => Ask::install(reading, fields),
+            () if has_one_of(name, &["timeoutnow", "readindex"]) => Ask::Harmless,
+            () if has_one_of(name, &VOTE) => Ask::vote(reading, fields),
+            () if has_one_of(name, &APPEND) => Ask::append(reading, fields),
+            () if has_one_of(name, &INSTALL) => Ask::install(reading, fields),
             () => Ask::Unknown,
         }
     }

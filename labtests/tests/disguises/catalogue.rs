@@ -143,6 +143,21 @@ impl Catalogue {
                 ],
                 "snapshot_install",
             ),
+            (
+                vec![
+                    (ASK, Change::Rename("last_log_index", "zz")),
+                    (ASK, Change::Rename("last_log_term", "pre_log_index")),
+                ],
+                "snapshots_and_slow_threads",
+            ),
+            (
+                vec![
+                    (ASK, Change::Rename("last_log_index", "zz")),
+                    (ASK, Change::Rename("last_log_term", "pre_log_index")),
+                    (SEND, Change::Rename("term", "ok")),
+                ],
+                "old_refusals",
+            ),
         ];
         let variant = |(number, (changes, test))| (Variant::new(number, changes), test);
         cases.into_iter().enumerate().map(variant).collect()

@@ -62,6 +62,29 @@ fn gos_and_rusts_spelling_are_read() {
     assert_eq!(commit, Some(1));
 }
 
+/// One word out of place makes a call look like another one. Its name tells that something is wrong.
+#[test]
+fn a_call_that_is_named_otherwise_may_be_anything() {
+    #[derive(Serialize)]
+    struct Args {
+        term: u64,
+        prev_log_index: u64,
+    }
+    let args = Value::of(&Args { term: 3, prev_log_index: 7 });
+    for (method, is_append) in [
+        ("Raft.RequestVote", false),
+        ("Raft.InstallSnapshot", false),
+        ("Raft.Heartbeat", true),
+        ("Raft.Handle", true),
+        ("Raft.AppendToSnapshot", true),
+    ] {
+        let reading = reading();
+        let ask = Ask::read(&reading, method, &args);
+        assert_eq!(matches!(ask, Ask::Append { .. }), is_append, "{method}: {ask:?}");
+        assert_eq!(matches!(ask, Ask::Unknown), !is_append, "{method}: {ask:?}");
+    }
+}
+
 #[test]
 fn what_says_pre_is_a_word() {
     for name in ["pre_vote", "is_prevote", "PRE_VOTE", "PreVote", "requestPreVote", "pre"] {
