@@ -51,6 +51,12 @@ pub enum Part {
     Service,
 }
 
+impl Part {
+    fn is_reply(self) -> bool {
+        matches!(self, Part::VoteReply | Part::AppendReply | Part::InstallReply)
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,6 +3,8 @@
 use labrpc::Persister;
 use labrpc::api::kv::Served;
 use labrpc::{ClientEnd, api::Make};
+use labtests::lab::Lab;
+use labtests::runner::{self, World};
 use raftlab::kv::{Clerk, KvServer, Reads};
 use raftlab::raft::{Options, Raft};
 
@@ -34,3 +36,16 @@ labtests::members_suite!(
     Clerk::spreading_reads
 );
 labtests::flow_suite!(Raft::with(Options::beyond_the_lab()));
+
+/// All that it says is in the paper's words, or of no matter to the checks.
+#[test]
+fn everything_that_it_says_can_be_read() {
+    let lab = Lab::new()
+        .raft(Raft::with(Options::beyond_the_lab()))
+        .members(Raft::with_members(Options::beyond_the_lab()));
+    let tests = ["figure_8", "persist3", "snapshot_install_crash", "members_of_every_size"];
+    for test in tests.map(|name| lab.tests().find(|test| test.name == name).unwrap()) {
+        let report = runner::run_one(&lab, test, 1, World::Simulated);
+        assert_eq!(report.coverage.unchecked(), [""; 0], "{}", test.name);
+    }
+}

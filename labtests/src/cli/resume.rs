@@ -23,7 +23,7 @@ pub struct Checkpoint {
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Files of other versions aren't read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Content<F> {

@@ -16,7 +16,6 @@ pub struct Known {
     pub acknowledgements: bool,
     /// All answers to that.
     pub answers: bool,
-    read: BTreeSet<Fact>,
     missed: BTreeMap<Fact, String>,
     methods: BTreeMap<String, String>,
     /// The declared names that some message had.
@@ -30,7 +29,6 @@ impl Default for Known {
             leaders: true,
             acknowledgements: true,
             answers: true,
-            read: BTreeSet::new(),
             missed: BTreeMap::new(),
             methods: BTreeMap::new(),
             met: BTreeSet::new(),
@@ -39,11 +37,6 @@ impl Default for Known {
 }
 
 impl Known {
-    /// A fact was read.
-    pub fn read(&mut self, fact: Fact) {
-        self.read.insert(fact);
-    }
-
     /// A fact could not be read in this message.
     pub fn miss(&mut self, fact: Fact, method: &str, value: &Value) {
         self.missed.entry(fact).or_insert_with(|| format!("{method} has {}", shape(value)));
@@ -82,7 +75,6 @@ fn shape(value: &Value) -> String {
 /// What the messages of a run, or of several, let one check.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coverage {
-    read: BTreeSet<Fact>,
     #[serde(with = "in_pairs")]
     missed: BTreeMap<Fact, String>,
     #[serde(with = "in_pairs")]
@@ -99,7 +91,6 @@ impl Coverage {
     /// Of one run.
     pub(super) fn of(known: &Known, reading: &Reading) -> Coverage {
         Coverage {
-            read: known.read.clone(),
             missed: known.missed.clone(),
             methods: known.methods.clone(),
             doubts: reading.doubts().clone(),
@@ -109,14 +100,8 @@ impl Coverage {
         }
     }
 
-    /// The facts that could be read.
-    pub fn read(&self) -> impl Iterator<Item = &Fact> {
-        self.read.iter()
-    }
-
     /// That of one more run.
     pub fn add(&mut self, other: &Coverage) {
-        self.read.extend(&other.read);
         self.declared.extend(other.declared.iter().cloned());
         self.met.extend(other.met.iter().cloned());
         add(&mut self.missed, &other.missed);

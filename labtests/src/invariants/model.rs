@@ -164,10 +164,8 @@ impl Model {
         match self.reading.saved(who, what, value) {
             Saved::Read(term, vote) => {
                 server.saved = Some(SavedVote { term, vote });
-                self.known.read((Part::Saved, Word::Term));
-                match vote {
-                    Some(_) => self.known.read((Part::Saved, Word::VotedFor)),
-                    None => self.known.miss((Part::Saved, Word::VotedFor), what, value),
+                if vote.is_none() {
+                    self.known.miss((Part::Saved, Word::VotedFor), what, value);
                 }
             }
             Saved::Silent => {}

@@ -97,9 +97,8 @@ impl Model {
         let term = Some((part, Word::Term)).filter(|_| call.what != Asked::Unknown);
         for (fact, read) in [(answer, said.yes.is_some()), (term, said.term.is_some())] {
             match fact {
-                Some(fact) if read => self.known.read(fact),
-                Some(fact) => self.known.miss(fact, call.method, reply),
-                None => {}
+                Some(fact) if !read => self.known.miss(fact, call.method, reply),
+                _ => {}
             }
         }
     }

@@ -145,9 +145,7 @@ impl Model {
 
     /// Notes whether a fact could be read.
     fn reads(&mut self, saying: Saying<'_>, fact: Fact, readable: bool) -> bool {
-        if readable {
-            self.known.read(fact);
-        } else {
+        if !readable {
             self.known.miss(fact, saying.method, saying.args);
         }
         readable

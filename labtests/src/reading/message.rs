@@ -388,13 +388,18 @@ impl Saved {
     }
 }
 
-/// Whether there is a piece of a log, and nothing else: any other field may be what a term or a vote is called here.
+/// Whether there is a piece of a log, a commit index or where a snapshot ends, and nothing else: any other field may be what a term or a
+/// vote is called here.
 fn is_of_a_log(fields: &Fields<'_>) -> bool {
-    use Word::{Entries, LastIncludedIndex, LastIncludedTerm, PrevLogIndex, PrevLogTerm};
-    let known = [Entries, LastIncludedIndex, LastIncludedTerm, PrevLogIndex, PrevLogTerm];
-    fields.rest().is_empty()
-        && fields.has(Entries)
-        && fields.words().all(|word| known.contains(&word))
+    use Word::{
+        Entries, LastIncludedIndex, LastIncludedTerm, LeaderCommit, PrevLogIndex, PrevLogTerm,
+    };
+    let words: Vec<_> = fields.words().collect();
+    let snapshot = [LastIncludedIndex, LastIncludedTerm];
+    let with_entries =
+        |word| snapshot.contains(word) || [Entries, PrevLogIndex, PrevLogTerm].contains(word);
+    let is_log = words.contains(&Entries) && words.iter().all(with_entries);
+    fields.rest().is_empty() && (is_log || words == [LeaderCommit] || words == snapshot)
 }
 
 impl Reading {

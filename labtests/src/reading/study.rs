@@ -16,7 +16,7 @@ use super::{Ask, Fact, Fields, Part, Place, Reading, Reply, Word};
 use labrpc::api::{ApplyMsg, Command, Started};
 use labrpc::describe::Value;
 use labrpc::trace::What;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is not believed, and why.
 pub type Doubts = BTreeMap<Fact, String>;
@@ -27,6 +27,8 @@ pub struct Study {
     servers: Vec<Server>,
     calls: BTreeMap<u64, Call>,
     tallies: BTreeMap<Fact, Tally>,
+    /// The facts that messages and saved values had.
+    read: BTreeSet<Fact>,
     votes: votes::Votes,
     logs: logs::Places,
 }
@@ -35,6 +37,8 @@ pub struct Study {
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     tallies: BTreeMap<Fact, Tally>,
+    /// The facts that messages and saved values had.
+    pub read: BTreeSet<Fact>,
     /// How often leaderCommit was prevLogIndex, above 0, and how often not.
     commit_is_prev: (u64, u64),
 }
@@ -45,14 +49,15 @@ impl Evidence {
         for (fact, theirs) in other.tallies {
             self.tallies.entry(fact).or_default().add(theirs);
         }
+        self.read.extend(other.read);
         self.commit_is_prev.0 += other.commit_is_prev.0;
         self.commit_is_prev.1 += other.commit_is_prev.1;
     }
 
     /// What it gives no reason to believe, of these facts, if it is all that there is.
-    pub fn is_silent_on<'a>(&self, facts: impl Iterator<Item = &'a Fact>) -> Doubts {
+    pub fn is_silent_on(&self, facts: &BTreeSet<Fact>) -> Doubts {
         let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
-        let silent = facts.filter(|fact| !agrees(fact));
+        let silent = facts.iter().filter(|fact| !agrees(fact));
         let mut doubts: Doubts =
             silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect();
         if let (same @ 1.., 0) = self.commit_is_prev {
@@ -82,7 +87,7 @@ struct Server {
     asked_last: Option<u64>,
     /// The same, as long as `get_state()` hasn't told it.
     asked_in: Option<u64>,
-    /// The highest term that its replies named, by their kind, and that `get_state()` hasn't told yet.
+    /// The highest term that its replies, and its calls as a leader, named, by their kind, until it tells its term.
     told: BTreeMap<Part, u64>,
     /// The highest index that its service was given.
     applied: u64,
@@ -128,6 +133,7 @@ impl Study {
             servers: (0..servers).map(|_| Server::default()).collect(),
             calls: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            read: BTreeSet::new(),
             votes: votes::Votes::default(),
             logs: logs::Places::default(),
         }
@@ -143,7 +149,13 @@ impl Study {
         let mut tallies = self.tallies.clone();
         self.votes.conclude(&mut tallies);
         self.logs.conclude(&mut tallies);
-        Evidence { tallies, commit_is_prev: self.logs.commit_is_prev }
+        Evidence { tallies, read: self.read.clone(), commit_is_prev: self.logs.commit_is_prev }
+    }
+
+    fn reads<T>(&mut self, part: Part, word: Word, value: Option<T>) {
+        if value.is_some() {
+            self.read.insert((part, word));
+        }
     }
 
     fn agrees(&mut self, fact: Fact) {
@@ -171,14 +183,8 @@ impl Study {
 
     /// `get_state()` of server `i` gave this.
     pub fn believes(&mut self, i: usize, term: u64, leads: bool) {
-        let server = &mut self.servers[i];
-        server.term = server.term.max(term);
-        server.leads = leads.then_some(term);
-        for (part, told) in std::mem::take(&mut server.told) {
-            self.bears_out((part, Word::Term), term >= told, || {
-                format!("S{i} named term {told}, and get_state() said term {term} after that")
-            });
-        }
+        self.servers[i].leads = leads.then_some(term);
+        self.is_in(i, term);
         if let Some(asked) = self.servers[i].asked_in.take() {
             let fact = (Part::Vote, Word::Term);
             self.bears_out(fact, term >= asked, || {
@@ -190,11 +196,21 @@ impl Study {
         }
     }
 
+    /// A server says that it is in a term. It has named none higher before.
+    fn is_in(&mut self, i: usize, term: u64) {
+        let server = &mut self.servers[i];
+        server.term = server.term.max(term);
+        for (part, told) in std::mem::take(&mut server.told) {
+            self.bears_out((part, Word::Term), term >= told, || {
+                format!("S{i} named term {told}, and said that it is in term {term} after that")
+            });
+        }
+    }
+
     /// `start()` of server `i` gave this.
     pub fn took(&mut self, i: usize, started: Started, command: &Command) {
-        let server = &mut self.servers[i];
-        server.term = server.term.max(started.term);
-        server.leads = Some(started.term);
+        self.servers[i].leads = Some(started.term);
+        self.is_in(i, started.term);
         self.votes.led(i, started.term);
         self.logs.started(started, command);
     }
@@ -237,11 +253,16 @@ impl Study {
         let call = Call { from, to, method, part: Part::Vote, term: None, range: None, found: 0 };
         reading.ask(end, method, args, |ask, args| match ask {
             Ask::Vote { term, last } => {
+                self.reads(Part::Vote, Word::Term, *term);
+                self.reads(Part::Vote, Word::LastLogIndex, *last);
                 self.counts_from_one(Part::Vote, Word::LastLogIndex, args);
                 self.asks_for_votes(from, method, *term, *last, args);
                 self.calls.insert(number, Call { term: *term, ..call });
             }
             Ask::Append { term, logs, commit } => {
+                self.reads(Part::Append, Word::Term, *term);
+                self.reads(Part::Append, Word::PrevLogIndex, logs.last_index());
+                self.reads(Part::Append, Word::LeaderCommit, *commit);
                 self.counts_from_one(Part::Append, Word::PrevLogIndex, args);
                 self.counts_from_one(Part::Append, Word::LeaderCommit, args);
                 self.is_of_its_leader(from, (Part::Append, Word::Term), *term);
@@ -250,6 +271,8 @@ impl Study {
                 self.calls.insert(number, Call { part, term: *term, range, ..call });
             }
             Ask::Install { term, last, .. } => {
+                self.reads(Part::Install, Word::Term, *term);
+                self.reads(Part::Install, Word::LastIncludedIndex, *last);
                 self.counts_from_one(Part::Install, Word::LastIncludedIndex, args);
                 self.is_of_its_leader(from, (Part::Install, Word::Term), *term);
                 self.sends_snapshot(from, to, *term, *last);
@@ -283,6 +306,8 @@ impl Study {
                 )
             });
         }
+        self.led_it_itself(from, fact, term);
+        self.names_term(from, fact.0, term);
         let server = &mut self.servers[from];
         server.called_in = server.called_in.max(term);
         if let Some(leads) = server.leads.filter(|leads| term <= *leads) {
@@ -295,8 +320,31 @@ impl Study {
         self.saved_term_is(from, term);
     }
 
+    /// What a leader sends late is of a term that it led itself.
+    fn led_it_itself(&mut self, from: usize, fact: Fact, term: u64) {
+        let server = &self.servers[from];
+        let later = server.called_in.max(server.leads.unwrap_or(0));
+        if let Some(other) = self.votes.leader_besides(from, term).filter(|_| term < later) {
+            self.means_something_else(fact, || {
+                format!("S{from} had reached term {later}, and sent one with term {term}, which S{other} said that it led")
+            });
+        }
+    }
+
+    fn names_term(&mut self, i: usize, part: Part, term: u64) {
+        let told = self.servers[i].told.entry(part).or_default();
+        *told = term.max(*told);
+    }
+
     fn answered(&mut self, call: Call, reply: Reply) {
         let part = call.reply_part();
+        self.reads(part, Word::Term, reply.term);
+        match part {
+            Part::VoteReply => self.reads(part, Word::VoteGranted, reply.yes),
+            Part::AppendReply => self.reads(part, Word::Success, reply.yes),
+            // Only what says no to a snapshot is read, and a no excuses.
+            _ => {}
+        }
         let Some(asked) = call.term else { return };
         let fact = (part, Word::Term);
         if reply.term == Some(0) {
@@ -318,7 +366,7 @@ impl Study {
                 self.agrees(fact);
             }
             let higher = |(other, told): (&Part, &u64)| {
-                (*other != part && *told > term).then_some((*other, *told))
+                (other.is_reply() && *other != part && *told > term).then_some((*other, *told))
             };
             for (other, told) in
                 self.servers[call.to].told.iter().filter_map(higher).collect::<Vec<_>>()
@@ -327,8 +375,7 @@ impl Study {
                     format!("S{} named term {told}, and then term {term} in {part}", call.to)
                 });
             }
-            let told = self.servers[call.to].told.entry(part).or_default();
-            *told = term.max(*told);
+            self.names_term(call.to, part, term);
         }
         match part {
             Part::VoteReply => self.votes_answered(call, asked, reply),

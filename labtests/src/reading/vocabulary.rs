@@ -88,8 +88,8 @@ impl Word {
     /// The word that a field's name stands for, spelt in any way.
     fn spelt(name: &[u8]) -> Option<Word> {
         Some(match name {
-            b"term" | b"currentterm" | b"leaderterm" | b"candidateterm" | b"followerterm"
-            | b"voterterm" => Word::Term,
+            b"term" | b"currentterm" | b"curterm" | b"leaderterm" | b"candidateterm"
+            | b"followerterm" | b"voterterm" => Word::Term,
             b"lastlogindex" | b"candidatelastlogindex" => Word::LastLogIndex,
             b"lastlogterm" | b"candidatelastlogterm" => Word::LastLogTerm,
             b"prevlogindex" | b"prelogindex" | b"previouslogindex" => Word::PrevLogIndex,

@@ -35,10 +35,11 @@ const SEED: u64 = 1;
 /// What is doubtful in a run that failed.
 pub(super) fn doubts(lab: &Lab, failed: &Report, run: Evidence, reading: &Reading) -> Doubts {
     let mut doubts = run.doubts();
+    let read = run.read.clone();
     let mut all = other_runs(lab, failed.test, reading);
     doubts.extend(all.doubts());
     all.add(run);
-    doubts.extend(all.is_silent_on(failed.coverage.read()));
+    doubts.extend(all.is_silent_on(&read));
     doubts
 }
 

@@ -158,6 +158,25 @@ impl Catalogue {
                 ],
                 "old_refusals",
             ),
+            (
+                vec![(SEND, Change::Drop("term")), (accept, Change::Invert("success"))],
+                "repaired_without_commands",
+            ),
+            (
+                vec![
+                    (ASK, Change::Rename("term", "zz")),
+                    (SHIP, Change::Rename("term", "zz")),
+                    (SHIP, Change::Rename("last_included_term", "candidate_term")),
+                ],
+                "doubled_snapshots",
+            ),
+            (
+                vec![
+                    (SHIP, Change::Rename("term", "zz")),
+                    (SHIP, Change::Rename("last_included_index", "candidate_term")),
+                ],
+                "candidate_hears_a_snapshot",
+            ),
         ];
         let variant = |(number, (changes, test))| (Variant::new(number, changes), test);
         cases.into_iter().enumerate().map(variant).collect()

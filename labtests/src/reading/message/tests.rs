@@ -275,4 +275,16 @@ fn a_saved_vote_is_found_within() {
     }
     let odd = Odd { commit_index: 1, entries: vec![] };
     assert_eq!(saved(&Value::of(&odd)), Saved::Unread, "a word out of place may be the term");
+    #[derive(Serialize)]
+    struct Committed {
+        commit_index: u64,
+    }
+    assert_eq!(saved(&Value::of(&Committed { commit_index: 1 })), Saved::Silent);
+    #[derive(Serialize)]
+    struct Snapshot {
+        last_included_index: u64,
+        last_included_term: u64,
+    }
+    let snapshot = Snapshot { last_included_index: 1, last_included_term: 1 };
+    assert_eq!(saved(&Value::of(&snapshot)), Saved::Silent);
 }

@@ -35,12 +35,21 @@ pub(super) struct Places {
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
     /// The snapshot that was sent last, by its term and end.
     snapshots: BTreeMap<(usize, usize), (u64, Place)>,
+    /// What leaders said already: a message that is sent again says nothing new.
+    said: BTreeSet<Said>,
     /// What every follower answered to entries: the range, and whether it was yes, by the leader's term.
     answers: BTreeMap<u64, Vec<(usize, u64, u64, bool)>>,
     /// What services were given.
     pub applied: BTreeSet<Place>,
     /// What the run's claims are held against, by candidate and term.
     claims: BTreeMap<u64, Place>,
+}
+
+/// What one message of a leader says, with its term.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    Entries { term: u64, prev: Place, last: u64 },
+    Snapshot { term: u64, last: Place },
 }
 
 impl Places {
@@ -176,7 +185,9 @@ impl Study {
             return None;
         };
         let last = sent.prev.index + sent.entries.len() as u64;
-        self.fits_in_itself(term, sent);
+        if self.logs.said.insert(Said::Entries { term, prev: sent.prev, last }) {
+            self.fits_in_itself(term, sent);
+        }
         self.follows_the_answer(from, to, term, sent.prev.index);
         if let Some(claim) = self.votes.candidacies.get(&(from, term)).copied().flatten() {
             self.logs.claims.insert(term, claim);
@@ -293,8 +304,8 @@ impl Study {
         last: Option<Place>,
     ) {
         let (Some(term), Some(last)) = (term, last) else { return };
-        let seen = self.logs.carried.values().any(|places| places.contains(&last));
-        if !seen {
+        let is_new = self.logs.said.insert(Said::Snapshot { term, last });
+        if is_new && !self.logs.carried.values().any(|places| places.contains(&last)) {
             self.contradicts(SNAPSHOT, || {
                 format!("no entry was ever seen at {last}, where a snapshot ends")
             });

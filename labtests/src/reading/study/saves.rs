@@ -8,7 +8,11 @@ impl Study {
     pub(super) fn saved(&mut self, who: &str, what: &str, value: &Value) {
         let number = who.strip_prefix('S').and_then(|number| number.parse::<usize>().ok());
         let saved = match self.reading.saved(who, what, value) {
-            Saved::Read(term, vote) => Some((term, vote)),
+            Saved::Read(term, vote) => {
+                self.reads(Part::Saved, Word::Term, Some(term));
+                self.reads(Part::Saved, Word::VotedFor, vote);
+                Some((term, vote))
+            }
             Saved::Silent => return,
             Saved::Unread => None,
         };

@@ -14,8 +14,8 @@ pub(super) struct Votes {
     pub candidacies: BTreeMap<(usize, u64), Option<Place>>,
     /// How many said yes to a candidate, and how many no.
     answers: BTreeMap<(usize, u64), (u64, u64)>,
-    /// Who said that it leads, and which term.
-    led: BTreeSet<(usize, u64)>,
+    /// The terms that servers said they lead, and who.
+    led: BTreeSet<(u64, usize)>,
     /// A request for votes whose term can't be read.
     unread: bool,
     /// The methods that ask for votes.
@@ -27,12 +27,18 @@ pub(super) struct Votes {
 impl Votes {
     /// A server said that it leads.
     pub fn led(&mut self, i: usize, term: u64) {
-        self.led.insert((i, term));
+        self.led.insert((term, i));
+    }
+
+    /// Another server that said that it leads this term, if `i` never did.
+    pub fn leader_besides(&self, i: usize, term: u64) -> Option<usize> {
+        let leaders = self.led.range((term, 0)..=(term, usize::MAX)).map(|(_, leader)| *leader);
+        leaders.clone().all(|leader| leader != i).then_some(leaders)?.next()
     }
 
     /// What the run as a whole tells.
     pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
-        for (leader, term) in &self.led {
+        for (term, leader) in &self.led {
             let (yes, no) = self.answers.get(&(*leader, *term)).copied().unwrap_or_default();
             let tally = tallies.entry(GRANTED).or_default();
             match yes.cmp(&no) {
@@ -44,7 +50,7 @@ impl Votes {
             }
         }
         let asks = tallies.entry((Part::Vote, Word::Term)).or_default();
-        for (leader, term) in self.led.iter().filter(|_| !self.unread) {
+        for (term, leader) in self.led.iter().filter(|_| !self.unread) {
             match self.candidacies.contains_key(&(*leader, *term)) {
                 true => asks.agrees += 1,
                 false => asks.contradict(|| {
