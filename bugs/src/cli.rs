@@ -1,12 +1,13 @@
 //! The `gallery` command.
 
+use crate::again::EverySeed;
 use crate::hunt::hunt;
 use crate::sharpness::Sharpness;
 use crate::table::{self, Tried};
 use crate::tree::Tree;
 use clap::Parser;
 use gallery::patch::{Host, Patch};
-use gallery::record::Records;
+use gallery::record::{Caught, Records};
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
 use labtests::cli::Shard;
@@ -48,6 +49,34 @@ struct Run {
     /// and with one name at a time that nobody knows.
     #[arg(long)]
     renamed: bool,
+    /// Try each that is caught again under each of the first N seeds.
+    #[arg(long, value_name = "N")]
+    every_seed: Option<u64>,
+}
+
+/// What is done with a bug that was caught.
+struct Again {
+    renamed: Option<Sharpness>,
+    every_seed: Option<EverySeed>,
+}
+
+impl Again {
+    /// A line for each thing done.
+    fn try_bug(&mut self, patch: &Patch, program: &Path, caught: &Caught) -> Vec<String> {
+        let seeds = self.every_seed.as_mut().map(|seeds| seeds.try_bug(patch, program, caught));
+        let names = self.renamed.as_mut().map(|names| names.try_bug(patch, program, caught));
+        seeds.into_iter().chain(names).collect()
+    }
+
+    /// Whether all is as it should be, and what came of it.
+    fn summary(&self) -> (bool, String) {
+        let seeds = self.every_seed.as_ref().map(EverySeed::summary);
+        let names = self.renamed.as_ref().map(Sharpness::summary);
+        let parts = seeds.into_iter().chain(names);
+        parts.fold((true, String::new()), |(well, text), (also, more)| {
+            (well && also, format!("{text}\n{more}"))
+        })
+    }
 }
 
 /// Runs the command. The exit status is 0 if all is as it should be, 1 if not, 2 if the usage was wrong.
@@ -127,19 +156,19 @@ fn run(args: &Run) -> Result<bool, String> {
     let patches = gallery::load(folder())?;
     let chosen = choose(&patches, args)?;
     let tree = prepare()?;
-    let mut sharpness = args.renamed.then(Sharpness::default);
-    let tried = try_each(&tree, chosen, Duration::from_secs(args.seconds), sharpness.as_mut());
+    let mut again = Again {
+        renamed: args.renamed.then(Sharpness::default),
+        every_seed: args.every_seed.map(EverySeed::new),
+    };
+    let tried = try_each(&tree, chosen, Duration::from_secs(args.seconds), &mut again);
     if args.record {
         record(&patches, &tried)?;
     }
     tried.iter().for_each(|tried| println!("{}", tried.row()));
     println!("{}", table::summary(&tried, began.elapsed()));
-    let sharp = sharpness.is_none_or(|sharpness| {
-        let (sharp, summary) = sharpness.summary();
-        println!("\n{summary}");
-        sharp
-    });
-    Ok(sharp && tried.iter().all(Tried::is_right))
+    let (well, text) = again.summary();
+    print!("{text}");
+    Ok(well && tried.iter().all(Tried::is_right))
 }
 
 fn choose<'a>(patches: &'a [Patch], args: &Run) -> Result<Vec<&'a Patch>, String> {
@@ -157,7 +186,7 @@ fn try_each<'a>(
     tree: &Tree,
     patches: Vec<&'a Patch>,
     limit: Duration,
-    mut sharpness: Option<&mut Sharpness>,
+    again: &mut Again,
 ) -> Vec<Tried<'a>> {
     let bar = ProgressBar::new(patches.len() as u64);
     let template = "{wide_bar} {pos}/{len}, {msg}, {elapsed}";
@@ -170,8 +199,9 @@ fn try_each<'a>(
         let began = Instant::now();
         let result = tree.with_bug(patch, |program| {
             let caught = hunt(program, &results, limit)?;
-            if let (Some(sharpness), Some(caught)) = (&mut sharpness, &caught) {
-                bar.suspend(|| eprintln!("{}", sharpness.try_bug(patch, program, caught)));
+            if let Some(caught) = &caught {
+                let lines = again.try_bug(patch, program, caught);
+                bar.suspend(|| lines.iter().for_each(|line| eprintln!("{line}")));
             }
             Ok(caught)
         });

@@ -1,5 +1,6 @@
 //! Tries the gallery out: whether every patch fits, and which test catches each bug.
 
+mod again;
 mod cli;
 mod hunt;
 mod sharpness;

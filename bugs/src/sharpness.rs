@@ -1,11 +1,10 @@
 //! What names cost: whether a bug is still caught in a Raft that calls its fields otherwise.
 
-use crate::cli::failed;
+use crate::again::is_caught;
 use gallery::patch::Patch;
 use gallery::record::Caught;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Spellings that people use. With them nothing may be lost.
 const SPELT: [(&str, &str); 3] = [
@@ -105,29 +104,11 @@ fn lost(program: &Path, caught: &Caught) -> Result<Vec<&'static str>, String> {
     let unlisted = UNLISTED.map(|rename| (rename, rename));
     let mut lost = Vec::new();
     for (title, renames) in SPELT.into_iter().chain(unlisted) {
-        if !is_caught(program, caught, renames)? {
+        if !is_caught(program, &caught.test, caught.seed, renames)? {
             lost.push(title);
         }
     }
     Ok(lost)
-}
-
-/// By the test that caught it, or by another one.
-fn is_caught(program: &Path, caught: &Caught, renames: &str) -> Result<bool, String> {
-    let fails = |tests: &[&str]| {
-        let mut command = Command::new(program);
-        command.env("LAB_RENAME", renames).args(["--strict", "--fail-fast", "--seed"]);
-        command.arg(caught.seed.to_string()).args(tests);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        match command.status().map_err(failed("run", program))?.code() {
-            Some(0) => Ok(false),
-            Some(1) => Ok(true),
-            other => {
-                Err(format!("LAB_RENAME={renames} {}: it ended with {other:?}", program.display()))
-            }
-        }
-    };
-    Ok(fails(&[&caught.test])? || fails(&[])?)
 }
 
 #[cfg(test)]
