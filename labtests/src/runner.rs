@@ -3,26 +3,27 @@
 mod backend;
 mod cargo;
 mod learn;
+mod settle;
 mod sinks;
 
 pub use backend::Backends;
 pub use cargo::{cargo_test, check_complete};
+pub use settle::run_read;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
-use crate::reading::{Evidence, Reading};
+use crate::reading::Reading;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
-use backend::Before;
 use labrpc::channel;
 use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
 use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Sink;
 use parking_lot::Mutex;
-use sinks::{Both, Enough, LastEvents, Nobody};
+use sinks::{Both, Nobody};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -90,89 +91,6 @@ impl Report {
 /// Runs one test, which must be one of the [lab's](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
     run_read(lab, test, seed, world, &lab.reading).0
-}
-
-/// The same where messages are read like that. Gives back how they were read in the end.
-///
-/// A run that fails is held against itself, and against [others](learn). If messages contradict what is certain, they mean something else than
-/// was read, and what rests on that is no verdict: the test is run again without believing them.
-pub fn run_read(
-    lab: &Lab,
-    test: &'static LabTest,
-    seed: u64,
-    world: World,
-    reading: &Reading,
-) -> (Report, Reading) {
-    let mut reading = reading.clone();
-    loop {
-        let (report, evidence) = run_and_study(lab, test, seed, world, &reading);
-        let Some(evidence) = evidence else { return (report, reading) };
-        let doubts = learn::doubts(lab, &report, evidence, &reading);
-        let new = doubts.into_iter().filter(|(fact, _)| reading.trusts(*fact));
-        let new: BTreeMap<_, _> = new.collect();
-        if new.is_empty() {
-            return (report, reading);
-        }
-        reading = reading.doubting(new);
-    }
-}
-
-/// A run, and, if it failed, and that may have to do with its words, what it says of them.
-///
-/// A simulation that fails is run again to be studied to its end, and to see its last events, for the same seed gives the same
-/// run. Real threads don't repeat themselves, so there both is done as it goes.
-fn run_and_study(
-    lab: &Lab,
-    test: &'static LabTest,
-    seed: u64,
-    world: World,
-    reading: &Reading,
-) -> (Report, Option<Evidence>) {
-    let watch = |judges| {
-        let (servers, saves) = (test.setup.servers, test.expects_saves());
-        Watch::studying(servers, saves, reading.clone(), judges)
-    };
-    if world == World::Real {
-        let (watch, events) = (watch(true), LastEvents::default());
-        let run = new_run(seed, world);
-        let mut report = run_watched(run, lab, test, seed, world, &watch, events.clone());
-        report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
-        let worded = report.result.as_ref().is_err_and(|failure| has_to_do_with_reading(failure));
-        return (report, worded.then(|| watch.evidence()));
-    }
-    let mut report = lab.backends.run(test, seed, |backend, before| {
-        let Before::Failed(since) = before else {
-            let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
-            return simulate(lab, test, seed, reading, logs, backend, Nobody);
-        };
-        let events = LastEvents::until(since);
-        let sink = events.clone();
-        let mut report = simulate(lab, test, seed, reading, Logs::Dropped, backend, sink);
-        report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
-        report
-    });
-    let Err(failure) = &report.result else { return (report, None) };
-    let backend = backend::to_tell_of(failure);
-    if !has_to_do_with_reading(failure) && !report.last_events.is_empty() {
-        return (report, None);
-    }
-    let events = LastEvents::until(failure.since);
-    let studying = watch(false);
-    let run = new_run(seed, world).logs(Logs::Dropped).backend(lab.backends.now());
-    run_watched(run, lab, test, seed, world, &studying, Enough::from(failure.at));
-    let evidence = studying.evidence();
-    if report.last_events.is_empty() && evidence.doubts().keys().all(|fact| !reading.trusts(*fact))
-    {
-        simulate(lab, test, seed, reading, Logs::Dropped, backend, events.clone());
-        report.last_events = events.take();
-    }
-    (report, Some(evidence))
-}
-
-/// Whether a failure may come from what messages were taken to say: from a verdict, or from a script that waits for something.
-fn has_to_do_with_reading(failure: &Failure) -> bool {
-    use FailureKind::{Deadlock, Stuck, Test, TimeLimit};
-    matches!(failure.kind, Test | TimeLimit | Stuck | Deadlock)
 }
 
 /// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as

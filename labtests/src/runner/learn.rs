@@ -4,7 +4,7 @@
 //! told, some tests are run and studied, whatever comes of them. That is done once for a Raft. A word that contradicts what is certain in any of
 //! them, or that nothing certain ever agrees with, is not believed.
 
-use super::{Report, World, new_run, run_watched};
+use super::{World, new_run, run_watched};
 use crate::invariants::Watch;
 use crate::lab::Lab;
 use crate::reading::{Doubts, Evidence, Reading};
@@ -33,10 +33,10 @@ const TELLING: [&str; 12] = [
 const SEED: u64 = 1;
 
 /// What is doubtful in a run that failed.
-pub(super) fn doubts(lab: &Lab, failed: &Report, run: Evidence, reading: &Reading) -> Doubts {
+pub(super) fn doubts(lab: &Lab, failed: &LabTest, run: Evidence, reading: &Reading) -> Doubts {
     let mut doubts = run.doubts();
     let read = run.read.clone();
-    let mut all = other_runs(lab, failed.test, reading);
+    let mut all = other_runs(lab, failed, reading);
     doubts.extend(all.doubts());
     all.add(run);
     doubts.extend(all.is_silent_on(&read));
