@@ -52,6 +52,11 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Whether this process can't have more runs on it. A run on coroutines that could not be brought to its end keeps their stacks.
+    pub fn is_spent(self) -> bool {
+        self == Backend::Coroutines && crate::sim::coroutines::are_spent()
+    }
+
     fn of_env() -> Backend {
         match std::env::var("LABRPC_BACKEND").as_deref() {
             Ok("coroutines") => Backend::Coroutines,

@@ -20,7 +20,7 @@ mod vocabulary;
 pub use fields::Fields;
 pub use message::{Ask, Logs, Place, Reply, Saved, Sent};
 pub use renamed::Renamed;
-pub use study::{Doubts, Evidence, NUMBERING, Study, command_of};
+pub use study::{CONTENTS, Doubts, Evidence, NUMBERING, Study, command_of};
 pub use vocabulary::{Names, Word};
 
 use labrpc::describe::Value;

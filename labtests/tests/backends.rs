@@ -151,6 +151,23 @@ fn a_run_whose_destructors_wait_is_had_on_threads() {
     assert!(why.contains("101 of 101 runs can't be had on coroutines: a thread waits"), "{why}");
 }
 
+/// The reference's servers wait for their threads when the last one lets go of them: here, as a failed run is cleared away.
+#[test]
+fn a_failed_run_whose_servers_wait_for_their_threads_is_the_same_on_both() {
+    let lab = Lab::new().raft(|peers, me, persister, apply| {
+        thread::spawn(|| {
+            thread::sleep(labrpc::time::Duration::from_secs(2));
+            panic!("it fails");
+        });
+        Raft::make(peers, me, persister, apply)
+    });
+    for seed in 1..8 {
+        let failure = as_on_threads(&lab, seed).result.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Panic);
+    }
+    assert_eq!((lab.backend_counts(), lab.why_threads()), ((7, 0), None));
+}
+
 #[inline(never)]
 fn goes_down_for_ever(depth: u64) -> u64 {
     let room = std::hint::black_box([depth; 64]);

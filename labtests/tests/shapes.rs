@@ -5,6 +5,7 @@ use labrpc::api::ApplyMsg;
 use labrpc::channel::Sender;
 use labrpc::{ClientEnd, Persister, Service};
 use labtests::lab::Lab;
+use labtests::reading::{Names, Word};
 use labtests::report::{self, Again};
 use labtests::runner::{self, World};
 use raft::EventLoop;
@@ -48,7 +49,9 @@ const SAMPLE: [&str; 16] = [
 /// Runs the sample on the plain shape with these changes.
 fn run(changes: &str) {
     let shape = Shape::named(changes).expect("the shape has these names");
-    let lab = Lab::new().raft(move |peers, me, persister, apply_ch| {
+    // Else nobody knows that it doesn't say that more of a snapshot is to come.
+    let names = Names::new().field("commands", Word::Other);
+    let lab = Lab::new().names(names).raft(move |peers, me, persister, apply_ch| {
         EventLoop::make(shape.clone(), peers, me, persister, apply_ch)
     });
     let failures: Vec<_> = SAMPLE
@@ -87,6 +90,8 @@ shapes! {
     snapshots_that_wait: "cond_install";
     snapshots_that_wait_with_papers_names: "paper_names,cond_install";
     votes_asked_for_once: "paper_names,votes_once";
+    own_vote_asked_for: "paper_names,asks_itself";
+    votes_asked_for_by_who_follows: "paper_names,asks_on";
     timeouts_of_300_to_400_ms: "paper_names,300_to_400";
     timeouts_of_500_to_1000_ms: "500_to_1000";
     timeouts_of_800_to_1500_ms: "paper_names,800_to_1500";

@@ -11,7 +11,7 @@ use crate::run::PerThread;
 use generator::{Generator, Gn, co_yield_with};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// As much stack as `std` gives a thread. It is only reserved: a page that nobody touches takes no memory.
@@ -32,6 +32,17 @@ const STACKS_KEPT: usize = 256;
 
 /// A stack serves so many tasks, and then its memory goes back to the system: one of them may have gone deep.
 const TASKS_OF_A_STACK: u32 = 1000;
+
+/// How many stacks were forgotten with the tasks on them: they are lost to the process.
+static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
+
+/// So many may be lost. A process has room for three times as many on Linux, which has each in two pieces (`vm.max_map_count`).
+const MOST_FORGOTTEN: usize = 10_000;
+
+/// Whether too many stacks are lost for more runs on coroutines.
+pub(crate) fn are_spent() -> bool {
+    FORGOTTEN.load(Relaxed) > MOST_FORGOTTEN
+}
 
 /// No task: they are counted from 1.
 const NOBODY: u64 = 0;
@@ -102,6 +113,7 @@ impl Carrier {
                 break Carried::Unfit;
             }
         };
+        FORGOTTEN.fetch_add(tasks.len(), Relaxed);
         tasks.into_values().for_each(std::mem::forget);
         carried
     }

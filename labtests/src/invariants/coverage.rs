@@ -1,6 +1,6 @@
 //! What could not be read, and so was not checked.
 
-use crate::reading::{Fact, Part, Reading, Word};
+use crate::reading::{CONTENTS, Fact, Part, Reading, Word};
 use labrpc::describe::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,6 +171,11 @@ fn unread((part, word): Fact, shape: &str) -> String {
 }
 
 fn doubted((part, word): Fact, why: &str) -> String {
+    if (part, word) == CONTENTS {
+        return format!(
+            "what entries at one index and term carry, besides a command (§5.3): {why}"
+        );
+    }
     format!(
         "{}: {word} in {part} seems to mean something else here, for {why}",
         finds((part, word))

@@ -68,11 +68,17 @@ impl fmt::Display for Carried {
 }
 
 impl Entry {
-    fn is_carried(&mut self, place: Place, before: u64, value: &Value) -> Result<(), String> {
-        match &self.carried {
-            None => self.carried = Some(Carried::of(value)),
-            Some(known) if known.is(value) => {}
-            Some(known) => {
+    fn is_carried(
+        &mut self,
+        place: Place,
+        before: u64,
+        value: Option<&Value>,
+    ) -> Result<(), String> {
+        match (&self.carried, value) {
+            (_, None) => {}
+            (None, Some(value)) => self.carried = Some(Carried::of(value)),
+            (Some(known), Some(value)) if known.is(value) => {}
+            (Some(known), Some(value)) => {
                 return Err(format!("the entry at {place} is {value}, and elsewhere {known}"));
             }
         }
@@ -88,11 +94,15 @@ impl Entry {
 const BEGINNING: Place = Place { term: 0, index: 0 };
 
 impl History {
-    /// An AppendEntries carries these entries, after this one.
+    /// An AppendEntries carries these entries, after this one. `alike`: what is in an entry is the same in all messages.
     ///
     /// # Errors
     /// Another one had another entry at one of their places, or another one before it.
-    pub fn carried(&mut self, Sent { prev, entries }: &Sent<'_>) -> Result<(), String> {
+    pub fn carried(
+        &mut self,
+        Sent { prev, entries }: &Sent<'_>,
+        alike: bool,
+    ) -> Result<(), String> {
         // Most messages carry what others have carried. Those entries stand side by side in the map: one search for them all.
         let mut before = prev.term;
         let mut known = self.entries.range_mut(..Place::default()); // none: the first is searched for
@@ -106,9 +116,10 @@ impl History {
                     known.next().filter(|(at, _)| **at == place).map(|(_, entry)| entry)
                 }
             };
+            let value = alike.then_some(*value);
             match entry {
                 Some(entry) => entry.is_carried(place, before, value)?,
-                None => new.push((place, before, *value)),
+                None => new.push((place, before, value)),
             }
             before = *term;
         }
@@ -231,7 +242,7 @@ mod tests {
         fn carry(&mut self, place: Place, before: u64, number: u64) -> Result<(), String> {
             let prev = Place { term: before, index: place.index - 1 };
             let value = Value::Unsigned(number);
-            self.carried(&Sent { prev, entries: vec![(place.term, &value)] })
+            self.carried(&Sent { prev, entries: vec![(place.term, &value)] }, true)
         }
     }
 
@@ -274,10 +285,12 @@ mod tests {
             entries: terms.into_iter().zip(&values).collect(),
         };
         let mut history = history();
-        history.carried(&sent([1, 1, 3, 3, 3])).unwrap();
+        history.carried(&sent([1, 1, 3, 3, 3]), true).unwrap();
         assert_eq!(history.term_at(place(5, 3), 4), Some(3));
-        history.carried(&sent([1, 1, 2, 2, 3])).expect_err("index 5 of term 3 follows term 3");
-        history.carried(&sent([1, 1, 2, 2, 2])).unwrap();
+        history
+            .carried(&sent([1, 1, 2, 2, 3]), true)
+            .expect_err("index 5 of term 3 follows term 3");
+        history.carried(&sent([1, 1, 2, 2, 2]), true).unwrap();
         assert_eq!(history.term_at(place(5, 2), 4), Some(2));
     }
 

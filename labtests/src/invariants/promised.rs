@@ -69,13 +69,12 @@ impl Model {
                 self.may_agree(call, asked_in, last);
                 Ok(())
             }
-            // Of a snapshot in pieces the last one may come alone.
-            (Asked::Install { last, whole }, yes) if !refused && yes != Some(false) => {
-                if said.term.is_none() || whole.is_none() {
-                    self.may_agree(call, asked_in, last);
-                    return Ok(());
+            // It may be answered before it is installed, and then it promises nothing: what it covers is committed without this server.
+            (Asked::Install { last, .. }, yes) if !refused && yes != Some(false) => {
+                if let Some(reign) = self.reigns.get_mut(&asked_in) {
+                    reign.may_agree(call.to, last.index);
                 }
-                self.agrees(call.to, asked_in, last)
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -156,7 +155,9 @@ impl Model {
         self.votes(voter, term, candidate)?;
         self.is_seen_waiting(voter, term);
         let server = &self.servers[voter];
-        let unsaved = server.asked.get(&(term, candidate)) == Some(&server.saves);
+        // Who asks itself, too, may have saved that vote before it asked anybody.
+        let unsaved =
+            voter != candidate && server.asked.get(&(term, candidate)) == Some(&server.saves);
         if self.saving && self.known.votes && unsaved {
             return Err(format!(
                 "{} grants its vote of term {} to {} and has saved nothing since it was asked. After a crash it may \

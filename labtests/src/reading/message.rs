@@ -112,6 +112,20 @@ const VOTE: [&str; 1] = ["vote"];
 const APPEND: [&str; 3] = ["append", "entries", "heartbeat"];
 const INSTALL: [&str; 2] = ["snapshot", "install"];
 
+/// What is in the names of calls that answer one of the three, or ask for one.
+const NO_SUCH_CALL: [&str; 10] = [
+    "reply",
+    "replies",
+    "respon",
+    "result",
+    "answer",
+    "ack",
+    "fetch",
+    "pull",
+    "need",
+    "requestsnapshot",
+];
+
 fn has_one_of(name: &str, words: &[&str]) -> bool {
     words.iter().any(|word| name.contains(word))
 }
@@ -149,8 +163,10 @@ impl<'a> Ask<'a> {
 
     /// By the names of method and struct, where the fields tell nothing.
     fn by_name(reading: &'a Reading, name: &str, fields: &Fields<'a>) -> Ask<'a> {
+        let answers = fields.has(Word::VoteGranted) || fields.has(Word::Success);
         match () {
             () if has_one_of(name, &["timeoutnow", "readindex"]) => Ask::Harmless,
+            () if answers || has_one_of(name, &NO_SUCH_CALL) => Ask::Unknown,
             () if has_one_of(name, &VOTE) => Ask::vote(reading, fields),
             () if has_one_of(name, &APPEND) => Ask::append(reading, fields),
             () if has_one_of(name, &INSTALL) => Ask::install(reading, fields),
@@ -274,7 +290,7 @@ fn place(fields: &Fields<'_>, index: Word, term: Word) -> Option<Place> {
 }
 
 /// The name of a message's struct or variant.
-fn title(value: &Value) -> &str {
+pub(super) fn title(value: &Value) -> &str {
     match value {
         Value::Struct(name, _) | Value::Unit(name) | Value::Tagged(name, _) => name,
         _ => "",

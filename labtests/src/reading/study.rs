@@ -10,7 +10,7 @@ mod logs;
 mod saves;
 mod votes;
 
-pub use logs::{NUMBERING, command_of};
+pub use logs::{CONTENTS, NUMBERING, command_of};
 
 use super::{Ask, Fact, Fields, Part, Place, Reading, Reply, Word};
 use labrpc::api::{ApplyMsg, Command, Started};
@@ -41,6 +41,8 @@ pub struct Evidence {
     pub read: BTreeSet<Fact>,
     /// How often leaderCommit was prevLogIndex, above 0, and how often not.
     commit_is_prev: (u64, u64),
+    /// How often a leader went back after a no, and how often after a yes.
+    went_back: (u64, u64),
 }
 
 impl Evidence {
@@ -50,8 +52,11 @@ impl Evidence {
             self.tallies.entry(fact).or_default().add(theirs);
         }
         self.read.extend(other.read);
-        self.commit_is_prev.0 += other.commit_is_prev.0;
-        self.commit_is_prev.1 += other.commit_is_prev.1;
+        let add = |ours: &mut (u64, u64), theirs: (u64, u64)| {
+            *ours = (ours.0 + theirs.0, ours.1 + theirs.1);
+        };
+        add(&mut self.commit_is_prev, other.commit_is_prev);
+        add(&mut self.went_back, other.went_back);
     }
 
     /// What it gives no reason to believe, of these facts, if it is all that there is.
@@ -70,9 +75,22 @@ impl Evidence {
     /// What it gives reason to doubt.
     pub fn doubts(&self) -> Doubts {
         let doubtful = self.tallies.iter().filter(|(_, tally)| tally.is_doubtful());
-        doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect()
+        let mut doubts: Doubts =
+            doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect();
+        // Now and then an old refusal comes late.
+        let (no, yes) = self.went_back;
+        if yes > no && yes >= SEVERAL {
+            let text = format!(
+                "leaders went back {yes} times after it said yes, and {no} times after it said no"
+            );
+            doubts.entry(logs::SUCCESS).or_insert(text);
+        }
+        doubts
     }
 }
+
+/// More than an accident or two.
+const SEVERAL: u64 = 4;
 
 /// What is certain of a server in its present life.
 #[derive(Default)]
@@ -149,7 +167,8 @@ impl Study {
         let mut tallies = self.tallies.clone();
         self.votes.conclude(&mut tallies);
         self.logs.conclude(&mut tallies);
-        Evidence { tallies, read: self.read.clone(), commit_is_prev: self.logs.commit_is_prev }
+        let (commit_is_prev, went_back) = (self.logs.commit_is_prev, self.logs.went_back);
+        Evidence { tallies, read: self.read.clone(), commit_is_prev, went_back }
     }
 
     fn reads<T>(&mut self, part: Part, word: Word, value: Option<T>) {
@@ -211,6 +230,15 @@ impl Study {
     pub fn took(&mut self, i: usize, started: Started, command: &Command) {
         self.servers[i].leads = Some(started.term);
         self.is_in(i, started.term);
+        self.read.insert(NUMBERING);
+        // What it was elected with is in its log, and counts there.
+        if let Some(Some(claim)) = self.votes.candidacies.get(&(i, started.term)).copied()
+            && claim.index > 0
+        {
+            self.bears_out(NUMBERING, started.index > claim.index, || {
+                format!("S{i} was elected with a log that ended with {claim}, and start() gave index {} to a command after that", started.index)
+            });
+        }
         self.votes.led(i, started.term);
         self.logs.started(started, command);
     }
@@ -223,6 +251,7 @@ impl Study {
         else {
             return;
         };
+        self.read.insert(NUMBERING);
         self.servers[i].applied = self.servers[i].applied.max(*index);
         if let ApplyMsg::Command { index, term, .. } = message {
             self.logs.applied.insert(Place { index: *index, term: *term });
@@ -320,14 +349,17 @@ impl Study {
         self.saved_term_is(from, term);
     }
 
-    /// What a leader sends late is of a term that it led itself.
+    /// A leader sends in terms that it led itself, and in no others.
     fn led_it_itself(&mut self, from: usize, fact: Fact, term: u64) {
         let server = &self.servers[from];
         let later = server.called_in.max(server.leads.unwrap_or(0));
-        if let Some(other) = self.votes.leader_besides(from, term).filter(|_| term < later) {
-            self.means_something_else(fact, || {
-                format!("S{from} had reached term {later}, and sent one with term {term}, which S{other} said that it led")
-            });
+        let Some(other) = self.votes.leader_besides(from, term) else { return };
+        let text = || format!("S{from} sent one with term {term}, which S{other} said that it led");
+        // One that had gone on to a newer term is no second leader of this one: no bug would make it say that.
+        if term < later {
+            self.means_something_else(fact, text);
+        } else if self.votes.claims_besides.insert((fact.0, from, term)) {
+            self.contradicts(fact, text);
         }
     }
 

@@ -78,6 +78,10 @@ impl Backends {
         simulate: impl Fn(Backend, Before) -> Report,
     ) -> Report {
         let learnt = &self.learnt;
+        if self.first.is_spent() {
+            let text = "many runs could not be brought to their end, and keep their stacks";
+            self.threads_from_now_on(text.into());
+        }
         if self.now() == Backend::Threads {
             return simulate(Backend::Threads, Before::Nothing);
         }

@@ -236,7 +236,10 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
     });
     let taken = (0..10).filter(|_| cluster.start(s0, &command(random(cluster))).is_ok()).count();
     let later = Instant::now() + ms(10); // what was under way is sent by then, and what comes next has all
-    let to_s2 = |mail: &Mail| mail.to == s2 && mail.is_call() && mail.at >= later;
+    let to_s2 = |mail: &Mail| {
+        let entries = mail.from == s0 && mail.to == s2 && mail.kind == Kind::Entries;
+        entries && mail.is_call() && mail.at >= later
+    };
     stage.until(ELECTION_TIMEOUT, || !stage.mail(to_s2).is_empty());
     let sent = stage.mail(|mail| mail.from == s0 && mail.kind == Kind::Entries && mail.is_call());
     let all = end_of(&sent);

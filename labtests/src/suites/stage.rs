@@ -93,6 +93,11 @@ impl Mail {
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
 type ClientDirector = Box<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
+/// Some servers ask themselves, too. That is not for a script to hinder.
+fn is_to_oneself(letter: &Letter) -> bool {
+    parse_end(&letter.end).is_some_and(|(from, _, to)| from == to)
+}
+
 /// A cluster whose messages follow a script.
 pub struct Stage<'a> {
     /// The servers.
@@ -136,6 +141,9 @@ impl<'a> Stage<'a> {
         let reading = cluster.reading();
         let stage = Stage { cluster, reading: reading.clone(), scene: scene.clone() };
         cluster.net().intercept(move |letter| {
+            if is_to_oneself(letter) {
+                return Fate::Deliver;
+            }
             let Some(mail) = Mail::read(&reading, letter) else {
                 let director = scene.lock().client_director.clone();
                 return director.map_or(Fate::Deliver, |director| director(letter));
@@ -267,7 +275,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Who has just heard its leader doesn't stand for election. `heard`: the answers, given in the leader's term, that show
-    /// that `server` has heard it.
+    /// that `server` has heard it. Who asks for votes of that term, or an older one, stood before, and asks again.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
         let heard = self
@@ -275,7 +283,7 @@ impl<'a> Stage<'a> {
         let stands = |mail: &Mail| mail.from == server && mail.kind == Kind::Vote && mail.is_call();
         for mail in self.mail(stands) {
             let since = |answer: &Mail| mail.at.saturating_duration_since(answer.at);
-            let just = |answer: &&Mail| JUST.contains(&since(answer));
+            let just = |answer: &&Mail| mail.term > answer.term && JUST.contains(&since(answer));
             if let Some(answer) = heard.iter().find(just) {
                 run::fail(format!(
                     "{} stands for election{}, {:?} after it answered {}, the leader of its term. What comes from \

@@ -90,6 +90,8 @@ impl Catalogue {
         meanings.push((state, vec![Change::Wrapped("voted_for")]));
         meanings.push((state, vec![Change::Signed("voted_for"), Change::Signed("current_term")]));
         meanings.push((state, vec![Change::Is("current_term", "last_included_index")]));
+        meanings.push((accept, vec![Change::YesWith("success", "x_term")]));
+        meanings.push((SEND, vec![Change::Vary("acks")]));
         Catalogue { messages, meanings }
     }
 
@@ -108,6 +110,8 @@ impl Catalogue {
         meanings.push((installed, vec![Change::Is("term", "received")]));
         meanings.push((record, vec![Change::CountFromOne("voted_for")]));
         meanings.push((record, vec![Change::Signed("voted_for")]));
+        meanings.push((accept, vec![Change::YesWith("success", "conflict")]));
+        meanings.push((SEND, vec![Change::Vary("acks")]));
         Catalogue { messages, meanings }
     }
 

@@ -43,6 +43,10 @@ pub enum Change {
     CountFromOne(&'static str),
     /// The field has the value of another one, whose name may be a path of two: `conflict.term`.
     Is(&'static str, &'static str),
+    /// Yes wherever the other field has something in it, too.
+    YesWith(&'static str, &'static str),
+    /// In each entry there is a list that is longer in one message than in another.
+    Vary(&'static str),
     /// All indices count from the server's snapshot on.
     Relative(&'static [&'static str]),
 }
@@ -109,6 +113,26 @@ impl Change {
                 at(value, name, &|_| match &taken {
                     Value::Unit(_) => Value::Unsigned(0),
                     other => other.clone(),
+                })
+            }
+            Change::YesWith(name, other) => {
+                let more = match look_up(&value, other) {
+                    Some(Value::Unit(_)) | None => false,
+                    Some(other) => other.as_u64() != Some(0),
+                };
+                at(value, name, &|old| match old {
+                    Value::Bool(yes) => Value::Bool(yes || more),
+                    other => other,
+                })
+            }
+            Change::Vary(name) => {
+                let commit = value.field("leader_commit").and_then(Value::as_u64).unwrap_or(0);
+                let list = Value::List((0..commit % 3).map(Value::Unsigned).collect());
+                in_entries(value, &|entry| {
+                    map_fields(entry, &|mut fields| {
+                        fields.push((name, list.clone()));
+                        fields
+                    })
                 })
             }
             Change::Relative(names) => names.iter().fold(value, |value, name| {

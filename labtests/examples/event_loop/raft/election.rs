@@ -5,14 +5,14 @@ use super::messages::{RequestVote, Vote};
 use super::server::{Progress, Role, Server};
 use super::shape::NoOp;
 use labrpc::time::Instant;
-use std::collections::BTreeSet;
 
 impl Server {
     pub fn campaign(&mut self) {
         self.term += 1;
         self.voted_for = Some(self.me);
         self.leader = None;
-        self.role = Role::Candidate { votes: BTreeSet::from([self.me]) };
+        let own = (!self.shape.asks_itself).then_some(self.me);
+        self.role = Role::Candidate { votes: own.into_iter().collect() };
         self.restart_election_timer();
         self.save();
         self.ask_for_votes();
@@ -23,7 +23,7 @@ impl Server {
     pub fn ask_for_votes(&mut self) {
         self.repeat = Instant::now() + self.shape.heartbeat;
         let Role::Candidate { votes } = &self.role else { return };
-        for peer in self.others().filter(|peer| !votes.contains(peer)) {
+        for peer in (0..self.servers()).filter(|peer| !votes.contains(peer)) {
             let args = RequestVote {
                 term: self.term,
                 candidate: self.me,
@@ -41,11 +41,12 @@ impl Server {
             (args.last_term, args.last_index) >= (self.log.last_term(), self.log.last_index());
         let free = self.voted_for.is_none_or(|one| one == args.candidate);
         let granted = args.term == self.term && free && up_to_date;
+        let anew = granted && self.voted_for.is_none();
         if granted {
             self.voted_for = Some(args.candidate);
             self.restart_election_timer();
         }
-        if granted || newer {
+        if anew || newer {
             self.save();
         }
         Vote { term: self.term, granted }
@@ -73,7 +74,7 @@ impl Server {
 
     fn lead(&mut self) {
         let progress = Progress { next: self.log.last_index() + 1, matched: 0, awaited: false };
-        self.role = Role::Leader { peers: vec![progress; self.outside.couriers.len()] };
+        self.role = Role::Leader { peers: vec![progress; self.servers()] };
         self.leader = Some(self.me);
         if self.shape.no_op != NoOp::Never {
             self.append_own(None);

@@ -77,8 +77,9 @@ fn make_in<W: Words>(
     for (peer, end) in peers.into_iter().enumerate() {
         let (courier, letters) = channel::unbounded();
         couriers.push(courier);
-        if peer != me {
-            let courier = Courier { peer, end, letters, inbox: inbox.clone() };
+        if peer != me || shape.asks_itself {
+            let (inbox, asks_on) = (inbox.clone(), shape.asks_on);
+            let courier = Courier { peer, end, letters, inbox, asks_on };
             spawn(&format!("courier to S{peer}"), move || courier.run::<W>());
         }
     }

@@ -203,13 +203,17 @@ impl Server {
         (self.outside.save)(&self.outside.persister, saved, snapshot);
     }
 
+    pub fn servers(&self) -> usize {
+        self.outside.couriers.len()
+    }
+
     pub fn is_majority(&self, servers: usize) -> bool {
-        servers > self.outside.couriers.len() / 2
+        servers > self.servers() / 2
     }
 
     pub fn others(&self) -> impl Iterator<Item = usize> + use<> {
         let me = self.me;
-        (0..self.outside.couriers.len()).filter(move |peer| *peer != me)
+        (0..self.servers()).filter(move |peer| *peer != me)
     }
 
     pub fn send(&self, peer: usize, letter: Letter) {

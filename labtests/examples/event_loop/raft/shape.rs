@@ -15,6 +15,10 @@ pub struct Shape {
     pub leaks_threads: bool,
     /// A candidate doesn't ask again whom it has asked.
     pub asks_for_votes_once: bool,
+    /// A candidate asks itself for its vote, too, as it asks the others.
+    pub asks_itself: bool,
+    /// A request for a vote that got no answer is sent again, whatever has become of the candidate.
+    pub asks_on: bool,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,
 }
@@ -58,13 +62,15 @@ impl Shape {
             saves_empty_snapshots: false,
             leaks_threads: false,
             asks_for_votes_once: false,
+            asks_itself: false,
+            asks_on: false,
             timeout_ms: 300..600,
             heartbeat: Duration::from_millis(100),
         }
     }
 
     /// The names of what may differ.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 16] = [
         "paper_names",
         "from_zero",
         "tuples",
@@ -75,6 +81,8 @@ impl Shape {
         "empty_snapshots",
         "leaking_threads",
         "votes_once",
+        "asks_itself",
+        "asks_on",
         "150_to_300",
         "300_to_400",
         "500_to_1000",
@@ -105,6 +113,8 @@ impl Shape {
             "empty_snapshots" => self.saves_empty_snapshots = true,
             "leaking_threads" => self.leaks_threads = true,
             "votes_once" => self.asks_for_votes_once = true,
+            "asks_itself" => self.asks_itself = true,
+            "asks_on" => self.asks_on = true,
             "150_to_300" => self.time(150..300, 50),
             "300_to_400" => self.time(300..400, 130),
             "500_to_1000" => self.time(500..1000, 100),

@@ -3,7 +3,7 @@
 use super::event::{Event, Letter};
 use super::words::{Convert, Words};
 use labrpc::channel::{Receiver, Sender, select};
-use labrpc::time::Instant;
+use labrpc::time::{Duration, Instant};
 use labrpc::{ClientEnd, Pending};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,9 @@ pub fn timer(deadlines: &Receiver<Instant>, inbox: &Sender<Event>) {
     }
 }
 
+/// Before a request that got no answer is sent again.
+const A_WHILE: Duration = Duration::from_millis(20);
+
 /// Carries the loop's letters to one peer, and the replies back. It has one letter under way: the next one makes it
 /// forget the reply to the one before, which may be lost.
 pub struct Courier {
@@ -28,6 +31,8 @@ pub struct Courier {
     pub end: ClientEnd,
     pub letters: Receiver<Letter>,
     pub inbox: Sender<Event>,
+    /// See [`super::shape::Shape::asks_on`].
+    pub asks_on: bool,
 }
 
 impl Courier {
@@ -44,28 +49,44 @@ impl Courier {
         match letter {
             Letter::RequestVote(args) => {
                 let reply = end.send("Raft.RequestVote", &W::RequestVote::of(args.clone()));
-                self.wait(reply, |vote: W::Vote| Event::Voted(peer, args, vote.back()))
+                let again = self.asks_on.then(|| Letter::RequestVote(args.clone()));
+                self.wait(reply, again, |vote: W::Vote| Event::Voted(peer, args, vote.back()))
             }
             Letter::AppendEntries(args) => {
                 let reply = end.send("Raft.AppendEntries", &W::AppendEntries::of(args.clone()));
-                self.wait(reply, |said: W::Appended| Event::Appended(peer, args, said.back()))
+                self.wait(reply, None, |said: W::Appended| Event::Appended(peer, args, said.back()))
             }
             Letter::InstallSnapshot(args) => {
                 let reply = end.send("Raft.InstallSnapshot", &W::InstallSnapshot::of(args.clone()));
-                self.wait(reply, |said: W::Installed| Event::Installed(peer, args, said.back()))
+                self.wait(reply, None, |said: W::Installed| {
+                    Event::Installed(peer, args, said.back())
+                })
             }
         }
     }
 
-    fn wait<R>(&self, reply: Pending<R>, event: impl FnOnce(R) -> Event) -> Option<Letter>
+    /// `unanswered`: what is next if there is no reply.
+    fn wait<R>(
+        &self,
+        reply: Pending<R>,
+        unanswered: Option<Letter>,
+        event: impl FnOnce(R) -> Event,
+    ) -> Option<Letter>
     where
         R: DeserializeOwned,
     {
         select! {
             recv(self.letters) -> letter => letter.ok(),
             recv(reply) -> reply => {
-                if let Some(reply) = reply {
-                    let _ = self.inbox.send(event(reply));
+                match reply {
+                    Some(reply) => _ = self.inbox.send(event(reply)),
+                    None if unanswered.is_some() => {
+                        return select! {
+                            recv(self.letters) -> letter => letter.ok(),
+                            default(A_WHILE) => unanswered,
+                        };
+                    }
+                    None => {}
                 }
                 self.letters.recv().ok()
             }

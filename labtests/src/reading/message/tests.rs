@@ -85,6 +85,28 @@ fn a_call_that_is_named_otherwise_may_be_anything() {
     }
 }
 
+/// Some Rafts answer by a call of their own, and some ask for what they lack.
+#[test]
+fn a_call_that_answers_is_none_of_the_three() {
+    #[derive(Serialize)]
+    struct Said {
+        term: u64,
+        success: bool,
+    }
+    #[derive(Serialize)]
+    struct Terms {
+        term: u64,
+    }
+    let (said, term) = (Value::of(&Said { term: 1, success: true }), Value::of(&Terms { term: 1 }));
+    assert_eq!(Ask::read(&reading(), "Raft.AppendEntries", &said), Ask::Unknown);
+    for name in ["AppendEntriesReply", "InstallSnapshotResponse", "VoteResult", "FetchEntries"] {
+        assert_eq!(Ask::read(&reading(), name, &term), Ask::Unknown, "{name}");
+    }
+    let reading = reading();
+    let heartbeat = Ask::read(&reading, "Raft.Heartbeat", &term);
+    assert_eq!(heartbeat, Ask::Append { term: Some(1), logs: Logs::Silent, commit: None });
+}
+
 #[test]
 fn what_says_pre_is_a_word() {
     for name in ["pre_vote", "is_prevote", "PRE_VOTE", "PreVote", "requestPreVote", "pre"] {

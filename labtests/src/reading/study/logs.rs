@@ -8,11 +8,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PLACES: Fact = (Part::Append, Word::PrevLogIndex);
-const SUCCESS: Fact = (Part::AppendReply, Word::Success);
+pub(super) const SUCCESS: Fact = (Part::AppendReply, Word::Success);
 pub(super) const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
 const SNAPSHOT: Fact = (Part::Install, Word::LastIncludedIndex);
 /// That an index means the same to the service and in messages.
 pub const NUMBERING: Fact = (Part::Service, Word::PrevLogIndex);
+
+/// That an entry is the same in all messages.
+pub const CONTENTS: Fact = (Part::Append, Word::Entries);
 
 /// Where commands and entries were seen.
 #[derive(Default)]
@@ -31,6 +34,10 @@ pub(super) struct Places {
     unread: bool,
     /// How often leaderCommit was prevLogIndex, above 0, and how often not.
     pub commit_is_prev: (u64, u64),
+    /// How often a leader went back after a no, and how often after a yes.
+    pub went_back: (u64, u64),
+    /// What leaders sent of their entries, by their term and the entry's index.
+    contents: BTreeMap<(u64, u64), Content>,
     /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
     /// The snapshot that was sent last, by its term and end.
@@ -43,6 +50,14 @@ pub(super) struct Places {
     pub applied: BTreeSet<Place>,
     /// What the run's claims are held against, by candidate and term.
     claims: BTreeMap<u64, Place>,
+}
+
+/// What there is in an entry.
+#[derive(PartialEq)]
+enum Content {
+    /// One command, and whatever.
+    Command,
+    Else(Value),
 }
 
 /// What one message of a leader says, with its term.
@@ -188,6 +203,7 @@ impl Study {
         if self.logs.said.insert(Said::Entries { term, prev: sent.prev, last }) {
             self.fits_in_itself(term, sent);
         }
+        self.is_always_the_same(term, sent);
         self.follows_the_answer(from, to, term, sent.prev.index);
         if let Some(claim) = self.votes.candidacies.get(&(from, term)).copied().flatten() {
             self.logs.claims.insert(term, claim);
@@ -219,6 +235,25 @@ impl Study {
             true if prev > 0 => *same += 1,
             true => {}
             false => *differs += 1,
+        }
+    }
+
+    /// A leader sends an entry as it is. Where something else in it than its command varies, it is no part of the entry; two commands are a bug.
+    fn is_always_the_same(&mut self, term: u64, Sent { prev, entries }: &Sent<'_>) {
+        for (index, (_, value)) in (prev.index + 1..).zip(entries) {
+            let is = |known: &Content| match known {
+                Content::Command => command_of(value).is_some(),
+                Content::Else(known) => known == *value,
+            };
+            let new = || match command_of(value) {
+                Some(_) => Content::Command,
+                None => Content::Else((*value).clone()),
+            };
+            if !is(self.logs.contents.entry((term, index)).or_insert_with(new)) {
+                self.means_something_else(CONTENTS, || {
+                    format!("the leader of term {term} sent the entry at index {index} in two ways")
+                });
+            }
         }
     }
 
@@ -258,19 +293,21 @@ impl Study {
 
     /// After a yes a leader goes on behind what was sent; after a no it goes back.
     fn follows_the_answer(&mut self, from: usize, to: usize, term: u64, prev: u64) {
-        if let Some((of, at, last, yes)) = self.logs.answered.remove(&(from, to))
-            && of == term
-            && at < last
-        {
-            if prev >= last {
+        let answered = self.logs.answered.remove(&(from, to));
+        if let Some((_, at, last, yes)) = answered.filter(|(of, ..)| *of == term) {
+            if prev >= last && at < last {
                 self.bears_out(SUCCESS, yes, || {
                     format!("S{to} said no to entries up to index {last}, and S{from} went on behind them")
                 });
             } else if prev < at {
+                let (no, after_yes) = &mut self.logs.went_back;
+                *(if yes { after_yes } else { no }) += 1;
                 // What follows the same index again may have been on its way before the answer came.
-                self.bears_out(SUCCESS, !yes, || {
-                    format!("S{to} said yes to entries up to index {last}, and S{from} went back to {prev}")
-                });
+                if at < last {
+                    self.bears_out(SUCCESS, !yes, || {
+                        format!("S{to} said yes to entries up to index {last}, and S{from} went back to {prev}")
+                    });
+                }
             }
         }
         if let Some((of, snapshot)) = self.logs.snapshots.remove(&(from, to))

@@ -1,6 +1,7 @@
 //! What is certain of elections.
 
 use super::{Call, Study, Tally};
+use crate::reading::message::title;
 use crate::reading::{Fact, Fields, Part, Place, Reply, Word};
 use labrpc::describe::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +17,12 @@ pub(super) struct Votes {
     answers: BTreeMap<(usize, u64), (u64, u64)>,
     /// The terms that servers said they lead, and who.
     led: BTreeSet<(u64, usize)>,
+    /// In which calls servers seemed to lead a term that another said that it led.
+    pub claims_besides: BTreeSet<(Part, usize, u64)>,
     /// A request for votes whose term can't be read.
     unread: bool,
-    /// The methods that ask for votes.
-    methods: BTreeSet<&'static str>,
+    /// The methods that ask for votes, with the names of their arguments.
+    methods: BTreeSet<(&'static str, String)>,
     /// What the fields said that nobody knows, if that was little.
     flags: BTreeMap<&'static str, BTreeSet<String>>,
 }
@@ -100,7 +103,7 @@ impl Study {
         last: Option<Place>,
         args: &Value,
     ) {
-        self.votes.methods.insert(method);
+        self.votes.methods.insert((method, title(args).to_string()));
         for (name, value) in Fields::of(args, self.reading.names()).rest() {
             if let Some(flag) = as_flag(value) {
                 self.votes.flags.entry(name).or_default().insert(flag);
@@ -115,6 +118,7 @@ impl Study {
                 "nobody stands in term 0".into()
             });
         }
+        let is_new = !self.votes.candidacies.contains_key(&(from, term));
         self.votes.candidacies.entry((from, term)).or_insert(last);
         if let Some(last) = last.filter(|last| last.index == 0 && last.term > 0) {
             let fact = (Part::Vote, Word::LastLogIndex);
@@ -127,9 +131,11 @@ impl Study {
         server.asked_in = server.asked_in.max(Some(term));
         server.asked_last = server.asked_last.max(Some(term));
         let before = server.term;
-        self.bears_out((Part::Vote, Word::Term), term >= before, || {
-            format!("S{from} was in term {before} and asked for votes in term {term}")
-        });
+        if is_new {
+            self.bears_out((Part::Vote, Word::Term), term >= before, || {
+                format!("S{from} was in term {before} and asked for votes in term {term}")
+            });
+        }
         self.saved_term_is(from, term);
         self.saved_vote_is(from, term, from);
     }
