@@ -85,7 +85,7 @@ pub struct Outcome<R> {
     pub result: Result<R, Failure>,
     /// How long the run took on its own clock: virtual time in a simulation.
     pub lab_time: Duration,
-    /// A hash of every scheduling decision and every random draw. Equal for two simulations of one seed.
+    /// A hash of every scheduling decision, until the run ends or fails, and of every random draw. Equal for two simulations of one seed.
     /// In real mode it means nothing.
     pub fingerprint: u64,
     /// How many scheduling decisions the simulation took; 0 in real mode.

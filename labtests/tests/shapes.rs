@@ -92,6 +92,7 @@ shapes! {
     votes_asked_for_once: "paper_names,votes_once";
     own_vote_asked_for: "paper_names,asks_itself";
     votes_asked_for_by_who_follows: "paper_names,asks_on";
+    heartbeats_that_are_never_agreed_to: "paper_names,visible_no_op,mute_heartbeats";
     timeouts_of_300_to_400_ms: "paper_names,300_to_400";
     timeouts_of_500_to_1000_ms: "500_to_1000";
     timeouts_of_800_to_1500_ms: "paper_names,800_to_1500";

@@ -48,6 +48,8 @@ pub(super) struct Seen {
     pub replicated: bool,
     /// Whether a server was ever looked into.
     pub looks: bool,
+    /// Whether a follower said yes to a message without entries that follows one.
+    pub heartbeats_agreed_to: bool,
 }
 
 /// A call, as far as it matters to its receiver.

@@ -62,8 +62,13 @@ impl Model {
                 self.acknowledges(call, asked_in, (prev, last), open)
             }
             // Without its term nobody knows whether it refuses the leader or what the leader sends.
-            (Asked::Append { prev, .. }, Some(false)) if !refused && said.term.is_some() => {
-                self.disagrees(call, asked_in, prev, open)
+            (Asked::Append { prev, last }, Some(false)) if !refused && said.term.is_some() => {
+                // Where no heartbeat is ever agreed to, what is said to them means nothing.
+                if prev != last || self.seen.heartbeats_agreed_to {
+                    self.disagrees(call, prev, open)?;
+                }
+                self.servers[call.to].heard(asked_in);
+                Ok(())
             }
             (Asked::Append { last, .. }, None) if !refused => {
                 self.may_agree(call, asked_in, last);
@@ -179,6 +184,7 @@ impl Model {
     ) -> Verdict {
         let i = call.to;
         self.in_its_term(call, term, open, "accepts entries from")?;
+        self.seen.heartbeats_agreed_to |= prev == last && prev.index > 0;
         self.speaks(i, term)?;
         let server = &self.servers[i];
         let made_it =
@@ -206,7 +212,7 @@ impl Model {
     }
 
     /// A server does not agree with its leader at `prev`.
-    fn disagrees(&mut self, call: Call, term: u64, prev: Place, open: Open) -> Verdict {
+    fn disagrees(&mut self, call: Call, prev: Place, open: Open) -> Verdict {
         let i = call.to;
         let had = self.history.holds(open.kept, prev) == Some(true) && prev.index > 0;
         // Below what is committed, or what may be in its snapshot, a server may have other reasons to refuse.
@@ -225,7 +231,6 @@ impl Model {
                 name(call.from)
             ));
         }
-        self.servers[i].heard(term);
         Ok(())
     }
 }

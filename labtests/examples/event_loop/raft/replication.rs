@@ -68,11 +68,12 @@ impl Server {
             return refusal;
         }
         let last_new = args.prev_index + args.entries.len() as u64;
+        let success = !(args.entries.is_empty() && self.shape.mute_heartbeats);
         if self.log.merge(args.prev_index, args.entries) {
             self.save();
         }
         self.commit = self.commit.max(args.commit.min(last_new));
-        Appended { term: self.term, success: true, ..Appended::default() }
+        Appended { term: self.term, success, ..Appended::default() }
     }
 
     /// A message from a leader. False: it is an old one.
@@ -107,6 +108,11 @@ impl Server {
 
     pub fn appended(&mut self, peer: usize, args: &AppendEntries, reply: &Appended) {
         if !self.is_current(args.term, reply.term) {
+            return;
+        }
+        if args.entries.is_empty() && self.shape.mute_heartbeats {
+            let progress = self.progress(peer);
+            progress.into_iter().for_each(|progress| progress.awaited = false);
             return;
         }
         let next = if reply.success {

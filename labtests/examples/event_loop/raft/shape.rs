@@ -19,6 +19,9 @@ pub struct Shape {
     pub asks_itself: bool,
     /// A request for a vote that got no answer is sent again, whatever has become of the candidate.
     pub asks_on: bool,
+    /// An answer to a message without entries says no, and the leader doesn't mind. That needs a no-op: else nothing repairs a
+    /// log as long as there is no command.
+    pub mute_heartbeats: bool,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,
 }
@@ -64,13 +67,14 @@ impl Shape {
             asks_for_votes_once: false,
             asks_itself: false,
             asks_on: false,
+            mute_heartbeats: false,
             timeout_ms: 300..600,
             heartbeat: Duration::from_millis(100),
         }
     }
 
     /// The names of what may differ.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "paper_names",
         "from_zero",
         "tuples",
@@ -83,6 +87,7 @@ impl Shape {
         "votes_once",
         "asks_itself",
         "asks_on",
+        "mute_heartbeats",
         "150_to_300",
         "300_to_400",
         "500_to_1000",
@@ -115,6 +120,7 @@ impl Shape {
             "votes_once" => self.asks_for_votes_once = true,
             "asks_itself" => self.asks_itself = true,
             "asks_on" => self.asks_on = true,
+            "mute_heartbeats" => self.mute_heartbeats = true,
             "150_to_300" => self.time(150..300, 50),
             "300_to_400" => self.time(300..400, 130),
             "500_to_1000" => self.time(500..1000, 100),
