@@ -101,8 +101,9 @@ impl Model {
     }
 
     fn silent(&self, i: usize) -> Option<String> {
-        if self.members_vary {
-            return None; // who is no member doesn't stand
+        // Who is no member doesn't stand; and who knows whom it heard, or asked, where not all can be read.
+        if self.members_vary || !self.known.leaders || !self.known.votes {
+            return None;
         }
         let server = &self.servers[i];
         let leads = self.reigns.get(&server.term).is_some_and(|reign| reign.leader == i);

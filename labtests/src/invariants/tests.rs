@@ -262,3 +262,37 @@ fn what_is_old_is_forgotten_and_accuses_nobody() {
     assert!(!story.model.known.answers, "whatever that was");
     broken(story.send((2, 0), 2, (1, 2), &[], 2), "S1 and S2 both lead term 2");
 }
+
+/// What a failure is told with where nothing comes to pass.
+#[test]
+fn who_stands_in_vain_is_told_and_why() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "one candidacy is nothing odd");
+    for term in 2..12 {
+        story.now += Duration::from_millis(400);
+        let call = story.call(2, 1, Vote { term, last_log_index: 0, last_log_term: 0 }).unwrap();
+        story.answer(call, Reply { term, vote_granted: false }).unwrap();
+    }
+    let told = story.model.elections(&[0, 1, 2]).join("\n");
+    let lines = [
+        "there were 11 candidacies (S0 1, S2 10), and 1 of them won",
+        "S2 became a candidate in 10 terms from 2 to 11: S0 did not get the request (10); S1 has a newer log, up to index 1 of term 1",
+    ];
+    lines.iter().for_each(|line| assert!(told.contains(line), "{line:?} is missing from {told}"));
+}
+
+#[test]
+fn who_hears_nobody_and_does_nothing_is_told_unless_it_may_have_heard() {
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    story.send((0, 2), 1, (0, 0), &[], 0).unwrap();
+    story.now = Duration::from_secs(9);
+    story.send((0, 1), 1, (0, 0), &[], 0).unwrap();
+    let told = story.model.elections(&[0, 1, 2]);
+    assert!(told.len() == 1 && told[0].starts_with("S2 has heard no leader"), "{told:?}");
+    story.call(0, 2, (7, 7, 7)).unwrap();
+    assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "that may have been a heartbeat");
+}

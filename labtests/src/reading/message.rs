@@ -149,6 +149,8 @@ impl<'a> Ask<'a> {
             |of: &[&str], ask| if is_named_otherwise(&name, of) { Ask::Unknown } else { ask };
         match (append, install, vote) {
             _ if reading.names().is_harmless(method) => Ask::Harmless,
+            // Some Rafts answer by a call of their own.
+            _ if has(Word::VoteGranted, Word::Success) => Ask::Unknown,
             (true, false, false) => unless_named_otherwise(&APPEND, Ask::append(reading, &fields)),
             (false, true, false) => {
                 unless_named_otherwise(&INSTALL, Ask::install(reading, &fields))
@@ -163,10 +165,9 @@ impl<'a> Ask<'a> {
 
     /// By the names of method and struct, where the fields tell nothing.
     fn by_name(reading: &'a Reading, name: &str, fields: &Fields<'a>) -> Ask<'a> {
-        let answers = fields.has(Word::VoteGranted) || fields.has(Word::Success);
         match () {
             () if has_one_of(name, &["timeoutnow", "readindex"]) => Ask::Harmless,
-            () if answers || has_one_of(name, &NO_SUCH_CALL) => Ask::Unknown,
+            () if has_one_of(name, &NO_SUCH_CALL) => Ask::Unknown,
             () if has_one_of(name, &VOTE) => Ask::vote(reading, fields),
             () if has_one_of(name, &APPEND) => Ask::append(reading, fields),
             () if has_one_of(name, &INSTALL) => Ask::install(reading, fields),

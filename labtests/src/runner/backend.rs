@@ -125,7 +125,8 @@ impl Backends {
         let by_the_clock = |report: &Report| matches!(&report.result, Err(failure) if failure.kind == FailureKind::Stall);
         if !by_the_clock(&quick) && !by_the_clock(&threads) && !is_same(&quick, &threads) {
             self.threads_from_now_on(format!(
-                "{}, seed {}, was another run on coroutines than on threads",
+                "{}, seed {}, was another run on coroutines than on threads. Thread-locals, std::thread::current and locks that \
+                 a thread may take twice are not for coroutines",
                 test.name, threads.seed
             ));
         }
@@ -136,8 +137,7 @@ impl Backends {
         self.learnt.threads_only.store(true, Relaxed);
         self.learnt.why.lock().get_or_insert_with(|| {
             format!(
-                "simulated on threads, which takes longer: {because}. Thread-locals, std::thread::current and locks that \
-                 a thread may take twice are not for coroutines; --backend threads doesn't try them"
+                "simulated on threads, which takes longer: {because}. --backend threads doesn't try coroutines"
             )
         });
     }

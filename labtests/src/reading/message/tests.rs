@@ -99,6 +99,15 @@ fn a_call_that_answers_is_none_of_the_three() {
     }
     let (said, term) = (Value::of(&Said { term: 1, success: true }), Value::of(&Terms { term: 1 }));
     assert_eq!(Ask::read(&reading(), "Raft.AppendEntries", &said), Ask::Unknown);
+    #[derive(Serialize)]
+    struct Echo {
+        term: u64,
+        ok: bool,
+        prev_log_index: u64,
+        prev_log_term: u64,
+    }
+    let echo = Value::of(&Echo { term: 1, ok: true, prev_log_index: 1, prev_log_term: 1 });
+    assert_eq!(Ask::read(&reading(), "Raft.AppendEntries", &echo), Ask::Unknown);
     for name in ["AppendEntriesReply", "InstallSnapshotResponse", "VoteResult", "FetchEntries"] {
         assert_eq!(Ask::read(&reading(), name, &term), Ask::Unknown, "{name}");
     }
