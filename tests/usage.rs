@@ -74,12 +74,10 @@ fn a_sweep_goes_on_only_with_a_file_of_its_own() {
     wrong(&sweep("--seeds 2 --strict"), "one is --strict");
     wrong(&sweep("2B --seeds 2"), "it is of 1 tests, and these 11 are others");
     let text = std::fs::read_to_string(&file).unwrap();
-    let newer = text.replace("\"format\":2", "\"format\":99");
-    for (damaged, why) in [
-        ("", "it is no file of --resume"),
-        ("{}", "missing field"),
-        (&*newer, "it is of format 99"),
-    ] {
+    let newer = text.replacen("\"format\":", "\"format\":9", 1);
+    for (damaged, why) in
+        [("", "it is no file of --resume"), ("{}", "missing field"), (&*newer, "it is of format 9")]
+    {
         std::fs::write(&file, damaged).unwrap();
         wrong(&sweep("--seeds 2"), why);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged, "it is left alone");

@@ -52,8 +52,9 @@ impl EverySeed {
             }
             Ok(missed) => format!("not caught under {}", missed.join(", ")),
         };
-        self.missed.push(format!("{:<28} {what}", patch.name));
-        self.missed[self.missed.len() - 1].clone()
+        let line = format!("{:<28} {what}", patch.name);
+        self.missed.push(line.clone());
+        line
     }
 
     fn missed_by(

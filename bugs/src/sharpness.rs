@@ -69,8 +69,9 @@ impl Sharpness {
         let lost = match lost(program, caught) {
             Ok(lost) => lost,
             Err(wrong) => {
-                self.wrong.push(format!("{}: could not be tried: {wrong}", patch.name));
-                return self.wrong[self.wrong.len() - 1].clone();
+                let line = format!("{:<28} could not be tried: {wrong}", patch.name);
+                self.wrong.push(line.clone());
+                return line;
             }
         };
         self.tried += 1;

@@ -52,7 +52,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Whether this process can't have more runs on it. A run on coroutines that could not be brought to its end keeps their stacks.
+    /// Whether this process has room for no more runs on it: a run on coroutines that can't be brought to its end leaves its stacks behind.
     pub fn is_spent(self) -> bool {
         self == Backend::Coroutines && crate::sim::coroutines::are_spent()
     }

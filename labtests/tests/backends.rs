@@ -151,7 +151,7 @@ fn a_run_whose_destructors_wait_is_had_on_threads() {
     assert!(why.contains("101 of 101 runs can't be had on coroutines: a thread waits"), "{why}");
 }
 
-/// The reference's servers wait for their threads when the last one lets go of them: here, as a failed run is cleared away.
+/// The reference joins its threads as it is dropped. When a run has failed, that happens while threads unwind.
 #[test]
 fn a_failed_run_whose_servers_wait_for_their_threads_is_the_same_on_both() {
     let lab = Lab::new().raft(|peers, me, persister, apply| {

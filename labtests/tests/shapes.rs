@@ -49,7 +49,7 @@ const SAMPLE: [&str; 16] = [
 /// Runs the sample on the plain shape with these changes.
 fn run(changes: &str) {
     let shape = Shape::named(changes).expect("the shape has these names");
-    // Else nobody knows that it doesn't say that more of a snapshot is to come.
+    // An unknown field of InstallSnapshot may say that more of the snapshot follows. This one doesn't.
     let names = Names::new().field("commands", Word::Other);
     let lab = Lab::new().names(names).raft(move |peers, me, persister, apply_ch| {
         EventLoop::make(shape.clone(), peers, me, persister, apply_ch)

@@ -36,7 +36,7 @@ const TASKS_OF_A_STACK: u32 = 1000;
 /// How many stacks were forgotten with the tasks on them: they are lost to the process.
 static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
 
-/// So many may be lost. A process has room for three times as many on Linux, which has each in two pieces (`vm.max_map_count`).
+/// So many may be lost. Linux gives a process 65,530 memory maps (`vm.max_map_count`), and a stack with its guard page takes two.
 const MOST_FORGOTTEN: usize = 10_000;
 
 /// Whether too many stacks are lost for more runs on coroutines.

@@ -161,7 +161,7 @@ impl Core {
         let which = match self.ready.len() {
             0 => return None,
             1 => 0,
-            // A server's threads are older than the service that has the last hold of it: they are gone when it waits for them.
+            // A server's threads are older than the tester's thread that drops the server last, and may join them.
             n if self.ending => (0..n).min_by_key(|&at| self.ready[at])?,
             n => self.rng.random_range(0..n),
         };
@@ -291,7 +291,7 @@ impl Sched {
                 let now = core.now + STEP;
                 self.set_now(&mut core, now);
                 core.running = id;
-                // How it is cleared away is no part of a run: destructors may wait where they are had on threads only.
+                // The run is over when tasks unwind. Destructors that wait make that differ between threads and coroutines.
                 if !core.ending {
                     core.fingerprint = mix(core.fingerprint, id ^ now.as_nanos() as u64);
                 }

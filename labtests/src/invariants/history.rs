@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// See the [module](self).
-#[derive(Default)]
 pub struct History {
+    /// Whether what is in entries is compared.
+    contents: bool,
     entries: BTreeMap<Place, Entry>,
     /// The terms of what is committed, from index 1 on.
     committed: Vec<u64>,
@@ -28,6 +29,11 @@ struct Entry {
 }
 
 impl History {
+    /// Of nothing so far. `contents`: what is in an entry is the same in all messages, and so is compared.
+    pub fn new(contents: bool) -> History {
+        History { contents, entries: BTreeMap::new(), committed: Vec::new() }
+    }
+
     /// What the entries up to this index are is forgotten; only the terms of those that are committed are still known.
     pub fn forget_up_to(&mut self, index: u64) {
         self.entries.retain(|place, _| place.index > index);
@@ -94,15 +100,11 @@ impl Entry {
 const BEGINNING: Place = Place { term: 0, index: 0 };
 
 impl History {
-    /// An AppendEntries carries these entries, after this one. `alike`: what is in an entry is the same in all messages.
+    /// An AppendEntries carries these entries, after this one.
     ///
     /// # Errors
     /// Another one had another entry at one of their places, or another one before it.
-    pub fn carried(
-        &mut self,
-        Sent { prev, entries }: &Sent<'_>,
-        alike: bool,
-    ) -> Result<(), String> {
+    pub fn carried(&mut self, Sent { prev, entries }: &Sent<'_>) -> Result<(), String> {
         // Most messages carry what others have carried. Those entries stand side by side in the map: one search for them all.
         let mut before = prev.term;
         let mut known = self.entries.range_mut(..Place::default()); // none: the first is searched for
@@ -116,7 +118,7 @@ impl History {
                     known.next().filter(|(at, _)| **at == place).map(|(_, entry)| entry)
                 }
             };
-            let value = alike.then_some(*value);
+            let value = Some(*value).filter(|_| self.contents);
             match entry {
                 Some(entry) => entry.is_carried(place, before, value)?,
                 None => new.push((place, before, value)),
@@ -242,13 +244,13 @@ mod tests {
         fn carry(&mut self, place: Place, before: u64, number: u64) -> Result<(), String> {
             let prev = Place { term: before, index: place.index - 1 };
             let value = Value::Unsigned(number);
-            self.carried(&Sent { prev, entries: vec![(place.term, &value)] }, true)
+            self.carried(&Sent { prev, entries: vec![(place.term, &value)] })
         }
     }
 
     /// Two logs: terms 1 1 2, and 1 1 3 3.
     fn history() -> History {
-        let mut history = History::default();
+        let mut history = History::new(true);
         for (at, before) in
             [((1, 1), 0), ((2, 1), 1), ((3, 2), 1), ((3, 3), 1), ((4, 3), 3)].map(|(p, b)| (p, b))
         {
@@ -285,12 +287,10 @@ mod tests {
             entries: terms.into_iter().zip(&values).collect(),
         };
         let mut history = history();
-        history.carried(&sent([1, 1, 3, 3, 3]), true).unwrap();
+        history.carried(&sent([1, 1, 3, 3, 3])).unwrap();
         assert_eq!(history.term_at(place(5, 3), 4), Some(3));
-        history
-            .carried(&sent([1, 1, 2, 2, 3]), true)
-            .expect_err("index 5 of term 3 follows term 3");
-        history.carried(&sent([1, 1, 2, 2, 2]), true).unwrap();
+        history.carried(&sent([1, 1, 2, 2, 3])).expect_err("index 5 of term 3 follows term 3");
+        history.carried(&sent([1, 1, 2, 2, 2])).unwrap();
         assert_eq!(history.term_at(place(5, 2), 4), Some(2));
     }
 

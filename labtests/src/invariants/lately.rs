@@ -101,7 +101,7 @@ impl Model {
     }
 
     fn silent(&self, i: usize) -> Option<String> {
-        // Who is no member doesn't stand; and who knows whom it heard, or asked, where not all can be read.
+        // A server that is no member doesn't stand. Where not all leaders and votes can be read, it may have heard one.
         if self.members_vary || !self.known.leaders || !self.known.votes {
             return None;
         }

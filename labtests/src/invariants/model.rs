@@ -6,7 +6,7 @@ use super::forget::Forgotten;
 use super::history::History;
 use super::reign::Reign;
 use super::server::{SavedVote, Server};
-use crate::reading::{NUMBERING, Part, Place, Reading, Saved, Word};
+use crate::reading::{CONTENTS, NUMBERING, Part, Place, Reading, Saved, Word};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
 use labrpc::trace::What;
@@ -81,7 +81,6 @@ pub(super) enum Asked {
     Nothing,
     Install {
         last: Place,
-        whole: Option<bool>,
     },
     /// It may be anything.
     Unknown,
@@ -92,7 +91,7 @@ impl Model {
     pub fn new(servers: usize, saving: bool, reading: Reading) -> Model {
         Model {
             servers: (0..servers).map(|_| Server::default()).collect(),
-            history: History::default(),
+            history: History::new(reading.trusts(CONTENTS)),
             reigns: BTreeMap::new(),
             claims: BTreeMap::new(),
             commits: BTreeMap::new(),

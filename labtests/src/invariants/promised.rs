@@ -29,7 +29,7 @@ impl Model {
                 }
                 Some((term, last))
             }
-            (Asked::Install { last, .. }, Some(term)) => {
+            (Asked::Install { last }, Some(term)) => {
                 server.snapshot = server.snapshot.max(last.index);
                 Some((term, last))
             }
@@ -74,8 +74,8 @@ impl Model {
                 self.may_agree(call, asked_in, last);
                 Ok(())
             }
-            // It may be answered before it is installed, and then it promises nothing: what it covers is committed without this server.
-            (Asked::Install { last, .. }, yes) if !refused && yes != Some(false) => {
+            // The answer promises nothing: it may come before the snapshot is installed. What that covers is committed without this server.
+            (Asked::Install { last }, yes) if !refused && yes != Some(false) => {
                 if let Some(reign) = self.reigns.get_mut(&asked_in) {
                     reign.may_agree(call.to, last.index);
                 }
@@ -100,9 +100,8 @@ impl Model {
         };
         let term = Some((part, Word::Term)).filter(|_| call.what != Asked::Unknown);
         for (fact, read) in [(answer, said.yes.is_some()), (term, said.term.is_some())] {
-            match fact {
-                Some(fact) if !read => self.known.miss(fact, call.method, reply),
-                _ => {}
+            if let Some(fact) = fact.filter(|_| !read) {
+                self.known.miss(fact, call.method, reply);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
 use super::server::SavedVote;
 use crate::cluster::{name, parse_end};
-use crate::reading::{Ask, CONTENTS, Fact, Logs, Part, Place, Sent, Word};
+use crate::reading::{Ask, Fact, Logs, Part, Place, Sent, Word};
 use labrpc::describe::Value;
 
 /// A call, as it is made.
@@ -137,13 +137,13 @@ impl Model {
         }
         let what = match (term, last, whole) {
             (Some(_), _, Some(false)) => Asked::Nothing,
-            (Some(_), Some(last), whole) => Asked::Install { last, whole },
+            (Some(_), Some(last), _) => Asked::Install { last },
             _ => Asked::Unknown,
         };
         Ok((term, what))
     }
 
-    /// Notes whether a fact could be read.
+    /// Notes a fact that could not be read. Gives back whether it could.
     fn reads(&mut self, saying: Saying<'_>, fact: Fact, readable: bool) -> bool {
         if !readable {
             self.known.miss(fact, saying.method, saying.args);
@@ -292,7 +292,7 @@ impl Model {
         let places: Vec<_> = sent.places().collect();
         let (old, own) = places.split_at(places.partition_point(|place| place.index <= base));
         own.iter().try_for_each(|place| self.is_of_leaders_log(term, *place))?;
-        self.history.carried(sent, self.reading.trusts(CONTENTS)).map_err(|what| {
+        self.history.carried(sent).map_err(|what| {
             format!("{what}. Log Matching (Figure 3, §5.3): an index and a term name one entry, and all before it")
         })?;
         // The last that the leader was elected with, if it is among them.

@@ -296,3 +296,27 @@ fn who_hears_nobody_and_does_nothing_is_told_unless_it_may_have_heard() {
     story.call(0, 2, (7, 7, 7)).unwrap();
     assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "that may have been a heartbeat");
 }
+
+/// A snapshot may be answered before the service has taken it, and be lost then. What it covers is committed all the same.
+#[test]
+fn the_answer_to_a_snapshot_promises_nothing() {
+    #[derive(Serialize)]
+    struct Install {
+        term: u64,
+        last_included_index: u64,
+        last_included_term: u64,
+    }
+    let mut story = Story::new();
+    story.vote(0, 1, 1, (0, 0)).unwrap();
+    let call = story.send((0, 1), 1, (0, 0), &[1, 1], 0).unwrap();
+    story.agree(call, 1).unwrap();
+    let install = Install { term: 1, last_included_index: 2, last_included_term: 1 };
+    let call = story.call(0, 2, install).unwrap();
+    story.answer(call, Appended { term: 1, success: true }).unwrap();
+    let empty = |term| Vote { term, last_log_index: 0, last_log_term: 0 };
+    story.call(2, 0, empty(2)).unwrap();
+    broken(
+        story.call(1, 0, empty(3)),
+        "S1 stands for election in term 3 with a log that ends with nothing",
+    );
+}

@@ -112,20 +112,6 @@ const VOTE: [&str; 1] = ["vote"];
 const APPEND: [&str; 3] = ["append", "entries", "heartbeat"];
 const INSTALL: [&str; 2] = ["snapshot", "install"];
 
-/// What is in the names of calls that answer one of the three, or ask for one.
-const NO_SUCH_CALL: [&str; 10] = [
-    "reply",
-    "replies",
-    "respon",
-    "result",
-    "answer",
-    "ack",
-    "fetch",
-    "pull",
-    "need",
-    "requestsnapshot",
-];
-
 fn has_one_of(name: &str, words: &[&str]) -> bool {
     words.iter().any(|word| name.contains(word))
 }
@@ -149,8 +135,7 @@ impl<'a> Ask<'a> {
             |of: &[&str], ask| if is_named_otherwise(&name, of) { Ask::Unknown } else { ask };
         match (append, install, vote) {
             _ if reading.names().is_harmless(method) => Ask::Harmless,
-            // Some Rafts answer by a call of their own.
-            _ if has(Word::VoteGranted, Word::Success) => Ask::Unknown,
+            _ if has(Word::VoteGranted, Word::Success) || is_answer(method, args) => Ask::Unknown,
             (true, false, false) => unless_named_otherwise(&APPEND, Ask::append(reading, &fields)),
             (false, true, false) => {
                 unless_named_otherwise(&INSTALL, Ask::install(reading, &fields))
@@ -167,7 +152,6 @@ impl<'a> Ask<'a> {
     fn by_name(reading: &'a Reading, name: &str, fields: &Fields<'a>) -> Ask<'a> {
         match () {
             () if has_one_of(name, &["timeoutnow", "readindex"]) => Ask::Harmless,
-            () if has_one_of(name, &NO_SUCH_CALL) => Ask::Unknown,
             () if has_one_of(name, &VOTE) => Ask::vote(reading, fields),
             () if has_one_of(name, &APPEND) => Ask::append(reading, fields),
             () if has_one_of(name, &INSTALL) => Ask::install(reading, fields),
@@ -320,6 +304,24 @@ fn is_flagged(args: &Value) -> bool {
 
 /// `pre_vote`, `PreVote`, `prevote`, `PRE_VOTE`, but not `preempts`, nor `prev_log`.
 fn says_pre(name: &str) -> bool {
+    words(name).split('_').any(|word| word == "pre" || word.starts_with("prevote"))
+}
+
+/// Whether a call answers one of the three, or asks for one: some Rafts reply by a call of their own, and some followers fetch.
+fn is_answer(method: &str, args: &Value) -> bool {
+    let method = method.rsplit('.').next().unwrap_or(method);
+    says_answer(method) || says_answer(title(args))
+}
+
+fn says_answer(name: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["reply", "response", "resp", "result", "answer", "ack", "fetch", "pull", "need"];
+    let words = words(name);
+    words.split('_').any(|word| WORDS.contains(&word)) || words.contains("request_snapshot")
+}
+
+/// A name in lower case, with `_` between its words.
+fn words(name: &str) -> String {
     let mut words = String::new();
     for letter in name.chars() {
         if letter.is_uppercase() && words.ends_with(char::is_lowercase) {
@@ -327,8 +329,7 @@ fn says_pre(name: &str) -> bool {
         }
         words.push(letter);
     }
-    let words = words.to_ascii_lowercase();
-    words.split('_').any(|word| word == "pre" || word.starts_with("prevote"))
+    words.to_ascii_lowercase()
 }
 
 impl Reply {

@@ -6,91 +6,30 @@
 //! fact that contradicts more than now and then is doubted: the Raft means something else by the word. A bug contradicts, too,
 //! but now and then: most of what a wrong Raft says is as it should be.
 
+mod evidence;
 mod logs;
 mod saves;
 mod votes;
 
+pub use evidence::{Doubts, Evidence};
 pub use logs::{CONTENTS, NUMBERING, command_of};
 
 use super::{Ask, Fact, Fields, Part, Place, Reading, Reply, Word};
+use evidence::Tally;
 use labrpc::api::{ApplyMsg, Command, Started};
 use labrpc::describe::Value;
 use labrpc::trace::What;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What is not believed, and why.
-pub type Doubts = BTreeMap<Fact, String>;
+use std::collections::BTreeMap;
 
 /// Holds one run against itself.
 pub struct Study {
     reading: Reading,
     servers: Vec<Server>,
     calls: BTreeMap<u64, Call>,
-    tallies: BTreeMap<Fact, Tally>,
-    /// The facts that messages and saved values had.
-    read: BTreeSet<Fact>,
+    evidence: Evidence,
     votes: votes::Votes,
     logs: logs::Places,
 }
-
-/// How far the words of a run, or of several, agree with what is certain.
-#[derive(Clone, Debug, Default)]
-pub struct Evidence {
-    tallies: BTreeMap<Fact, Tally>,
-    /// The facts that messages and saved values had.
-    pub read: BTreeSet<Fact>,
-    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
-    commit_is_prev: (u64, u64),
-    /// How often a leader went back after a no, and how often after a yes.
-    went_back: (u64, u64),
-}
-
-impl Evidence {
-    /// That of another run of the same Raft, too.
-    pub fn add(&mut self, other: Evidence) {
-        for (fact, theirs) in other.tallies {
-            self.tallies.entry(fact).or_default().add(theirs);
-        }
-        self.read.extend(other.read);
-        let add = |ours: &mut (u64, u64), theirs: (u64, u64)| {
-            *ours = (ours.0 + theirs.0, ours.1 + theirs.1);
-        };
-        add(&mut self.commit_is_prev, other.commit_is_prev);
-        add(&mut self.went_back, other.went_back);
-    }
-
-    /// What it gives no reason to believe, of these facts, if it is all that there is.
-    pub fn is_silent_on(&self, facts: &BTreeSet<Fact>) -> Doubts {
-        let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
-        let silent = facts.iter().filter(|fact| !agrees(fact));
-        let mut doubts: Doubts =
-            silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect();
-        if let (same @ 1.., 0) = self.commit_is_prev {
-            let text = format!("it was prevLogIndex, {same} times, and never another index");
-            doubts.insert(logs::COMMIT, text);
-        }
-        doubts
-    }
-
-    /// What it gives reason to doubt.
-    pub fn doubts(&self) -> Doubts {
-        let doubtful = self.tallies.iter().filter(|(_, tally)| tally.is_doubtful());
-        let mut doubts: Doubts =
-            doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect();
-        // Now and then an old refusal comes late.
-        let (no, yes) = self.went_back;
-        if yes > no && yes >= SEVERAL {
-            let text = format!(
-                "leaders went back {yes} times after it said yes, and {no} times after it said no"
-            );
-            doubts.entry(logs::SUCCESS).or_insert(text);
-        }
-        doubts
-    }
-}
-
-/// More than an accident or two.
-const SEVERAL: u64 = 4;
 
 /// What is certain of a server in its present life.
 #[derive(Default)]
@@ -127,22 +66,6 @@ struct Call {
     found: u64,
 }
 
-/// How often a fact agreed with what is certain, and how often not.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    agrees: u64,
-    contradicts: u64,
-    /// No bug would make it say that.
-    means_something_else: bool,
-    example: String,
-}
-
-impl Tally {
-    fn is_doubtful(&self) -> bool {
-        self.means_something_else || (self.contradicts > 0 && self.agrees < 2 * self.contradicts)
-    }
-}
-
 impl Study {
     /// Of so many servers.
     pub fn new(servers: usize, reading: Reading) -> Study {
@@ -150,8 +73,7 @@ impl Study {
             reading,
             servers: (0..servers).map(|_| Server::default()).collect(),
             calls: BTreeMap::new(),
-            tallies: BTreeMap::new(),
-            read: BTreeSet::new(),
+            evidence: Evidence::default(),
             votes: votes::Votes::default(),
             logs: logs::Places::default(),
         }
@@ -164,25 +86,28 @@ impl Study {
 
     /// What the run so far says of its words.
     pub fn evidence(&self) -> Evidence {
-        let mut tallies = self.tallies.clone();
-        self.votes.conclude(&mut tallies);
-        self.logs.conclude(&mut tallies);
-        let (commit_is_prev, went_back) = (self.logs.commit_is_prev, self.logs.went_back);
-        Evidence { tallies, read: self.read.clone(), commit_is_prev, went_back }
+        let mut evidence = self.evidence.clone();
+        self.votes.conclude(&mut evidence.tallies);
+        self.logs.conclude(&mut evidence.tallies);
+        evidence
     }
 
     fn reads<T>(&mut self, part: Part, word: Word, value: Option<T>) {
         if value.is_some() {
-            self.read.insert((part, word));
+            self.evidence.read.insert((part, word));
         }
     }
 
+    fn tally(&mut self, fact: Fact) -> &mut Tally {
+        self.evidence.tallies.entry(fact).or_default()
+    }
+
     fn agrees(&mut self, fact: Fact) {
-        self.tallies.entry(fact).or_default().agrees += 1;
+        self.tally(fact).agrees += 1;
     }
 
     fn contradicts(&mut self, fact: Fact, example: impl FnOnce() -> String) {
-        self.tallies.entry(fact).or_default().contradict(example);
+        self.tally(fact).contradict(example);
     }
 
     fn bears_out(&mut self, fact: Fact, yes: bool, example: impl FnOnce() -> String) {
@@ -191,7 +116,7 @@ impl Study {
 
     fn means_something_else(&mut self, fact: Fact, example: impl FnOnce() -> String) {
         self.contradicts(fact, example);
-        self.tallies.entry(fact).or_default().means_something_else = true;
+        self.tally(fact).means_something_else = true;
     }
 
     /// A server starts, or starts again.
@@ -230,7 +155,7 @@ impl Study {
     pub fn took(&mut self, i: usize, started: Started, command: &Command) {
         self.servers[i].leads = Some(started.term);
         self.is_in(i, started.term);
-        self.read.insert(NUMBERING);
+        self.evidence.read.insert(NUMBERING);
         // What it was elected with is in its log, and counts there.
         if let Some(Some(claim)) = self.votes.candidacies.get(&(i, started.term)).copied()
             && claim.index > 0
@@ -251,7 +176,7 @@ impl Study {
         else {
             return;
         };
-        self.read.insert(NUMBERING);
+        self.evidence.read.insert(NUMBERING);
         self.servers[i].applied = self.servers[i].applied.max(*index);
         if let ApplyMsg::Command { index, term, .. } = message {
             self.logs.applied.insert(Place { index: *index, term: *term });
@@ -434,27 +359,5 @@ impl Server {
     }
 }
 
-impl Tally {
-    fn add(&mut self, other: Tally) {
-        self.agrees += other.agrees;
-        self.contradicts += other.contradicts;
-        self.means_something_else |= other.means_something_else;
-        if self.example.is_empty() {
-            self.example = other.example;
-        }
-    }
-
-    fn contradict(&mut self, example: impl FnOnce() -> String) {
-        self.contradicts += 1;
-        if self.example.is_empty() {
-            self.example = example();
-        }
-    }
-
-    fn reason(self) -> String {
-        let Tally { agrees, contradicts, example, .. } = self;
-        format!(
-            "it contradicts what is certain {contradicts} times, and agrees {agrees} times; at first: {example}"
-        )
-    }
-}
+#[cfg(test)]
+mod tests;

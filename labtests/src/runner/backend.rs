@@ -79,7 +79,7 @@ impl Backends {
     ) -> Report {
         let learnt = &self.learnt;
         if self.first.is_spent() {
-            let text = "many runs could not be brought to their end, and keep their stacks";
+            let text = "many runs could not be brought to their end and left their stacks behind";
             self.threads_from_now_on(text.into());
         }
         if self.now() == Backend::Threads {

@@ -4,11 +4,11 @@
 //! told, some tests are run and studied, whatever comes of them. That is done once for a Raft. A word that contradicts what is certain in any of
 //! them, or that nothing certain ever agrees with, is not believed.
 
-use super::{World, new_run, run_watched};
+use super::sinks::Enough;
+use super::{Report, World, new_run, run_watched};
 use crate::invariants::Watch;
 use crate::lab::Lab;
 use crate::reading::{Doubts, Evidence, Reading};
-use crate::runner::sinks::Enough;
 use crate::suites::{self, Body, LabTest};
 use labrpc::run::{FailureKind, Logs};
 use labrpc::time::Duration;
@@ -58,23 +58,27 @@ fn other_runs(lab: &Lab, test: &LabTest, reading: &Reading) -> Evidence {
 fn learn(lab: &Lab, tests: &[&'static LabTest], reading: &Reading) -> Evidence {
     let mut evidence = Evidence::default();
     for test in tests {
-        let watch =
-            Watch::studying(test.setup.servers, test.expects_saves(), reading.clone(), false);
-        let run = new_run(SEED, World::Simulated).logs(Logs::Dropped).backend(lab.backends.now());
-        let report = run_watched(
-            run,
-            lab,
-            test,
-            SEED,
-            World::Simulated,
-            &watch,
-            Enough::from(Duration::ZERO),
-        );
-        evidence.add(watch.evidence());
+        let (report, run) = study(lab, test, SEED, reading, Duration::ZERO);
+        evidence.add(run);
         // A Raft that the scheduler doesn't see takes wall time, and tells nothing.
         if report.result.is_err_and(|failure| failure.kind == FailureKind::Stall) {
             break;
         }
     }
     evidence
+}
+
+/// A run that nobody judges, until that time and some events more: what it says of its words.
+pub(super) fn study(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    reading: &Reading,
+    until: Duration,
+) -> (Report, Evidence) {
+    let watch = Watch::studying(test.setup.servers, test.expects_saves(), reading.clone(), false);
+    let run = new_run(seed, World::Simulated).logs(Logs::Dropped).backend(lab.backends.now());
+    let enough = Enough::from(until);
+    let report = run_watched(run, lab, test, seed, World::Simulated, &watch, enough);
+    (report, watch.evidence())
 }

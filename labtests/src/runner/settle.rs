@@ -4,7 +4,7 @@
 //! than was read, and what rests on that is no verdict: the test is run again without believing them.
 
 use super::backend::{self, Before};
-use super::sinks::{Enough, LastEvents, Nobody};
+use super::sinks::{LastEvents, Nobody};
 use super::{Report, World, learn, new_run, run_watched, simulate};
 use crate::invariants::Watch;
 use crate::lab::Lab;
@@ -98,10 +98,8 @@ fn new_doubts(
     let Some(failure) = report.result.as_ref().err().filter(|f| has_to_do_with_reading(f)) else {
         return Doubts::new();
     };
-    let watch = Watch::studying(test.setup.servers, test.expects_saves(), reading.clone(), false);
-    let run = new_run(seed, World::Simulated).logs(Logs::Dropped).backend(lab.backends.now());
-    run_watched(run, lab, test, seed, World::Simulated, &watch, Enough::from(failure.at));
-    still_believed(learn::doubts(lab, test, watch.evidence(), reading), reading)
+    let (_, evidence) = learn::study(lab, test, seed, reading, failure.at);
+    still_believed(learn::doubts(lab, test, evidence, reading), reading)
 }
 
 /// Real threads don't repeat themselves, so a run is studied as it goes, and its last events are kept.

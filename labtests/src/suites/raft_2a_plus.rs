@@ -339,8 +339,8 @@ fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
     began.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].1)).collect()
 }
 
-/// Where a server stood for election less than `least` after it had granted a vote. Who asks for votes of that term, or an older one, stood
-/// before, and asks again.
+/// Where a server stood for election less than `least` after it had granted a vote. A request for votes of
+/// that term, or an older one, is sent again: its sender stood before.
 fn stands_too_soon(mail: &[Mail], i: usize, least: Duration) -> Option<(Instant, Instant)> {
     let (mut granted, mut term) = (None, None);
     for mail in mail {

@@ -93,7 +93,7 @@ impl Mail {
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
 type ClientDirector = Box<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
-/// Some servers ask themselves, too. That is not for a script to hinder.
+/// Some candidates ask themselves for their vote, too. A script leaves such messages alone.
 fn is_to_oneself(letter: &Letter) -> bool {
     parse_end(&letter.end).is_some_and(|(from, _, to)| from == to)
 }
@@ -275,7 +275,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Who has just heard its leader doesn't stand for election. `heard`: the answers, given in the leader's term, that show
-    /// that `server` has heard it. Who asks for votes of that term, or an older one, stood before, and asks again.
+    /// that `server` has heard it. A request for votes of that term, or an older one, is sent again: its sender stood before.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
         let heard = self

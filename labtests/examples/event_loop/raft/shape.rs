@@ -19,8 +19,8 @@ pub struct Shape {
     pub asks_itself: bool,
     /// A request for a vote that got no answer is sent again, whatever has become of the candidate.
     pub asks_on: bool,
-    /// An answer to a message without entries says no, and the leader doesn't mind. That needs a no-op: else nothing repairs a
-    /// log as long as there is no command.
+    /// Every answer to a message without entries says no, and the leader ignores it. This needs a no-op. Without one, a log is
+    /// not repaired before the next command.
     pub mute_heartbeats: bool,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,

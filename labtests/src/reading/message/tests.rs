@@ -108,8 +108,18 @@ fn a_call_that_answers_is_none_of_the_three() {
     }
     let echo = Value::of(&Echo { term: 1, ok: true, prev_log_index: 1, prev_log_term: 1 });
     assert_eq!(Ask::read(&reading(), "Raft.AppendEntries", &echo), Ask::Unknown);
-    for name in ["AppendEntriesReply", "InstallSnapshotResponse", "VoteResult", "FetchEntries"] {
+    let answers = [
+        "AppendEntriesReply",
+        "InstallSnapshotResponse",
+        "VoteResult",
+        "fetch_entries",
+        "RequestSnapshot",
+    ];
+    for name in answers {
         assert_eq!(Ask::read(&reading(), name, &term), Ask::Unknown, "{name}");
+    }
+    for name in ["AppendEntriesPacket", "HeartbeatBack", "NeedlessHeartbeat"] {
+        assert!(matches!(Ask::read(&reading(), name, &term), Ask::Append { .. }), "{name}");
     }
     let reading = reading();
     let heartbeat = Ask::read(&reading, "Raft.Heartbeat", &term);

@@ -1,6 +1,7 @@
 //! What is certain of logs.
 
-use super::{Call, Study, Tally};
+use super::evidence::Tally;
+use super::{Call, Study};
 use crate::reading::{Fact, Logs, Part, Place, Reply, Sent, Word};
 use labrpc::api::{Command, Started};
 use labrpc::describe::Value;
@@ -13,7 +14,6 @@ pub(super) const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
 const SNAPSHOT: Fact = (Part::Install, Word::LastIncludedIndex);
 /// That an index means the same to the service and in messages.
 pub const NUMBERING: Fact = (Part::Service, Word::PrevLogIndex);
-
 /// That an entry is the same in all messages.
 pub const CONTENTS: Fact = (Part::Append, Word::Entries);
 
@@ -32,10 +32,6 @@ pub(super) struct Places {
     highest: BTreeMap<u64, u64>,
     /// Whether every message with entries, or about them, could be read.
     unread: bool,
-    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
-    pub commit_is_prev: (u64, u64),
-    /// How often a leader went back after a no, and how often after a yes.
-    pub went_back: (u64, u64),
     /// What leaders sent of their entries, by their term and the entry's index.
     contents: BTreeMap<(u64, u64), Content>,
     /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
@@ -53,7 +49,6 @@ pub(super) struct Places {
 }
 
 /// What there is in an entry.
-#[derive(PartialEq)]
 enum Content {
     /// One command, and whatever.
     Command,
@@ -230,7 +225,7 @@ impl Study {
                 format!("it is {commit}, when no leader had shown an entry beyond {shown}")
             });
         }
-        let (same, differs) = &mut self.logs.commit_is_prev;
+        let (same, differs) = &mut self.evidence.commit_is_prev;
         match prev == commit {
             true if prev > 0 => *same += 1,
             true => {}
@@ -238,7 +233,7 @@ impl Study {
         }
     }
 
-    /// A leader sends an entry as it is. Where something else in it than its command varies, it is no part of the entry; two commands are a bug.
+    /// A leader sends an entry in one way. What varies beside its command is no part of the entry. Two commands are a bug, and no evidence.
     fn is_always_the_same(&mut self, term: u64, Sent { prev, entries }: &Sent<'_>) {
         for (index, (_, value)) in (prev.index + 1..).zip(entries) {
             let is = |known: &Content| match known {
@@ -300,7 +295,7 @@ impl Study {
                     format!("S{to} said no to entries up to index {last}, and S{from} went on behind them")
                 });
             } else if prev < at {
-                let (no, after_yes) = &mut self.logs.went_back;
+                let (no, after_yes) = &mut self.evidence.went_back;
                 *(if yes { after_yes } else { no }) += 1;
                 // What follows the same index again may have been on its way before the answer came.
                 if at < last {

@@ -32,7 +32,7 @@ impl Study {
             }),
             // It may have forgotten to save it: that is a bug, and no other meaning. If that were always so, nobody can tell.
             std::cmp::Ordering::Less => {
-                let tally = self.tallies.entry(fact).or_default();
+                let tally = self.tally(fact);
                 if tally.agrees == 0 {
                     tally.contradict(|| {
                         format!("S{i} speaks in term {term}, and had saved term {saved}")

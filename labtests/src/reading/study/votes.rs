@@ -1,6 +1,7 @@
 //! What is certain of elections.
 
-use super::{Call, Study, Tally};
+use super::evidence::Tally;
+use super::{Call, Study};
 use crate::reading::message::title;
 use crate::reading::{Fact, Fields, Part, Place, Reply, Word};
 use labrpc::describe::Value;

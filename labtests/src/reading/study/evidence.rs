@@ -1,0 +1,105 @@
+//! How far words agree with what is certain.
+
+use super::logs;
+use crate::reading::Fact;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is not believed, and why.
+pub type Doubts = BTreeMap<Fact, String>;
+
+/// How far the words of a run, or of several, agree with what is certain.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    pub(super) tallies: BTreeMap<Fact, Tally>,
+    /// The facts that messages and saved values had.
+    pub read: BTreeSet<Fact>,
+    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
+    pub(super) commit_is_prev: (u64, u64),
+    /// How often a leader went back after a no, and how often after a yes.
+    pub(super) went_back: (u64, u64),
+}
+
+/// So many leaders that went back after a yes are no accident. An old refusal that comes late makes one go back.
+const SEVERAL: u64 = 4;
+
+impl Evidence {
+    /// That of another run of the same Raft, too.
+    pub fn add(&mut self, other: Evidence) {
+        for (fact, theirs) in other.tallies {
+            self.tallies.entry(fact).or_default().add(theirs);
+        }
+        self.read.extend(other.read);
+        let add = |ours: &mut (u64, u64), theirs: (u64, u64)| {
+            *ours = (ours.0 + theirs.0, ours.1 + theirs.1);
+        };
+        add(&mut self.commit_is_prev, other.commit_is_prev);
+        add(&mut self.went_back, other.went_back);
+    }
+
+    /// What it gives no reason to believe, of these facts, if it is all that there is.
+    pub fn is_silent_on(&self, facts: &BTreeSet<Fact>) -> Doubts {
+        let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
+        let silent = facts.iter().filter(|fact| !agrees(fact));
+        let mut doubts: Doubts =
+            silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect();
+        if let (same @ 1.., 0) = self.commit_is_prev {
+            let text = format!("it was prevLogIndex, {same} times, and never another index");
+            doubts.insert(logs::COMMIT, text);
+        }
+        doubts
+    }
+
+    /// What it gives reason to doubt.
+    pub fn doubts(&self) -> Doubts {
+        let doubtful = self.tallies.iter().filter(|(_, tally)| tally.is_doubtful());
+        let mut doubts: Doubts =
+            doubtful.map(|(fact, tally)| (*fact, tally.clone().reason())).collect();
+        let (no, yes) = self.went_back;
+        if yes > no && yes >= SEVERAL {
+            let text = format!(
+                "leaders went back {yes} times after it said yes, and {no} times after it said no"
+            );
+            doubts.entry(logs::SUCCESS).or_insert(text);
+        }
+        doubts
+    }
+}
+
+/// How often a fact agreed with what is certain, and how often not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub agrees: u64,
+    contradicts: u64,
+    /// No bug would make it say that.
+    pub means_something_else: bool,
+    example: String,
+}
+
+impl Tally {
+    fn is_doubtful(&self) -> bool {
+        self.means_something_else || (self.contradicts > 0 && self.agrees < 2 * self.contradicts)
+    }
+
+    fn add(&mut self, other: Tally) {
+        self.agrees += other.agrees;
+        self.contradicts += other.contradicts;
+        self.means_something_else |= other.means_something_else;
+        if self.example.is_empty() {
+            self.example = other.example;
+        }
+    }
+
+    pub fn contradict(&mut self, example: impl FnOnce() -> String) {
+        self.contradicts += 1;
+        if self.example.is_empty() {
+            self.example = example();
+        }
+    }
+
+    fn reason(self) -> String {
+        let Tally { agrees, contradicts, example, .. } = self;
+        format!(
+            "it contradicts what is certain {contradicts} times, and agrees {agrees} times; at first: {example}"
+        )
+    }
+}
