@@ -140,6 +140,8 @@ pub enum FailureKind {
     Leak,
     /// It breaks no rule, and could be better.
     Advice,
+    /// It is no failure of what was tested: the test can't go on, see [`give_up`].
+    GivenUp(&'static str),
     /// It says nothing of the run, which [coroutines](Backend::Coroutines) can't do: it is to be run on threads.
     Unfit,
 }
@@ -155,6 +157,7 @@ impl fmt::Display for Failure {
             FailureKind::Leak => "left running: ",
             FailureKind::Overflow => "stack overflow: ",
             FailureKind::Unfit => "can't be run on coroutines: ",
+            FailureKind::GivenUp(_) => "given up: ",
             FailureKind::Test | FailureKind::Stranger | FailureKind::Advice => "",
         };
         writeln!(f, "{what}{}", self.message)?;
@@ -316,6 +319,17 @@ pub fn fail(message: impl Into<String>) -> ! {
     let message = message.into();
     let Some(here) = here() else { panic!("{message}") };
     here.world.fail(FailureKind::Test, message, Some(&here));
+    unwind()
+}
+
+/// Ends the run as [`fail`] does, and says that it shows nothing: what the test is for can't be had here, and nobody is to blame.
+///
+/// # Panics
+/// Always; outside a run as an ordinary panic.
+#[track_caller]
+pub fn give_up(why: &'static str) -> ! {
+    let Some(here) = here() else { panic!("{why}") };
+    here.world.fail(FailureKind::GivenUp(why), why.into(), Some(&here));
     unwind()
 }
 

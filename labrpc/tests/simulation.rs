@@ -678,6 +678,17 @@ fn a_verdict_fails_the_run_from_any_thread() {
 }
 
 #[test]
+fn a_test_may_be_given_up() {
+    let outcome: Outcome<()> = sim::run(1, || {
+        thread::spawn(|| run::give_up("it has no leader"));
+        sleep(Duration::from_secs(1));
+        unreachable!("the run went on");
+    });
+    let kind = FailureKind::GivenUp("it has no leader");
+    failure(outcome, kind, &["given up: it has no leader"]);
+}
+
+#[test]
 fn any_payload_will_do_for_a_panic() {
     struct Bomb(Arc<AtomicU64>);
     impl Drop for Bomb {

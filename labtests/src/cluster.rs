@@ -136,6 +136,13 @@ pub struct Stats {
     pub check: Check,
 }
 
+impl Stats {
+    /// Of a test that was given up: it doesn't fit.
+    pub(crate) fn of_none(servers: usize, why: &'static str) -> Stats {
+        Stats { servers, check: Check::DoesNotFit(why), ..Stats::default() }
+    }
+}
+
 /// Whether a test came to what it is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {

@@ -84,7 +84,8 @@ impl Report {
     /// seed checks nothing.
     pub fn check(&self) -> Option<Check> {
         let stats = self.result.as_ref().ok()?;
-        self.test.declares_check().then_some(stats.check)
+        let given_up = matches!(stats.check, Check::DoesNotFit(_));
+        (given_up || self.test.declares_check()).then_some(stats.check)
     }
 }
 
@@ -197,7 +198,10 @@ fn run_as(
     let strict = lab.strict;
     let outcome = run.run(move || act(lab, test, watch));
     let warning = outcome.warnings.first().filter(|_| strict).cloned().map(Box::new);
-    let result = outcome.result.map_err(Box::new);
+    let result = outcome.result.or_else(|failure| match failure.kind {
+        FailureKind::GivenUp(why) => Ok(Stats::of_none(test.setup.servers, why)),
+        _ => Err(Box::new(failure)),
+    });
     let result = result.and_then(|stats| warning.map_or(Ok(stats), Err));
     Report {
         test,

@@ -101,6 +101,9 @@ shapes! {
     no_op_that_the_service_does_not_count: "paper_names,hidden_no_op";
     no_op_that_the_service_does_not_count_and_other_names: "hidden_no_op";
     no_op_that_the_service_counts: "visible_no_op";
+    answers_that_are_calls: "answers";
+    answers_that_are_calls_with_papers_names: "paper_names,answers";
+    one_method_for_every_message: "steps";
     empty_snapshots: "empty_snapshots";
     leaking_threads: "leaking_threads";
 }

@@ -4,6 +4,7 @@ use crate::cluster::Check;
 use crate::runner::Report;
 use crate::suites::{self, LabTest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which tests never came to what they are for, over all their runs.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -65,21 +66,26 @@ impl Unreached {
         self.0.iter().any(|it| it.best == Check::Missed)
     }
 
-    /// A sentence for each, and for each that doesn't fit.
+    /// A line for those that never came to their check, and for each reason why others don't fit.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.0.iter().filter_map(|Passed { test, runs, best }| {
-            let (part, name) = (test.part, test.name);
-            let times = if *runs == 1 { "once".into() } else { format!("{runs} times") };
-            match best {
-                Check::Reached => None,
-                Check::Missed => Some(format!(
-                    "not reached: {part} {name} passed {times} and never came to what it checks; so it says nothing of this Raft"
-                )),
-                Check::DoesNotFit(why) => {
-                    Some(format!("does not fit this Raft: {part} {name}, for {why}"))
-                }
+        let title = |it: &Passed| format!("{} {}", it.test.part, it.test.name);
+        let mut missed = Vec::new();
+        let mut unfit = BTreeMap::<_, Vec<_>>::new();
+        for it in &self.0 {
+            match it.best {
+                Check::Reached => {}
+                Check::Missed => missed.push(format!("{} ({} runs)", title(it), it.runs)),
+                Check::DoesNotFit(why) => unfit.entry(why).or_default().push(title(it)),
             }
-        })
+        }
+        let missed = (!missed.is_empty()).then(|| {
+            let tests = missed.join(", ");
+            format!("not reached: {tests} passed and never came to what is checked there; so that says nothing of this Raft")
+        });
+        let unfit = unfit
+            .into_iter()
+            .map(|(why, tests)| format!("does not fit this Raft: {}, for {why}", tests.join(", ")));
+        missed.into_iter().chain(unfit)
     }
 }
 
@@ -125,8 +131,21 @@ mod tests {
         }
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("late_votes passed 3 times and never"), "{}", lines[0]);
+        assert!(lines[0].contains("late_votes (3 runs) passed and never"), "{}", lines[0]);
         assert!(unreached.any());
+    }
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let mut unreached = Unreached::default();
+        for name in ["deaf_leader", "late_votes"] {
+            unreached.add(&passed(name, Check::DoesNotFit("it has none")));
+        }
+        let lines: Vec<_> = unreached.lines().collect();
+        assert_eq!(
+            lines,
+            ["does not fit this Raft: 2A+ deaf_leader, 2A+ late_votes, for it has none"]
+        );
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Mail {
     pub last: Option<u64>,
     /// How many entries it carries, if that can be read.
     pub carries: usize,
+    /// Whether the call may be anything.
+    pub unknown: bool,
     /// Of a reply: what it says.
     pub reply: Reply,
 }
@@ -56,17 +58,20 @@ pub struct Mail {
 impl Mail {
     fn read(reading: &Reading, letter: &Letter) -> Option<Mail> {
         let (from, _, to) = parse_end(&letter.end)?;
-        let what = |ask: &Ask<'_>, _: &Value| match ask {
-            Ask::Vote { term, .. } => (Kind::Vote, *term, None, 0),
-            Ask::Append { term, logs, .. } => {
-                (Kind::Entries, *term, logs.last_index(), logs.carries().unwrap_or(0))
-            }
-            Ask::Install { term, last, .. } => {
-                (Kind::Snapshot, *term, last.map(|Place { index, .. }| index), 0)
-            }
-            Ask::PreVote | Ask::Harmless | Ask::Unknown => (Kind::Other, None, None, 0),
+        let what = |ask: &Ask<'_>, _: &Value| {
+            let (kind, term, last, carries) = match ask {
+                Ask::Vote { term, .. } => (Kind::Vote, *term, None, 0),
+                Ask::Append { term, logs, .. } => {
+                    (Kind::Entries, *term, logs.last_index(), logs.carries().unwrap_or(0))
+                }
+                Ask::Install { term, last, .. } => {
+                    (Kind::Snapshot, *term, last.map(|Place { index, .. }| index), 0)
+                }
+                Ask::PreVote | Ask::Harmless | Ask::Unknown => (Kind::Other, None, None, 0),
+            };
+            (kind, term, last, carries, *ask == Ask::Unknown)
         };
-        let (kind, term, last, carries) =
+        let (kind, term, last, carries, unknown) =
             reading.ask(&letter.end, letter.method, &letter.args, what);
         let part = match kind {
             Kind::Vote => Part::VoteReply,
@@ -76,7 +81,7 @@ impl Mail {
         let said = |reply: &Arc<Value>| reading.reply(&letter.end, letter.method, part, reply);
         let reply = letter.reply.as_ref().map_or_else(Reply::default, said);
         let (at, call, leg) = (Instant::now(), letter.call, letter.leg);
-        Some(Mail { at, call, from, to, leg, kind, term, last, carries, reply })
+        Some(Mail { at, call, from, to, leg, kind, term, last, carries, unknown, reply })
     }
 
     /// Whether it is a call, and not a reply.
@@ -224,7 +229,14 @@ impl<'a> Stage<'a> {
             let Some((term, true)) = self.cluster.state(leader) else { return false };
             voters.iter().map(term_of).all(|voters| voters <= term)
         };
+        let from = Instant::now();
         if !self.until(ELECTED_WITHIN, leads) {
+            if !self.is_answered(leader, voters, from) {
+                run::give_up(
+                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server pass, and the replies to them, \
+                     nobody can be elected",
+                );
+            }
             run::fail(format!(
                 "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only one that {} could \
                  hear (§5.2); {}",
@@ -234,6 +246,19 @@ impl<'a> Stage<'a> {
             ));
         }
         term_of(&leader)
+    }
+
+    /// Whether these answer by replies, as far as can be seen since then: one says yes or no, or none made a call that may be an answer.
+    fn is_answered(&self, leader: usize, voters: &[usize], from: Instant) -> bool {
+        let replied = |mail: &Mail| mail.from == leader && mail.reply.yes.is_some();
+        let called = |mail: &Mail| {
+            let to_leader = mail.to == leader && voters.contains(&mail.from);
+            to_leader && mail.is_call() && mail.unknown
+        };
+        let since = |which: &dyn Fn(&Mail) -> bool| {
+            !self.mail(|mail| mail.at >= from && which(mail)).is_empty()
+        };
+        since(&replied) || !since(&called)
     }
 
     /// Waits until `server` has told `leader` that its log goes as far as the leader's does now. Whether it came to that: what can't be

@@ -4,6 +4,7 @@ mod election;
 mod event;
 mod log;
 mod messages;
+mod one_way;
 mod replication;
 mod server;
 pub mod shape;
@@ -16,7 +17,7 @@ use labrpc::api::{ApplyMsg, Command, Raft, Refused, Snapshot, Started};
 use labrpc::channel::{self, Sender};
 use labrpc::{ClientEnd, Persister, Service, thread};
 use server::{Outside, Server};
-use shape::{Shape, Wording};
+use shape::{Carriage, Shape, Wording};
 use std::sync::Arc;
 use threads::Courier;
 use words::{Convert, Enums, FromZero, Go, Paper, Tuples, Words};
@@ -73,6 +74,11 @@ fn make_in<W: Words>(
 ) -> (Arc<EventLoop>, Vec<Service>) {
     let (inbox, events) = channel::unbounded();
     let (timer, deadlines) = channel::unbounded();
+    let service = match shape.carriage {
+        Carriage::Replies => service::<W>(inbox.clone()),
+        Carriage::Answers => one_way::answers::<W>(me, inbox.clone(), peers.clone()),
+        Carriage::Steps => one_way::steps(me, inbox.clone(), peers.clone()),
+    };
     let mut couriers = Vec::new();
     for (peer, end) in peers.into_iter().enumerate() {
         let (courier, letters) = channel::unbounded();
@@ -80,7 +86,12 @@ fn make_in<W: Words>(
         if peer != me || shape.asks_itself {
             let (inbox, asks_on) = (inbox.clone(), shape.asks_on);
             let courier = Courier { peer, end, letters, inbox, asks_on };
-            spawn(&format!("courier to S{peer}"), move || courier.run::<W>());
+            let carriage = shape.carriage;
+            spawn(&format!("courier to S{peer}"), move || match carriage {
+                Carriage::Replies => courier.run::<W>(),
+                Carriage::Answers => courier.run_one_way(me, one_way::send_answers::<W>),
+                Carriage::Steps => courier.run_one_way(me, one_way::send_steps),
+            });
         }
     }
     let saved: Option<W::Saved> = persister.raft_state();
@@ -90,7 +101,7 @@ fn make_in<W: Words>(
     let to_timer = inbox.clone();
     spawn("timer", move || threads::timer(&deadlines, &to_timer));
     spawn("loop", move || server.run(&events, &apply));
-    (Arc::new(EventLoop { inbox: inbox.clone() }), vec![service::<W>(inbox)])
+    (Arc::new(EventLoop { inbox }), vec![service])
 }
 
 /// Every call has a thread of its own, which waits for the loop. A killed server answers with zeros, as in Go.

@@ -22,6 +22,7 @@ pub struct Shape {
     /// Every answer to a message without entries says no, and the leader ignores it. This needs a no-op. Without one, a log is
     /// not repaired before the next command.
     pub mute_heartbeats: bool,
+    pub carriage: Carriage,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,
 }
@@ -47,6 +48,17 @@ pub enum NoOp {
     Hidden,
 }
 
+/// How a server gets the answer to what it has asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// As the reply to its call.
+    Replies,
+    /// By a call of the other server, whose method is named as an answer.
+    Answers,
+    /// By a call of the other server, of the one method that carries every message.
+    Steps,
+}
+
 /// When a follower's log changes over to a snapshot that comes from the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Install {
@@ -68,13 +80,14 @@ impl Shape {
             asks_itself: false,
             asks_on: false,
             mute_heartbeats: false,
+            carriage: Carriage::Replies,
             timeout_ms: 300..600,
             heartbeat: Duration::from_millis(100),
         }
     }
 
     /// The names of what may differ.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 19] = [
         "paper_names",
         "from_zero",
         "tuples",
@@ -88,6 +101,8 @@ impl Shape {
         "asks_itself",
         "asks_on",
         "mute_heartbeats",
+        "answers",
+        "steps",
         "150_to_300",
         "300_to_400",
         "500_to_1000",
@@ -121,6 +136,8 @@ impl Shape {
             "asks_itself" => self.asks_itself = true,
             "asks_on" => self.asks_on = true,
             "mute_heartbeats" => self.mute_heartbeats = true,
+            "answers" => self.carriage = Carriage::Answers,
+            "steps" => self.carriage = Carriage::Steps,
             "150_to_300" => self.time(150..300, 50),
             "300_to_400" => self.time(300..400, 130),
             "500_to_1000" => self.time(500..1000, 100),

@@ -1,6 +1,7 @@
 //! The threads beside the loop. Each waits for what its channel says, and ends when the loop has dropped that.
 
 use super::event::{Event, Letter};
+use super::one_way::Said;
 use super::words::{Convert, Words};
 use labrpc::channel::{Receiver, Sender, select};
 use labrpc::time::{Duration, Instant};
@@ -40,6 +41,13 @@ impl Courier {
         let mut next = self.letters.recv().ok();
         while let Some(letter) = next {
             next = self.carry::<W>(letter);
+        }
+    }
+
+    /// The same, where nothing is replied.
+    pub fn run_one_way(self, me: usize, send: fn(&ClientEnd, usize, Said)) {
+        while let Ok(letter) = self.letters.recv() {
+            send(&self.end, me, Said::Asks(letter));
         }
     }
 
