@@ -94,6 +94,8 @@ pub struct Reply {
     pub term: Option<u64>,
     /// voteGranted, or success.
     pub yes: Option<bool>,
+    /// Whether it says yes, and names a conflict of logs all the same; `None`: it doesn't say yes, or has no field for a conflict.
+    pub yes_but: Option<bool>,
 }
 
 /// What a saved value says of term and vote.
@@ -358,11 +360,36 @@ impl Reply {
             }
         };
         let yes_is = if part == Part::VoteReply { Word::VoteGranted } else { Word::Success };
+        let is_yes = part == Part::AppendReply && yes == Some(true);
         Reply {
             term: reading.believed(part, Word::Term, term),
             yes: reading.believed(part, yes_is, yes),
+            yes_but: is_yes.then(|| names_a_conflict(value)).flatten(),
         }
     }
+}
+
+/// What the fields are called that say after a refusal where the logs differ (§5.3).
+const CONFLICTS: [&str; 5] = ["conflict", "conflictterm", "conflictindex", "xterm", "xindex"];
+
+/// Whether one of these fields has something in it. `None`: there is none.
+fn names_a_conflict(reply: &Value) -> Option<bool> {
+    let fields = match reply {
+        Value::Struct(_, fields) => fields,
+        Value::Tagged(_, inner) => return names_a_conflict(inner),
+        _ => return None,
+    };
+    let is = |name: &str, known: &str| {
+        let letters = name.bytes().filter(|letter| *letter != b'_');
+        letters.map(|letter| letter.to_ascii_lowercase()).eq(known.bytes())
+    };
+    let conflicts = fields.iter().filter(|(name, _)| CONFLICTS.iter().any(|known| is(name, known)));
+    let has_something = conflicts.map(|(_, value)| match value {
+        Value::Unit(_) | Value::Signed(..=0) | Value::Unsigned(0) => false,
+        Value::Unsigned(_) | Value::Signed(_) | Value::Tagged(..) | Value::Struct(..) => true,
+        _ => false,
+    });
+    has_something.reduce(|one, other| one || other)
 }
 
 fn yes_or_no(fields: &Fields<'_>) -> Option<bool> {

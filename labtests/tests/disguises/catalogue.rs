@@ -123,6 +123,7 @@ impl Catalogue {
         let cases = [
             (vec![(accept, Change::Invert("success"))], "overtaking_entries"),
             (vec![(ASK, Change::Add("last_log_index", -1))], "old_snapshots_buy_no_time"),
+            (vec![(accept, Change::YesWith("success", "conflict"))], "rejoin"),
             (vec![(installed, Change::Add("term", 1))], "leader_deaf_but_for_snapshots"),
             (vec![(installed, Change::Is("term", "received"))], "snapshot_and_nothing_more"),
             (

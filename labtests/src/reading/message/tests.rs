@@ -234,7 +234,7 @@ fn two_fields_that_claim_to_be_the_same_are_none() {
 #[test]
 fn replies_may_be_tuples() {
     let read = |value: &Value| Reply::read(&reading(), Part::VoteReply, value);
-    let both = Reply { term: Some(7), yes: Some(true) };
+    let both = Reply { term: Some(7), yes: Some(true), yes_but: None };
     assert_eq!(read(&Value::of(&(7u64, true))), both);
     assert_eq!(read(&Value::of(&(true, 7i32))), both);
     assert_eq!(
@@ -242,7 +242,7 @@ fn replies_may_be_tuples() {
         Reply::default(),
         "which of them is the term?"
     );
-    assert_eq!(read(&Value::of(&true)), Reply { term: None, yes: Some(true) });
+    assert_eq!(read(&Value::of(&true)), Reply { term: None, yes: Some(true), yes_but: None });
     #[derive(Serialize)]
     struct Said {
         term: u64,

@@ -17,6 +17,8 @@ pub struct Evidence {
     pub(super) commit_is_prev: (u64, u64),
     /// How often a leader went back after a no, and how often after a yes.
     pub(super) went_back: (u64, u64),
+    /// How often a yes named a conflict of logs, and how often not.
+    pub(super) yes_but: (u64, u64),
 }
 
 /// So many leaders that went back after a yes are no accident. An old refusal that comes late makes one go back.
@@ -34,6 +36,7 @@ impl Evidence {
         };
         add(&mut self.commit_is_prev, other.commit_is_prev);
         add(&mut self.went_back, other.went_back);
+        add(&mut self.yes_but, other.yes_but);
     }
 
     /// What it gives no reason to believe, of these facts, if it is all that there is.
@@ -58,6 +61,13 @@ impl Evidence {
         if yes > no && yes >= SEVERAL {
             let text = format!(
                 "leaders went back {yes} times after it said yes, and {no} times after it said no"
+            );
+            doubts.entry(logs::SUCCESS).or_insert(text);
+        }
+        // Who fills the field always says nothing by it.
+        if let (but @ 1.., 1..) = self.yes_but {
+            let text = format!(
+                "{but} times it was yes where the same reply named a conflict of the logs, as after a no"
             );
             doubts.entry(logs::SUCCESS).or_insert(text);
         }

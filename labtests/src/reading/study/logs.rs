@@ -317,6 +317,10 @@ impl Study {
 
     pub(super) fn entries_answered(&mut self, call: Call, term: u64, reply: Reply) {
         let Some(yes) = reply.yes else { return };
+        if let Some(names_a_conflict) = reply.yes_but {
+            let (but, plain) = &mut self.evidence.yes_but;
+            *(if names_a_conflict { but } else { plain }) += 1;
+        }
         if reply.term.is_some_and(|newer| newer > term) {
             self.bears_out(SUCCESS, !yes, || {
                 format!("S{} said yes to a leader of term {term}, and named a newer term", call.to)

@@ -65,10 +65,14 @@ impl Story {
 
     /// S0 sends S1 entries of term 1 after `prev`, and gets this answer.
     fn send<E: Serialize>(&mut self, prev: u64, entries: Vec<E>, success: bool) {
+        self.send_for(prev, entries, &Appended { term: 1, success });
+    }
+
+    fn send_for<E: Serialize>(&mut self, prev: u64, entries: Vec<E>, reply: &impl Serialize) {
         let (prev_log_index, prev_log_term) = (prev, u64::from(prev > 0));
         let append = Append { term: 1, prev_log_index, prev_log_term, entries, leader_commit: 0 };
         let call = self.call(0, 1, append);
-        let reply = Value::of(&Appended { term: 1, success });
+        let reply = Value::of(reply);
         self.study.event(&What::Answered { call, end: "S0->S1".into(), reply });
     }
 
@@ -168,6 +172,28 @@ fn leaders_that_go_back_after_a_yes_do_not_take_it_for_success() {
         story.send(prev, Vec::<Entry>::new(), true);
     }
     assert!(story.doubts(SUCCESS));
+}
+
+/// Success may mean that the message was taken, and the leader looks at the conflict.
+#[test]
+fn a_yes_that_names_a_conflict_is_none() {
+    #[derive(Serialize)]
+    struct Hint {
+        term: u64,
+        success: bool,
+        #[serde(rename = "XIndex")]
+        x_index: i64,
+    }
+    let reply = |x_index| Hint { term: 1, success: true, x_index };
+    let mut story = Story::new();
+    let entry = |index: u8| Entry { term: 1, command: vec![index].into(), acks: vec![] };
+    story.send_for(1, vec![entry(1)], &reply(-1));
+    assert!(!story.doubts(SUCCESS));
+    story.send_for(5, vec![entry(5)], &reply(2));
+    assert!(story.doubts(SUCCESS));
+    let mut always = Story::new();
+    (1..4).for_each(|at| always.send_for(at, vec![entry(at as u8)], &reply(at as i64)));
+    assert!(!always.doubts(SUCCESS), "who always fills it says nothing by that");
 }
 
 #[test]
