@@ -1,6 +1,7 @@
 //! The command's arguments.
 
 use super::work::Shard;
+use crate::linearizability::{MEMORY, Service, Value};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use labrpc::run::Backend;
 use labrpc::time::Duration;
@@ -36,17 +37,33 @@ pub enum Command {
         /// The test.
         test: String,
     },
-    /// Check whether a history of a key/value service is linearizable.
+    /// Check whether a history of a service is linearizable.
     ///
-    /// The exit status is 0 if it is, 1 if it isn't, 2 if the file is not as it should be, and 3 if that wasn't certain
+    /// The exit status is 0 if it is, 1 if it isn't, 2 if a file is not as it should be, and 3 if that wasn't certain
     /// within the limit.
-    Check {
-        /// The history, an operation a line as JSON; - for standard input.
-        file: PathBuf,
-        /// How long to look for an order, in seconds [default: until it is certain].
-        #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
-        limit: Option<Duration>,
-    },
+    Check(CheckArgs),
+}
+
+/// What is to be checked, and how.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The history, an operation a line as JSON, or an event a line as Jepsen has it, packed with gzip or not; - for standard
+    /// input. Several files are one history.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How long to take for all of it, in seconds [default: until it is certain].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub limit: Option<Duration>,
+    /// How much a search may remember, in MiB. One that would need more ends undecided.
+    #[arg(long, value_name = "MIB", default_value_t = (MEMORY >> 20) as u32, value_parser = mebibytes)]
+    #[arg(allow_negative_numbers = true)]
+    pub memory: u32,
+    /// What the history is of [default: the operations tell].
+    #[arg(long, value_name = "SERVICE")]
+    pub model: Option<Service>,
+    /// What a register or a counter has at first, as JSON [default: null, or 0].
+    #[arg(long, value_name = "VALUE", value_parser = initial, allow_hyphen_values = true)]
+    pub initial: Option<Value>,
 }
 
 #[derive(Args)]
@@ -135,6 +152,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "a number of seconds is wanted, such as 60 or 0.5".into())
 }
 
+fn mebibytes(text: &str) -> Result<u32, String> {
+    let most = u32::MAX >> 1;
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("a whole number of MiB is wanted, from 1 to {most}"))
+}
+
+fn initial(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text)
+        .map_err(|_| "a value as JSON is wanted: null, 7, or a text in quotes, '\"x\"'".into())
+}
+
 /// Every job has tens of threads.
 const MOST_JOBS: usize = 256;
 
@@ -159,11 +187,6 @@ impl Flags {
         self.all_given().find(|flag| !takes(command, flag.trim_start_matches("--")))
     }
 
-    /// The first flag given.
-    pub fn given(&self) -> Option<&'static str> {
-        self.all_given().next()
-    }
-
     /// The first flag given that means nothing where no test is run.
     pub fn given_to_list(&self) -> Option<&'static str> {
         let running =
@@ -174,6 +197,11 @@ impl Flags {
     /// The first flag given that means nothing to `replay`.
     pub fn given_to_replay(&self) -> Option<&'static str> {
         self.all_given().find(|flag| *flag != "--strict")
+    }
+
+    /// The first flag given that means nothing to `check`.
+    pub fn given_to_check(&self) -> Option<&'static str> {
+        self.all_given().find(|flag| *flag != "--json")
     }
 
     fn all_given(&self) -> impl Iterator<Item = &'static str> {

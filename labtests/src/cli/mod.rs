@@ -206,11 +206,11 @@ impl Program {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
                 None => Ok(End::well(replay(&lab, seed, &test, out)?)),
             },
-            Some(Command::Check { file, limit }) => {
-                if let Some(flag) = cli.flags.given() {
-                    return Err(format!("check takes a file and --limit, and no {flag}").into());
+            Some(Command::Check(args)) => {
+                if let Some(flag) = cli.flags.given_to_check() {
+                    return Err(format!("check runs no test, so {flag} means nothing to it").into());
                 }
-                let end = check::check(&file, limit, &mut out)?;
+                let end = check::check(args, cli.flags.json.as_deref(), &mut out)?;
                 out.finish()?;
                 Ok(end)
             }
