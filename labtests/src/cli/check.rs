@@ -137,26 +137,24 @@ impl Report {
             1 => "1 operation".into(),
             operations => format!("{operations} operations"),
         };
-        for why in &self.contradictions {
+        for (number, why) in self.contradictions.iter().enumerate() {
+            if number > 0 {
+                out.line("");
+            }
             out.line(format!("not linearizable: {why}"));
             for place in &why.operations {
                 if let Some(note) = history.note(*place) {
                     out.line(format!("  #{}: {note}", history.place(*place)));
                 }
             }
-            out.line("");
         }
-        match (self.wrong.len() - self.contradictions.len(), limit) {
-            (0, _) => {}
-            (_, limit) => {
-                let explained =
-                    |key: &&String| !self.contradictions.iter().any(|why| why.key == **key);
-                let keys: Vec<_> =
-                    self.wrong.iter().filter(explained).map(|key| format!("{key:?}")).collect();
-                let limit = limit.map_or_else(String::new, |limit| format!(" after {limit:?}"));
-                let keys = keys.join(", ");
-                out.line(format!("not linearizable: key {keys}; why was not found out{limit}"));
-            }
+        let explained = |key: &String| self.contradictions.iter().any(|why| why.key == *key);
+        let unexplained: Vec<_> = self.wrong.iter().filter(|key| !explained(key)).collect();
+        if !unexplained.is_empty() {
+            let limit = limit.map_or_else(String::new, |limit| format!(" within {limit:?}"));
+            out.line(format!(
+                "not linearizable: keys {unexplained:?}; the explanation was not ready{limit}"
+            ));
         }
         match self.end() {
             End::Well => out.line(format!("linearizable: {operations}")),
@@ -171,7 +169,7 @@ impl Report {
             End::Failed => {}
             End::Undecided => {
                 let why = match limit.filter(|_| !self.complete) {
-                    Some(limit) => format!("after {limit:?}"),
+                    Some(limit) => format!("not certain after {limit:?}"),
                     None => "a search would have to remember more than --memory allows".into(),
                 };
                 out.line(format!("undecided: {operations}; {why}"));

@@ -361,7 +361,7 @@ impl Building {
     /// Whether each client did one thing at a time.
     fn follow_one_another(&self, raw: &[Raw]) -> Result<(), String> {
         let mut order: Vec<u32> = (0..raw.len() as u32).collect();
-        order.sort_by_key(|op| {
+        order.sort_by_cached_key(|op| {
             let Raw { client, call, ret, .. } = &raw[*op as usize];
             (*client, *call, ret.is_none(), *ret)
         });

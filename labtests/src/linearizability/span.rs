@@ -86,7 +86,7 @@ impl Spans {
 pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -> Spans {
     let end = |op: usize| operations[op].ret.filter(|_| !is_open(&operations[op].op));
     let mut by_client: Vec<usize> = (0..operations.len()).collect();
-    by_client.sort_by_key(|op| {
+    by_client.sort_by_cached_key(|op| {
         let operation = operations[*op];
         (operation.client, operation.call, end(*op).is_none(), end(*op))
     });

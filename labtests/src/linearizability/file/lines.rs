@@ -5,6 +5,7 @@ use super::source::Lines;
 use super::{Asked, More, Raw, TOLD, all_wrong};
 use crate::linearizability::Value;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// All operations of a file, each with its line.
 ///
@@ -49,7 +50,8 @@ struct Line<'a> {
     // So that one without it is told so: null has a meaning.
     #[serde(rename = "return", deserialize_with = "Option::deserialize")]
     ret: Option<u64>,
-    op: &'a str,
+    #[serde(borrow)]
+    op: Cow<'a, str>,
     #[serde(default)]
     key: Value,
     #[serde(default, deserialize_with = "some")]
@@ -97,17 +99,13 @@ fn parse(text: &str) -> Result<Raw, String> {
         let text = error.to_string();
         // There is only one line.
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        let what = what.replace(
-            "data did not match any variant of untagged enum Value",
-            "a value is a text, a whole number, true, false, null, or a list of these",
-        );
         let hint = if error.is_eof() { "; is the file cut off?" } else { "" };
         format!("{what} at column {}{hint}", error.column())
     })?;
     if let Some(ret) = line.ret.filter(|ret| *ret < line.call) {
         return Err(format!("it returns at {ret}, before its call at {}", line.call));
     }
-    let asked = asked(line.op).ok_or_else(|| {
+    let asked = asked(&line.op).ok_or_else(|| {
         format!(
             "{:?} is none of get, put, append, cas, add, remove, enqueue, dequeue and txn",
             line.op
