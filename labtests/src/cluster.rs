@@ -310,8 +310,8 @@ impl Cluster {
         if let Ok(started @ Started { index, term }) = result {
             run::note_progress();
             self.0.watch.took(i, started, command);
-            let who = name(i);
             trace::tester(|| {
+                let who = name(i);
                 format!("gave {} to {who}: index {index}, term {term}", show(command))
             });
         }
