@@ -201,7 +201,7 @@ macro_rules! bytes_newtype {
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), crate::describe::Value::Bytes(self.to_vec()))
+                write!(f, "{}({})", stringify!($name), crate::describe::Value::Bytes(self[..].into()))
             }
         }
 

@@ -4,6 +4,7 @@
 //! (`AppendEntries { term: 3, entries: [2 items] }`) and lets checks find fields by name.
 
 use serde::ser::{self, Serialize};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// A described value.
@@ -22,7 +23,7 @@ pub enum Value {
     /// A `char` or string.
     Text(String),
     /// Bytes that say so (see [`Command`](crate::api::Command)); a `Vec<u8>` is a `List` of numbers to serde.
-    Bytes(Vec<u8>),
+    Bytes(SmallVec<[u8; 24]>),
     /// A sequence or tuple.
     List(Vec<Value>),
     /// A sequence of which only the length was kept.
@@ -183,7 +184,7 @@ impl ser::Serializer for Describe {
         serialize_f64(f64) => Value::Float;
         serialize_char(char) => |v: char| Value::Text(v.to_string());
         serialize_str(&str) => |v: &str| Value::Text(v.to_string());
-        serialize_bytes(&[u8]) => |v: &[u8]| Value::Bytes(v.to_vec());
+        serialize_bytes(&[u8]) => |v: &[u8]| Value::Bytes(v.into());
     }
 
     fn serialize_none(self) -> Result<Value, Error> {

@@ -36,7 +36,7 @@ pub struct Request {
     /// The encoded arguments.
     pub args: Vec<u8>,
     /// The arguments in readable form, if somebody listens to the trace.
-    pub described: Option<Value>,
+    pub described: Option<Arc<Value>>,
 }
 
 /// Where the answer to a call goes. Dropping it means that there will be none.
@@ -120,8 +120,9 @@ impl ClientEnd {
         R: DeserializeOwned,
     {
         self.realm.enter("network");
-        let described = trace::describe(args);
-        let request = Request { method, args: codec::encode(args), described };
+        let bytes = codec::encode(args);
+        let described = trace::describe(args, &bytes);
+        let request = Request { method, args: bytes, described };
         let (to, answer) = if run::in_simulation() {
             let (sender, receiver) = channel::bounded(1);
             (Destination::Simulated(sender), Source { slot: None, receiver: receiver.into() })

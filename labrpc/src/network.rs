@@ -311,7 +311,7 @@ impl Transport for LabEnd {
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
         net.largest.fetch_max(request.args.len() as u64, Relaxed);
         let Request { method, args, described } = request;
-        let seen = if net.rules.on() { described.clone().map(Arc::new) } else { None };
+        let seen = if net.rules.on() { described.clone() } else { None };
         // In real mode the threads of a server that has crashed still run, and speak of what was never saved.
         if let Some(args) = described.filter(|_| !crashed_here()) {
             trace::emit(|| What::Called { call, end: end.name.clone(), method, args });

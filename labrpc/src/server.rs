@@ -23,7 +23,7 @@ type Handler = Arc<dyn Fn(&[u8]) -> Result<Reply, String> + Send + Sync>;
 /// What a handler answered.
 pub(crate) struct Reply {
     pub bytes: Vec<u8>,
-    pub described: Option<Value>,
+    pub described: Option<Arc<Value>>,
 }
 
 impl Service {
@@ -46,7 +46,9 @@ impl Service {
                 format!("{service}.{name} is called with another type: {error}")
             })?;
             let reply = handler(args);
-            Ok(Reply { bytes: codec::encode(&reply), described: trace::describe(&reply) })
+            let bytes = codec::encode(&reply);
+            let described = trace::describe(&reply, &bytes);
+            Ok(Reply { bytes, described })
         };
         self.methods.insert(name, Arc::new(handler));
         self

@@ -7,6 +7,7 @@ use crate::describe::Value;
 use crate::run;
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ pub enum What {
         /// `Service.Method`.
         method: &'static str,
         /// The arguments.
-        args: Value,
+        args: Arc<Value>,
     },
     /// A call reached the server and its handler starts.
     Delivered {
@@ -52,7 +53,7 @@ pub enum What {
         /// See [`What::Called`].
         end: Arc<str>,
         /// What it answered.
-        reply: Value,
+        reply: Arc<Value>,
     },
     /// The reply is back at the caller.
     Returned {
@@ -153,17 +154,24 @@ pub(crate) struct Trace {
     /// How many networks have a rule, which sees messages described.
     rules: AtomicUsize,
     sink: Mutex<Option<Box<dyn Sink>>>,
+    lately: Mutex<Lately>,
 }
 
 impl Trace {
     pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
         let listening = AtomicBool::new(sink.is_some());
         let words = sink.as_ref().is_some_and(|sink| sink.reads_words());
-        Trace { listening, words, rules: AtomicUsize::new(0), sink: Mutex::new(sink) }
+        let (rules, sink, lately) = (AtomicUsize::new(0), Mutex::new(sink), Mutex::default());
+        Trace { listening, words, rules, sink, lately }
     }
 
     fn listening(&self) -> bool {
         self.listening.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody listens, or a rule looks at messages.
+    fn wants_messages(&self) -> bool {
+        self.listening() || self.rules.load(Ordering::Relaxed) > 0
     }
 
     /// What happens from now on concerns nobody.
@@ -228,11 +236,46 @@ pub(crate) fn logged(line: String) {
     emit(|| What::Logged { who: run::here().map_or(String::new(), |here| here.title()), line });
 }
 
-/// Describes `value` if somebody listens, or if a rule of the network is going to look at it.
-pub(crate) fn describe<T: Serialize + ?Sized>(value: &T) -> Option<Value> {
-    let ruled = |trace: &Trace| trace.rules.load(Ordering::Relaxed) > 0;
-    let wanted = |here: &run::Here| here.world.trace.listening() || ruled(&here.world.trace);
-    run::with_here(wanted).unwrap_or(false).then(|| Value::of(value))
+/// Describes a message, which is encoded as `bytes`, if somebody listens, or if a rule of the network is going to look at it.
+pub(crate) fn describe<T: Serialize + ?Sized>(message: &T, bytes: &[u8]) -> Option<Arc<Value>> {
+    let here = run::here().filter(|here| here.world.trace.wants_messages())?;
+    let lately = &here.world.trace.lately;
+    let kind = std::any::type_name::<T>();
+    let known = lately.lock().find(kind, bytes);
+    // Without the lock: how a value is serialized is its own affair.
+    Some(known.unwrap_or_else(|| {
+        let value = Arc::new(Value::of(message));
+        lately.lock().add(kind, bytes, &value);
+        value
+    }))
+}
+
+/// The messages that were described last. Most are said more than once: to every follower, and in each heartbeat.
+#[derive(Default)]
+struct Lately(VecDeque<Said>);
+
+/// A message. What is of one type and encoded as the same bytes is the same.
+struct Said {
+    kind: &'static str,
+    bytes: Vec<u8>,
+    value: Arc<Value>,
+}
+
+impl Lately {
+    /// How many are kept.
+    const KEPT: usize = 8;
+
+    fn find(&self, kind: &str, bytes: &[u8]) -> Option<Arc<Value>> {
+        let is_it = |said: &&Said| said.bytes == bytes && said.kind == kind;
+        self.0.iter().rev().find(is_it).map(|said| said.value.clone())
+    }
+
+    fn add(&mut self, kind: &'static str, bytes: &[u8], value: &Arc<Value>) {
+        if self.0.len() == Lately::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(Said { kind, bytes: bytes.to_vec(), value: value.clone() });
+    }
 }
 
 /// Notes that a network has a rule from now on, or no longer.
@@ -245,4 +288,39 @@ pub(crate) fn describe_for_rules(yes: bool) {
             rules.fetch_sub(1, Ordering::Relaxed)
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::run::Run;
+
+    #[derive(Serialize)]
+    struct Ask {
+        term: u64,
+    }
+
+    #[derive(Serialize)]
+    struct Other {
+        index: u64,
+    }
+
+    #[test]
+    fn what_is_said_again_is_described_once() {
+        fn told<T: Serialize>(message: &T) -> Arc<Value> {
+            describe(message, &codec::encode(message)).expect("somebody listens")
+        }
+        let run = Run::simulated(1).trace(|_: &Event| {});
+        let outcome = run.run(|| {
+            let first = told(&Ask { term: 1 });
+            assert!(Arc::ptr_eq(&first, &told(&Ask { term: 1 })));
+            assert_eq!(*told(&Ask { term: 2 }), Value::of(&Ask { term: 2 }));
+            // Of another type, though its bytes are the same.
+            assert_eq!(*told(&Other { index: 1 }), Value::of(&Other { index: 1 }));
+            (0..20).for_each(|index| drop(told(&Other { index })));
+            assert_eq!(*told(&Ask { term: 1 }), *first);
+        });
+        assert_eq!(outcome.result.map_err(|failure| failure.message), Ok(()));
+    }
 }

@@ -26,6 +26,7 @@ pub use links::way_of;
 pub(crate) use plans::Incarnation;
 use reader::Reader;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How a test wants its cluster.
@@ -163,7 +164,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of server `i` in reports.
 pub fn name(i: usize) -> Arc<str> {
-    format!("S{i}").into()
+    static NAMES: LazyLock<[Arc<str>; 9]> =
+        LazyLock::new(|| std::array::from_fn(|i| format!("S{i}").into()));
+    NAMES.get(i).cloned().unwrap_or_else(|| format!("S{i}").into())
 }
 
 /// How server `i` calls itself in its life number `life`: `S0`, then `S0.2`.
@@ -310,8 +313,8 @@ impl Cluster {
         if let Ok(started @ Started { index, term }) = result {
             run::note_progress();
             self.0.watch.took(i, started, command);
-            let who = name(i);
             trace::tester(|| {
+                let who = name(i);
                 format!("gave {} to {who}: index {index}, term {term}", show(command))
             });
         }

@@ -7,10 +7,12 @@
 //! - [`vocabulary`] has the words: the fields of Figure 2 and Figure 13 with the spellings that people use, and what a user
 //!   [declares](Names).
 //! - [`fields`] finds them in a message, also in nested structs.
+//! - [`called`] is what kind of call one is by its names.
 //! - [`message`] is what a message then says: [`Ask`], [`Reply`], [`Saved`].
 //! - [`study`] holds a whole run against itself: a word that is known may mean something else here. A fact that contradicts
 //!   what is certain is [doubted](Fact), and then it is unknown, too.
 
+mod called;
 mod fields;
 mod message;
 mod renamed;
@@ -82,6 +84,7 @@ pub struct Reading {
     doubts: Arc<BTreeMap<Fact, String>>,
     disguise: Option<Disguise>,
     learnt: Arc<Mutex<BTreeMap<usize, Evidence>>>,
+    met: called::Met,
 }
 
 /// Turns what was said into what is read: a method's name and a value. `None`: nothing changes.
@@ -159,6 +162,11 @@ impl Reading {
     /// What was declared.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// What its names say of a call.
+    fn called(&self, method: &str, title: &str) -> called::Called {
+        self.met.called(method, title)
     }
 
     /// What a call asks. `f` gets it as long as there is the value that it is read from.

@@ -86,11 +86,11 @@ mod tests {
     }
 
     fn calls(at: u64, call: u64, end: &str, method: &'static str, term: u64) -> Event {
-        event(at, What::Called { call, end: end.into(), method, args: message(term) })
+        event(at, What::Called { call, end: end.into(), method, args: message(term).into() })
     }
 
     fn answers(at: u64, call: u64, end: &str, term: u64) -> Event {
-        event(at, What::Answered { call, end: end.into(), reply: message(term) })
+        event(at, What::Answered { call, end: end.into(), reply: message(term).into() })
     }
 
     fn watch(events: &[Event]) -> Watch {

@@ -5,6 +5,7 @@ use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
 use crate::run::{self, Here};
 use crate::sim::sched::{Key, SELECT, Wait};
 use crossbeam_channel::{Select, SelectedOperation};
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ pub struct Registrar<'a>(Registry<'a>, &'static Location<'static>);
 
 enum Registry<'a> {
     Real(Select<'a>),
-    Simulated(Vec<Box<dyn Watched + 'a>>),
+    Simulated(SmallVec<[Box<dyn Watched + 'a>; 4]>),
 }
 
 /// One arm in a simulation.
@@ -307,8 +308,11 @@ pub enum Mode {
 #[track_caller]
 pub fn choose(arms: &[&dyn Arm], mode: Mode) {
     let simulated = run::in_simulation();
-    let registry =
-        if simulated { Registry::Simulated(Vec::new()) } else { Registry::Real(Select::new()) };
+    let registry = if simulated {
+        Registry::Simulated(SmallVec::new())
+    } else {
+        Registry::Real(Select::new())
+    };
     let mut registrar = Registrar(registry, Location::caller());
     for arm in arms {
         arm.register(&mut registrar);
@@ -346,12 +350,12 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
         }
         Mode::Now | Mode::Forever => None,
     };
-    let mut keys: Vec<Key> = arms.iter().flat_map(|arm| arm.keys()).collect();
+    let mut keys: SmallVec<[Key; 8]> = arms.iter().flat_map(|arm| arm.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut time_is_up = matches!(mode, Mode::Now);
     loop {
-        let ready: Vec<usize> = (0..arms.len()).filter(|&i| arms[i].ready()).collect();
+        let ready: SmallVec<[usize; 4]> = (0..arms.len()).filter(|&i| arms[i].ready()).collect();
         match ready[..] {
             // A destructor that waits for ever is let go: the first arm fails, as a receive would.
             [] if time_is_up && matches!(mode, Mode::Forever) => return Some(0),

@@ -183,7 +183,7 @@ impl Message {
         let Reply { bytes, described } = reply;
         let net = self.end.net.upgrade();
         let ruled = net.as_ref().is_some_and(|net| net.rules.on());
-        let seen = if ruled { described.clone().map(Arc::new) } else { None };
+        let seen = if ruled { described.clone() } else { None };
         if let Some(reply) = described {
             let end = self.end.name.clone();
             trace::emit(|| What::Answered { call: self.call, end, reply });

@@ -10,7 +10,6 @@ use super::cpu::OsThread;
 use crate::run::PerThread;
 use generator::{Generator, Gn, co_yield_with};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +43,10 @@ pub(crate) fn are_spent() -> bool {
     FORGOTTEN.load(Relaxed) > MOST_FORGOTTEN
 }
 
+/// What there is of each task, in no order.
+#[expect(clippy::disallowed_types, reason = "the order in which it is iterated changes nothing")]
+type ByTask<T> = std::collections::HashMap<u64, T, rustc_hash::FxBuildHasher>;
+
 /// No task: they are counted from 1.
 const NOBODY: u64 = 0;
 
@@ -53,7 +56,7 @@ pub(crate) struct Carrier {
     /// Whom the task that runs hands over to.
     next: AtomicU64,
     /// Tasks that have not begun.
-    fresh: Mutex<BTreeMap<u64, Job>>,
+    fresh: Mutex<ByTask<Job>>,
     /// A task was to wait while it unwound, so the run can't go on here.
     unfit: AtomicBool,
     os_thread: OnceLock<Option<OsThread>>,
@@ -92,7 +95,7 @@ impl Carrier {
     /// Tasks that are left are forgotten: nobody can unwind them.
     pub fn carry(&self) -> Carried {
         self.os_thread.get_or_init(OsThread::current);
-        let mut tasks: BTreeMap<u64, Stack> = BTreeMap::new();
+        let mut tasks: ByTask<Stack> = ByTask::default();
         let carried = loop {
             let next = self.next.swap(NOBODY, Relaxed);
             if next == NOBODY {

@@ -16,7 +16,7 @@ use super::coroutines::Carrier;
 use super::cpu::{Claim, OsThread};
 use super::report;
 use crate::run::{self, FailureKind, mix};
-use park::{Holder, Parked, YIELD_ONE_IN};
+use park::{Holder, Keys, Parked, Waiters, YIELD_ONE_IN};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -57,10 +57,10 @@ struct Core {
     rng: Pcg64,
     /// Points to pass before one yields.
     until_yield: u32,
-    tasks: BTreeMap<u64, Slot>,
+    tasks: BTreeMap<u64, Box<Slot>>,
     running: u64,
     ready: Vec<u64>,
-    waiters: BTreeMap<Key, Vec<u64>>,
+    waiters: Waiters,
     timers: BinaryHeap<Timer>,
     /// Who holds each lock that somebody waits for.
     holders: BTreeMap<usize, Holder>,
@@ -105,7 +105,7 @@ struct Slot {
     /// Where it was started, if user code did that.
     spawned: Option<&'static Location<'static>>,
     /// The channels that it last waited on for a message.
-    reads: Vec<Key>,
+    reads: Keys,
     /// Where it last let another task go first.
     place: Option<&'static Location<'static>>,
     group: u64,
@@ -147,7 +147,7 @@ impl Core {
             return None;
         }
         let busy = self.tasks.values().filter(|slot| slot.ran.0 == jumps);
-        busy.max_by_key(|slot| slot.ran.1).map(Slot::name_and_place)
+        busy.max_by_key(|slot| slot.ran.1).map(|slot| slot.name_and_place())
     }
 
     /// Where a task that is about to let others go first stands.
@@ -202,7 +202,7 @@ impl Sched {
                 tasks: BTreeMap::new(),
                 running: 0,
                 ready: Vec::new(),
-                waiters: BTreeMap::new(),
+                waiters: Waiters::default(),
                 timers: BinaryHeap::new(),
                 holders: BTreeMap::new(),
                 next_id: 0,
@@ -376,7 +376,8 @@ impl Sched {
             false => 0,
         };
         let stalled = look.stalled >= ticks;
-        let title = core.tasks.get(&core.running).map_or("(nobody)".into(), Slot::full_title);
+        let title =
+            core.tasks.get(&core.running).map_or("(nobody)".into(), |slot| slot.full_title());
         stalled.then_some(title)
     }
 }

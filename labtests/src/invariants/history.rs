@@ -67,7 +67,7 @@ impl Carried {
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Carried::Command(command) => write!(f, "one with {}", Value::Bytes(command.clone())),
+            Carried::Command(command) => write!(f, "one with {}", Value::Bytes(command[..].into())),
             Carried::Whole(whole) => whole.fmt(f),
         }
     }

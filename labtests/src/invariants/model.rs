@@ -148,12 +148,9 @@ impl Model {
             return;
         }
         match what {
-            What::Called { method, args: value, .. } => {
-                names.meet(method, value, &mut self.known.met)
-            }
-            What::Answered { reply: value, .. } | What::Saved { value, .. } => {
-                names.meet("", value, &mut self.known.met);
-            }
+            What::Called { method, args, .. } => names.meet(method, args, &mut self.known.met),
+            What::Answered { reply, .. } => names.meet("", reply, &mut self.known.met),
+            What::Saved { value, .. } => names.meet("", value, &mut self.known.met),
             _ => {}
         }
     }

@@ -288,10 +288,11 @@ impl Model {
     fn sends_entries(&mut self, term: u64, sent: &Sent<'_>) -> Result<Asked, String> {
         self.seen.appends = true;
         let prev = sent.prev;
-        let base = self.reigns[&term].base.map_or(0, |base| base.index);
+        let reign = &self.reigns[&term];
+        let base = reign.base.map_or(0, |base| base.index);
         let places: Vec<_> = sent.places().collect();
         let (old, own) = places.split_at(places.partition_point(|place| place.index <= base));
-        own.iter().try_for_each(|place| self.is_of_leaders_log(term, *place))?;
+        own.iter().try_for_each(|place| self.is_of_log_of(reign, term, *place))?;
         self.history.carried(sent).map_err(|what| {
             format!("{what}. Log Matching (Figure 3, §5.3): an index and a term name one entry, and all before it")
         })?;
@@ -321,7 +322,10 @@ impl Model {
 
     /// What a leader shows of its log is what it was elected with, and what it has added since.
     pub(super) fn is_of_leaders_log(&self, term: u64, place: Place) -> Verdict {
-        let reign = &self.reigns[&term];
+        self.is_of_log_of(&self.reigns[&term], term, place)
+    }
+
+    fn is_of_log_of(&self, reign: &Reign, term: u64, place: Place) -> Verdict {
         let Some(base) = reign.base else { return Ok(()) };
         let there = if place.index <= base.index {
             self.history.term_at(base, place.index)

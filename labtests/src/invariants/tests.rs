@@ -59,7 +59,7 @@ impl Story {
     fn call(&mut self, from: usize, to: usize, args: impl Serialize) -> Result<u64, String> {
         self.calls += 1;
         let (call, end) = (self.calls, format!("S{from}->S{to}").into());
-        let args = Value::of(&args);
+        let args = Value::of(&args).into();
         self.model.event(self.now, &What::Called { call, end, method: "Raft.Call", args })?;
         let end = format!("S{from}->S{to}").into();
         self.model.event(self.now, &What::Delivered { call, end, method: "Raft.Call" })?;
@@ -67,7 +67,7 @@ impl Story {
     }
 
     fn answer(&mut self, call: u64, reply: impl Serialize) -> Verdict {
-        let reply = Value::of(&reply);
+        let reply = Value::of(&reply).into();
         self.model.event(self.now, &What::Answered { call, end: "".into(), reply })
     }
 

@@ -1,6 +1,6 @@
 //! What a message says, or a saved value: the paper's facts, as far as they can be read.
 
-use super::vocabulary::plain;
+use super::called::says_pre;
 use super::{Fields, Names, Part, Reading, Word};
 use labrpc::describe::Value;
 
@@ -109,35 +109,6 @@ pub enum Saved {
     Unread,
 }
 
-/// What the names of the three calls have in them.
-const VOTE: [&str; 1] = ["vote"];
-const APPEND: [&str; 3] = ["append", "entries", "heartbeat"];
-const INSTALL: [&str; 2] = ["snapshot", "install"];
-
-/// What names of calls have in them that answer one of the three, or ask for one.
-const ANSWERS: [&str; 10] = [
-    "reply",
-    "response",
-    "resp",
-    "result",
-    "answer",
-    "ack",
-    "fetch",
-    "pull",
-    "need",
-    "requestsnapshot",
-];
-
-fn has_one_of(name: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| name.contains(word))
-}
-
-/// Whether a name says that it is another call than that of these words. Then a field means something else here, or the name does.
-fn is_named_otherwise(name: &str, words: &[&str]) -> bool {
-    !has_one_of(name, words)
-        && [&VOTE[..], &APPEND, &INSTALL].iter().any(|other| has_one_of(name, other))
-}
-
 impl<'a> Ask<'a> {
     /// Reads a call's arguments.
     pub(super) fn read(reading: &'a Reading, method: &str, args: &'a Value) -> Ask<'a> {
@@ -146,34 +117,32 @@ impl<'a> Ask<'a> {
         let append = has(Word::PrevLogIndex, Word::PrevLogTerm);
         let install = has(Word::LastIncludedIndex, Word::LastIncludedTerm);
         let vote = has(Word::LastLogIndex, Word::LastLogTerm);
-        let name = plain(method.rsplit('.').next().unwrap_or(method)) + &plain(title(args));
+        let called = reading.called(method, title(args));
         let unless_named_otherwise =
-            |of: &[&str], ask| if is_named_otherwise(&name, of) { Ask::Unknown } else { ask };
+            |is_named_so, ask| if called.is_otherwise(is_named_so) { Ask::Unknown } else { ask };
+        let is_pre_vote = || called.pre_vote || is_flagged(args);
         match (append, install, vote) {
             _ if reading.names().is_harmless(method) => Ask::Harmless,
             _ if has(Word::VoteGranted, Word::Success) => Ask::Unknown,
-            // Few names have these letters, and fewer these words.
-            _ if has_one_of(&name, &ANSWERS) && is_answer(method, args) => Ask::Unknown,
-            (true, false, false) => unless_named_otherwise(&APPEND, Ask::append(reading, &fields)),
-            (false, true, false) => {
-                unless_named_otherwise(&INSTALL, Ask::install(reading, &fields))
+            _ if called.answer => Ask::Unknown,
+            (true, false, false) => {
+                unless_named_otherwise(called.append, Ask::append(reading, &fields))
             }
-            (false, false, true) if is_pre_vote(method, args) => Ask::PreVote,
-            (false, false, true) => unless_named_otherwise(&VOTE, Ask::vote(reading, &fields)),
+            (false, true, false) => {
+                unless_named_otherwise(called.install, Ask::install(reading, &fields))
+            }
+            (false, false, true) if is_pre_vote() => Ask::PreVote,
+            (false, false, true) => {
+                unless_named_otherwise(called.vote, Ask::vote(reading, &fields))
+            }
             // Of no kind, or of several.
-            _ if is_pre_vote(method, args) => Ask::PreVote,
-            _ => Ask::by_name(reading, &name, &fields),
-        }
-    }
-
-    /// By the names of method and struct, where the fields tell nothing.
-    fn by_name(reading: &'a Reading, name: &str, fields: &Fields<'a>) -> Ask<'a> {
-        match () {
-            () if has_one_of(name, &["timeoutnow", "readindex"]) => Ask::Harmless,
-            () if has_one_of(name, &VOTE) => Ask::vote(reading, fields),
-            () if has_one_of(name, &APPEND) => Ask::append(reading, fields),
-            () if has_one_of(name, &INSTALL) => Ask::install(reading, fields),
-            () => Ask::Unknown,
+            _ if is_pre_vote() => Ask::PreVote,
+            // By the names of method and struct, where the fields tell nothing.
+            _ if called.harmless => Ask::Harmless,
+            _ if called.vote => Ask::vote(reading, &fields),
+            _ if called.append => Ask::append(reading, &fields),
+            _ if called.install => Ask::install(reading, &fields),
+            _ => Ask::Unknown,
         }
     }
 
@@ -215,8 +184,11 @@ impl<'a> Logs<'a> {
         };
         let terms = |items: &'a Vec<Value>| {
             let mut shape = Shape::default();
-            let entry = |item| Some((shape.term(reading.names(), item)?, item));
-            items.iter().map(entry).collect::<Option<Vec<_>>>()
+            let mut entries = Vec::with_capacity(items.len());
+            for item in items {
+                entries.push((shape.term(reading.names(), item)?, item));
+            }
+            Some(entries)
         };
         let trusted = reading.trusts((Part::Append, Word::PrevLogIndex));
         match (prev, list.and_then(terms)) {
@@ -300,13 +272,7 @@ pub(super) fn title(value: &Value) -> &str {
     }
 }
 
-/// Whether a call is a pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and the
-/// word `pre` in the method's name, or in the name of a flag that is set: `is_pre_vote: true`, `kind: PreVote`.
-fn is_pre_vote(method: &str, args: &Value) -> bool {
-    let method = method.rsplit('.').next().unwrap_or(method);
-    says_pre(method) || says_pre(title(args)) || is_flagged(args)
-}
-
+/// Whether a flag is set that says `pre`: `is_pre_vote: true`, `kind: PreVote`.
 fn is_flagged(args: &Value) -> bool {
     let set = |(name, value): &(&str, Value)| match value {
         Value::Bool(yes) => *yes && says_pre(name),
@@ -318,34 +284,6 @@ fn is_flagged(args: &Value) -> bool {
         Value::Tagged(_, inner) => is_flagged(inner),
         _ => false,
     }
-}
-
-/// `pre_vote`, `PreVote`, `prevote`, `PRE_VOTE`, but not `preempts`, nor `prev_log`.
-fn says_pre(name: &str) -> bool {
-    words(name).split('_').any(|word| word == "pre" || word.starts_with("prevote"))
-}
-
-/// Whether a call answers one of the three, or asks for one: some Rafts reply by a call of their own, and some followers fetch.
-fn is_answer(method: &str, args: &Value) -> bool {
-    let method = method.rsplit('.').next().unwrap_or(method);
-    says_answer(method) || says_answer(title(args))
-}
-
-fn says_answer(name: &str) -> bool {
-    let words = words(name);
-    words.split('_').any(|word| ANSWERS.contains(&word)) || words.contains("request_snapshot")
-}
-
-/// A name in lower case, with `_` between its words.
-fn words(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && words.ends_with(char::is_lowercase) {
-            words.push('_');
-        }
-        words.push(letter);
-    }
-    words.to_ascii_lowercase()
 }
 
 impl Reply {

@@ -4,6 +4,8 @@ use super::super::report;
 use super::{Core, Due, Sched, Slot, Task};
 use crate::run::{self, FailureKind, Here};
 use rand::RngExt;
+use smallvec::SmallVec;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a parked task waits for. Never shown and never iterated, so addresses are harmless here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
     /// A lock or condition variable, by where it is.
     Address(usize),
@@ -24,6 +26,14 @@ pub(crate) enum Key {
     /// A change in who is alive in a group.
     Group(u64),
 }
+
+/// What one task waits for: mostly one thing, in a `select!` a few.
+pub(crate) type Keys = SmallVec<[Key; 3]>;
+
+/// Who waits for each key, the first to come first.
+#[expect(clippy::disallowed_types, reason = "is never iterated")]
+pub(super) type Waiters =
+    std::collections::HashMap<Key, SmallVec<[u64; 4]>, rustc_hash::FxBuildHasher>;
 
 /// Why and where a task parks, for reports.
 #[derive(Clone, Copy)]
@@ -117,7 +127,7 @@ impl fmt::Display for Waiting {
 }
 
 pub(super) struct Parked {
-    pub keys: Vec<Key>,
+    pub keys: Keys,
     wait: Wait,
     pub since: Duration,
     /// Whether it ends by itself.
@@ -353,7 +363,7 @@ impl Core {
         };
         slot.parks += 1;
         let has_deadline = deadline.is_some();
-        slot.parked = Some(Parked { keys: keys.to_vec(), wait, since, has_deadline });
+        slot.parked = Some(Parked { keys: keys.into(), wait, since, has_deadline });
         let park = slot.parks;
         for key in keys {
             self.waiters.entry(*key).or_default().push(id);
@@ -373,10 +383,10 @@ impl Core {
         };
         slot.task.timed_out.store(timed_out, Ordering::Relaxed);
         for key in &parked.keys {
-            if let Some(list) = self.waiters.get_mut(key) {
-                list.retain(|waiter| *waiter != id);
-                if list.is_empty() {
-                    self.waiters.remove(key);
+            if let Entry::Occupied(mut list) = self.waiters.entry(*key) {
+                list.get_mut().retain(|waiter| *waiter != id);
+                if list.get().is_empty() {
+                    list.remove();
                 }
             }
         }
@@ -387,8 +397,8 @@ impl Core {
     }
 
     pub(super) fn unpark_all(&mut self, key: Key) {
-        while let Some(&first) = self.waiters.get(&key).and_then(|list| list.first()) {
-            self.wake(first, false);
+        for id in self.waiters.remove(&key).unwrap_or_default() {
+            self.wake(id, false);
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::baton::{Baton, Job, Worker};
 use super::super::coroutines::Carrier;
 use super::super::cpu::Claim;
 use super::super::report;
-use super::park::Parked;
+use super::park::{Keys, Parked};
 use super::{Core, Key, Sched, Slot, Task};
 use crate::run::{self, Crash, FailureKind, Here, World, set_here};
 use crate::thread::{Group, Straggler};
@@ -122,19 +122,19 @@ impl Sched {
         let title = here.title();
         core.tasks.insert(
             id,
-            Slot {
+            Box::new(Slot {
                 task,
                 title,
                 has_name: !pooled || spawned.is_none(),
                 spawned,
-                reads: Vec::new(),
+                reads: Keys::new(),
                 place: None,
                 group: group.id(),
                 visits: None,
                 parked: None,
                 parks: 0,
                 ran: (0, 0),
-            },
+            }),
         );
         core.ready.push(id);
         drop(core);
@@ -219,7 +219,7 @@ impl Sched {
 
     /// How reports call a task.
     pub fn title_of(&self, task: u64) -> String {
-        self.core.lock().tasks.get(&task).map_or("(nobody)".into(), Slot::full_title)
+        self.core.lock().tasks.get(&task).map_or("(nobody)".into(), |slot| slot.full_title())
     }
 
     /// Waits for this thread, too, when the run is over.

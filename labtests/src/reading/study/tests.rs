@@ -57,7 +57,7 @@ impl Story {
 
     fn call(&mut self, from: usize, to: usize, args: impl Serialize) -> u64 {
         self.calls += 1;
-        let (call, args) = (self.calls, Value::of(&args));
+        let (call, args) = (self.calls, Value::of(&args).into());
         let end = format!("S{from}->S{to}").into();
         self.study.event(&What::Called { call, end, method: "Raft.Call", args });
         call
@@ -72,7 +72,7 @@ impl Story {
         let (prev_log_index, prev_log_term) = (prev, u64::from(prev > 0));
         let append = Append { term: 1, prev_log_index, prev_log_term, entries, leader_commit: 0 };
         let call = self.call(0, 1, append);
-        let reply = Value::of(reply);
+        let reply = Value::of(reply).into();
         self.study.event(&What::Answered { call, end: "S0->S1".into(), reply });
     }
 
