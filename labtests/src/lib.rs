@@ -42,6 +42,7 @@
 //! | a Raft without threads in random worlds | [`mod@fuzz`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
+//! | ending before all is done: Ctrl-C | [`interrupt`] |
 //! | saying how it went | [`report`] |
 
 pub mod checks;
@@ -49,6 +50,7 @@ pub mod cli;
 pub mod clients;
 pub mod cluster;
 pub mod fuzz;
+pub mod interrupt;
 pub mod invariants;
 pub mod lab;
 pub mod ledger;

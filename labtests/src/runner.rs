@@ -2,31 +2,29 @@
 
 mod backend;
 mod cargo;
+mod in_order;
 mod learn;
 mod settle;
 mod sinks;
 
 pub use backend::Backends;
 pub use cargo::{cargo_test, check_complete};
+pub use in_order::in_order;
 pub use settle::run_read;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
+use crate::interrupt::Interrupted;
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::Reading;
 use crate::suites::rsm::Counters;
 use crate::suites::{self, Body, LabTest};
-use labrpc::channel;
 use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
-use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Sink;
-use parking_lot::Mutex;
 use sinks::{Both, Nobody};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// Go's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -263,57 +261,18 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
 
 /// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
 /// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
+///
+/// If the process is [asked to end](interrupt::asked), it returns at once. What is under way goes on without an audience, so the
+/// process should end soon.
 pub fn run_all(
     lab: &Lab,
     work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,
     world: World,
     jobs: usize,
     each: impl FnMut(Report) -> ControlFlow<()>,
-) {
+) -> Option<Interrupted<Report>> {
     let lab = lab.clone();
-    in_order(work, jobs, move |(test, seed)| run_one(&lab, test, seed, world), each);
-}
-
-/// As [`run_all`], for work of any kind.
-pub fn in_order<W, R>(
-    work: impl Iterator<Item = W> + Send + 'static,
-    jobs: usize,
-    run: impl Fn(W) -> R + Send + Sync + 'static,
-    mut each: impl FnMut(R) -> ControlFlow<()>,
-) where
-    W: 'static,
-    R: Send + 'static,
-{
-    let work = Arc::new(Mutex::new(Some(work.enumerate())));
-    let run = Arc::new(run);
-    let (done, results) = channel::unbounded();
-    let workers = (0..jobs).map(|_| {
-        let (run, work, done) = (run.clone(), work.clone(), done.clone());
-        thread::spawn(move || {
-            let next = || work.lock().as_mut()?.next();
-            while let Some((number, piece)) = next() {
-                let _ = done.send((number, run(piece)));
-            }
-        })
-    });
-    let workers: Vec<_> = workers.collect();
-    drop(done);
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for (number, result) in results.iter() {
-        early.insert(number, result);
-        while work.lock().is_some()
-            && let Some(result) = early.remove(&next)
-        {
-            next += 1;
-            if each(result).is_break() {
-                *work.lock() = None;
-            }
-        }
-    }
-    for worker in workers {
-        let _ = worker.join();
-    }
+    in_order(work, jobs, move |(test, seed)| run_one(&lab, test, seed, world), each)
 }
 
 /// The tests that a word selects: all of a part (`2B`), the one of that name, in Rust's or Go's spelling, or those whose

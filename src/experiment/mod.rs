@@ -4,6 +4,7 @@ mod conditions;
 mod elections;
 mod figure;
 mod line;
+mod measure;
 mod plot;
 mod regions;
 mod summary;
@@ -11,7 +12,7 @@ mod table;
 mod trial;
 mod watch;
 
-use labtests::cli::Out;
+use labtests::cli::{End, Out};
 use std::path::PathBuf;
 
 /// What `raftlab experiment` takes.
@@ -64,10 +65,10 @@ const EXPERIMENTS: [(&str, &str); 1] =
 ///
 /// # Errors
 /// There is no such experiment, or it can't be made like that.
-pub fn experiment(args: ExperimentArgs, out: &mut Out) -> Result<bool, String> {
+pub fn experiment(args: ExperimentArgs, out: &mut Out) -> Result<End, String> {
     let Some(name) = args.name else {
         EXPERIMENTS.iter().for_each(|(name, about)| out.line(format!("{name:<12} {about}")));
-        return Ok(true);
+        return Ok(End::Well);
     };
     if !EXPERIMENTS.iter().any(|(known, _)| *known == name) {
         let names: Vec<_> = EXPERIMENTS.iter().map(|(name, _)| *name).collect();

@@ -1,8 +1,9 @@
 //! `raftlab check`: whether a history is linearizable.
 
 use super::{End, Out};
+use crate::interrupt::LastWords;
 use crate::linearizability::{History, Limit, Verdict};
-use labrpc::time::Duration;
+use labrpc::time::{Duration, Instant};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -12,11 +13,19 @@ use std::path::Path;
 /// # Errors
 /// It can't be read, or is not as it should be.
 pub fn check(file: &Path, limit: Option<Duration>, out: &mut Out) -> Result<End, String> {
+    let reading =
+        LastWords::new(|by| say_at_once(format!("interrupted by {by}: not all was read")));
     let history = read(file)?;
+    drop(reading);
     let operations = match history.operations() {
         1 => "1 operation".into(),
         operations => format!("{operations} operations"),
     };
+    let (began, so_many) = (Instant::now(), operations.clone());
+    let checking = LastWords::new(move |by| {
+        let time = began.elapsed().as_secs_f64();
+        say_at_once(format!("interrupted by {by}: undecided after {time:.1} s: {so_many}"));
+    });
     let (end, text) = match history.check(limit.map_or(Limit::None, Limit::Time)) {
         Verdict::Linearizable => (End::Well, format!("linearizable: {operations}")),
         Verdict::Not(why) => (End::Failed, format!("not linearizable: {why}")),
@@ -25,8 +34,13 @@ pub fn check(file: &Path, limit: Option<Duration>, out: &mut Out) -> Result<End,
             (End::Undecided, format!("undecided after {limit:?}: {operations}"))
         }
     };
+    drop(checking);
     out.line(text);
     Ok(end)
+}
+
+fn say_at_once(text: String) {
+    Out::stdout().line(text);
 }
 
 fn read(file: &Path) -> Result<History, String> {

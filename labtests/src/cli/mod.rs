@@ -1,5 +1,6 @@
 //! The `raftlab` command, for the reference Raft or for yours.
 
+mod again;
 mod args;
 mod check;
 mod found;
@@ -9,21 +10,25 @@ mod resume;
 mod session;
 mod work;
 
+pub use again::program;
 pub use args::{jobs, seed};
 pub use out::Out;
 pub use progress::Progress;
 pub use work::Shard;
 
+use crate::interrupt::{self, Interrupt, LOOK_EVERY, LastWords};
 use crate::lab::Lab;
 use crate::report::Again;
 use crate::runner;
 use crate::suites::LabTest;
+use again::program_with;
 use args::{Cli, Command, Flags, without_flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
+use out::{tell, unless_unread};
 use parking_lot::Mutex;
 use session::Session;
 use std::ffi::OsString;
@@ -33,7 +38,8 @@ use work::Work;
 
 /// Runs the command on the Raft that `make` makes. The process's arguments are its own.
 ///
-/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict.
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict; 130 after
+/// Ctrl-C, and 143 after SIGTERM.
 pub fn main<R, F>(make: F) -> ExitCode
 where
     R: Raft,
@@ -58,7 +64,7 @@ struct Extra {
     run: Box<RunExtra>,
 }
 
-type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<bool, Wrong>;
+type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<End, Wrong>;
 
 /// Why nothing was run, or why there is nothing to see of it.
 enum Wrong {
@@ -85,12 +91,14 @@ impl Wrong {
     fn tell(&self) -> u8 {
         match self {
             Wrong::Arguments(error) => {
-                // Nobody can be told that nobody could be told.
-                let _ = error.print();
-                u8::try_from(error.exit_code()).unwrap_or(USAGE)
+                let written = error.print().or_else(|error| unless_unread(&error));
+                match written {
+                    Err(text) if !error.use_stderr() => Wrong::Text(text).tell(),
+                    _ => u8::try_from(error.exit_code()).unwrap_or(USAGE),
+                }
             }
             Wrong::Text(text) => {
-                eprintln!("error: {text}");
+                tell(format_args!("error: {text}"));
                 USAGE
             }
         }
@@ -98,23 +106,34 @@ impl Wrong {
 }
 
 /// How a command ended that was used rightly.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All was done, and found well.
     Well,
+    /// Something was not.
     Failed,
+    /// It can't be said.
     Undecided,
+    /// Before all was done, somebody wanted it to end.
+    Interrupted(Interrupt),
+    /// Before all was done, its reader went away.
+    Unread,
+}
+
+impl From<bool> for End {
+    fn from(well: bool) -> End {
+        if well { End::Well } else { End::Failed }
+    }
 }
 
 impl End {
-    fn well(well: bool) -> End {
-        if well { End::Well } else { End::Failed }
-    }
-
     fn status(self) -> u8 {
         match self {
             End::Well => 0,
             End::Failed => 1,
             End::Undecided => 3,
+            End::Interrupted(by) => by.status(),
+            End::Unread => UNREAD,
         }
     }
 }
@@ -124,6 +143,9 @@ const RENAME: &str = "LAB_RENAME";
 
 /// The exit status of wrong usage.
 const USAGE: u8 = 2;
+
+/// The exit status of a program that SIGPIPE ends.
+const UNREAD: u8 = 128 + 13;
 
 impl Program {
     /// The command as [`main`] runs it.
@@ -136,22 +158,24 @@ impl Program {
         Program { variables: variables.to_vec(), ..self }
     }
 
-    /// With one more command, which says whether it found all well, or what was wrong with its usage.
-    pub fn command<A: Args>(
+    /// With one more command, which says how it ended (whether it found all well, for one), or what was wrong with its usage.
+    pub fn command<A: Args, E: Into<End>>(
         mut self,
         name: &'static str,
         about: &'static str,
-        run: impl FnOnce(A, &mut Out) -> Result<bool, String> + 'static,
+        run: impl FnOnce(A, &mut Out) -> Result<E, String> + 'static,
     ) -> Program {
         let command = without_flags(A::augment_args(clap::Command::new(name)).about(about));
-        let run =
-            move |matches: &ArgMatches, out: &mut Out| Ok(run(A::from_arg_matches(matches)?, out)?);
+        let run = move |matches: &ArgMatches, out: &mut Out| {
+            Ok(run(A::from_arg_matches(matches)?, out)?.into())
+        };
         self.extras.push(Extra { command, run: Box::new(run) });
         self
     }
 
     /// Runs it on the process's arguments.
     pub fn main(self) -> ExitCode {
+        interrupt::listen();
         labrpc::logging::init();
         ExitCode::from(self.run(std::env::args_os(), Out::stdout()))
     }
@@ -181,13 +205,15 @@ impl Program {
             if let Some(flag) = flags.given_beside(&extra.command) {
                 return Err(format!("{name} takes no {flag}").into());
             }
-            let well = (extra.run)(of_extra, &mut out)?;
-            out.finish()?;
-            return Ok(End::well(well));
+            let end = (extra.run)(of_extra, &mut out)?;
+            return match (end, out.finish()) {
+                (End::Interrupted(_), _) | (_, Ok(())) => Ok(end),
+                (_, Err(wrong)) => Err(wrong.into()),
+            };
         }
         let cli = Cli::from_arg_matches(matches)?;
         self.variables.push(RENAME);
-        let again = Again::Command(program(&self.variables));
+        let again = Again::Command(program_with(&self.variables));
         let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
         let lab = match std::env::var(RENAME) {
             Ok(text) => lab.renamed(text.parse().map_err(|wrong| format!("{RENAME}: {wrong}"))?),
@@ -198,13 +224,11 @@ impl Program {
             None => lab,
         };
         match cli.command {
-            None => Ok(End::well(test(&lab, &cli.select, &cli.flags, again, out)?)),
-            Some(Command::Test { select }) => {
-                Ok(End::well(test(&lab, &select, &cli.flags, again, out)?))
-            }
+            None => Ok(test(&lab, &cli.select, &cli.flags, again, out)?),
+            Some(Command::Test { select }) => Ok(test(&lab, &select, &cli.flags, again, out)?),
             Some(Command::Replay { seed, test }) => match cli.flags.given_to_replay() {
                 Some(flag) => Err(no_flag_of_replay(flag).into()),
-                None => Ok(End::well(replay(&lab, seed, &test, out)?)),
+                None => Ok(replay(&lab, seed, &test, out)?),
             },
             Some(Command::Check { file, limit }) => {
                 if let Some(flag) = cli.flags.given() {
@@ -227,15 +251,6 @@ fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, W
         }
         None => Ok(matches),
     }
-}
-
-/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`), with those of the
-/// variables that are set.
-fn program(variables: &[&str]) -> String {
-    let name = std::env::args_os().next();
-    let name = name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned());
-    let set = |variable: &&str| Some(format!("{variable}={} ", std::env::var(variable).ok()?));
-    variables.iter().filter_map(set).chain([name]).collect()
 }
 
 fn no_flag_of_replay(flag: &str) -> String {
@@ -279,7 +294,7 @@ fn test(
     flags: &Flags,
     again: Again,
     mut out: Out,
-) -> Result<bool, String> {
+) -> Result<End, String> {
     let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
     if flags.list
         && let Some(flag) = flags.given_to_list()
@@ -288,7 +303,7 @@ fn test(
     }
     if flags.list {
         work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
-        return out.finish().map(|()| true);
+        return out.finish().map(|()| End::Well);
     }
     if work.is_sweep() {
         lab.backends.compare(flags.seed);
@@ -296,7 +311,7 @@ fn test(
     Session::new(work, flags, again, out)?.run(lab)
 }
 
-fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
+fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
     let test = match select(lab, word)?[..] {
         [test] => test,
         ref several => {
@@ -305,8 +320,14 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
         }
     };
     let out = Arc::new(Mutex::new(out));
-    let sink = out.clone();
+    let (sink, listener) = (out.clone(), out.clone());
+    let words = LastWords::new(move |by| {
+        // Whoever reads the events may have stopped to.
+        let out = listener.try_lock_for(LOOK_EVERY);
+        out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
+    });
     let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));
+    drop(words);
     let mut out = out.lock();
     match &report.result {
         Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),
@@ -318,5 +339,5 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
     }
     out.line(format_args!("fingerprint {:016x}", report.fingerprint));
     out.finish()?;
-    Ok(report.result.is_ok())
+    Ok(End::from(report.result.is_ok()))
 }

@@ -33,16 +33,35 @@ impl Out {
         }
     }
 
+    /// Whether nothing more can be written.
+    pub fn is_broken(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// Whether everything could be written that somebody wanted to read.
     ///
     /// # Errors
     /// The disk is full, for instance.
     pub fn finish(&mut self) -> Result<(), String> {
         match self.error.take().or_else(|| self.to.flush().err()) {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("can't write to standard output: {error}"))
-            }
-            _ => Ok(()),
+            Some(error) => unless_unread(&error),
+            None => Ok(()),
         }
     }
+}
+
+/// Whether that is an error: not if nobody reads any more.
+///
+/// # Errors
+/// It is.
+pub(super) fn unless_unread(error: &io::Error) -> Result<(), String> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(format!("can't write to standard output: {error}")),
+    }
+}
+
+/// Says something on standard error. If that can't be written either, nobody can be told.
+pub(super) fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
