@@ -58,8 +58,8 @@ pub fn run(settings: &Settings, out: &mut Out) -> Result<End, String> {
     let file = WholeFile::prepare(&csv)?;
     out.line(&plan.conditions);
     let Measurement { measured, stopped } = &measure(&plan, settings, out);
-    out.line(table::header(plan.with_paper));
-    measured.iter().for_each(|measured| out.line(table::row(measured, plan.with_paper)));
+    out.row(&table::header(plan.with_paper));
+    measured.iter().for_each(|measured| out.row(&table::row(measured, plan.with_paper)));
     if let Some(stopped) = stopped {
         return incomplete(&csv, measured, stopped, out);
     }

@@ -1,4 +1,5 @@
 //! The `raftlab` command under way, in a pipe or in a terminal: what it says, and how it ends.
+#![allow(dead_code, reason = "each test needs some of it")]
 
 use labrpc::channel::{self, Receiver, RecvTimeoutError};
 use labrpc::thread;

@@ -1,5 +1,7 @@
 //! Where the command writes.
 
+use crate::report::Row;
+use console::Term;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 
@@ -7,23 +9,36 @@ use std::io::{self, BufWriter, Write};
 pub struct Out {
     to: BufWriter<Box<dyn Write + Send>>,
     error: Option<io::Error>,
+    terminal: Option<Term>,
 }
 
 impl Out {
     /// Standard output.
     pub fn stdout() -> Out {
-        Out::new(io::stdout())
+        let terminal = Some(Term::stdout()).filter(Term::is_term);
+        Out { terminal, ..Out::new(io::stdout()) }
     }
 
     /// Anything else: a file, for a test.
     pub fn new(to: impl Write + Send + 'static) -> Out {
-        Out { to: BufWriter::new(Box::new(to)), error: None }
+        Out { to: BufWriter::new(Box::new(to)), error: None, terminal: None }
     }
 
     /// Writes a line that is to be seen at once.
     pub fn line(&mut self, text: impl Display) {
         self.queue(text);
         self.error = self.error.take().or_else(|| self.to.flush().err());
+    }
+
+    /// Writes the row of a table, as it fits here.
+    pub fn row(&mut self, row: &Row) {
+        self.line(row.fit(self.width()));
+    }
+
+    /// How many columns there are; `None`: as many as one likes.
+    pub fn width(&self) -> Option<usize> {
+        let (_, columns) = self.terminal.as_ref()?.size_checked()?;
+        Some(columns.into())
     }
 
     /// Writes one of many lines, at the latest with the next [`Out::line`].

@@ -9,7 +9,7 @@ use super::resume::Checkpoint;
 use super::work::Work;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Names, Sweep};
+use crate::report::{self, Again, Counts, JsonFile, Names, Row, Sweep};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -88,7 +88,7 @@ impl Session {
     /// What there is to say could not be written.
     pub fn run(mut self, lab: &Lab) -> Result<End, String> {
         if self.found.sweeps.is_none() {
-            self.say(&report::row_header(self.names));
+            self.say_row(&report::row_header(self.names));
         }
         if self.found.runs() > 0 {
             self.say(&format!("going on after {} runs", self.found.runs()));
@@ -169,9 +169,9 @@ impl Session {
         let summary = report::summary(*counts, self.wall(), *lab_time);
         let out = &mut self.out;
         if let Some(sweeps) = sweeps {
-            out.line(Sweep::header(self.names));
+            out.row(&Sweep::header(self.names));
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
-            ran.for_each(|sweep| out.line(sweep.row(self.names)));
+            ran.for_each(|sweep| out.row(&sweep.row(self.names)));
         }
         if counts.failed > 1 {
             out.line("what failed, by cause:");
@@ -179,9 +179,6 @@ impl Session {
         }
         if counts.failed > STORIES {
             out.line("the first failures are told in full; replay tells of the others");
-        }
-        if self.work.runs() == 0 {
-            out.line("of what was selected nothing is in this shard");
         }
         out.line(summary);
         for what in coverage.unchecked() {
@@ -223,7 +220,7 @@ impl Session {
             json.add(report);
         }
         match self.found.sweeps {
-            None => self.say(&report::row(report, self.names)),
+            None => self.say_row(&report::row(report, self.names)),
             Some(_) => self.say_how_far(),
         }
         if let Err(failure) = &report.result {
@@ -248,8 +245,7 @@ impl Session {
     }
 
     fn show_how_far(&self) {
-        let Counts { passed, failed, .. } = self.found.counts;
-        self.progress.advance(format!("{passed} passed, {failed} failed"));
+        self.progress.advance(format!("{} failed", self.found.counts.failed));
     }
 
     fn say_how_far(&mut self) {
@@ -258,6 +254,10 @@ impl Session {
             let ended = passed + failed;
             self.say(&format!("{ended} of {} runs, {failed} failed", ended + not_run));
         }
+    }
+
+    fn say_row(&mut self, row: &Row) {
+        self.say(&row.fit(self.out.width()));
     }
 
     /// Prints a line above the progress bar.
