@@ -11,7 +11,7 @@ mod session;
 mod work;
 
 pub use again::program;
-pub use args::{jobs, seed};
+pub use args::{count, jobs, seed, whole_number};
 pub use out::Out;
 pub use progress::Progress;
 pub use work::Shard;
@@ -22,7 +22,7 @@ use crate::report::Again;
 use crate::runner;
 use crate::suites::LabTest;
 use again::program_with;
-use args::{Cli, Command, Flags, without_flags};
+use args::{Cli, Command, Flags, Given, with_negative_numbers, without_flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
@@ -189,55 +189,71 @@ impl Program {
         let command = ["replay", "check"]
             .into_iter()
             .fold(Cli::command(), |command, name| command.mut_subcommand(name, without_flags));
-        let command = command.subcommands(extras);
+        let command = with_negative_numbers(command.subcommands(extras));
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name().to_string()).collect();
         let matches = command.try_get_matches_from(args).map_err(Wrong::from);
         let matches = matches.and_then(|matches| commands_first(&names, matches));
-        let done = matches.and_then(|matches| self.dispatch(&matches, out));
+        let done = matches.and_then(|matches| self.dispatch(&names, &matches, out));
         done.map_or_else(|wrong| wrong.tell(), End::status)
     }
 
-    fn dispatch(mut self, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
+    fn dispatch(
+        mut self,
+        commands: &[String],
+        matches: &ArgMatches,
+        mut out: Out,
+    ) -> Result<End, Wrong> {
+        let given = Given::by(matches);
         if let Some((name, of_extra)) = matches.subcommand()
-            && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
+            && let Some(place) = self.extras.iter().position(|it| it.command.get_name() == name)
         {
-            let flags = Flags::from_arg_matches(matches)?;
-            if let Some(flag) = flags.given_beside(&extra.command) {
-                return Err(format!("{name} takes no {flag}").into());
-            }
-            let end = (extra.run)(of_extra, &mut out)?;
-            return match (end, out.finish()) {
-                (End::Interrupted(_), _) | (_, Ok(())) => Ok(end),
-                (_, Err(wrong)) => Err(wrong.into()),
-            };
+            return self.extras.swap_remove(place).run(&given, of_extra, out);
         }
         let cli = Cli::from_arg_matches(matches)?;
-        self.variables.push(RENAME);
-        let again = Again::Command(program_with(&self.variables));
-        let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
-        let lab = match std::env::var(RENAME) {
-            Ok(text) => lab.renamed(text.parse().map_err(|wrong| format!("{RENAME}: {wrong}"))?),
-            Err(_) => lab,
-        };
-        let lab = match cli.flags.backend {
-            Some(on) => lab.backend(on.into()),
-            None => lab,
-        };
+        let lab = self.lab_with(&cli.flags)?;
+        let again = Again::Command(program_with(&[&self.variables[..], &[RENAME]].concat()));
+        let test = |tests, out| test(&lab, tests, &cli.flags, &given, again, out);
         match cli.command {
-            None => Ok(test(&lab, &cli.select, &cli.flags, again, out)?),
-            Some(Command::Test { select }) => Ok(test(&lab, &select, &cli.flags, again, out)?),
-            Some(Command::Replay { seed, test }) => match cli.flags.given_to_replay() {
-                Some(flag) => Err(no_flag_of_replay(flag).into()),
+            None => Ok(test(selected(&lab, &cli.select, commands)?, out)?),
+            Some(Command::Test { select }) => Ok(test(selected(&lab, &select, &[])?, out)?),
+            Some(Command::Replay { seed, test }) => match given.but(&["strict"]) {
+                Some(flag) => Err(no_flag_of_replay(&flag).into()),
                 None => Ok(replay(&lab, seed, &test, out)?),
             },
             Some(Command::Check { file, limit }) => {
-                if let Some(flag) = cli.flags.given() {
+                if let Some(flag) = given.but(&[]) {
                     return Err(format!("check takes a file and --limit, and no {flag}").into());
                 }
                 let end = check::check(&file, limit, &mut out)?;
                 out.finish()?;
                 Ok(end)
             }
+        }
+    }
+
+    /// What is under test, as the flags and the environment want it.
+    fn lab_with(&self, flags: &Flags) -> Result<Lab, String> {
+        let lab = if flags.strict { self.lab.clone().strict() } else { self.lab.clone() };
+        let lab = match std::env::var(RENAME) {
+            Ok(text) => lab.renamed(text.parse().map_err(|wrong| format!("{RENAME}: {wrong}"))?),
+            Err(_) => lab,
+        };
+        Ok(match flags.backend {
+            Some(on) => lab.backend(on.into()),
+            None => lab,
+        })
+    }
+}
+
+impl Extra {
+    fn run(self, given: &Given, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
+        if let Some(flag) = given.beside(&self.command) {
+            return Err(format!("{} takes no {flag}", self.command.get_name()).into());
+        }
+        let end = (self.run)(matches, &mut out)?;
+        match (end, out.finish()) {
+            (End::Interrupted(_), _) | (_, Ok(())) => Ok(end),
+            (_, Err(wrong)) => Err(wrong.into()),
         }
     }
 }
@@ -263,20 +279,25 @@ fn no_flag_of_replay(flag: &str) -> String {
 }
 
 /// The tests that all words select together, in the lab's order.
-fn selected(lab: &Lab, words: &[String]) -> Result<Vec<&'static LabTest>, String> {
+fn selected(
+    lab: &Lab,
+    words: &[String],
+    commands: &[String],
+) -> Result<Vec<&'static LabTest>, String> {
     if words.is_empty() {
         return Ok(lab.tests().collect());
     }
     let mut names = Vec::new();
     for word in words {
-        names.extend(select(lab, word)?.iter().map(|test| test.name));
+        names.extend(select(lab, word, commands)?.iter().map(|test| test.name));
     }
     Ok(lab.tests().filter(|test| names.contains(&test.name)).collect())
 }
 
-/// What the word selects of what this program has.
-fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
-    let mut tests = runner::select(word)?;
+/// What the word selects of what this program has. A word that selects nothing may have been meant for a command.
+fn select(lab: &Lab, word: &str, commands: &[String]) -> Result<Vec<&'static LabTest>, String> {
+    let tests = runner::selected_by(word);
+    let mut tests = tests.ok_or_else(|| runner::unknown(word, lab.tests(), commands))?;
     let some = tests[0];
     tests.retain(|test| lab.has(test));
     if tests.is_empty() {
@@ -290,20 +311,19 @@ fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
 
 fn test(
     lab: &Lab,
-    words: &[String],
+    tests: Vec<&'static LabTest>,
     flags: &Flags,
+    given: &Given,
     again: Again,
     mut out: Out,
 ) -> Result<End, String> {
-    let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
-    if flags.list
-        && let Some(flag) = flags.given_to_list()
-    {
-        return Err(format!("--list runs nothing: it takes no {flag}"));
+    if tests.is_empty() {
+        return Err("this program has nothing to run tests on; see labtests::lab::Lab".into());
     }
+    let work = Work::new(tests, flags.seed, flags.seeds, flags.shard)?;
     if flags.list {
-        work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
-        return out.finish().map(|()| End::Well);
+        list(&work, given, &mut out)?;
+        return Ok(End::Well);
     }
     if work.is_sweep() {
         lab.backends.compare(flags.seed);
@@ -311,8 +331,24 @@ fn test(
     Session::new(work, flags, again, out)?.run(lab)
 }
 
+/// Shows what would be run.
+fn list(work: &Work, given: &Given, out: &mut Out) -> Result<(), String> {
+    // How many seeds there are says which tests a shard has; otherwise all tests are run under each.
+    let sharded = given.but(&["shard", "seeds", "list"]);
+    let whole = given.but(&["shard", "list"]);
+    match sharded.or(whole.filter(|_| work.shard() == Shard::WHOLE)) {
+        Some(flag) if flag == "--seeds" => {
+            return Err("--list shows tests: it takes --seeds only together with --shard".into());
+        }
+        Some(flag) => return Err(format!("--list runs nothing: it takes no {flag}")),
+        None => {}
+    }
+    work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
+    out.finish()
+}
+
 fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
-    let test = match select(lab, word)?[..] {
+    let test = match select(lab, word, &[])?[..] {
         [test] => test,
         ref several => {
             let names: Vec<_> = several.iter().map(|test| test.name).collect();
