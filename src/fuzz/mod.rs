@@ -15,22 +15,14 @@ use std::ops::ControlFlow;
 #[derive(clap::Args)]
 pub struct FuzzArgs {
     /// How many seeds to run.
-    #[arg(long, value_name = "N", default_value_t = 1000, allow_hyphen_values = true)]
-    #[arg(value_parser = seeds)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = labtests::cli::count)]
     seeds: u64,
     /// The first of them.
-    #[arg(long, value_name = "S", default_value_t = 1, allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::seed)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = labtests::cli::seed)]
     seed: u64,
     /// How many to run at once [default: one per CPU].
-    #[arg(long, value_name = "J", allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::jobs)]
+    #[arg(long, value_name = "J", value_parser = labtests::cli::jobs)]
     jobs: Option<usize>,
-}
-
-fn seeds(text: &str) -> Result<u64, String> {
-    let seeds = text.parse().ok().filter(|seeds| *seeds > 0);
-    seeds.ok_or_else(|| "a whole number from 1 on is wanted".into())
 }
 
 /// What has come of the seeds so far.
@@ -73,7 +65,7 @@ pub fn fuzz(args: FuzzArgs, out: &mut Out) -> Result<End, String> {
         if progress.line_due() {
             progress.say(out, format!("{} of {seeds} seeds", found.passed));
         }
-        flow
+        if out.is_broken() { ControlFlow::Break(()) } else { flow }
     });
     progress.finish();
     let interrupted = interrupted.map(|Interrupted { by, early }| {
@@ -91,6 +83,7 @@ pub fn fuzz(args: FuzzArgs, out: &mut Out) -> Result<End, String> {
             out.line(format!("interrupted by {by} after {passed} of {seeds} seeds"));
             End::Interrupted(by)
         }
+        None if failure.is_none() && passed < seeds => End::Unread,
         None => failure.is_none().into(),
     })
 }
