@@ -63,7 +63,7 @@ fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
             let (name, value) = line.trim_start().strip_prefix("--")?.split_once(" <")?;
             (!value.starts_with("FILE") && !value.starts_with("DIR")).then(|| name.to_string())
         };
-        for option in help.lines().filter_map(|line| name(line)) {
+        for option in help.lines().filter_map(name) {
             options += 1;
             for number in ["-1", "-0.5"] {
                 let (_, error) = raftlab(format!("{command} --{option} {number}").trim_start());

@@ -48,8 +48,10 @@ const SAME_MOMENT: Duration = Duration::from_millis(200);
 
 static ASKED: OnceLock<Interrupt> = OnceLock::new();
 
-/// What is said by whom.
-static SAY: Mutex<Option<Box<dyn FnOnce(Interrupt) + Send>>> = Mutex::new(None);
+type Say = dyn FnOnce(Interrupt) + Send;
+
+/// The last words that somebody has left.
+static SAY: Mutex<Option<Box<Say>>> = Mutex::new(None);
 
 /// From now on, the first SIGINT (Ctrl-C) or SIGTERM only asks the process to end; so does the first SIGHUP, if there is a terminal that
 /// can be closed.

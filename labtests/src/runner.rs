@@ -265,7 +265,7 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
 /// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
 /// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
 ///
-/// If the process is [asked to end](interrupt::asked), it returns at once. What is under way goes on without an audience, so the
+/// If the process is [asked to end](crate::interrupt::asked), it returns at once. What is under way goes on without an audience, so the
 /// process should end soon.
 pub fn run_all(
     lab: &Lab,
