@@ -2,9 +2,11 @@
 
 use super::work::Shard;
 use crate::linearizability::{MEMORY, Service, Value};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use labrpc::run::Backend;
 use labrpc::time::Duration;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
@@ -32,7 +34,6 @@ pub enum Command {
     Replay {
         /// The seed that a failure named.
         #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
-        #[arg(allow_negative_numbers = true)]
         seed: u64,
         /// The test.
         test: String,
@@ -52,11 +53,10 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How long to take for all of it, in seconds [default: until it is certain].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub limit: Option<Duration>,
     /// How much a search may remember, in MiB. One that would need more ends undecided.
     #[arg(long, value_name = "MIB", default_value_t = (MEMORY >> 20) as u32, value_parser = mebibytes)]
-    #[arg(allow_negative_numbers = true)]
     pub memory: u32,
     /// What the history is of [default: the operations tell].
     #[arg(long, value_name = "SERVICE")]
@@ -73,14 +73,12 @@ pub struct Flags {
     pub real: bool,
     /// The seed, or the first of several.
     #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
-    #[arg(allow_hyphen_values = true)]
     pub seed: u64,
     /// How many seeds, counted up from --seed.
     #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
-    #[arg(allow_hyphen_values = true)]
     pub seeds: u64,
     /// How many tests to run at once [default: one per CPU; 8 with --real].
-    #[arg(long, global = true, value_name = "J", value_parser = jobs, allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "J", value_parser = jobs)]
     pub jobs: Option<usize>,
     /// What simulations run on. Coroutines are much faster; failures, and some runs that pass, are run again on threads,
     /// and if these differ, the rest is run on threads [default: coroutines].
@@ -130,12 +128,15 @@ impl From<On> for Backend {
 /// # Errors
 /// It is none.
 pub fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+    whole_number(text, "", 0..=u64::MAX)
 }
 
-fn count(text: &str) -> Result<u64, String> {
-    let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| format!("a whole number from 1 to {} is wanted", u64::MAX))
+/// How many there are to be of something that there must be one of.
+///
+/// # Errors
+/// It is no such number.
+pub fn count(text: &str) -> Result<u64, String> {
+    whole_number(text, "", 1..=u64::MAX)
 }
 
 /// A number of jobs.
@@ -143,8 +144,18 @@ fn count(text: &str) -> Result<u64, String> {
 /// # Errors
 /// It is none, or too great.
 pub fn jobs(text: &str) -> Result<usize, String> {
-    let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
-    jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
+    let jobs = whole_number(text, "", 1..=MOST_JOBS)?;
+    usize::try_from(jobs).map_err(|error| error.to_string())
+}
+
+/// A whole number within that range, of something (`" of milliseconds"`) or of nothing.
+///
+/// # Errors
+/// It is none.
+pub fn whole_number(text: &str, of: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    let (least, most) = (range.start(), range.end());
+    number.ok_or_else(|| format!("a whole number{of} from {least} to {most} is wanted"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -153,9 +164,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn mebibytes(text: &str) -> Result<u32, String> {
-    let most = u32::MAX >> 1;
-    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("a whole number of MiB is wanted, from 1 to {most}"))
+    whole_number(text, " of MiB", 1..=u64::from(u32::MAX >> 1)).map(|number| number as u32)
 }
 
 fn initial(text: &str) -> Result<Value, String> {
@@ -164,7 +173,16 @@ fn initial(text: &str) -> Result<Value, String> {
 }
 
 /// Every job has tens of threads.
-const MOST_JOBS: usize = 256;
+const MOST_JOBS: u64 = 256;
+
+/// A number that is negative is an argument like any other: whoever takes none says what is wanted instead, and always in the same words.
+pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let with = |arg: clap::Arg| {
+        let takes_value = arg.is_positional() || arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    };
+    command.mut_args(with).mut_subcommands(with_negative_numbers)
+}
 
 /// A command that runs no selection of tests takes none of the flags and so shows none, but knows them, to say so in our
 /// words. A flag that it has itself is its own.
@@ -180,44 +198,32 @@ fn takes(command: &clap::Command, id: &str) -> bool {
     command.get_arguments().any(|own| own.get_id() == id && !own.is_hide_set())
 }
 
-impl Flags {
-    /// The first flag given that `command` doesn't have itself, for commands that run no selection of tests: to them none of
-    /// these means anything.
-    pub fn given_beside(&self, command: &clap::Command) -> Option<&'static str> {
-        self.all_given().find(|flag| !takes(command, flag.trim_start_matches("--")))
+/// The flags that stand on the command line: what is passed over in silence would be missed.
+pub struct Given(Vec<clap::Arg>);
+
+impl Given {
+    /// Of those of a selection of tests.
+    pub fn by(matches: &ArgMatches) -> Given {
+        let flags = Flags::augment_args(clap::Command::new("flags"));
+        let is_given = |flag: &&clap::Arg| {
+            matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine)
+        };
+        Given(flags.get_arguments().filter(is_given).cloned().collect())
     }
 
-    /// The first flag given that means nothing where no test is run.
-    pub fn given_to_list(&self) -> Option<&'static str> {
-        let running =
-            ["--real", "--jobs", "--backend", "--fail-fast", "--strict", "--json", "--resume"];
-        self.all_given().find(|flag| running.contains(flag))
+    /// The first flag that `command` doesn't have itself, for commands that run no selection of tests: to them none of these means
+    /// anything.
+    pub fn beside(&self, command: &clap::Command) -> Option<String> {
+        self.find(|flag| !takes(command, flag.get_id().as_str()))
     }
 
-    /// The first flag given that means nothing to `replay`.
-    pub fn given_to_replay(&self) -> Option<&'static str> {
-        self.all_given().find(|flag| *flag != "--strict")
+    /// The first flag that is none of these.
+    pub fn but(&self, allowed: &[&str]) -> Option<String> {
+        self.find(|flag| flag.get_long().is_none_or(|name| !allowed.contains(&name)))
     }
 
-    /// The first flag given that means nothing to `check`.
-    pub fn given_to_check(&self) -> Option<&'static str> {
-        self.all_given().find(|flag| *flag != "--json")
-    }
-
-    fn all_given(&self) -> impl Iterator<Item = &'static str> {
-        let given = [
-            (self.real, "--real"),
-            (self.seeds != 1, "--seeds"),
-            (self.seed != 1, "--seed"),
-            (self.jobs.is_some(), "--jobs"),
-            (self.backend.is_some(), "--backend"),
-            (self.fail_fast, "--fail-fast"),
-            (self.strict, "--strict"),
-            (self.shard != Shard::WHOLE, "--shard"),
-            (self.json.is_some(), "--json"),
-            (self.resume.is_some(), "--resume"),
-            (self.list, "--list"),
-        ];
-        given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag)
+    fn find(&self, which: impl Fn(&clap::Arg) -> bool) -> Option<String> {
+        let flag = self.0.iter().find(|flag| which(flag))?;
+        flag.get_long().map(|name| format!("--{name}"))
     }
 }

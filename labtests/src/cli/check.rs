@@ -2,6 +2,7 @@
 
 use super::args::CheckArgs;
 use super::{End, Out};
+use crate::interrupt::{self, Interrupt, LOOK_EVERY};
 use crate::linearizability::{Bounds, Contradiction, Found, History, Limit, Options};
 use crate::report::WholeFile;
 use labrpc::channel::{self, RecvTimeoutError, Sender};
@@ -36,11 +37,12 @@ pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End,
     thread::spawn(move || work(&files, &options, bounds, &say));
     let mut report = Report::default();
     loop {
-        let next = match deadline {
-            Some(deadline) => said.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-            None => said.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match next {
+        report.interrupted = interrupt::asked();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if report.interrupted.is_some() || left == Some(Duration::ZERO) {
+            break;
+        }
+        match said.recv_timeout(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))) {
             Ok(Said::Wrong(wrong)) => return Err(wrong),
             Ok(Said::Read(history)) => report.history = Some(history),
             Ok(Said::Found(found)) => report.found(found),
@@ -48,8 +50,9 @@ pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End,
                 report.complete = true;
                 break;
             }
-            // Also where it panicked: what is known is told.
-            Err(_) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+            // It panicked. What is known is told.
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     report.tell(limit, out);
@@ -92,6 +95,7 @@ struct Report {
     undecided: Vec<String>,
     contradictions: Vec<Contradiction>,
     complete: bool,
+    interrupted: Option<Interrupt>,
 }
 
 /// The same for programs.
@@ -121,6 +125,13 @@ impl Report {
     }
 
     fn end(&self) -> End {
+        if let Some(by) = self.interrupted {
+            return End::Interrupted(by);
+        }
+        self.verdict()
+    }
+
+    fn verdict(&self) -> End {
         match (self.wrong.is_empty(), self.undecided.is_empty() && self.complete) {
             (false, _) => End::Failed,
             (true, true) => End::Well,
@@ -129,9 +140,13 @@ impl Report {
     }
 
     fn tell(&self, limit: Option<Duration>, out: &mut Out) {
+        let so_far = match (self.interrupted, limit) {
+            (Some(by), _) => format!("interrupted by {by}"),
+            (None, Some(limit)) => format!("not certain after {limit:?}"),
+            (None, None) => "it ended too early".into(),
+        };
         let Some(history) = &self.history else {
-            let limit = limit.unwrap_or_default();
-            return out.line(format!("undecided after {limit:?}: reading it took longer"));
+            return out.line(format!("undecided: not all was read; {so_far}"));
         };
         let operations = match history.operations() {
             1 => "1 operation".into(),
@@ -151,12 +166,11 @@ impl Report {
         let explained = |key: &String| self.contradictions.iter().any(|why| why.key == *key);
         let unexplained: Vec<_> = self.wrong.iter().filter(|key| !explained(key)).collect();
         if !unexplained.is_empty() {
-            let limit = limit.map_or_else(String::new, |limit| format!(" within {limit:?}"));
             out.line(format!(
-                "not linearizable: keys {unexplained:?}; the explanation was not ready{limit}"
+                "not linearizable: keys {unexplained:?}; the explanation is not ready; {so_far}"
             ));
         }
-        match self.end() {
+        match self.verdict() {
             End::Well => out.line(format!("linearizable: {operations}")),
             End::Failed if self.wrong.len() + self.undecided.len() + self.linearizable > 1 => {
                 out.line(format!(
@@ -167,10 +181,10 @@ impl Report {
                 ));
             }
             End::Failed => {}
-            End::Undecided => {
-                let why = match limit.filter(|_| !self.complete) {
-                    Some(limit) => format!("not certain after {limit:?}"),
-                    None => "a search would have to remember more than --memory allows".into(),
+            _ => {
+                let why = match self.complete {
+                    false => so_far,
+                    true => "a search would have to remember more than --memory allows".into(),
                 };
                 out.line(format!("undecided: {operations}; {why}"));
             }
@@ -179,10 +193,10 @@ impl Report {
 
     fn write(&self, file: &WholeFile) -> Result<(), String> {
         let json = Json {
-            verdict: match self.end() {
+            verdict: match self.verdict() {
                 End::Well => "linearizable",
                 End::Failed => "not linearizable",
-                End::Undecided => "undecided",
+                _ => "undecided",
             },
             complete: self.complete,
             operations: self.history.as_ref().map(|history| history.operations()),
