@@ -433,8 +433,8 @@ fn options_of_check_are_looked_at() {
     let (status, ..) = raftlab(&["check", "-", "--initial", "7"], number.as_bytes());
     assert_eq!(status, 0);
     wrong(&["check", "-", "--initial", "x"], b"", "a value as JSON is wanted");
-    wrong(&["check", "-", "--memory", "0"], b"", "a whole number of MiB is wanted");
-    wrong(&["check", "-", "--memory", "-1"], b"", "a whole number of MiB is wanted");
+    wrong(&["check", "-", "--memory", "0"], b"", "a whole number of MiB from 1 to");
+    wrong(&["check", "-", "--memory", "-1"], b"", "a whole number of MiB from 1 to");
     wrong(&["check", "-", "--model", "stack"], b"", "possible values: text, versioned, register");
     wrong(&["check", "-", "--model", "queue"], number.as_bytes(), "line 1: a queue has no get");
     wrong(&["check", "-"], b"[{\"client\":0}]", "this is a JSON array");
