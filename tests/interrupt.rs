@@ -102,6 +102,19 @@ fn a_sweep_in_a_terminal_leaves_its_table_and_no_bar() {
     }
 }
 
+/// As it is with `| tee log`: Ctrl-C ends tee, too.
+#[test]
+fn who_has_lost_its_reader_tells_the_terminal() {
+    let (_folder, json) = in_folder("results.json");
+    let mut sweep = InTerminal::start_unread(&format!("{ENDLESS} --json {}", json.display()));
+    sweep.until(", 0 failed");
+    sweep.press_ctrl_c();
+    let ended = sweep.end().with_status(130);
+    let (made, not_run) = incomplete(&json, "SIGINT");
+    assert_eq!(last_line(&ended, "SIGINT"), (made, made + not_run));
+    assert!(ended.out.contains("2A   initial_election "), "{}", ended.out);
+}
+
 #[test]
 fn an_experiment_keeps_what_it_has_measured_beside_what_is_there() {
     let (folder, csv) = in_folder("elections.csv");

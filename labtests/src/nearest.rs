@@ -7,7 +7,7 @@ pub fn nearest<'a>(
     spellings: impl IntoIterator<Item = (String, &'a str)>,
 ) -> Option<&'a str> {
     let word = plain(word);
-    let slips = |spelling: &str| strsim::damerau_levenshtein(&word, spelling);
+    let slips = |spelling: &str| strsim::osa_distance(&word, spelling);
     let near = spellings.into_iter().filter_map(|(spelling, meant)| {
         let spelling = plain(&spelling);
         let slips = slips(&spelling);

@@ -116,6 +116,7 @@ pub fn measure(plan: &Plan, settings: &Settings, out: &mut Out) -> Measurement {
     });
     progress.finish();
     let interrupted = interrupted.map(|Interrupted { by, early }| {
+        out.insist();
         early.into_iter().for_each(|trial| _ = trials.take(trial));
         by
     });

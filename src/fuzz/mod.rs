@@ -69,6 +69,7 @@ pub fn fuzz(args: FuzzArgs, out: &mut Out) -> Result<End, String> {
     });
     progress.finish();
     let interrupted = interrupted.map(|Interrupted { by, early }| {
+        out.insist();
         early.into_iter().for_each(|result| _ = found.take(result));
         by
     });

@@ -122,16 +122,21 @@ impl InPipe {
 }
 
 /// Starts the program in a terminal, and gives back the other end of that.
-fn in_terminal(args: &str, columns: u16) -> (Child, File) {
+fn in_terminal(
+    args: &str,
+    columns: u16,
+    change: impl FnOnce(pty::Command) -> pty::Command,
+) -> (Child, File) {
     let (pty, pts) = pty::open().unwrap();
     pty.resize(pty_process::Size::new(24, columns)).unwrap();
-    let child = pty::Command::new(RAFTLAB).args(args.split_whitespace()).spawn(pts).unwrap();
+    let command = pty::Command::new(RAFTLAB).args(args.split_whitespace());
+    let child = change(command).spawn(pts).unwrap();
     (child, File::from(OwnedFd::from(pty)))
 }
 
 /// Closes the terminal that the program is in once it has said `word`. How it ends then.
 pub fn in_closing_terminal(args: &str, word: &str) -> ExitStatus {
-    let (mut child, mut screen) = in_terminal(args, 100);
+    let (mut child, mut screen) = in_terminal(args, 100, |command| command);
     let (mut said, mut piece) = (Vec::new(), [0; 4096]);
     while !String::from_utf8_lossy(&said).contains(word) {
         let length = screen.read(&mut piece).unwrap();
@@ -151,7 +156,16 @@ pub struct InTerminal {
 impl InTerminal {
     /// With so many columns, and arguments that have no spaces.
     pub fn start(args: &str, columns: u16) -> InTerminal {
-        let (child, keyboard) = in_terminal(args, columns);
+        InTerminal::attach(in_terminal(args, columns, |command| command))
+    }
+
+    /// The same where its standard output is a pipe whose reader has gone.
+    pub fn start_unread(args: &str) -> InTerminal {
+        let (_, writer) = std::io::pipe().unwrap();
+        InTerminal::attach(in_terminal(args, 100, |command| command.stdout(writer)))
+    }
+
+    fn attach((child, keyboard): (Child, File)) -> InTerminal {
         let screen = Heard::from(keyboard.try_clone().unwrap());
         InTerminal { child, keyboard, screen }
     }

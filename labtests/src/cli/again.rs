@@ -56,9 +56,21 @@ impl Cargo {
             "release" => " --release".into(),
             other => format!(" --profile {other}"),
         };
-        let is_here = self.here == self.folder;
-        let package = if is_here { String::new() } else { format!(" -p {}", self.package) };
-        Some(format!("cargo run{profile}{package} {sort} {name} --"))
+        Some(format!("cargo run{profile}{} {sort} {name} --", self.package_from_here()))
+    }
+
+    /// How cargo finds the package from the current folder.
+    fn package_from_here(&self) -> String {
+        let is_workspace =
+            |at: &Path| self.folder.starts_with(at) && at.join("Cargo.toml").is_file();
+        if self.here == self.folder {
+            String::new()
+        } else if self.here.ancestors().any(is_workspace) {
+            format!(" -p {}", self.package)
+        } else {
+            let manifest = self.folder.join("Cargo.toml");
+            format!(" --manifest-path {}", quoted(&manifest.to_string_lossy()))
+        }
     }
 }
 
@@ -75,34 +87,44 @@ fn quoted(word: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// How cargo runs a program at that path, which is made of the sources in `of`.
+    /// How cargo runs, from the folder `here`, a program at that path, which is made of the sources in `of`. In the returned text, the folder of
+    /// all that is `ROOT`; there is a package in `ROOT/my_raft`.
     fn run(path: &str, of: &str, here: &str) -> Option<String> {
-        let target = tempfile::tempdir().unwrap();
-        let program = target.path().join(path);
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        std::fs::create_dir(at("my_raft")).unwrap();
+        std::fs::write(at("my_raft/Cargo.toml"), "").unwrap();
+        let program = at(path);
         std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-        let sources = format!("{}: {of}/src/main.rs", program.display());
+        let sources = format!("{}: {}/src/main.rs", program.display(), at(of).display());
         std::fs::write(program.with_extension("d"), sources).unwrap();
-        let cargo =
-            Cargo { package: "my_raft".into(), folder: "/x/my_raft".into(), here: here.into() };
-        cargo.run(&program)
+        let cargo = Cargo { package: "mine".into(), folder: at("my_raft"), here: at(here) };
+        let text = cargo.run(&program)?;
+        Some(text.replace(&*root.path().to_string_lossy(), "ROOT"))
     }
 
     #[test]
     fn cargo_runs_what_it_has_built() {
-        let run = |path, here| run(path, "/x/my_raft", here).unwrap();
-        assert_eq!(run("debug/lab", "/x/my_raft"), "cargo run --bin lab --");
-        assert_eq!(run("release/lab", "/x/my_raft"), "cargo run --release --bin lab --");
-        assert_eq!(
-            run("release/examples/mine", "/x"),
-            "cargo run --release -p my_raft --example mine --"
-        );
-        assert_eq!(run("mutants/lab", "/x/my_raft"), "cargo run --profile mutants --bin lab --");
+        let run = |path| run(path, "my_raft", "my_raft").unwrap();
+        assert_eq!(run("debug/lab"), "cargo run --bin lab --");
+        assert_eq!(run("release/lab"), "cargo run --release --bin lab --");
+        assert_eq!(run("release/examples/mine"), "cargo run --release --example mine --");
+        assert_eq!(run("mutants/lab"), "cargo run --profile mutants --bin lab --");
+    }
+
+    #[test]
+    fn cargo_finds_the_package_from_any_folder() {
+        let run = |here| run("debug/lab", "my_raft", here).unwrap();
+        assert_eq!(run("my_raft/src"), "cargo run -p mine --bin lab --");
+        let from_elsewhere = "cargo run --manifest-path ROOT/my_raft/Cargo.toml --bin lab --";
+        assert_eq!(run(""), from_elsewhere, "there is no Cargo.toml");
+        assert_eq!(run("other"), from_elsewhere);
     }
 
     #[test]
     fn what_cargo_runs_otherwise_or_not_at_all_is_called_by_its_path() {
-        assert_eq!(run("debug/deps/lab-0123", "/x/my_raft", "/x"), None, "a test");
-        assert_eq!(run("debug/lab", "/x/other", "/x"), None, "of another package");
+        assert_eq!(run("debug/deps/lab-0123", "my_raft", ""), None, "a test");
+        assert_eq!(run("debug/lab", "other", ""), None, "of another package");
         let cargo = Cargo { package: "lab".into(), folder: "/x".into(), here: "/x".into() };
         assert_eq!(cargo.run(Path::new("raftlab")), None, "somewhere in the PATH");
     }

@@ -1,15 +1,18 @@
 //! Where the command writes.
 
+use crate::interrupt::LOOK_EVERY;
 use crate::report::Row;
 use console::Term;
+use labrpc::time::sleep;
 use std::fmt::Display;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// Standard output, which may be full, and whose reader may go away.
 pub struct Out {
     to: BufWriter<Box<dyn Write + Send>>,
     error: Option<io::Error>,
     terminal: Option<Term>,
+    insists: bool,
 }
 
 impl Out {
@@ -21,13 +24,31 @@ impl Out {
 
     /// Anything else: a file, for a test.
     pub fn new(to: impl Write + Send + 'static) -> Out {
-        Out { to: BufWriter::new(Box::new(to)), error: None, terminal: None }
+        Out { to: BufWriter::new(Box::new(to)), error: None, terminal: None, insists: false }
     }
 
     /// Writes a line that is to be seen at once.
     pub fn line(&mut self, text: impl Display) {
-        self.queue(text);
+        self.queue(&text);
+        self.flush();
+        if self.insists && self.is_broken() && io::stderr().is_terminal() {
+            *self = Out { terminal: Some(Term::stderr()), ..Out::new(io::stderr()) };
+            self.queue(&text);
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
         self.error = self.error.take().or_else(|| self.to.flush().err());
+    }
+
+    /// From now on, lines that can't be written go to the terminal, if there is one. Ctrl-C ends whoever reads them, too (`tee`, for one),
+    /// and has a moment for it.
+    pub fn insist(&mut self) {
+        self.insists = true;
+        if self.terminal.is_none() {
+            sleep(LOOK_EVERY);
+        }
     }
 
     /// Writes the row of a table, as it fits here.

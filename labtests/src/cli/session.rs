@@ -134,6 +134,7 @@ impl Session {
     /// Takes in what came early, for nobody waits for what is missing before it. Returns what interrupted the work, unless all of it
     /// was done.
     fn take_early(&mut self, Interrupted { by, early }: Interrupted<Report>) -> Option<Interrupt> {
+        self.out.insist();
         early.iter().for_each(|report| _ = self.take(report));
         (self.found.counts.not_run > 0).then_some(by)
     }
@@ -152,7 +153,7 @@ impl Session {
         let runs = self.found.runs();
         let all = runs + self.found.counts.not_run;
         let advice = "with --resume FILE, the next sweep would go on from here";
-        let advice = self.work.is_sweep().then(|| advice.into());
+        let advice = (self.work.is_sweep() && runs > 0).then(|| advice.into());
         let saved = self.saved.take().or(advice).map_or(String::new(), |text| format!(": {text}"));
         self.out.line(format!("interrupted by {by} after {runs} of {all} runs{saved}"));
     }
@@ -168,7 +169,7 @@ impl Session {
             &self.found;
         let summary = report::summary(*counts, self.wall(), *lab_time);
         let out = &mut self.out;
-        if let Some(sweeps) = sweeps {
+        if let Some(sweeps) = sweeps.as_ref().filter(|_| counts.passed + counts.failed > 0) {
             out.row(&Sweep::header(self.names));
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
             ran.for_each(|sweep| out.row(&sweep.row(self.names)));
