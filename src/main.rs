@@ -1,5 +1,8 @@
 //! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs, the experiments and the fuzz.
 
+// The macros panic where what they print can't be written.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod experiment;
 mod fuzz;
 

@@ -233,7 +233,7 @@ fn versions() {
 fn a_line_that_is_not_as_it_should_be_is_named() {
     let good = json("0 10 20 append k a");
     for (line, what) in [
-        ("", "line 2: an operation is wanted, such as {\"client\":0,"),
+        ("client,call", "line 2: an operation is wanted, such as {\"client\":0,"),
         ("[0,10,20,\"get\",\"k\"]", "line 2: an operation is wanted"),
         (
             "{\"client\":0,\"call\":30,\"ret",
@@ -246,10 +246,10 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
         ),
         (r#"{"client":-1,"call":1,"return":2,"op":"get","key":"k","output":""}"#, "expected u64"),
         (r#"{"client":1,"client":1}"#, "line 2: duplicate field `client`"),
-        (r#"{"client":1,"called":1}"#, "line 2: unknown field `called`"),
+        (r#"{"client":1,"called":1}"#, "line 2: missing field `call`"),
         (
             r#"{"client":1,"call":1,"return":2,"op":"cas","key":"k"}"#,
-            "line 2: unknown variant `cas`",
+            "line 2: this is a compare-and-swap; and standard input: line 1: this is an append; no service has both",
         ),
         (
             r#"{"client":1,"call":3,"return":2,"op":"get","key":"k","output":""}"#,
@@ -275,7 +275,10 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
             r#"{"client":1,"call":1,"return":2,"op":"append","key":"k","value":"","output":""}"#,
             "line 2: a put or append has no \"output\"",
         ),
-        (PUT, "line 2: all have versions, or none has; this has versions, line 1 none"),
+        (
+            PUT,
+            "line 2: this is a version; and standard input: line 1: this is an append; no service has both",
+        ),
     ] {
         wrong(&["check", "-"], format!("{good}{line}\n").as_bytes(), what);
     }
@@ -287,7 +290,7 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
     for (end, what) in [
         (
             r#""op":"append","value":"b","version":1,"result":"ok""#,
-            "line 2: with versions, there is no append",
+            "line 1: this is a version; and standard input: line 2: this is an append; no service has both",
         ),
         (
             r#""op":"put","value":"b","version":1"#,
@@ -297,7 +300,6 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
             r#""op":"put","value":"b","result":"ok""#,
             "line 2: a versioned put has \"value\" and \"version\"",
         ),
-        (r#""op":"put","value":"b","version":1,"result":"no""#, "line 2: unknown variant `no`"),
         (
             r#""op":"get","version":1"#,
             "line 2: a get that was answered has \"output\" and \"version\", or else",
@@ -305,7 +307,7 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
         (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get has no \"value\""),
         (
             r#""op":"get","output":"a""#,
-            "line 2: all have versions, or none has; this has none, line 1 versions",
+            "line 2: a get that was answered has \"output\" and \"version\", or else",
         ),
     ] {
         let line = format!("{PUT}\n{{\"client\":1,\"call\":3,\"return\":4,\"key\":\"k\",{end}}}\n");
@@ -357,7 +359,7 @@ fn what_is_not_certain_within_the_limit_is_neither() {
         raftlab(&["check", "-", "--limit", "0.01"], json(&hard()).as_bytes());
     assert_eq!(
         (status, out.as_str(), error.as_str()),
-        (3, "undecided after 10ms: 25 operations\n", "")
+        (3, "undecided: 25 operations; not certain after 10ms\n", "")
     );
 }
 
@@ -367,5 +369,73 @@ fn check_takes_a_file_and_a_limit() {
         let limit = format!("--limit={limit}");
         wrong(&["check", "-", &limit], b"", "a number of seconds is wanted, such as 60 or 0.5");
     }
-    wrong(&["check", "-", "--real"], b"", "check takes a file and --limit, and no --real");
+    wrong(&["check", "-", "--real"], b"", "check runs no test, so --real means nothing to it");
+}
+
+#[test]
+fn a_limit_bounds_the_reading_too() {
+    // A line that never ends.
+    let zeros = std::fs::File::open("/dev/zero").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+    command.args(["check", "-", "--limit", "0.05"]).stdin(zeros);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    // It depends on the machine which of the two comes first.
+    let too_long = (output.status.code(), error.contains("line 1 is longer than 64 MiB"));
+    let too_late = (output.status.code(), text.contains("not all was read"));
+    assert!(too_long == (Some(2), true) || too_late == (Some(3), true), "{text}{error}");
+}
+
+/// What a program reads of it.
+#[test]
+fn a_verdict_goes_to_a_file_too() {
+    let json_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verdict.json");
+    let history = json("0 10 20 put k a\n1 30 40 get k b\n1 50 60 get l _");
+    let args = ["check", "-", "--json", json_file.to_str().unwrap()];
+    let (status, ..) = raftlab(&args, history.as_bytes());
+    assert_eq!(status, 1);
+    let text = std::fs::read_to_string(&json_file).unwrap();
+    for part in [
+        "\"verdict\": \"not linearizable\"",
+        "\"complete\": true",
+        "\"linearizable_keys\": 1",
+        "\"name\": \"2\"",
+        "\"minimal\": true",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn all_keys_that_are_wrong_are_told_with_their_notes() {
+    let line = |key: &str, value: &str, at: u64, note: &str| {
+        format!(
+            "{{\"client\":0,\"call\":{at},\"return\":{},\"op\":\"get\",\"key\":\"{key}\",\"output\":\"{value}\"{note}}}\n",
+            at + 1
+        )
+    };
+    let put =
+        "{\"client\":1,\"call\":0,\"return\":9,\"op\":\"put\",\"key\":\"l\",\"value\":\"x\"}\n";
+    let history =
+        [put, &line("l", "", 20, ""), &line("k", "y", 30, ",\"note\":\"of S2\"")].concat();
+    let (status, out, _) = raftlab(&["check", "-"], history.as_bytes());
+    assert_eq!(status, 1);
+    let (k, l) = (out.find("on key \"k\"").unwrap(), out.find("on key \"l\"").unwrap());
+    assert!(k < l, "one operation contradicts sooner than two: {out}");
+    assert!(out.contains("#3: of S2"), "{out}");
+    assert!(out.ends_with("3 operations: 2 keys are not linearizable, 0 are, 0 are undecided\n"));
+}
+
+#[test]
+fn options_of_check_are_looked_at() {
+    let number = "{\"client\":0,\"call\":0,\"return\":1,\"op\":\"get\",\"output\":7}\n";
+    let (status, ..) = raftlab(&["check", "-", "--initial", "7"], number.as_bytes());
+    assert_eq!(status, 0);
+    wrong(&["check", "-", "--initial", "x"], b"", "a value as JSON is wanted");
+    wrong(&["check", "-", "--memory", "0"], b"", "a whole number of MiB from 1 to");
+    wrong(&["check", "-", "--memory", "-1"], b"", "a whole number of MiB from 1 to");
+    wrong(&["check", "-", "--model", "stack"], b"", "possible values: text, versioned, register");
+    wrong(&["check", "-", "--model", "queue"], number.as_bytes(), "line 1: a queue has no get");
+    wrong(&["check", "-"], b"[{\"client\":0}]", "this is a JSON array");
 }

@@ -45,7 +45,81 @@ fn numbers_that_make_no_sense_are_named() {
     wrong("--jobs 0", "from 1 to 256");
     wrong("--jobs -1", "from 1 to 256");
     wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
-    wrong("rejoyn", "did you mean \"rejoin\"?");
+}
+
+/// Each option and each argument of each command is given a negative number: none is told "unexpected argument".
+#[test]
+fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
+    let help = |command: &str| {
+        let mut raftlab = Command::new(env!("CARGO_BIN_EXE_raftlab"));
+        let output = raftlab.args(command.split_whitespace()).arg("--help").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut options = 0;
+    for command in ["", "test", "replay", "check", "experiment", "fuzz", "bugs"] {
+        let help = help(command);
+        // A file may be called so.
+        let name = |line: &str| {
+            let (name, value) = line.trim_start().strip_prefix("--")?.split_once(" <")?;
+            (!value.starts_with("FILE") && !value.starts_with("DIR")).then(|| name.to_string())
+        };
+        for option in help.lines().filter_map(name) {
+            options += 1;
+            for number in ["-1", "-0.5"] {
+                let (_, error) = raftlab(format!("{command} --{option} {number}").trim_start());
+                assert!(!error.contains("unexpected argument"), "{command} --{option}: {error}");
+            }
+        }
+    }
+    assert!(options >= 20, "{options}");
+    for number in
+        ["--seed -1", "replay -1 rejoin", "experiment elections --seed -1", "fuzz --seed -1"]
+    {
+        wrong(number, ": a whole number from 0 to 18446744073709551615 is wanted");
+    }
+    wrong("fuzz --seeds -1", ": a whole number from 1 to 18446744073709551615 is wanted");
+    wrong(
+        "experiment elections --disk -1",
+        ": a whole number of milliseconds from 0 to 60000 is wanted",
+    );
+    wrong("experiment elections --lines -5-10", "such as 150-300");
+    wrong("-1", "there is no test \"-1\". --list");
+    wrong("replay 7 -1", "there is no test \"-1\". --list");
+    wrong("check -1", "can't read -1: ");
+    wrong("bugs -1", "there is no bug \"-1\". ");
+    wrong("experiment -1", "there is no experiment \"-1\"; there is: elections");
+}
+
+#[test]
+fn a_wrong_word_is_told_what_was_meant_if_anything_is_near() {
+    wrong("rejoyn", "; did you mean \"rejoin\"?");
+    wrong("reply 7 rejoin", "; did you mean \"replay\"?");
+    wrong("replay 7 rejion", "; did you mean \"rejoin\"?");
+    wrong("bugs commit_oldterm", "; did you mean \"commit_old_term\"?");
+    for far in ["test test", "replay 7 nope", "nope", "raft", "bugs nope"] {
+        let (status, error) = raftlab(far);
+        assert_eq!(status, 2, "{far}");
+        assert!(!error.contains("did you mean"), "{far}: {error}");
+    }
+}
+
+#[test]
+fn a_shard_that_would_be_empty_is_named() {
+    wrong(
+        "rejoin --shard 2/2",
+        "shard 2/2 is empty: for what was selected, --shard takes I/N with an N of at most 1",
+    );
+    wrong("--list rejoin --shard 2/2", "shard 2/2 is empty");
+}
+
+/// On one that has no room for what it is: the temporary file that becomes the results has a name that nobody knows.
+#[test]
+fn errors_name_no_temporary_file() {
+    for path in ["/proc/results.json", "/sys/results.json"] {
+        let (status, error) = raftlab(&format!("initial_election --json {path}"));
+        assert_eq!((status, error.contains("tmp")), (2, false), "{error}");
+        assert!(error.starts_with(&format!("error: can't write {path}: ")), "{error}");
+    }
 }
 
 #[test]
@@ -54,6 +128,15 @@ fn what_would_be_passed_over_is_named() {
         let name = flag.split(' ').next().unwrap();
         wrong(&format!("--list {flag}"), &format!("it takes no {name}"));
     }
+    for flag in ["--backend threads", "--resume sweep", "--seed 1", "--seed 5"] {
+        let name = flag.split(' ').next().unwrap();
+        wrong(&format!("2A --list --shard 1/2 {flag}"), &format!("it takes no {name}"));
+    }
+    wrong("--list --seeds 4", "--seeds only together with --shard");
+    assert_eq!(raftlab("--list --seeds 4 --shard 2/4").0, 0);
+    wrong("replay 1 rejoin --seed 1", "no --seed");
+    wrong("bugs --seeds 1", "bugs takes no --seeds");
+    wrong("experiment --trials 5", "required arguments were not provided");
     wrong("--json - rejoin", "wants the name of a file");
     wrong("2A replay 7 rejoin", "it comes first, before \"2A\"");
     wrong("2A bugs", "it comes first, before \"2A\"");

@@ -3,6 +3,7 @@
 use crate::patch::{Kind, Patch};
 use crate::record::{Caught, Records};
 use labtests::cli::Out;
+use labtests::report::Row;
 
 /// What `raftlab bugs` takes.
 #[derive(clap::Args)]
@@ -18,7 +19,11 @@ pub struct BugsArgs {
 pub fn bugs(args: BugsArgs, out: &mut Out) -> Result<bool, String> {
     let (patches, records) = (crate::embedded()?, Records::embedded()?);
     match args.name {
-        None => patches.iter().for_each(|patch| out.line(row(patch, records.of(&patch.name)))),
+        None => {
+            let width = patches.iter().map(|patch| patch.name.len()).max().unwrap_or_default();
+            let row = |patch: &Patch| row(patch, width, records.of(&patch.name));
+            patches.iter().for_each(|patch| out.row(&row(patch)));
+        }
         Some(name) => {
             let patch = crate::find(&patches, &name)?;
             out.line(lesson(patch, records.of(&patch.name)));
@@ -27,12 +32,13 @@ pub fn bugs(args: BugsArgs, out: &mut Out) -> Result<bool, String> {
     Ok(true)
 }
 
-fn row(patch: &Patch, caught: Option<&Caught>) -> String {
+fn row(patch: &Patch, width: usize, caught: Option<&Caught>) -> Row {
     let caught = match caught {
         Some(Caught { test, seed, seconds, .. }) => format!("{test}, seed {seed}, {seconds:.1} s"),
         None => "not caught".into(),
     };
-    format!("{:<28} {:<9} {caught}", patch.name, patch.header.kind)
+    let kind = format!("{:<9}", patch.header.kind);
+    Row::new(format!("{:<width$}", patch.name), [kind]).with_note(caught)
 }
 
 fn lesson(patch: &Patch, caught: Option<&Caught>) -> String {
@@ -87,10 +93,10 @@ mod tests {
     #[test]
     fn a_row_begins_with_the_name_and_says_what_caught_it() {
         let patch = Patch::parse("double_vote", PATCH).unwrap();
-        let words = |row: String| row.split_whitespace().collect::<Vec<_>>().join(" ");
-        let seen = words(row(&patch, Some(&caught())));
+        let words = |row: Row| row.fit(None).split_whitespace().collect::<Vec<_>>().join(" ");
+        let seen = words(row(&patch, 28, Some(&caught())));
         assert_eq!(seen, "double_vote safety re_election, seed 7, 1.2 s");
-        assert_eq!(words(row(&patch, None)), "double_vote safety not caught");
+        assert_eq!(words(row(&patch, 28, None)), "double_vote safety not caught");
     }
 
     #[test]

@@ -3,11 +3,15 @@
 //! A bug is a file `bugs/NAME.patch`; [`patch`] tells what is in it. `caught.json` says which test of the lab caught each
 //! ([`record`]). `raftlab bugs` shows both ([`lesson`]); `cargo run -p gallery` tries them out.
 
+// The macros panic where what they print can't be written.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod lesson;
 pub mod list;
 pub mod patch;
 pub mod record;
 
+use labtests::nearest::nearest;
 use patch::Patch;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,10 +69,9 @@ pub fn find<'a>(patches: &'a [Patch], name: &str) -> Result<&'a Patch, String> {
     if let Some(patch) = patches.iter().find(|patch| patch.name == name) {
         return Ok(patch);
     }
-    let likeness = |patch: &&Patch| strsim::jaro_winkler(&patch.name, name);
-    let nearest = patches.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let suggestion = match nearest.filter(|patch| likeness(patch) > 0.7) {
-        Some(patch) => format!("; did you mean {:?}?", patch.name),
+    let names = patches.iter().map(|patch| (patch.name.clone(), patch.name.as_str()));
+    let suggestion = match nearest(name, names) {
+        Some(meant) => format!("; did you mean {meant:?}?"),
         None => ".".into(),
     };
     Err(format!("there is no bug {name:?}{suggestion} `raftlab bugs` lists them all"))

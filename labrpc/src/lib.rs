@@ -35,6 +35,9 @@
 //! | one test's run, simulated or real | [`run`], [`sim`] |
 //! | what happened | [`trace`], [`describe`], [`logging`] |
 
+// The macros panic where what they print can't be written.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod api;
 pub mod channel;
 pub mod codec;

@@ -6,15 +6,25 @@ use env_logger::Logger;
 use log::{Log, Metadata, Record};
 use std::io::Write;
 
-/// Sends `log` lines to standard error through env_logger, as `RUST_LOG` says; also under `cargo test`. A run may want
-/// them among its events instead, see [`Logs`]. May be called often.
+/// Sends `log` lines to standard error through env_logger, as `RUST_LOG` says. A run may want them among its events instead,
+/// see [`Logs`]. May be called often. A line that can't be written is lost, and that is all.
 ///
 /// ```text
 ///     1203.517042 ms  S1/ticker  DEBUG becomes candidate in term 4
 /// ```
 pub fn init() {
+    init_with(env_logger::Builder::from_default_env());
+}
+
+/// The same under `cargo test`, which shows only the lines of tests that fail. It captures what the macros print, and these
+/// panic if standard error can't be written.
+pub fn init_for_tests() {
     let mut builder = env_logger::Builder::from_default_env();
-    builder.is_test(cfg!(test) || std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    builder.is_test(true);
+    init_with(builder);
+}
+
+fn init_with(mut builder: env_logger::Builder) {
     builder.format(|out, record| {
         let line = line(record);
         let here = run::here();

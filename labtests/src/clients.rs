@@ -44,7 +44,7 @@ impl<C, M: Model> Deref for Store<C, M> {
     }
 }
 
-impl<C, M: Model> Store<C, M> {
+impl<C, M: Model + Default> Store<C, M> {
     /// Starts the servers.
     pub fn new((server, clerk): (MakeReplica, C), setup: Setup, watch: Watch) -> Store<C, M> {
         let server: MakeMemberReplica =
@@ -68,7 +68,7 @@ impl<C, M: Model> Store<C, M> {
     #[track_caller]
     pub fn check_history(&self) {
         let history = self.history.lock();
-        match check::<M>(&history, Limit::Steps(STEPS)) {
+        match check(&M::default(), &history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
             Verdict::Not(why) => run::fail(format!(
                 "what clients were told is not linearizable (§8): each operation must seem to be done at once, and once, between \

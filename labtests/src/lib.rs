@@ -42,17 +42,24 @@
 //! | a Raft without threads in random worlds | [`mod@fuzz`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
+//! | what a wrong word may have meant | [`mod@nearest`] |
+//! | ending before all is done: Ctrl-C | [`interrupt`] |
 //! | saying how it went | [`report`] |
+
+// The macros panic where what they print can't be written.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod checks;
 pub mod cli;
 pub mod clients;
 pub mod cluster;
 pub mod fuzz;
+pub mod interrupt;
 pub mod invariants;
 pub mod lab;
 pub mod ledger;
 pub mod linearizability;
+pub mod nearest;
 pub mod reading;
 pub mod report;
 pub mod runner;

@@ -16,44 +16,82 @@
 //!     Operation { client: 0, call: at(0), ret: Some(at(3)), op: put },
 //!     Operation { client: 1, call: at(5), ret: Some(at(9)), op: stale },
 //! ];
-//! let Verdict::Not(why) = check::<Text>(&history, Limit::None) else { panic!("a stale read") };
+//! let Verdict::Not(why) = check(&Text, &history, Limit::None) else { panic!("a stale read") };
 //! println!("{why}");
 //! ```
 //!
+//! # What it costs
+//!
+//! With `n` operations on a key:
+//!
+//! | history | decided in |
+//! |---|---|
+//! | of a register or a text without appends, of which time tells who wrote what was read: say, because all values differ | `O(n log n)`, with operations of unknown outcome, too ([`Register`], [`Text`]) |
+//! | of texts that grow by appends, of which time and values tell the same | `O(n log n)` in the texts' pieces |
+//! | of versioned puts | `O(n log n)` ([`Versioned`]) |
+//! | of anything, by clients of which at most twelve are under way at a time | linear in `n`, if few of their orders lead to different states |
+//! | all else | exponential in how many are under way, for the question is NP-complete (Gibbons and Korach, 1997) |
+//!
+//! Memory is linear in the history, and what a search remembers is [bounded](Bounds::memory).
+//!
 //! | what | file |
 //! |---|---|
-//! | the 2022 lab's get, put and append | `text.rs`, what gets answered: `output.rs` |
-//! | the 2025 lab's get and versioned put | `versioned.rs` |
+//! | what a service is to do | `model.rs`; the lab's: `text.rs`, `versioned.rs`; others: `register.rs`, `counter.rs`, `set.rs`, `queue.rs`, `map.rs` |
 //! | when an operation may have taken effect | `span.rs` |
+//! | what decides most histories at once: answers that reveal the order | `unique.rs`, `blocks.rs` (both by `zones.rs`), `versions.rs` |
+//! | the search where few operations are under way | `sweep.rs` |
+//! | the search for an order, which decides everything, given time | `search.rs`, on the states of `steps.rs` |
+//! | a few operations that show why there is none | `contradiction.rs`, `shrink.rs`, `window.rs` |
 //! | histories in files | `file.rs` |
-//! | the search for an order, which decides everything, given time | `search.rs` |
-//! | what decides most histories at once: answers that reveal the order | `blocks.rs`, `versions.rs` |
 
 mod authors;
 mod blocks;
+mod budget;
 mod contradiction;
+mod counter;
 mod file;
 mod list;
+mod map;
+mod model;
 mod output;
+mod queue;
+mod register;
 mod search;
+mod set;
 mod shrink;
 mod span;
+mod steps;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trie;
+mod unique;
+mod value;
 mod versioned;
 mod versions;
+mod window;
+mod zones;
 
-pub use contradiction::Contradiction;
-pub use file::History;
+pub use budget::{Bounds, Limit, MEMORY};
+pub use contradiction::{Contradiction, Row};
+pub use counter::{Counter, CounterAct, CounterOp};
+pub use file::{History, Options, Service};
+pub use map::{Map, Micro, Transaction};
+pub use model::{Decision, Model, Why};
 pub use output::{Output, Outputs};
-pub use span::Span;
+pub use queue::{Queue, QueueAct, QueueOp};
+pub use register::{Register, RegisterAct, RegisterOp};
+pub use set::{Set, SetAct, SetOp};
+pub use span::{Span, Spans};
+pub use steps::Steps;
 pub use text::{Text, TextOp};
+pub use value::Value;
 pub use versioned::{Answer, Versioned, VersionedOp};
 
-use labrpc::time::{Duration, Instant};
-use search::{Budget, Search};
+use budget::Budget;
+use labrpc::time::Instant;
+use search::Search;
 use std::collections::BTreeMap;
 
 /// What one client asked, when, and what it was told. The operations of a client follow one another, except for those
@@ -70,68 +108,6 @@ pub struct Operation<Op> {
     pub op: Op,
 }
 
-/// What the server is to do, as a state machine for the operations of one key.
-pub trait Model: Sized {
-    /// What a client asks, with what it is told.
-    type Op;
-    /// What the server has under the key.
-    type State: Copy + Ord;
-
-    /// The key that it is about.
-    fn key(op: &Self::Op) -> &str;
-
-    /// Whether it can change the state.
-    fn writes(op: &Self::Op) -> bool;
-
-    /// By what writes are known that do the same.
-    fn effect(op: &Self::Op) -> (u64, &str);
-
-    /// Whether the answer leaves open what became of it: it may take effect later, or never.
-    fn is_open(op: &Self::Op) -> bool;
-
-    /// The verdict, if the answers themselves tell in which order things happened, so that nothing must be searched.
-    fn at_once(ops: &[&Self::Op], spans: &[Span]) -> Option<bool>;
-
-    /// The model for the operations of one key.
-    fn new(ops: &[&Self::Op]) -> Self;
-
-    /// Lets [`Model::step`] and [`Model::may_yet`] refuse what can't come to a good end.
-    fn look_ahead(&mut self, ops: &[&Self::Op], spans: &[Span]);
-
-    /// What the server has at first.
-    fn initial(&self) -> Self::State;
-
-    /// What it has after the operation with this index. `None`: in this state, its answer would have been another.
-    fn step(&self, state: Self::State, op: usize) -> Option<Self::State>;
-
-    /// Whether this read may still come to fit, from this state and with the writes that are left.
-    fn may_yet(&self, state: Self::State, read: usize, is_left: impl FnMut(usize) -> bool) -> bool;
-
-    /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it.
-    /// What may never have happened has not led there.
-    fn is_unseen(&self, state: Self::State) -> bool;
-
-    /// In words, what was asked.
-    fn asked(op: &Self::Op) -> String;
-
-    /// In words, what was answered.
-    fn answer(op: &Self::Op) -> String;
-
-    /// What would have been answered to `next` after these.
-    fn answer_after(order: &[&Self::Op], next: &Self::Op) -> String;
-}
-
-/// How long to look for an order.
-#[derive(Clone, Copy, Debug)]
-pub enum Limit {
-    /// Until it is found, or certain that there is none.
-    None,
-    /// So many steps. The same history has the same verdict on every machine.
-    Steps(u64),
-    /// So long, on the wall clock. Not for simulated runs, which must replay.
-    Time(Duration),
-}
-
 /// What [`check`] finds.
 #[derive(Debug)]
 pub enum Verdict {
@@ -143,15 +119,19 @@ pub enum Verdict {
     Undecided,
 }
 
-/// Whether the history is linearizable.
-pub fn check<M: Model>(history: &[Operation<M::Op>], limit: Limit) -> Verdict {
-    let mut budget = Budget::new(limit);
+/// Whether the history is linearizable. It ends with the first key that isn't.
+pub fn check<M: Model>(
+    model: &M,
+    history: &[Operation<M::Op>],
+    bounds: impl Into<Bounds>,
+) -> Verdict {
+    let mut budget = Budget::new(bounds);
     let mut verdict = Verdict::Linearizable;
-    for part in parts::<M>(history) {
-        match part.is_linearizable(&mut budget) {
-            Some(true) => {}
-            Some(false) => {
-                return Verdict::Not(Box::new(Contradiction::of(history, &part)));
+    for part in parts(model, history) {
+        match part.decide(&mut budget) {
+            Some(Decision::Legal) => {}
+            Some(Decision::Illegal(why)) => {
+                return Verdict::Not(Box::new(Contradiction::of(history, &part, &why, &by_number)));
             }
             None => verdict = Verdict::Undecided,
         }
@@ -159,16 +139,72 @@ pub fn check<M: Model>(history: &[Operation<M::Op>], limit: Limit) -> Verdict {
     verdict
 }
 
+/// What [`examine`] finds, as it does.
+#[derive(Debug)]
+pub enum Found {
+    /// The operations on this key are linearizable.
+    Linearizable(String),
+    /// Those on this key aren't; why follows.
+    Not(String),
+    /// Why those on a key aren't.
+    Why(Box<Contradiction>),
+    /// The bounds were reached before it was certain.
+    Undecided(String),
+}
+
+/// Examines all keys of a history, and tells `found` of each; those that are not linearizable are explained when all have been decided.
+pub fn examine<M: Model>(
+    model: &M,
+    history: &[Operation<M::Op>],
+    bounds: impl Into<Bounds>,
+    found: impl FnMut(Found),
+) {
+    examine_named(model, history, bounds, &by_number, found);
+}
+
+/// What an operation is called: its number in the history, from 1.
+fn by_number(place: usize) -> String {
+    (place + 1).to_string()
+}
+
+fn examine_named<M: Model>(
+    model: &M,
+    history: &[Operation<M::Op>],
+    bounds: impl Into<Bounds>,
+    name: &dyn Fn(usize) -> String,
+    mut found: impl FnMut(Found),
+) {
+    let mut budget = Budget::new(bounds);
+    let mut wrong = Vec::new();
+    for part in parts(model, history) {
+        let key = part.key().to_string();
+        match part.decide(&mut budget) {
+            Some(Decision::Legal) => found(Found::Linearizable(key)),
+            Some(Decision::Illegal(why)) => {
+                found(Found::Not(key));
+                wrong.push((part, why));
+            }
+            None => found(Found::Undecided(key)),
+        }
+    }
+    for (part, why) in wrong {
+        found(Found::Why(Box::new(Contradiction::of(history, &part, &why, name))));
+    }
+}
+
 /// The operations of one key.
 struct Part<'a, M: Model> {
+    model: &'a M,
     ops: Vec<&'a M::Op>,
-    spans: Vec<Span>,
+    spans: Spans,
     /// Their indices in the history.
     places: Vec<usize>,
+    /// They are some of those, and anything may have been there before them.
+    from_anything: bool,
 }
 
 /// The history by keys, short ones first: if there is a limit, a hard one leaves it to the others.
-fn parts<M: Model>(history: &[Operation<M::Op>]) -> Vec<Part<'_, M>> {
+fn parts<'a, M: Model>(model: &'a M, history: &'a [Operation<M::Op>]) -> Vec<Part<'a, M>> {
     let mut keys = BTreeMap::<&str, Vec<usize>>::new();
     for (place, operation) in history.iter().enumerate() {
         // Nothing follows from a read that nobody heard the answer of.
@@ -176,28 +212,81 @@ fn parts<M: Model>(history: &[Operation<M::Op>]) -> Vec<Part<'_, M>> {
             keys.entry(M::key(&operation.op)).or_default().push(place);
         }
     }
-    let mut parts: Vec<_> = keys.into_values().map(|places| Part::new(history, places)).collect();
+    let mut parts: Vec<_> =
+        keys.into_values().map(|places| Part::new(model, history, places)).collect();
     parts.sort_by_key(|part| part.ops.len());
     parts
 }
 
+/// Of what a sweep may take, so much for each operation. Where few are under way it is enough.
+const SWEEP: u64 = 2_000;
+
 impl<'a, M: Model> Part<'a, M> {
-    fn new(history: &'a [Operation<M::Op>], places: Vec<usize>) -> Part<'a, M> {
+    fn new(model: &'a M, history: &'a [Operation<M::Op>], places: Vec<usize>) -> Part<'a, M> {
         let operations: Vec<_> = places.iter().map(|place| &history[*place]).collect();
         Part {
+            model,
             spans: span::spans(&operations, M::is_open),
             ops: operations.into_iter().map(|operation| &operation.op).collect(),
             places,
+            from_anything: false,
+        }
+    }
+
+    fn key(&self) -> &'a str {
+        self.ops.first().map_or("", |op| M::key(op))
+    }
+
+    fn decide(&self, budget: &mut Budget) -> Option<Decision> {
+        let at_once = || self.model.at_once(&self.ops, &self.spans);
+        (!self.from_anything).then(at_once).flatten().or_else(|| self.search(budget))
+    }
+
+    fn steps(&self) -> Box<dyn Steps + '_> {
+        let steps = self.model.steps(&self.ops, &self.spans);
+        match steps.anything().filter(|_| self.from_anything) {
+            Some(anything) => Box::new(steps::From(steps, anything)),
+            None => steps,
+        }
+    }
+
+    /// The states, without any that look ahead.
+    fn plain_steps(&self) -> Box<dyn Steps + '_> {
+        match self.from_anything {
+            true => Box::new(steps::Blind(self.steps())),
+            false => Box::new(steps::Kept::new(self.model, &self.ops)),
+        }
+    }
+
+    /// Some of the operations, each with another span.
+    fn part(
+        &self,
+        left: &[usize],
+        span: impl Fn(usize) -> Span,
+        keeps: impl Fn(usize) -> bool,
+    ) -> Part<'a, M> {
+        Part {
+            model: self.model,
+            ops: left.iter().map(|op| self.ops[*op]).collect(),
+            spans: self.spans.part(left, span, keeps),
+            places: left.iter().map(|op| self.places[*op]).collect(),
+            from_anything: self.from_anything,
         }
     }
 
     fn is_linearizable(&self, budget: &mut Budget) -> Option<bool> {
-        M::at_once(&self.ops, &self.spans).or_else(|| self.search(budget))
+        self.decide(budget).map(|decision| decision == Decision::Legal)
     }
 
-    fn search(&self, budget: &mut Budget) -> Option<bool> {
-        let mut model = M::new(&self.ops);
-        model.look_ahead(&self.ops, &self.spans);
-        Search::new(&model, &self.ops, &self.spans).run(budget)
+    fn search(&self, budget: &mut Budget) -> Option<Decision> {
+        let steps = self.steps();
+        let mut some = budget.half(SWEEP * self.ops.len() as u64);
+        let swept = sweep::decide::<M>(&*steps, &self.ops, &self.spans, &mut some);
+        budget.put_back(some);
+        swept.or_else(|| {
+            let mut search = Search::new::<M>(&*steps, &self.ops, &self.spans);
+            let found = search.run(budget)?;
+            Some(if found { Decision::Legal } else { Decision::Illegal(Why::Unknown) })
+        })
     }
 }

@@ -2,31 +2,32 @@
 
 mod backend;
 mod cargo;
+mod in_order;
 mod learn;
+mod select;
 mod settle;
 mod sinks;
 
 pub use backend::Backends;
 pub use cargo::{cargo_test, check_complete};
+pub use in_order::in_order;
+pub use select::select;
+pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
+use crate::interrupt::Interrupted;
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::Reading;
 use crate::suites::rsm::Counters;
-use crate::suites::{self, Body, LabTest};
-use labrpc::channel;
+use crate::suites::{Body, LabTest};
 use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
-use labrpc::thread;
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Sink;
-use parking_lot::Mutex;
 use sinks::{Both, Nobody};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// Go's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -263,145 +264,16 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
 
 /// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
 /// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
+///
+/// If the process is [asked to end](crate::interrupt::asked), it returns at once. What is under way goes on without an audience, so the
+/// process should end soon.
 pub fn run_all(
     lab: &Lab,
     work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,
     world: World,
     jobs: usize,
     each: impl FnMut(Report) -> ControlFlow<()>,
-) {
+) -> Option<Interrupted<Report>> {
     let lab = lab.clone();
-    in_order(work, jobs, move |(test, seed)| run_one(&lab, test, seed, world), each);
-}
-
-/// As [`run_all`], for work of any kind.
-pub fn in_order<W, R>(
-    work: impl Iterator<Item = W> + Send + 'static,
-    jobs: usize,
-    run: impl Fn(W) -> R + Send + Sync + 'static,
-    mut each: impl FnMut(R) -> ControlFlow<()>,
-) where
-    W: 'static,
-    R: Send + 'static,
-{
-    let work = Arc::new(Mutex::new(Some(work.enumerate())));
-    let run = Arc::new(run);
-    let (done, results) = channel::unbounded();
-    let workers = (0..jobs).map(|_| {
-        let (run, work, done) = (run.clone(), work.clone(), done.clone());
-        thread::spawn(move || {
-            let next = || work.lock().as_mut()?.next();
-            while let Some((number, piece)) = next() {
-                let _ = done.send((number, run(piece)));
-            }
-        })
-    });
-    let workers: Vec<_> = workers.collect();
-    drop(done);
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for (number, result) in results.iter() {
-        early.insert(number, result);
-        while work.lock().is_some()
-            && let Some(result) = early.remove(&next)
-        {
-            next += 1;
-            if each(result).is_break() {
-                *work.lock() = None;
-            }
-        }
-    }
-    for worker in workers {
-        let _ = worker.join();
-    }
-}
-
-/// The tests that a word selects: all of a part (`2B`), the one of that name, in Rust's or Go's spelling, or those whose
-/// name contains it. The parts are the lab's of before 2024; of a test of Raft's, Go's name of later years will do, too
-/// (`TestRejoin3B`).
-///
-/// # Errors
-/// None is. The text suggests the nearest name.
-pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
-    let tests: Vec<_> = suites::all().collect();
-    let pick = |which: &dyn Fn(&LabTest) -> bool| -> Vec<&'static LabTest> {
-        tests.iter().copied().filter(|test| which(test)).collect()
-    };
-    let part = pick(&|test| test.part.eq_ignore_ascii_case(word));
-    let exact = pick(&|test| {
-        test.name == word || test.go_name == word || is_go_name(test, test.part, word)
-    });
-    let later =
-        pick(&|test| part_since_2024(test).is_some_and(|part| is_go_name(test, &part, word)));
-    let within = pick(&|test| test.name.contains(&word.to_lowercase()));
-    for found in [part, exact, later, within] {
-        if !word.is_empty() && !found.is_empty() {
-            return Ok(found);
-        }
-    }
-    let names = tests.iter().flat_map(|test| [test.name, test.part]);
-    let likeness = |name: &str| strsim::jaro_winkler(name, word);
-    let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let suggestion = match nearest.filter(|name| likeness(name) > 0.7) {
-        Some(name) => format!("; did you mean {name:?}?"),
-        None => ".".into(),
-    };
-    Err(format!("there is no test {word:?}{suggestion} --list shows them all"))
-}
-
-/// Whether the word is `InitialElection2A` or `TestInitialElection2A`, in any case.
-fn is_go_name(test: &LabTest, part: &str, word: &str) -> bool {
-    let name = format!("Test{}{part}", test.go_name);
-    name.eq_ignore_ascii_case(word) || name["Test".len()..].eq_ignore_ascii_case(word)
-}
-
-/// How the lab has called the parts of Raft, 2A to 2D, since 2024.
-fn part_since_2024(test: &LabTest) -> Option<String> {
-    test.part.strip_prefix('2').map(|letter| format!("3{letter}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(word: &str) -> Vec<&'static str> {
-        select(word).unwrap().iter().map(|test| test.name).collect()
-    }
-
-    #[test]
-    fn a_word_selects_a_part_a_name_or_what_contains_it() {
-        assert_eq!(names("2a"), ["initial_election", "re_election", "many_elections"]);
-        assert_eq!(names("figure_8"), ["figure_8"]);
-        assert_eq!(names("unreliable")[..2], ["unreliable_agree", "figure_8_unreliable"]);
-        assert_eq!(names("TestRejoin2B"), ["rejoin"]);
-        assert_eq!(names("SnapshotInit"), ["snapshot_init"]);
-    }
-
-    #[test]
-    fn the_names_of_all_years_are_known() {
-        assert_eq!(names("TestInitialElection3A"), ["initial_election"]);
-        assert_eq!(names("testfigure8unreliable3c"), ["figure_8_unreliable"]);
-        assert_eq!(names("TestSpeed3A"), ["kv_speed"], "Raft has no such test in 2A");
-        assert_eq!(names("TestBasic4B"), ["versioned_basic"]);
-        assert_eq!(names("3a").len(), names("TestBasic3A").len() + 13, "of the 2022 store");
-    }
-
-    #[test]
-    fn an_unknown_word_gets_the_nearest_name() {
-        let error = select("figur_8_unrelaible").unwrap_err();
-        assert!(error.contains("\"figure_8_unreliable\""), "{error}");
-        assert!(select("").is_err());
-    }
-
-    #[test]
-    fn the_lab_has_28_tests_and_ours_have_names_of_their_own() {
-        let classic =
-            suites::all().filter(|test| test.part.starts_with('2') && !test.part.ends_with('+'));
-        assert_eq!(classic.count(), 28);
-        let mut names: Vec<_> = suites::all().map(|test| test.name).collect();
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
-    }
+    in_order(work, jobs, move |(test, seed)| run_one(&lab, test, seed, world), each)
 }

@@ -3,25 +3,25 @@
 use super::conditions::Conditions;
 use super::figure::{self, Figure};
 use super::line::Line;
+use super::measure::{Measurement, Stopped, measure};
 use super::regions::Regions;
 use super::summary::Measured;
-use super::trial::{self, Outcome};
+use super::trial::Outcome;
 use super::{Settings, plot, table};
-use labrpc::run::Failure;
 use labrpc::time::Duration;
-use labtests::cli::{Out, Progress};
-use labtests::runner;
+use labtests::cli::{End, Out};
+use labtests::report::WholeFile;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// What is going to be measured, and drawn.
-struct Plan {
-    conditions: Conditions,
+pub struct Plan {
+    /// The cluster and its network.
+    pub conditions: Conditions,
     figures: Vec<Figure>,
     /// The lines of all figures, each once.
-    lines: Vec<Line>,
+    pub lines: Vec<Line>,
     /// Whether what the paper says is of the same cluster.
     with_paper: bool,
     /// The name of the file with the measurements.
@@ -46,79 +46,53 @@ impl Plan {
     }
 }
 
-/// Measures, prints the table, draws. Whether nothing failed.
+/// Measures, prints the table, draws.
 ///
 /// # Errors
 /// The settings make no sense, or the files can't be written.
-pub fn run(settings: &Settings, out: &mut Out) -> Result<bool, String> {
+pub fn run(settings: &Settings, out: &mut Out) -> Result<End, String> {
     let plan = Plan::new(settings)?;
     let csv = settings.out.join(plan.measurements);
     // Now, for nobody wants to hear of it when all is measured.
     fs::create_dir_all(&settings.out).map_err(|error| unwritable(&settings.out, &error))?;
-    let file = File::create(&csv).map_err(|error| unwritable(&csv, &error))?;
+    let file = WholeFile::prepare(&csv)?;
     out.line(&plan.conditions);
-    let measured = match measure(&plan, settings, out) {
-        Ok(measured) => measured,
-        Err(failure) => {
-            out.line(format!("FAILED a trial: {failure}"));
-            return Ok(false);
-        }
-    };
-    out.line(table::header(plan.with_paper));
-    measured.iter().for_each(|measured| out.line(table::row(measured, plan.with_paper)));
-    write(file, &measured).map_err(|error| unwritable(&csv, &error))?;
-    let drawn = draw(&plan, &measured, &settings.out)?;
+    let Measurement { measured, stopped } = &measure(&plan, settings, out);
+    out.row(&table::header(plan.with_paper));
+    measured.iter().for_each(|measured| out.row(&table::row(measured, plan.with_paper)));
+    if let Some(stopped) = stopped {
+        return incomplete(&csv, measured, stopped, out);
+    }
+    file.write(|file| write(file, measured))?;
+    let drawn = draw(&plan, measured, &settings.out)?;
     let drawn: Vec<_> = drawn.iter().map(|path| path.display().to_string()).collect();
     out.line(format!("drawn: {}; measured: {}", drawn.join(", "), csv.display()));
-    Ok(true)
+    Ok(End::Well)
+}
+
+/// Writes down what was measured until then, beside what there may be of all trials.
+fn incomplete(
+    csv: &Path,
+    measured: &[Measured],
+    stopped: &Stopped,
+    out: &mut Out,
+) -> Result<End, String> {
+    out.line(stopped);
+    if !measured.is_empty() {
+        let name = csv.file_stem().unwrap_or_default().to_string_lossy();
+        let part = csv.with_file_name(format!("{name}-incomplete.csv"));
+        WholeFile::prepare(&part)?.write(|file| write(file, measured))?;
+        out.line(format!("measured so far: {}; nothing is drawn", part.display()));
+    }
+    Ok(stopped.end())
 }
 
 fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("can't write {}: {error}", path.display())
 }
 
-/// Makes all trials, and says how far it is.
-fn measure(plan: &Plan, settings: &Settings, out: &mut Out) -> Result<Vec<Measured>, Box<Failure>> {
-    let seeds_of = |line: &Line| line.seeds(settings.seed, settings.trials);
-    let lines = plan.lines.iter().enumerate();
-    let work = lines.flat_map(|(i, line)| seeds_of(line).into_iter().map(move |seed| (i, seed)));
-    let work: Vec<_> = work.collect();
-    let all = work.len();
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = settings.jobs.unwrap_or(cpus);
-    let (conditions, timeouts) = (plan.conditions.clone(), timeouts(&plan.lines));
-    let run = move |(i, seed): (usize, u64)| {
-        (i, seed, trial::run(seed, timeouts[i].clone(), &conditions))
-    };
-    let mut progress = Progress::new(all as u64);
-    let mut trials: Vec<Vec<(u64, Outcome)>> = vec![Vec::new(); plan.lines.len()];
-    let (mut made, mut failed) = (0, None);
-    runner::in_order(work.into_iter(), jobs, run, |(i, seed, outcome)| {
-        made += 1;
-        match outcome {
-            Ok(outcome) => trials[i].push((seed, outcome)),
-            Err(failure) => {
-                failed = Some(failure);
-                return ControlFlow::Break(());
-            }
-        }
-        progress.advance(plan.lines[i].to_string());
-        if progress.line_due() {
-            progress.say(out, format!("{made} of {all} trials"));
-        }
-        ControlFlow::Continue(())
-    });
-    progress.finish();
-    let measured = || plan.lines.iter().zip(trials).map(|(line, of)| Measured::new(*line, of));
-    failed.map_or_else(|| Ok(measured().collect()), Err)
-}
-
-fn timeouts(lines: &[Line]) -> Vec<std::ops::Range<Duration>> {
-    lines.iter().map(|line| line.timeouts()).collect()
-}
-
 /// Every trial, for other programs.
-fn write(file: File, measured: &[Measured]) -> std::io::Result<()> {
+fn write(file: &mut File, measured: &[Measured]) -> std::io::Result<()> {
     let mut file = BufWriter::new(file);
     writeln!(file, "timeouts,seed,elected_ms,replaced_ms,elections")?;
     let ms = |time: Option<Duration>| {
@@ -140,7 +114,7 @@ fn draw(plan: &Plan, measured: &[Measured], into: &Path) -> Result<Vec<PathBuf>,
         let of_line = |line: &Line| measured.iter().find(|measured| measured.line == *line);
         let lines: Vec<_> = figure.lines.iter().filter_map(of_line).collect();
         let picture = plot::draw(figure, &lines, &plan.conditions.to_string(), plan.with_paper)?;
-        fs::write(&path, picture).map_err(|error| unwritable(&path, &error))?;
+        WholeFile::prepare(&path)?.write(|file| file.write_all(picture.as_bytes()))?;
         Ok(path)
     };
     plan.figures.iter().map(draw).collect()
@@ -181,7 +155,7 @@ mod tests {
         let settings =
             Command::parse_from(["x".into()].into_iter().chain(args).chain(out)).settings;
         let paper = Paper::default();
-        assert!(run(&settings, &mut Out::new(paper.clone())).unwrap());
+        assert_eq!(run(&settings, &mut Out::new(paper.clone())).unwrap(), End::Well);
         let printed = String::from_utf8(paper.0.lock().clone()).unwrap();
         let files = fs::read_dir(folder.path()).unwrap().map(|file| {
             let path = file.unwrap().path();

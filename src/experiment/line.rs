@@ -2,6 +2,7 @@
 
 use labrpc::rand::Stream;
 use labrpc::time::Duration;
+use labtests::cli::whole_number;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -68,8 +69,7 @@ impl FromStr for Line {
 /// # Errors
 /// It is none.
 pub fn millis(text: &str) -> Result<u64, String> {
-    let millis = text.parse().ok().filter(|millis| *millis <= LATEST);
-    millis.ok_or_else(|| format!("a whole number of milliseconds up to {LATEST} is wanted"))
+    whole_number(text, " of milliseconds", 0..=LATEST)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod conditions;
 mod elections;
 mod figure;
 mod line;
+mod measure;
 mod plot;
 mod regions;
 mod summary;
@@ -11,7 +12,7 @@ mod table;
 mod trial;
 mod watch;
 
-use labtests::cli::Out;
+use labtests::cli::{End, Out, whole_number};
 use std::path::PathBuf;
 
 /// What `raftlab experiment` takes.
@@ -27,32 +28,32 @@ pub struct ExperimentArgs {
 #[derive(clap::Args)]
 pub struct Settings {
     /// How many trials a line has.
-    #[arg(long, value_name = "N", default_value_t = 1000, allow_hyphen_values = true)]
-    #[arg(value_parser = trials)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = trials, requires = "name")]
     trials: u64,
     /// The seed that the seeds of all trials follow from.
-    #[arg(long, value_name = "S", default_value_t = 1, allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::seed)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = labtests::cli::seed)]
+    #[arg(requires = "name")]
     seed: u64,
     /// How many trials to run at once [default: one per CPU].
-    #[arg(long, value_name = "J", allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::jobs)]
+    #[arg(long, value_name = "J", value_parser = labtests::cli::jobs, requires = "name")]
     jobs: Option<usize>,
     /// Where the pictures and the measurements go.
-    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    #[arg(long, value_name = "DIR", default_value = "experiments", requires = "name")]
     out: PathBuf,
     /// Election timeouts to try instead of the paper's, in ms: 150-155,12-24.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "name")]
+    #[arg(allow_hyphen_values = true)]
     lines: Vec<line::Line>,
     /// How long a leader takes to send to all and to hear from all, in ms [default: the paper's 15].
-    #[arg(long, value_name = "MS", conflicts_with = "latency", value_parser = line::millis)]
+    #[arg(long, value_name = "MS", value_parser = line::millis, requires = "name")]
+    #[arg(conflicts_with = "latency")]
     broadcast: Option<u64>,
     /// How much of that a server takes to save its vote, in ms.
     #[arg(long, value_name = "MS", default_value_t = conditions::DISK_MS)]
-    #[arg(value_parser = line::millis)]
+    #[arg(value_parser = line::millis, requires = "name")]
     disk: u64,
     /// Round trips between regions, a server in each: a file, or the word regions for five of a public cloud.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "name")]
     latency: Option<PathBuf>,
 }
 
@@ -64,10 +65,10 @@ const EXPERIMENTS: [(&str, &str); 1] =
 ///
 /// # Errors
 /// There is no such experiment, or it can't be made like that.
-pub fn experiment(args: ExperimentArgs, out: &mut Out) -> Result<bool, String> {
+pub fn experiment(args: ExperimentArgs, out: &mut Out) -> Result<End, String> {
     let Some(name) = args.name else {
         EXPERIMENTS.iter().for_each(|(name, about)| out.line(format!("{name:<12} {about}")));
-        return Ok(true);
+        return Ok(End::Well);
     };
     if !EXPERIMENTS.iter().any(|(known, _)| *known == name) {
         let names: Vec<_> = EXPERIMENTS.iter().map(|(name, _)| *name).collect();
@@ -77,8 +78,7 @@ pub fn experiment(args: ExperimentArgs, out: &mut Out) -> Result<bool, String> {
 }
 
 fn trials(text: &str) -> Result<u64, String> {
-    let trials = text.parse().ok().filter(|trials| (1..=MOST_TRIALS).contains(trials));
-    trials.ok_or_else(|| format!("a whole number from 1 to {MOST_TRIALS} is wanted"))
+    whole_number(text, "", 1..=MOST_TRIALS)
 }
 
 /// All are kept in memory.

@@ -2,33 +2,36 @@
 
 use super::figure::{self, Claim};
 use super::summary::{Downtime, Measured};
+use labtests::report::Row;
 
 /// What the columns of [`row`] mean.
-pub fn header(with_paper: bool) -> String {
-    let columns = format!(
-        "{:<14} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "timeouts", "trials", "min", "median", "mean", "p99", "worst", "elections"
-    );
-    if with_paper { format!("{columns}  the paper") } else { columns }
+pub fn header(with_paper: bool) -> Row {
+    let heads = ["trials", "min", "median", "mean", "p99", "worst", "elections"].map(String::from);
+    let row = new_row("timeouts", heads);
+    if with_paper { row.with_note("the paper".into()) } else { row }
 }
 
 /// A line's row, in milliseconds.
-pub fn row(measured: &Measured, with_paper: bool) -> String {
+pub fn row(measured: &Measured, with_paper: bool) -> Row {
     let percentile = |percent| shown(measured.percentile(percent));
-    let row = format!(
-        "{:<14} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9.2}",
-        measured.line,
-        measured.trials.len(),
+    let values = [
+        measured.trials.len().to_string(),
         percentile(0),
         percentile(50),
         shown(measured.mean()),
         percentile(99),
         percentile(100),
-        measured.elections(),
-    );
+        format!("{:.2}", measured.elections()),
+    ];
     let claims = figure::claims(measured.line).filter(|_| with_paper);
     let claims: Vec<_> = claims.map(|claim| compared(claim, claim.ours(measured))).collect();
-    format!("{row}  {}", claims.join("; ")).trim_end().into()
+    new_row(&measured.line.to_string(), values).with_note(claims.join("; "))
+}
+
+fn new_row(title: &str, values: [String; 7]) -> Row {
+    let widths = [6, 9, 9, 9, 9, 9, 9];
+    let values = values.into_iter().zip(widths);
+    Row::new(format!("{title:<14}"), values.map(|(value, width)| format!("{value:>width$}")))
 }
 
 fn shown(downtime: Downtime) -> String {
@@ -63,8 +66,8 @@ mod tests {
         Measured::new(Line::new(from, to), ms.iter().map(|ms| (1, outcome(ms))).collect())
     }
 
-    fn words(row: String) -> String {
-        row.split_whitespace().collect::<Vec<_>>().join(" ")
+    fn words(row: Row) -> String {
+        row.fit(None).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -82,10 +85,11 @@ mod tests {
 
     #[test]
     fn where_the_paper_says_nothing_there_is_nothing() {
-        let seen = row(&measured(150, 151, &[Some(1)]), true);
+        let seen = row(&measured(150, 151, &[Some(1)]), true).fit(None);
         assert!(seen.ends_with("2.00"), "{seen:?}");
-        let seen = row(&measured(12, 24, &[Some(1)]), false);
+        let seen = row(&measured(12, 24, &[Some(1)]), false).fit(None);
         assert!(seen.ends_with("2.00"), "{seen:?}");
-        assert!(header(true).ends_with("the paper") && header(false).ends_with("elections"));
+        let header = |with_paper| header(with_paper).fit(None);
+        assert!(header(true).ends_with("  the paper") && header(false).ends_with("elections"));
     }
 }

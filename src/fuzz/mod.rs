@@ -4,8 +4,9 @@ mod machine;
 #[cfg(test)]
 mod mutants;
 
-use labtests::cli::{Out, Progress};
-use labtests::fuzz::{self, Figures};
+use labtests::cli::{End, Out, Progress};
+use labtests::fuzz::{self, Failure, Figures};
+use labtests::interrupt::Interrupted;
 use labtests::runner;
 use machine::Reference;
 use std::ops::ControlFlow;
@@ -14,54 +15,78 @@ use std::ops::ControlFlow;
 #[derive(clap::Args)]
 pub struct FuzzArgs {
     /// How many seeds to run.
-    #[arg(long, value_name = "N", default_value_t = 1000, allow_hyphen_values = true)]
-    #[arg(value_parser = seeds)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = labtests::cli::count)]
     seeds: u64,
     /// The first of them.
-    #[arg(long, value_name = "S", default_value_t = 1, allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::seed)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = labtests::cli::seed)]
     seed: u64,
     /// How many to run at once [default: one per CPU].
-    #[arg(long, value_name = "J", allow_hyphen_values = true)]
-    #[arg(value_parser = labtests::cli::jobs)]
+    #[arg(long, value_name = "J", value_parser = labtests::cli::jobs)]
     jobs: Option<usize>,
 }
 
-fn seeds(text: &str) -> Result<u64, String> {
-    let seeds = text.parse().ok().filter(|seeds| *seeds > 0);
-    seeds.ok_or_else(|| "a whole number from 1 on is wanted".into())
+/// What has come of the seeds so far.
+#[derive(Default)]
+struct Found {
+    figures: Figures,
+    passed: u64,
+    failure: Option<Failure>,
+}
+
+impl Found {
+    fn take(&mut self, result: Result<Figures, Failure>) -> ControlFlow<()> {
+        match result {
+            Ok(figures) => {
+                self.figures += figures;
+                self.passed += 1;
+                ControlFlow::Continue(())
+            }
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+                ControlFlow::Break(())
+            }
+        }
+    }
 }
 
 /// Runs the seeds until one fails; says what has happened in them.
 ///
 /// # Errors
 /// None: the arguments were checked before.
-pub fn fuzz(args: FuzzArgs, out: &mut Out) -> Result<bool, String> {
+pub fn fuzz(args: FuzzArgs, out: &mut Out) -> Result<End, String> {
     let FuzzArgs { seeds, seed, jobs } = args;
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let mut progress = Progress::new(seeds);
-    let (mut figures, mut passed, mut failure) = (Figures::default(), 0, None);
+    let mut found = Found::default();
     let all = seed..seed.saturating_add(seeds);
-    runner::in_order(all, jobs, fuzz::fuzz::<Reference>, |result| {
-        match result {
-            Ok(of_one) => figures += of_one,
-            Err(failed) => {
-                failure = Some(failed);
-                return ControlFlow::Break(());
-            }
-        }
-        passed += 1;
-        progress.advance(format!("{} commits", figures.commits));
+    let interrupted = runner::in_order(all, jobs, fuzz::fuzz::<Reference>, |result| {
+        let flow = found.take(result);
+        progress.advance(format!("{} commits", found.figures.commits));
         if progress.line_due() {
-            progress.say(out, format!("{passed} of {seeds} seeds"));
+            progress.say(out, format!("{} of {seeds} seeds", found.passed));
         }
-        ControlFlow::Continue(())
+        if out.is_broken() { ControlFlow::Break(()) } else { flow }
     });
     progress.finish();
+    let interrupted = interrupted.map(|Interrupted { by, early }| {
+        out.insist();
+        early.into_iter().for_each(|result| _ = found.take(result));
+        by
+    });
+    let Found { figures, passed, failure } = found;
     out.line(format!("{passed} seeds passed: {figures}"));
-    let Some(failure) = failure else { return Ok(true) };
-    out.line(format!("FAILED {failure}\nagain: raftlab fuzz --seeds 1 --seed {}", failure.seed));
-    Ok(false)
+    if let Some(failure) = &failure {
+        let again = format!("{} fuzz --seeds 1 --seed {}", labtests::cli::program(), failure.seed);
+        out.line(format!("FAILED {failure}\nagain: {again}"));
+    }
+    Ok(match interrupted.filter(|_| passed < seeds) {
+        Some(by) => {
+            out.line(format!("interrupted by {by} after {passed} of {seeds} seeds"));
+            End::Interrupted(by)
+        }
+        None if failure.is_none() && passed < seeds => End::Unread,
+        None => failure.is_none().into(),
+    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use labtests::cli::Program;
 use labtests::lab::Lab;
 use raft::EventLoop;
 use raft::shape::Shape;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -36,7 +37,9 @@ fn main() -> ExitCode {
     let shape = match Shape::named(&names) {
         Ok(shape) => shape,
         Err(name) => {
-            eprintln!("EVENT_LOOP has {name:?}, which is none of {}", Shape::NAMES.join(", "));
+            let names = Shape::NAMES.join(", ");
+            let _ =
+                writeln!(io::stderr(), "error: EVENT_LOOP has {name:?}, which is none of {names}");
             return ExitCode::from(2);
         }
     };

@@ -1,9 +1,12 @@
 //! The command's arguments.
 
 use super::work::Shard;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::linearizability::{MEMORY, Service, Value};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use labrpc::run::Backend;
 use labrpc::time::Duration;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
@@ -31,22 +34,36 @@ pub enum Command {
     Replay {
         /// The seed that a failure named.
         #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
-        #[arg(allow_negative_numbers = true)]
         seed: u64,
         /// The test.
         test: String,
     },
-    /// Check whether a history of a key/value service is linearizable.
+    /// Check whether a history of a service is linearizable.
     ///
-    /// The exit status is 0 if it is, 1 if it isn't, 2 if the file is not as it should be, and 3 if that wasn't certain
+    /// The exit status is 0 if it is, 1 if it isn't, 2 if a file is not as it should be, and 3 if that wasn't certain
     /// within the limit.
-    Check {
-        /// The history, an operation a line as JSON; - for standard input.
-        file: PathBuf,
-        /// How long to look for an order, in seconds [default: until it is certain].
-        #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
-        limit: Option<Duration>,
-    },
+    Check(CheckArgs),
+}
+
+/// What is to be checked, and how.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The history, an operation a line as JSON, or an event a line as Jepsen has it, packed with gzip or not; - for standard
+    /// input. Several files are one history.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How long to take for all of it, in seconds [default: until it is certain].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub limit: Option<Duration>,
+    /// How much a search may remember, in MiB. One that would need more ends undecided.
+    #[arg(long, value_name = "MIB", default_value_t = (MEMORY >> 20) as u32, value_parser = mebibytes)]
+    pub memory: u32,
+    /// What the history is of [default: the operations tell].
+    #[arg(long, value_name = "SERVICE")]
+    pub model: Option<Service>,
+    /// What a register or a counter has at first, as JSON [default: null, or 0].
+    #[arg(long, value_name = "VALUE", value_parser = initial, allow_hyphen_values = true)]
+    pub initial: Option<Value>,
 }
 
 #[derive(Args)]
@@ -56,14 +73,12 @@ pub struct Flags {
     pub real: bool,
     /// The seed, or the first of several.
     #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
-    #[arg(allow_hyphen_values = true)]
     pub seed: u64,
     /// How many seeds, counted up from --seed.
     #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
-    #[arg(allow_hyphen_values = true)]
     pub seeds: u64,
     /// How many tests to run at once [default: one per CPU; 8 with --real].
-    #[arg(long, global = true, value_name = "J", value_parser = jobs, allow_hyphen_values = true)]
+    #[arg(long, global = true, value_name = "J", value_parser = jobs)]
     pub jobs: Option<usize>,
     /// What simulations run on. Coroutines are much faster; failures, and some runs that pass, are run again on threads,
     /// and if these differ, the rest is run on threads [default: coroutines].
@@ -113,12 +128,15 @@ impl From<On> for Backend {
 /// # Errors
 /// It is none.
 pub fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+    whole_number(text, "", 0..=u64::MAX)
 }
 
-fn count(text: &str) -> Result<u64, String> {
-    let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| format!("a whole number from 1 to {} is wanted", u64::MAX))
+/// How many there are to be of something that there must be one of.
+///
+/// # Errors
+/// It is no such number.
+pub fn count(text: &str) -> Result<u64, String> {
+    whole_number(text, "", 1..=u64::MAX)
 }
 
 /// A number of jobs.
@@ -126,8 +144,18 @@ fn count(text: &str) -> Result<u64, String> {
 /// # Errors
 /// It is none, or too great.
 pub fn jobs(text: &str) -> Result<usize, String> {
-    let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
-    jobs.ok_or_else(|| format!("a whole number from 1 to {MOST_JOBS} is wanted"))
+    let jobs = whole_number(text, "", 1..=MOST_JOBS)?;
+    usize::try_from(jobs).map_err(|error| error.to_string())
+}
+
+/// A whole number within that range, of something (`" of milliseconds"`) or of nothing.
+///
+/// # Errors
+/// It is none.
+pub fn whole_number(text: &str, of: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    let (least, most) = (range.start(), range.end());
+    number.ok_or_else(|| format!("a whole number{of} from {least} to {most} is wanted"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -135,8 +163,26 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "a number of seconds is wanted, such as 60 or 0.5".into())
 }
 
+fn mebibytes(text: &str) -> Result<u32, String> {
+    whole_number(text, " of MiB", 1..=u64::from(u32::MAX >> 1)).map(|number| number as u32)
+}
+
+fn initial(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text)
+        .map_err(|_| "a value as JSON is wanted: null, 7, or a text in quotes, '\"x\"'".into())
+}
+
 /// Every job has tens of threads.
-const MOST_JOBS: usize = 256;
+const MOST_JOBS: u64 = 256;
+
+/// A number that is negative is an argument like any other: whoever takes none says what is wanted instead, and always in the same words.
+pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let with = |arg: clap::Arg| {
+        let takes_value = arg.is_positional() || arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    };
+    command.mut_args(with).mut_subcommands(with_negative_numbers)
+}
 
 /// A command that runs no selection of tests takes none of the flags and so shows none, but knows them, to say so in our
 /// words. A flag that it has itself is its own.
@@ -152,44 +198,32 @@ fn takes(command: &clap::Command, id: &str) -> bool {
     command.get_arguments().any(|own| own.get_id() == id && !own.is_hide_set())
 }
 
-impl Flags {
-    /// The first flag given that `command` doesn't have itself, for commands that run no selection of tests: to them none of
-    /// these means anything.
-    pub fn given_beside(&self, command: &clap::Command) -> Option<&'static str> {
-        self.all_given().find(|flag| !takes(command, flag.trim_start_matches("--")))
+/// The flags that stand on the command line: what is passed over in silence would be missed.
+pub struct Given(Vec<clap::Arg>);
+
+impl Given {
+    /// Of those of a selection of tests.
+    pub fn by(matches: &ArgMatches) -> Given {
+        let flags = Flags::augment_args(clap::Command::new("flags"));
+        let is_given = |flag: &&clap::Arg| {
+            matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine)
+        };
+        Given(flags.get_arguments().filter(is_given).cloned().collect())
     }
 
-    /// The first flag given.
-    pub fn given(&self) -> Option<&'static str> {
-        self.all_given().next()
+    /// The first flag that `command` doesn't have itself, for commands that run no selection of tests: to them none of these means
+    /// anything.
+    pub fn beside(&self, command: &clap::Command) -> Option<String> {
+        self.find(|flag| !takes(command, flag.get_id().as_str()))
     }
 
-    /// The first flag given that means nothing where no test is run.
-    pub fn given_to_list(&self) -> Option<&'static str> {
-        let running =
-            ["--real", "--jobs", "--backend", "--fail-fast", "--strict", "--json", "--resume"];
-        self.all_given().find(|flag| running.contains(flag))
+    /// The first flag that is none of these.
+    pub fn but(&self, allowed: &[&str]) -> Option<String> {
+        self.find(|flag| flag.get_long().is_none_or(|name| !allowed.contains(&name)))
     }
 
-    /// The first flag given that means nothing to `replay`.
-    pub fn given_to_replay(&self) -> Option<&'static str> {
-        self.all_given().find(|flag| *flag != "--strict")
-    }
-
-    fn all_given(&self) -> impl Iterator<Item = &'static str> {
-        let given = [
-            (self.real, "--real"),
-            (self.seeds != 1, "--seeds"),
-            (self.seed != 1, "--seed"),
-            (self.jobs.is_some(), "--jobs"),
-            (self.backend.is_some(), "--backend"),
-            (self.fail_fast, "--fail-fast"),
-            (self.strict, "--strict"),
-            (self.shard != Shard::WHOLE, "--shard"),
-            (self.json.is_some(), "--json"),
-            (self.resume.is_some(), "--resume"),
-            (self.list, "--list"),
-        ];
-        given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag)
+    fn find(&self, which: impl Fn(&clap::Arg) -> bool) -> Option<String> {
+        let flag = self.0.iter().find(|flag| which(flag))?;
+        flag.get_long().map(|name| format!("--{name}"))
     }
 }

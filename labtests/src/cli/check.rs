@@ -1,41 +1,213 @@
 //! `raftlab check`: whether a history is linearizable.
 
+use super::args::CheckArgs;
 use super::{End, Out};
-use crate::linearizability::{History, Limit, Verdict};
-use labrpc::time::Duration;
+use crate::interrupt::{self, Interrupt, LOOK_EVERY};
+use crate::linearizability::{Bounds, Contradiction, Found, History, Limit, Options};
+use crate::report::WholeFile;
+use labrpc::channel::{self, RecvTimeoutError, Sender};
+use labrpc::thread;
+use labrpc::time::{Duration, Instant};
+use serde::Serialize;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Reads the history, and says what it is.
-///
-/// # Errors
-/// It can't be read, or is not as it should be.
-pub fn check(file: &Path, limit: Option<Duration>, out: &mut Out) -> Result<End, String> {
-    let history = read(file)?;
-    let operations = match history.operations() {
-        1 => "1 operation".into(),
-        operations => format!("{operations} operations"),
-    };
-    let (end, text) = match history.check(limit.map_or(Limit::None, Limit::Time)) {
-        Verdict::Linearizable => (End::Well, format!("linearizable: {operations}")),
-        Verdict::Not(why) => (End::Failed, format!("not linearizable: {why}")),
-        Verdict::Undecided => {
-            let limit = limit.unwrap_or_default();
-            (End::Undecided, format!("undecided after {limit:?}: {operations}"))
-        }
-    };
-    out.line(text);
-    Ok(end)
+/// What the thread says that reads and checks.
+enum Said {
+    Wrong(String),
+    Read(Arc<History>),
+    Found(Found),
+    Done,
 }
 
-fn read(file: &Path) -> Result<History, String> {
-    let (name, from): (_, Box<dyn BufRead>) = if file == Path::new("-") {
-        ("standard input".into(), Box::new(io::stdin().lock()))
-    } else {
+/// Reads the history, and says what it is. All of that within the limit, for it goes on in another thread, which is left where it
+/// is.
+///
+/// # Errors
+/// A file can't be read, or is not as it should be.
+pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End, String> {
+    let json = json.map(WholeFile::prepare).transpose()?;
+    let CheckArgs { files, limit, memory, model, initial } = args;
+    let options = Options { service: model, initial };
+    let bounds = Bounds { limit: Limit::None, memory: memory as usize * (1 << 20) };
+    let (say, said) = channel::unbounded();
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    thread::spawn(move || work(&files, &options, bounds, &say));
+    let mut report = Report::default();
+    loop {
+        report.interrupted = interrupt::asked();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if report.interrupted.is_some() || left == Some(Duration::ZERO) {
+            break;
+        }
+        match said.recv_timeout(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))) {
+            Ok(Said::Wrong(wrong)) => return Err(wrong),
+            Ok(Said::Read(history)) => report.history = Some(history),
+            Ok(Said::Found(found)) => report.found(found),
+            Ok(Said::Done) => {
+                report.complete = true;
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // It panicked. What is known is told.
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    report.tell(limit, out);
+    if let Some(json) = json {
+        report.write(&json)?;
+    }
+    Ok(report.end())
+}
+
+fn work(files: &[PathBuf], options: &Options, bounds: Bounds, say: &Sender<Said>) {
+    let history = match open(files).and_then(|files| History::read_all(files, options)) {
+        Ok(history) => Arc::new(history),
+        Err(wrong) => return drop(say.send(Said::Wrong(wrong))),
+    };
+    let _ = say.send(Said::Read(history.clone()));
+    history.examine(bounds, |found| _ = say.send(Said::Found(found)));
+    let _ = say.send(Said::Done);
+}
+
+type Opened = (String, Box<dyn Read>);
+
+fn open(files: &[PathBuf]) -> Result<Vec<Opened>, String> {
+    let open = |file: &PathBuf| -> Result<Opened, String> {
+        if file == Path::new("-") {
+            return Ok(("standard input".into(), Box::new(io::stdin().lock())));
+        }
         let opened = File::open(file);
         let opened = opened.map_err(|error| format!("can't read {}: {error}", file.display()))?;
-        (file.display().to_string(), Box::new(BufReader::new(opened)))
+        Ok((file.display().to_string(), Box::new(opened)))
     };
-    History::read(from).map_err(|wrong| format!("{name}: {wrong}"))
+    files.iter().map(open).collect()
+}
+
+/// What is known of a history.
+#[derive(Default)]
+struct Report {
+    history: Option<Arc<History>>,
+    linearizable: usize,
+    wrong: Vec<String>,
+    undecided: Vec<String>,
+    contradictions: Vec<Contradiction>,
+    complete: bool,
+    interrupted: Option<Interrupt>,
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+struct Json<'a> {
+    verdict: &'static str,
+    /// Whether it was looked into to the end.
+    complete: bool,
+    operations: Option<usize>,
+    linearizable_keys: usize,
+    not_linearizable_keys: &'a [String],
+    undecided_keys: &'a [String],
+    contradictions: &'a [Contradiction],
+}
+
+impl Report {
+    fn found(&mut self, found: Found) {
+        match found {
+            Found::Linearizable(_) => self.linearizable += 1,
+            Found::Not(key) => self.wrong.push(key),
+            Found::Undecided(key) => self.undecided.push(key),
+            Found::Why(why) => {
+                self.contradictions.push(*why);
+                self.contradictions.sort_by_key(|why| why.operations.len());
+            }
+        }
+    }
+
+    fn end(&self) -> End {
+        if let Some(by) = self.interrupted {
+            return End::Interrupted(by);
+        }
+        self.verdict()
+    }
+
+    fn verdict(&self) -> End {
+        match (self.wrong.is_empty(), self.undecided.is_empty() && self.complete) {
+            (false, _) => End::Failed,
+            (true, true) => End::Well,
+            (true, false) => End::Undecided,
+        }
+    }
+
+    fn tell(&self, limit: Option<Duration>, out: &mut Out) {
+        let so_far = match (self.interrupted, limit) {
+            (Some(by), _) => format!("interrupted by {by}"),
+            (None, Some(limit)) => format!("not certain after {limit:?}"),
+            (None, None) => "it ended too early".into(),
+        };
+        let Some(history) = &self.history else {
+            return out.line(format!("undecided: not all was read; {so_far}"));
+        };
+        let operations = match history.operations() {
+            1 => "1 operation".into(),
+            operations => format!("{operations} operations"),
+        };
+        for (number, why) in self.contradictions.iter().enumerate() {
+            if number > 0 {
+                out.line("");
+            }
+            out.line(format!("not linearizable: {why}"));
+            for place in &why.operations {
+                if let Some(note) = history.note(*place) {
+                    out.line(format!("  #{}: {note}", history.place(*place)));
+                }
+            }
+        }
+        let explained = |key: &String| self.contradictions.iter().any(|why| why.key == *key);
+        let unexplained: Vec<_> = self.wrong.iter().filter(|key| !explained(key)).collect();
+        if !unexplained.is_empty() {
+            out.line(format!(
+                "not linearizable: keys {unexplained:?}; the explanation is not ready; {so_far}"
+            ));
+        }
+        match self.verdict() {
+            End::Well => out.line(format!("linearizable: {operations}")),
+            End::Failed if self.wrong.len() + self.undecided.len() + self.linearizable > 1 => {
+                out.line(format!(
+                    "{operations}: {} keys are not linearizable, {} are, {} are undecided",
+                    self.wrong.len(),
+                    self.linearizable,
+                    self.undecided.len()
+                ));
+            }
+            End::Failed => {}
+            _ => {
+                let why = match self.complete {
+                    false => so_far,
+                    true => "a search would have to remember more than --memory allows".into(),
+                };
+                out.line(format!("undecided: {operations}; {why}"));
+            }
+        }
+    }
+
+    fn write(&self, file: &WholeFile) -> Result<(), String> {
+        let json = Json {
+            verdict: match self.verdict() {
+                End::Well => "linearizable",
+                End::Failed => "not linearizable",
+                _ => "undecided",
+            },
+            complete: self.complete,
+            operations: self.history.as_ref().map(|history| history.operations()),
+            linearizable_keys: self.linearizable,
+            not_linearizable_keys: &self.wrong,
+            undecided_keys: &self.undecided,
+            contradictions: &self.contradictions,
+        };
+        file.write(|to| {
+            serde_json::to_writer_pretty(&mut *to, &json)?;
+            writeln!(to)
+        })
+    }
 }

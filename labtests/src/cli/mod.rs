@@ -1,5 +1,6 @@
 //! The `raftlab` command, for the reference Raft or for yours.
 
+mod again;
 mod args;
 mod check;
 mod found;
@@ -9,21 +10,25 @@ mod resume;
 mod session;
 mod work;
 
-pub use args::{jobs, seed};
+pub use again::program;
+pub use args::{count, jobs, seed, whole_number};
 pub use out::Out;
 pub use progress::Progress;
 pub use work::Shard;
 
+use crate::interrupt::{self, Interrupt, LOOK_EVERY, LastWords};
 use crate::lab::Lab;
 use crate::report::Again;
 use crate::runner;
 use crate::suites::LabTest;
-use args::{Cli, Command, Flags, without_flags};
+use again::program_with;
+use args::{Cli, Command, Flags, Given, with_negative_numbers, without_flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
+use out::{tell, unless_unread};
 use parking_lot::Mutex;
 use session::Session;
 use std::ffi::OsString;
@@ -33,7 +38,8 @@ use work::Work;
 
 /// Runs the command on the Raft that `make` makes. The process's arguments are its own.
 ///
-/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict.
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict; 130 after
+/// Ctrl-C, and 143 after SIGTERM.
 pub fn main<R, F>(make: F) -> ExitCode
 where
     R: Raft,
@@ -58,7 +64,7 @@ struct Extra {
     run: Box<RunExtra>,
 }
 
-type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<bool, Wrong>;
+type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<End, Wrong>;
 
 /// Why nothing was run, or why there is nothing to see of it.
 enum Wrong {
@@ -85,12 +91,14 @@ impl Wrong {
     fn tell(&self) -> u8 {
         match self {
             Wrong::Arguments(error) => {
-                // Nobody can be told that nobody could be told.
-                let _ = error.print();
-                u8::try_from(error.exit_code()).unwrap_or(USAGE)
+                let written = error.print().or_else(|error| unless_unread(&error));
+                match written {
+                    Err(text) if !error.use_stderr() => Wrong::Text(text).tell(),
+                    _ => u8::try_from(error.exit_code()).unwrap_or(USAGE),
+                }
             }
             Wrong::Text(text) => {
-                eprintln!("error: {text}");
+                tell(format_args!("error: {text}"));
                 USAGE
             }
         }
@@ -98,23 +106,34 @@ impl Wrong {
 }
 
 /// How a command ended that was used rightly.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All was done, and found well.
     Well,
+    /// Something was not.
     Failed,
+    /// It can't be said.
     Undecided,
+    /// Before all was done, somebody wanted it to end.
+    Interrupted(Interrupt),
+    /// Before all was done, its reader went away.
+    Unread,
+}
+
+impl From<bool> for End {
+    fn from(well: bool) -> End {
+        if well { End::Well } else { End::Failed }
+    }
 }
 
 impl End {
-    fn well(well: bool) -> End {
-        if well { End::Well } else { End::Failed }
-    }
-
     fn status(self) -> u8 {
         match self {
             End::Well => 0,
             End::Failed => 1,
             End::Undecided => 3,
+            End::Interrupted(by) => by.status(),
+            End::Unread => UNREAD,
         }
     }
 }
@@ -124,6 +143,9 @@ const RENAME: &str = "LAB_RENAME";
 
 /// The exit status of wrong usage.
 const USAGE: u8 = 2;
+
+/// The exit status of a program that SIGPIPE ends.
+const UNREAD: u8 = 128 + 13;
 
 impl Program {
     /// The command as [`main`] runs it.
@@ -136,22 +158,24 @@ impl Program {
         Program { variables: variables.to_vec(), ..self }
     }
 
-    /// With one more command, which says whether it found all well, or what was wrong with its usage.
-    pub fn command<A: Args>(
+    /// With one more command, which says how it ended (whether it found all well, for one), or what was wrong with its usage.
+    pub fn command<A: Args, E: Into<End>>(
         mut self,
         name: &'static str,
         about: &'static str,
-        run: impl FnOnce(A, &mut Out) -> Result<bool, String> + 'static,
+        run: impl FnOnce(A, &mut Out) -> Result<E, String> + 'static,
     ) -> Program {
         let command = without_flags(A::augment_args(clap::Command::new(name)).about(about));
-        let run =
-            move |matches: &ArgMatches, out: &mut Out| Ok(run(A::from_arg_matches(matches)?, out)?);
+        let run = move |matches: &ArgMatches, out: &mut Out| {
+            Ok(run(A::from_arg_matches(matches)?, out)?.into())
+        };
         self.extras.push(Extra { command, run: Box::new(run) });
         self
     }
 
     /// Runs it on the process's arguments.
     pub fn main(self) -> ExitCode {
+        interrupt::listen();
         labrpc::logging::init();
         ExitCode::from(self.run(std::env::args_os(), Out::stdout()))
     }
@@ -165,55 +189,71 @@ impl Program {
         let command = ["replay", "check"]
             .into_iter()
             .fold(Cli::command(), |command, name| command.mut_subcommand(name, without_flags));
-        let command = command.subcommands(extras);
+        let command = with_negative_numbers(command.subcommands(extras));
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name().to_string()).collect();
         let matches = command.try_get_matches_from(args).map_err(Wrong::from);
         let matches = matches.and_then(|matches| commands_first(&names, matches));
-        let done = matches.and_then(|matches| self.dispatch(&matches, out));
+        let done = matches.and_then(|matches| self.dispatch(&names, &matches, out));
         done.map_or_else(|wrong| wrong.tell(), End::status)
     }
 
-    fn dispatch(mut self, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
+    fn dispatch(
+        mut self,
+        commands: &[String],
+        matches: &ArgMatches,
+        mut out: Out,
+    ) -> Result<End, Wrong> {
+        let given = Given::by(matches);
         if let Some((name, of_extra)) = matches.subcommand()
-            && let Some(extra) = self.extras.into_iter().find(|it| it.command.get_name() == name)
+            && let Some(place) = self.extras.iter().position(|it| it.command.get_name() == name)
         {
-            let flags = Flags::from_arg_matches(matches)?;
-            if let Some(flag) = flags.given_beside(&extra.command) {
-                return Err(format!("{name} takes no {flag}").into());
-            }
-            let well = (extra.run)(of_extra, &mut out)?;
-            out.finish()?;
-            return Ok(End::well(well));
+            return self.extras.swap_remove(place).run(&given, of_extra, out);
         }
         let cli = Cli::from_arg_matches(matches)?;
-        self.variables.push(RENAME);
-        let again = Again::Command(program(&self.variables));
-        let lab = if cli.flags.strict { self.lab.strict() } else { self.lab };
+        let lab = self.lab_with(&cli.flags)?;
+        let again = Again::Command(program_with(&[&self.variables[..], &[RENAME]].concat()));
+        let test = |tests, out| test(&lab, tests, &cli.flags, &given, again, out);
+        match cli.command {
+            None => Ok(test(selected(&lab, &cli.select, commands)?, out)?),
+            Some(Command::Test { select }) => Ok(test(selected(&lab, &select, &[])?, out)?),
+            Some(Command::Replay { seed, test }) => match given.but(&["strict"]) {
+                Some(flag) => Err(no_flag_of_replay(&flag).into()),
+                None => Ok(replay(&lab, seed, &test, out)?),
+            },
+            Some(Command::Check(args)) => {
+                if let Some(flag) = given.but(&["json"]) {
+                    return Err(format!("check runs no test, so {flag} means nothing to it").into());
+                }
+                let end = check::check(args, cli.flags.json.as_deref(), &mut out)?;
+                out.finish()?;
+                Ok(end)
+            }
+        }
+    }
+
+    /// What is under test, as the flags and the environment want it.
+    fn lab_with(&self, flags: &Flags) -> Result<Lab, String> {
+        let lab = if flags.strict { self.lab.clone().strict() } else { self.lab.clone() };
         let lab = match std::env::var(RENAME) {
             Ok(text) => lab.renamed(text.parse().map_err(|wrong| format!("{RENAME}: {wrong}"))?),
             Err(_) => lab,
         };
-        let lab = match cli.flags.backend {
+        Ok(match flags.backend {
             Some(on) => lab.backend(on.into()),
             None => lab,
-        };
-        match cli.command {
-            None => Ok(End::well(test(&lab, &cli.select, &cli.flags, again, out)?)),
-            Some(Command::Test { select }) => {
-                Ok(End::well(test(&lab, &select, &cli.flags, again, out)?))
-            }
-            Some(Command::Replay { seed, test }) => match cli.flags.given_to_replay() {
-                Some(flag) => Err(no_flag_of_replay(flag).into()),
-                None => Ok(End::well(replay(&lab, seed, &test, out)?)),
-            },
-            Some(Command::Check { file, limit }) => {
-                if let Some(flag) = cli.flags.given() {
-                    return Err(format!("check takes a file and --limit, and no {flag}").into());
-                }
-                let end = check::check(&file, limit, &mut out)?;
-                out.finish()?;
-                Ok(end)
-            }
+        })
+    }
+}
+
+impl Extra {
+    fn run(self, given: &Given, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
+        if let Some(flag) = given.beside(&self.command) {
+            return Err(format!("{} takes no {flag}", self.command.get_name()).into());
+        }
+        let end = (self.run)(matches, &mut out)?;
+        match (end, out.finish()) {
+            (End::Interrupted(_), _) | (_, Ok(())) => Ok(end),
+            (_, Err(wrong)) => Err(wrong.into()),
         }
     }
 }
@@ -229,15 +269,6 @@ fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, W
     }
 }
 
-/// How to call this program again: as it was called, also if that is a path (`target/debug/examples/mine`), with those of the
-/// variables that are set.
-fn program(variables: &[&str]) -> String {
-    let name = std::env::args_os().next();
-    let name = name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned());
-    let set = |variable: &&str| Some(format!("{variable}={} ", std::env::var(variable).ok()?));
-    variables.iter().filter_map(set).chain([name]).collect()
-}
-
 fn no_flag_of_replay(flag: &str) -> String {
     let why = match flag {
         "--real" => ": real threads don't replay",
@@ -248,20 +279,25 @@ fn no_flag_of_replay(flag: &str) -> String {
 }
 
 /// The tests that all words select together, in the lab's order.
-fn selected(lab: &Lab, words: &[String]) -> Result<Vec<&'static LabTest>, String> {
+fn selected(
+    lab: &Lab,
+    words: &[String],
+    commands: &[String],
+) -> Result<Vec<&'static LabTest>, String> {
     if words.is_empty() {
         return Ok(lab.tests().collect());
     }
     let mut names = Vec::new();
     for word in words {
-        names.extend(select(lab, word)?.iter().map(|test| test.name));
+        names.extend(select(lab, word, commands)?.iter().map(|test| test.name));
     }
     Ok(lab.tests().filter(|test| names.contains(&test.name)).collect())
 }
 
-/// What the word selects of what this program has.
-fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
-    let mut tests = runner::select(word)?;
+/// What the word selects of what this program has. A word that selects nothing may have been meant for a command.
+fn select(lab: &Lab, word: &str, commands: &[String]) -> Result<Vec<&'static LabTest>, String> {
+    let tests = runner::selected_by(word);
+    let mut tests = tests.ok_or_else(|| runner::unknown(word, lab.tests(), commands))?;
     let some = tests[0];
     tests.retain(|test| lab.has(test));
     if tests.is_empty() {
@@ -275,20 +311,19 @@ fn select(lab: &Lab, word: &str) -> Result<Vec<&'static LabTest>, String> {
 
 fn test(
     lab: &Lab,
-    words: &[String],
+    tests: Vec<&'static LabTest>,
     flags: &Flags,
+    given: &Given,
     again: Again,
     mut out: Out,
-) -> Result<bool, String> {
-    let work = Work::new(selected(lab, words)?, flags.seed, flags.seeds, flags.shard)?;
-    if flags.list
-        && let Some(flag) = flags.given_to_list()
-    {
-        return Err(format!("--list runs nothing: it takes no {flag}"));
+) -> Result<End, String> {
+    if tests.is_empty() {
+        return Err("this program has nothing to run tests on; see labtests::lab::Lab".into());
     }
+    let work = Work::new(tests, flags.seed, flags.seeds, flags.shard)?;
     if flags.list {
-        work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
-        return out.finish().map(|()| true);
+        list(&work, given, &mut out)?;
+        return Ok(End::Well);
     }
     if work.is_sweep() {
         lab.backends.compare(flags.seed);
@@ -296,8 +331,24 @@ fn test(
     Session::new(work, flags, again, out)?.run(lab)
 }
 
-fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
-    let test = match select(lab, word)?[..] {
+/// Shows what would be run.
+fn list(work: &Work, given: &Given, out: &mut Out) -> Result<(), String> {
+    // How many seeds there are says which tests a shard has; otherwise all tests are run under each.
+    let sharded = given.but(&["shard", "seeds", "list"]);
+    let whole = given.but(&["shard", "list"]);
+    match sharded.or(whole.filter(|_| work.shard() == Shard::WHOLE)) {
+        Some(flag) if flag == "--seeds" => {
+            return Err("--list shows tests: it takes --seeds only together with --shard".into());
+        }
+        Some(flag) => return Err(format!("--list runs nothing: it takes no {flag}")),
+        None => {}
+    }
+    work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
+    out.finish()
+}
+
+fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
+    let test = match select(lab, word, &[])?[..] {
         [test] => test,
         ref several => {
             let names: Vec<_> = several.iter().map(|test| test.name).collect();
@@ -305,8 +356,14 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
         }
     };
     let out = Arc::new(Mutex::new(out));
-    let sink = out.clone();
+    let (sink, listener) = (out.clone(), out.clone());
+    let words = LastWords::new(move |by| {
+        // Whoever reads the events may have stopped to.
+        let out = listener.try_lock_for(LOOK_EVERY);
+        out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
+    });
     let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));
+    drop(words);
     let mut out = out.lock();
     match &report.result {
         Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),
@@ -318,5 +375,5 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<bool, String> {
     }
     out.line(format_args!("fingerprint {:016x}", report.fingerprint));
     out.finish()?;
-    Ok(report.result.is_ok())
+    Ok(End::from(report.result.is_ok()))
 }

@@ -4,7 +4,7 @@ use super::out::Out;
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 /// In a pipe, it says this often how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -34,6 +34,10 @@ impl Progress {
     pub fn advance(&self, message: String) {
         self.bar.set_message(message);
         self.bar.inc(1);
+        if !self.bar.is_hidden() {
+            // A terminal shows Ctrl-C as ^C where the cursor is. At the end of the line, that would begin a new one.
+            let _ = io::stderr().write_all(b"\r");
+        }
     }
 
     /// Whether it is time for a line: not on a terminal, which shows the bar.

@@ -108,6 +108,11 @@ impl Checkpoint {
         Ok((Checkpoint { file, of, written: Instant::now() }, before))
     }
 
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Writes what was found, if that is due.
     ///
     /// # Errors

@@ -1,13 +1,15 @@
 //! One run of the command over tests and seeds.
 
+use super::End;
 use super::args::Flags;
 use super::found::Found;
 use super::out::Out;
 use super::progress::Progress;
 use super::resume::Checkpoint;
 use super::work::Work;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Names, Sweep};
+use crate::report::{self, Again, Counts, JsonFile, Names, Row, Sweep};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -31,6 +33,8 @@ pub struct Session {
     began: Instant,
     /// What can't be written any more.
     error: Option<String>,
+    /// Where what was found is, beside in the lines.
+    saved: Option<String>,
 }
 
 /// How many tests run at once on real threads: most of the time they sleep.
@@ -74,34 +78,84 @@ impl Session {
             found,
             began: Instant::now(),
             error: None,
+            saved: None,
         })
     }
 
-    /// Does the work. Whether all of it passed.
+    /// Does the work.
     ///
     /// # Errors
     /// What there is to say could not be written.
-    pub fn run(mut self, lab: &Lab) -> Result<bool, String> {
+    pub fn run(mut self, lab: &Lab) -> Result<End, String> {
         if self.found.sweeps.is_none() {
-            self.say(&report::row_header(self.names));
+            self.say_row(&report::row_header(self.names));
         }
         if self.found.runs() > 0 {
             self.say(&format!("going on after {} runs", self.found.runs()));
         }
         let done = usize::try_from(self.found.runs()).unwrap_or(usize::MAX);
         let (runs, world, jobs) = (self.work.clone().into_runs().skip(done), self.world, self.jobs);
-        runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
+        let interrupted = runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
         self.progress.finish();
-        let wall = self.wall();
-        if let Some(checkpoint) = &mut self.checkpoint {
-            checkpoint.keep(&self.found, wall)?;
-        }
-        self.error.take().map_or(Ok(()), Err)?;
+        let kept = self.keep();
+        let interrupted = interrupted.and_then(|it| self.take_early(it));
+        // The files come first: whoever reads the lines may have stopped to.
+        let written = kept.and(self.finish_json(interrupted));
         self.conclude(lab);
-        let Session { found, json, mut out, .. } = self;
-        json.map_or(Ok(()), JsonFile::finish)?;
-        out.finish()?;
-        Ok(found.counts.failed == 0 && !(self.strict && found.unreached.any()))
+        interrupted.into_iter().for_each(|by| self.say_interrupted(by));
+        let unread = self.out.is_broken();
+        let said = self.out.finish();
+        written?;
+        if let Some(by) = interrupted {
+            // Its terminal may have been closed, which is no error.
+            return Ok(End::Interrupted(by));
+        }
+        said?;
+        let Found { counts, unreached, .. } = &self.found;
+        Ok(if counts.failed > 0 || self.strict && unreached.any() {
+            End::Failed
+        } else if unread && counts.not_run > 0 {
+            End::Unread
+        } else {
+            End::Well
+        })
+    }
+
+    /// Writes down how far the sweep is. From now on, nothing more is.
+    fn keep(&mut self) -> Result<(), String> {
+        let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
+        self.error.take().map_or(Ok(()), Err)?;
+        checkpoint.keep(&self.found, self.wall())?;
+        let (file, runs) = (checkpoint.path().display(), self.found.runs());
+        self.saved = Some(format!("run again with --resume {file} to go on after {runs} runs"));
+        Ok(())
+    }
+
+    /// Takes in what came early, for nobody waits for what is missing before it. Returns what interrupted the work, unless all of it
+    /// was done.
+    fn take_early(&mut self, Interrupted { by, early }: Interrupted<Report>) -> Option<Interrupt> {
+        self.out.insist();
+        early.iter().for_each(|report| _ = self.take(report));
+        (self.found.counts.not_run > 0).then_some(by)
+    }
+
+    fn finish_json(&mut self, interrupted: Option<Interrupt>) -> Result<(), String> {
+        let Some(mut json) = self.json.take() else { return Ok(()) };
+        if let Some(by) = interrupted {
+            json.add_incomplete(by, self.found.counts.not_run);
+        }
+        self.saved = Some(format!("{} has these, and is marked incomplete", json.path().display()));
+        json.finish().inspect_err(|_| self.saved = None)
+    }
+
+    /// The last line of a session that was interrupted.
+    fn say_interrupted(&mut self, by: Interrupt) {
+        let runs = self.found.runs();
+        let all = runs + self.found.counts.not_run;
+        let advice = "with --resume FILE, the next sweep would go on from here";
+        let advice = (self.work.is_sweep() && runs > 0).then(|| advice.into());
+        let saved = self.saved.take().or(advice).map_or(String::new(), |text| format!(": {text}"));
+        self.out.line(format!("interrupted by {by} after {runs} of {all} runs{saved}"));
     }
 
     /// How long it took so far, with the sessions before.
@@ -115,10 +169,10 @@ impl Session {
             &self.found;
         let summary = report::summary(*counts, self.wall(), *lab_time);
         let out = &mut self.out;
-        if let Some(sweeps) = sweeps {
-            out.line(Sweep::header(self.names));
+        if let Some(sweeps) = sweeps.as_ref().filter(|_| counts.passed + counts.failed > 0) {
+            out.row(&Sweep::header(self.names));
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
-            ran.for_each(|sweep| out.line(sweep.row(self.names)));
+            ran.for_each(|sweep| out.row(&sweep.row(self.names)));
         }
         if counts.failed > 1 {
             out.line("what failed, by cause:");
@@ -126,9 +180,6 @@ impl Session {
         }
         if counts.failed > STORIES {
             out.line("the first failures are told in full; replay tells of the others");
-        }
-        if self.work.runs() == 0 {
-            out.line("of what was selected nothing is in this shard");
         }
         out.line(summary);
         for what in coverage.unchecked() {
@@ -170,7 +221,7 @@ impl Session {
             json.add(report);
         }
         match self.found.sweeps {
-            None => self.say(&report::row(report, self.names)),
+            None => self.say_row(&report::row(report, self.names)),
             Some(_) => self.say_how_far(),
         }
         if let Err(failure) = &report.result {
@@ -184,13 +235,18 @@ impl Session {
         if let Some(checkpoint) = &mut self.checkpoint {
             self.error = checkpoint.keep_now_and_then(&self.found, wall).err();
         }
-        let ends = report.result.is_err() && self.fail_fast || self.error.is_some();
+        let ends =
+            report.result.is_err() && self.fail_fast || self.error.is_some() || self.is_in_vain();
         if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    /// Whether nobody can get to know what comes of the rest.
+    fn is_in_vain(&self) -> bool {
+        self.out.is_broken() && self.json.is_none() && self.checkpoint.is_none()
+    }
+
     fn show_how_far(&self) {
-        let Counts { passed, failed, .. } = self.found.counts;
-        self.progress.advance(format!("{passed} passed, {failed} failed"));
+        self.progress.advance(format!("{} failed", self.found.counts.failed));
     }
 
     fn say_how_far(&mut self) {
@@ -199,6 +255,10 @@ impl Session {
             let ended = passed + failed;
             self.say(&format!("{ended} of {} runs, {failed} failed", ended + not_run));
         }
+    }
+
+    fn say_row(&mut self, row: &Row) {
+        self.say(&row.fit(self.out.width()));
     }
 
     /// Prints a line above the progress bar.

@@ -71,7 +71,7 @@ impl Work {
     /// Of `count` seeds from `first` on; at least one.
     ///
     /// # Errors
-    /// There aren't so many.
+    /// There aren't so many, or none of the work is in the shard: who runs nothing has tested nothing.
     pub fn new(
         tests: Vec<&'static LabTest>,
         first: u64,
@@ -81,8 +81,16 @@ impl Work {
         let last = first.checked_add(count - 1).ok_or_else(|| {
             format!("seeds end at {}: take a smaller --seed or fewer --seeds", u64::MAX)
         })?;
+        let columns = tests.len() as u64;
         let mut tests: Vec<_> = tests.into_iter().enumerate().collect();
         tests.retain(|(column, _)| shard.rows(count, *column) > 0);
+        if tests.is_empty() {
+            // Diagonals are dealt out, so the first shards have all there is.
+            let full = count.saturating_add(columns).saturating_sub(1);
+            return Err(format!(
+                "shard {shard} is empty: for what was selected, --shard takes I/N with an N of at most {full}"
+            ));
+        }
         Ok(Work { tests, seeds: first..=last, shard })
     }
 
@@ -145,7 +153,8 @@ mod tests {
         for (tests, seeds, n) in [(28, 1, 4), (28, 7, 4), (3, 10, 7), (1, 9, 2), (2, 3, 50)] {
             let mut seen = BTreeSet::new();
             let mut sizes = Vec::new();
-            for i in 1..=n {
+            let diagonals = tests as u64 + seeds - 1;
+            for i in 1..=n.min(diagonals) {
                 let work = work(tests, seeds, format!("{i}/{n}").parse().unwrap());
                 let named: BTreeSet<_> = work.tests().map(|test| test.name).collect();
                 let runs: Vec<_> = work.clone().into_runs().collect();
@@ -164,6 +173,18 @@ mod tests {
             let most_apart = seeds.min(tests as u64);
             assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= most_apart);
         }
+    }
+
+    #[test]
+    fn an_empty_shard_is_told_how_many_there_may_be() {
+        let shard = |text: &str| {
+            let tests = suites::all().take(2).collect();
+            Work::new(tests, 5, 3, text.parse().unwrap()).map(|work| work.runs())
+        };
+        assert_eq!(shard("4/50"), Ok(1));
+        let error = shard("5/50").unwrap_err();
+        assert!(error.starts_with("shard 5/50 is empty") && error.ends_with(" 4"), "{error}");
+        assert_eq!(shard("4/4"), Ok(1), "as many as it says");
     }
 
     #[test]

@@ -17,56 +17,51 @@
 //! well never have happened.
 //!
 //! So there are two questions. Within a block, is nothing called after the return of something that comes later
-//! there? And can the blocks be ordered? Block X must be before Y if something of X returned before something of Y
-//! was called, that is, if `X.first_ret < Y.last_call`. Where this has a cycle, a shortest one is of two blocks: in a
-//! longer one, X before Y before Z, but X not before Z, for the cycle would be shorter. So
-//! `Y.first_ret < Z.last_call <= X.first_ret`: Y's first return is before X's; and so on around the cycle, until it
-//! is before itself. So look at pairs (Gibbons and Korach, "Testing Shared Memories", 1997, whose zones
-//! these are). All else is sorting.
+//! there? And can the [blocks be ordered](super::zones)?
 
-use super::Span;
 use super::authors::{Reading, Values};
+use super::model::{Decision, Why};
+use super::span::Spans;
 use super::text::{self, TextOp};
+use super::zones::{self, Block, Standing};
 use std::collections::BTreeMap;
 
 /// Whether the operations of a key are linearizable; `None` if what was read doesn't tell who wrote it.
-pub fn decide(ops: &[&TextOp], spans: &[Span]) -> Option<bool> {
-    if spans.iter().any(|span| span.after.is_some()) {
-        return None;
-    }
+pub fn decide(ops: &[&TextOp], spans: &Spans) -> Option<Decision> {
+    const NO: Decision = Decision::Illegal(Why::Unknown);
     let values = Values::of(ops, spans)?;
     let mut readings = Vec::new();
+    let mut certain = true;
     for line in text::lines(ops) {
-        let Ok(of_line) = values.readings(&line) else { return Some(false) };
+        let Ok(of_line) = values.readings(&line) else { return Some(NO) };
         for reading in of_line {
-            let reading = reading?;
-            if reading.pieces.iter().any(|piece| piece.author.is_none()) {
-                return None;
+            match reading.filter(Reading::is_certain) {
+                Some(reading) => readings.push(reading),
+                None => certain = false,
             }
-            readings.push(reading);
         }
     }
-    let Some(epochs) = epochs(readings) else { return Some(false) };
-    let mut seen = vec![false; ops.len()];
+    if !certain {
+        return None;
+    }
+    let Some(epochs) = epochs(readings) else { return Some(NO) };
+    let mut standing: Vec<Standing> = vec![None; ops.len()];
     let mut blocks = Vec::new();
     for epoch in epochs.values() {
-        for piece in &epoch.pieces {
-            // An append that was seen after two puts, or twice after one.
-            if std::mem::replace(&mut seen[piece.author?], true) {
-                return Some(false);
-            }
-        }
-        match epoch.block(spans) {
-            None => return Some(false),
+        match epoch.block(blocks.len() as u32, &mut standing, spans) {
+            None => return Some(NO),
             Some(block) => blocks.push(block),
         }
     }
-    let unseen = |op: &usize| {
-        !seen[*op] && spans[*op].ret.is_some() && !matches!(ops[*op], TextOp::Get { .. })
-    };
-    let alone = |op: usize| Block { first_ret: spans[op].end(), last_call: spans[op].call };
-    blocks.extend((0..ops.len()).filter(unseen).map(alone));
-    Some(can_be_ordered(blocks))
+    for (op, span) in spans.iter().enumerate() {
+        let is_write = !matches!(ops[op], TextOp::Get { .. });
+        if is_write && standing[op].is_none() && span.ret.is_some() {
+            standing[op] = Some((blocks.len() as u32, 0));
+            blocks.push(Block::of(op, *span));
+        }
+    }
+    let ordered = zones::order(&blocks, &standing, spans);
+    Some(if ordered.is_ok() { Decision::Legal } else { NO })
 }
 
 /// All that was seen, by the put that began it; `None` if two texts after one put don't agree.
@@ -85,15 +80,14 @@ fn epochs(readings: Vec<Reading>) -> Option<BTreeMap<Option<usize>, Reading>> {
     Some(epochs)
 }
 
-/// What can be said of a block from outside.
-struct Block {
-    first_ret: u32,
-    last_call: u32,
-}
-
 impl Reading {
-    /// Its block; `None` if something was called after the return of what comes later in it, or saw half an append.
-    fn block(&self, spans: &[Span]) -> Option<Block> {
+    fn is_certain(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.author.is_some())
+    }
+
+    /// Its block, which has this number; `None` if something was called after the return of what comes later in it, or saw half an append,
+    /// or was seen in another block, or twice.
+    fn block(&self, number: u32, standing: &mut [Standing], spans: &Spans) -> Option<Block> {
         // By what the text was: first what made it, then who saw it.
         let mut rounds: BTreeMap<usize, (Option<usize>, Vec<usize>)> = BTreeMap::new();
         if self.put.is_none() {
@@ -105,39 +99,26 @@ impl Reading {
         for (len, op) in &self.gets {
             rounds.get_mut(len)?.1.push(*op);
         }
-        // Nobody comes before the beginning.
-        let mut block = Block { first_ret: u32::MAX, last_call: 0 };
-        if self.put.is_none() {
-            block.first_ret = 0;
-        }
+        let mut block = match self.put {
+            None => Block::beginning(),
+            Some(put) => Block::of(put, spans[put]),
+        };
+        let (mut last_call, mut rank) = (0, 0);
         for (write, gets) in rounds.into_values() {
             for together in [write.as_slice(), &gets] {
-                if together.iter().any(|op| spans[*op].end() < block.last_call) {
+                if together.iter().any(|op| spans[*op].end() < last_call) {
                     return None;
                 }
+                rank += 1;
                 for op in together {
-                    block.first_ret = block.first_ret.min(spans[*op].end());
-                    block.last_call = block.last_call.max(spans[*op].call);
+                    if standing[*op].replace((number, rank)).is_some() {
+                        return None;
+                    }
+                    block.add(*op, spans[*op]);
+                    last_call = last_call.max(spans[*op].call);
                 }
             }
         }
         Some(block)
     }
-}
-
-/// Whether there are no two blocks that must be before each other.
-fn can_be_ordered(blocks: Vec<Block>) -> bool {
-    let spread = |block: &Block| block.first_ret < block.last_call;
-    // A block of this kind lasts from its first return to its last call, whatever the order; two such can't overlap.
-    let (mut lasting, brief): (Vec<_>, Vec<_>) = blocks.into_iter().partition(spread);
-    lasting.sort_unstable_by_key(|block| block.first_ret);
-    if lasting.windows(2).any(|pair| pair[1].first_ret < pair[0].last_call) {
-        return false;
-    }
-    // All of the other kind may happen at one moment. It must not lie wholly within a lasting one.
-    brief.iter().all(|brief| {
-        let before = lasting.partition_point(|block| block.first_ret < brief.last_call);
-        let last = before.checked_sub(1).map(|last| &lasting[last]);
-        last.is_none_or(|lasting| brief.first_ret >= lasting.last_call)
-    })
 }

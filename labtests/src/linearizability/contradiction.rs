@@ -1,18 +1,50 @@
 //! Why a history is not linearizable.
 
-use super::search::{Budget, Longest, Search};
+use super::budget::Budget;
+use super::model::Why;
+use super::search::{Longest, Search};
 use super::shrink::{Few, shrink};
+use super::window::window;
 use super::{Limit, Model, Operation, Part};
 use labrpc::time::{Duration, Instant};
+use serde::Serialize;
 use std::fmt;
 
 /// A few operations on one key that no order explains, whatever all others did, and why not. It reads as a text.
+#[derive(Clone, Serialize)]
 pub struct Contradiction {
     /// The key.
     pub key: String,
     /// Their indices in the history, in the order of their calls.
     pub operations: Vec<usize>,
+    /// The same, as they are told.
+    pub rows: Vec<Row>,
+    /// Whether it is known that there would be an order if less were asked of any of them.
+    pub minimal: bool,
+    /// The longest order that fits: indices in the history.
+    pub longest: Vec<usize>,
+    /// What has no place behind that order, if it was found.
+    pub misfit: Option<usize>,
+    #[serde(skip)]
     text: String,
+}
+
+/// An operation as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// What it is called: its number in the history, or its line.
+    pub name: String,
+    /// Who asked.
+    pub client: u64,
+    /// When, in nanoseconds.
+    pub call: u64,
+    /// When it was answered, in nanoseconds.
+    #[serde(rename = "return")]
+    pub ret: Option<u64>,
+    /// What was asked.
+    pub operation: String,
+    /// What was answered.
+    pub answer: String,
 }
 
 impl fmt::Display for Contradiction {
@@ -38,34 +70,83 @@ const LAST: usize = 12;
 
 impl Contradiction {
     /// The one in the operations of a key, for which there is no order.
-    pub(super) fn of<M: Model>(history: &[Operation<M::Op>], part: &Part<'_, M>) -> Contradiction {
-        let few = shrink(part);
-        let key = M::key(part.ops[0]).to_string();
+    pub(super) fn of<M: Model>(
+        history: &[Operation<M::Op>],
+        part: &Part<'_, M>,
+        why: &Why,
+        name: &dyn Fn(usize) -> String,
+    ) -> Contradiction {
+        let window = window(part, why);
+        let few = shrink(window.as_ref().unwrap_or(part));
+        let key = part.key().to_string();
         let operations: Vec<usize> = few.shown.iter().map(|op| few.part.places[*op]).collect();
-        let is_other = |op: &usize| M::writes(few.part.ops[*op]) && !few.shown.contains(op);
-        let writes = (0..few.part.ops.len()).filter(is_other).count();
-        let reads = part.ops.len() - few.shown.len() - writes;
-        let title = format!("no order of these operations on key {key:?} explains their answers:");
-        let table = table::<M>(history, &operations);
-        let paragraphs = [vec![title, table], left_out(reads, writes), why(&few)].concat();
-        let text = paragraphs.join("\n\n");
-        Contradiction { key, operations, text }
+        let writes = part.ops.iter().filter(|op| M::writes(op)).count();
+        let shown_writes = few.shown.iter().filter(|op| M::writes(few.part.ops[**op])).count();
+        let reads = part.ops.len() - writes - (few.shown.len() - shown_writes);
+        let on = if key.is_empty() { String::new() } else { format!(" on key {key:?}") };
+        let before = if few.part.from_anything { ", whatever was there before" } else { "" };
+        let title = format!("no order of these operations{on} explains their answers{before}:");
+        let rows: Vec<Row> =
+            operations.iter().map(|place| row::<M>(history, *place, name)).collect();
+        let (longest, misfit) = longest(&few).unzip();
+        let mut paragraphs = vec![title, table(&rows)];
+        paragraphs.extend(left_out(reads, writes - shown_writes));
+        if !few.minimal {
+            paragraphs.push("Fewer may do: this was not looked into to the end.".into());
+        }
+        if let (Some(order), Some(misfit)) = (&longest, misfit) {
+            paragraphs.extend(fits(&few, order, misfit, name));
+        }
+        let place = |op: usize| few.part.places[op];
+        Contradiction {
+            key,
+            operations,
+            rows,
+            minimal: few.minimal,
+            longest: longest.unwrap_or_default().into_iter().map(place).collect(),
+            misfit: misfit.map(place),
+            text: paragraphs.join("\n\n"),
+        }
     }
 }
 
-/// The operations, a row for each.
-fn table<M: Model>(history: &[Operation<M::Op>], operations: &[usize]) -> String {
-    let time =
-        |at: Instant| format!("{:?}", at.saturating_duration_since(Instant::at(Duration::ZERO)));
-    let row = |number: &usize| {
-        let Operation { client, call, ret, op } = &history[*number];
-        let ret = ret.map_or("never".into(), time);
-        let (asked, answer) = (tail(&M::asked(op)), tail(&M::answer(op)));
-        [(number + 1).to_string(), client.to_string(), time(*call), ret, asked, answer]
+fn row<M: Model>(
+    history: &[Operation<M::Op>],
+    place: usize,
+    name: &dyn Fn(usize) -> String,
+) -> Row {
+    let nanos = |at: Instant| {
+        let since = at.saturating_duration_since(Instant::at(Duration::ZERO));
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    };
+    let Operation { client, call, ret, op } = &history[place];
+    Row {
+        name: name(place),
+        client: *client,
+        call: nanos(*call),
+        ret: ret.map(nanos),
+        operation: M::asked(op),
+        answer: M::answer(op),
+    }
+}
+
+/// The operations, a line for each.
+fn table(rows: &[Row]) -> String {
+    let time = |nanos| format!("{:?}", Duration::from_nanos(nanos));
+    let row = |row: &Row| {
+        let ret = row.ret.map_or("never".into(), time);
+        [
+            row.name.clone(),
+            row.client.to_string(),
+            time(row.call),
+            ret,
+            tail(&row.operation),
+            tail(&row.answer),
+        ]
     };
     let header = ["#", "client", "call", "return", "operation", "answer"].map(String::from);
-    let more = operations.len().saturating_sub(ROWS);
-    let rows: Vec<_> = std::iter::once(header).chain(operations[more..].iter().map(row)).collect();
+    let more = rows.len().saturating_sub(ROWS);
+    let rows: Vec<_> = std::iter::once(header).chain(rows[more..].iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |[number, client, call, ret, asked, answer]: &[String; 6]| {
@@ -99,21 +180,37 @@ fn left_out(reads: usize, writes: usize) -> Vec<String> {
 }
 
 /// The longest order, and what doesn't fit then.
-fn why<M: Model>(Few { part, shown }: &Few<'_, M>) -> Vec<String> {
-    let model = M::new(&part.ops);
-    let mut search = Search::new(&model, &part.ops, &part.spans);
+fn longest<M: Model>(Few { part, .. }: &Few<'_, M>) -> Option<(Vec<usize>, usize)> {
+    let steps = part.plain_steps();
+    let mut search = Search::new::<M>(&*steps, &part.ops, &part.spans);
     let verdict = search.run(&mut Budget::new(Limit::Steps(STEPS)));
     let longest = search.longest().filter(|_| verdict == Some(false));
-    let Some(Longest { order, misfit }) = longest else { return Vec::new() };
-    let ops: Vec<&M::Op> = order.iter().map(|op| part.ops[*op]).collect();
-    let (would, did) = (M::answer_after(&ops, part.ops[misfit]), M::answer(part.ops[misfit]));
-    let (would, did) = apart(&would, &did);
-    let misfit = format!("#{} would be answered {would}, and not {did}", part.places[misfit] + 1);
+    longest.map(|Longest { order, misfit }| (order, misfit))
+}
+
+/// That order in words.
+fn fits<M: Model>(
+    Few { part, shown, .. }: &Few<'_, M>,
+    order: &[usize],
+    misfit: usize,
+    name: &dyn Fn(usize) -> String,
+) -> Vec<String> {
+    let did = M::answer(part.ops[misfit]);
+    let would = state_after(part, order)
+        .and_then(|state| part.model.would_answer(&state, part.ops[misfit]));
+    let number = name(part.places[misfit]);
+    let misfit = match would {
+        Some(would) => {
+            let (would, did) = apart(&would, &did);
+            format!("#{number} would be answered {would}, and not {did}")
+        }
+        None => format!("#{number} can't have been answered {}", tail(&did)),
+    };
     if order.is_empty() {
         return vec![format!("At first, {misfit}")];
     }
     let line = |op: &usize| {
-        let (number, asked) = (part.places[*op] + 1, tail(&M::asked(part.ops[*op])));
+        let (number, asked) = (name(part.places[*op]), tail(&M::asked(part.ops[*op])));
         let other = if shown.contains(op) { "" } else { " (one of the others)" };
         format!("  #{number} {asked}{other}")
     };
@@ -121,6 +218,15 @@ fn why<M: Model>(Few { part, shown }: &Few<'_, M>) -> Vec<String> {
     let lines: Vec<_> = before(more).into_iter().chain(order[more..].iter().map(line)).collect();
     let title = "The longest order that fits:".into();
     vec![title, lines.join("\n"), format!("Then {misfit}")]
+}
+
+/// What the service has after these, if that is known.
+fn state_after<M: Model>(part: &Part<'_, M>, order: &[usize]) -> Option<M::State> {
+    let initial = (!part.from_anything).then(|| part.model.initial());
+    order.iter().map(|op| part.ops[*op]).fold(initial, |state, op| match state {
+        Some(state) => part.model.step(&state, op),
+        None => part.model.shown(op),
+    })
 }
 
 /// The longest text that is shown.

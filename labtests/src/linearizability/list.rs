@@ -31,6 +31,7 @@ impl List {
             events.push((span.call, call(op)));
             events.extend(span.ret.map(|ret| (ret, call(op) + 1)));
         }
+        // No call has the place of a return.
         events.sort_unstable();
         let end = call(spans.len());
         let mut list = List {
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_comes_back_to_its_place() {
-        let span = |call, ret| Span { call, ret, after: None };
+        let span = |call, ret| Span { call, ret };
         let mut list = List::new(&[span(2, Some(3)), span(1, Some(5)), span(4, None)]);
         let whole = [Call(1), Call(0), Return(0), Call(2), Return(1), End];
         assert_eq!(all(&list), whole);

@@ -2,6 +2,7 @@
 //! kept each for itself, the answers of a few minutes fill gigabytes.
 
 use parking_lot::Mutex;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +39,26 @@ impl From<&str> for Output {
 
 impl PartialEq for Output {
     fn eq(&self, other: &Output) -> bool {
-        self.len == other.len
-            && (self.line() == other.line() || self.to_string() == other.to_string())
+        self.len == other.len && self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Output {}
+
+impl PartialOrd for Output {
+    fn partial_cmp(&self, other: &Output) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Output {
+    fn cmp(&self, other: &Output) -> Ordering {
+        if self.line() == other.line() {
+            return self.len.cmp(&other.len);
+        }
+        // Not both locks at once: another thread may compare them the other way round.
+        let other = other.to_string();
+        self.with(|text| text.cmp(other.as_str()))
     }
 }
 

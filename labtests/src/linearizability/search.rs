@@ -11,87 +11,46 @@
 //! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with
 //!   what is done so far, it can as well stand here.
 //! - An operation of unknown outcome is done only where it changes something that was seen.
-//! - Of equal operations of unknown outcome, the one that was called first is done first.
+//! - Of equal operations the one that must be done first is done first: in any order they can change places.
 //! - What leaves the next read no way to fit is taken back at once, and so is what the model knows to have been
 //!   elsewhere.
 
+use super::Model;
+use super::budget::Budget;
 use super::list::{Event, List};
-use super::{Limit, Model, Span};
-use labrpc::time::Instant;
+use super::span::Spans;
+use super::steps::Steps;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// How much of a limit is left.
-pub struct Budget {
-    steps: u64,
-    end: Option<Instant>,
-}
-
-/// How many steps go by between two looks at the clock.
-const LOOK_EVERY: u64 = 1024;
-
-impl Budget {
-    /// All of it.
-    pub fn new(limit: Limit) -> Budget {
-        match limit {
-            Limit::None => Budget { steps: u64::MAX, end: None },
-            Limit::Steps(steps) => Budget { steps, end: None },
-            Limit::Time(time) => Budget { steps: u64::MAX, end: Some(Instant::now() + time) },
-        }
-    }
-
-    /// Takes so many steps, or what is left.
-    pub fn part(&mut self, steps: u64) -> Budget {
-        let steps = steps.min(self.steps);
-        self.steps -= steps;
-        Budget { steps, end: self.end }
-    }
-
-    /// Whether nothing is left.
-    pub fn is_spent(&self) -> bool {
-        self.steps == 0
-    }
-
-    /// Puts back what is left of a part.
-    pub fn put_back(&mut self, part: Budget) {
-        self.steps += part.steps;
-    }
-
-    /// Takes a step, if there is one left.
-    fn spend(&mut self) -> bool {
-        let late = |end| self.steps.is_multiple_of(LOOK_EVERY) && Instant::now() >= end;
-        if self.end.is_some_and(late) {
-            self.steps = 0;
-        }
-        let left = self.steps.checked_sub(1);
-        self.steps = left.unwrap_or(0);
-        left.is_some()
-    }
-}
+use std::collections::BTreeSet;
 
 /// A search under way.
-pub struct Search<'a, M: Model> {
-    model: &'a M,
-    spans: Vec<Span>,
+pub struct Search<'a> {
+    steps: &'a dyn Steps,
+    spans: &'a Spans,
     writes: Vec<bool>,
+    equal: Equal,
     /// What must be done and writes nothing, by its return.
     reads: Vec<usize>,
     /// Where each stands in `reads`, and how many of these are done from the first on, at least.
     turn: Vec<usize>,
     first_read: usize,
+    /// What must be done, by its return, and how many of these are done from the first on, at least.
+    ends: Vec<usize>,
+    end_turn: Vec<usize>,
+    first_end: usize,
     list: List,
     done: Vec<bool>,
     /// How many are still to be done.
     missing: usize,
-    state: M::State,
+    state: u64,
     /// What was done, with what the server had before.
-    stack: Vec<Done<M::State>>,
+    stack: Vec<Done>,
     /// A random number for each operation. A set of operations is known by the sum of theirs, without carry. Of all
     /// sets that are remembered, two have the same with a chance of less than one in 10^25.
     names: Vec<u128>,
     set: u128,
-    tried: BTreeSet<(u128, M::State)>,
+    tried: BTreeSet<(u128, u64)>,
     /// What was missing least, and where that was.
     longest: Option<(usize, Longest)>,
 }
@@ -104,36 +63,38 @@ pub struct Longest {
     pub misfit: usize,
 }
 
-struct Done<S> {
+struct Done {
     op: usize,
-    before: S,
+    before: u64,
     /// Nothing else need be tried instead.
     certain: bool,
 }
 
-/// More pairs than this aren't remembered, so that memory is bounded. It costs time, and no truth.
-const MEMORY: usize = 4_000_000;
-
-impl<'a, M: Model> Search<'a, M> {
+impl<'a> Search<'a> {
     /// For an order of these operations.
-    pub fn new(model: &'a M, ops: &[&M::Op], spans: &[Span]) -> Search<'a, M> {
+    pub fn new<M: Model>(steps: &'a dyn Steps, ops: &[&M::Op], spans: &'a Spans) -> Search<'a> {
         let mut random = Pcg64::seed_from_u64(0);
         let is_read = |op: &usize| !M::writes(ops[*op]) && spans[*op].ret.is_some();
         let mut reads: Vec<usize> = (0..ops.len()).filter(is_read).collect();
         reads.sort_by_key(|op| spans[*op].ret);
-        let mut turn = vec![usize::MAX; ops.len()];
-        reads.iter().enumerate().for_each(|(at, op)| turn[*op] = at);
+        let mut ends: Vec<usize> = (0..ops.len()).filter(|op| spans[*op].ret.is_some()).collect();
+        ends.sort_by_key(|op| spans[*op].ret);
+        let writes: Vec<bool> = ops.iter().map(|op| M::writes(op)).collect();
         Search {
-            model,
-            spans: in_turn::<M>(ops, spans),
-            writes: ops.iter().map(|op| M::writes(op)).collect(),
+            steps,
+            spans,
+            equal: Equal::new(steps.kinds(), &writes, spans),
+            writes,
+            turn: turns(&reads, ops.len()),
             reads,
-            turn,
             first_read: 0,
+            end_turn: turns(&ends, ops.len()),
+            ends,
+            first_end: 0,
             list: List::new(spans),
             done: vec![false; ops.len()],
             missing: spans.iter().filter(|span| span.ret.is_some()).count(),
-            state: model.initial(),
+            state: steps.initial(),
             stack: Vec::new(),
             names: ops.iter().map(|_| random.random()).collect(),
             set: 0,
@@ -142,14 +103,14 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    /// Whether there is one; `None` if the budget was spent before that was certain.
+    /// Whether there is one; `None` if the budget was spent before that was certain, or the memory was full.
     pub fn run(&mut self, budget: &mut Budget) -> Option<bool> {
         self.read();
         let mut event = self.list.first();
         while self.missing > 0 {
             match event {
                 Event::Call(op) => {
-                    if !budget.spend() {
+                    if !budget.spend() || budget.is_full(self.tried.len()) {
                         return None;
                     }
                     let entered = self.enter(op) && self.is_hopeful();
@@ -180,29 +141,37 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     /// What comes of this if it is done next; `None` if it can't be.
-    fn next(&self, op: usize) -> Option<M::State> {
-        let after = self.spans[op].after;
-        let may = after.is_none_or(|first| self.done[first as usize]);
-        may.then(|| self.model.step(self.state, op)).flatten()
+    fn next(&self, op: usize) -> Option<u64> {
+        let may = self.spans.before(op).all(|first| self.done[first]);
+        may.then(|| self.steps.step(self.state, op)).flatten()
     }
 
     /// Does this next, if it can be, and if what comes of it is new.
     fn enter(&mut self, op: usize) -> bool {
+        if self.is_out_of_turn(op) {
+            return false;
+        }
         let Some(state) = self.next(op) else { return false };
-        let in_vain = state == self.state || self.model.is_unseen(state);
+        let in_vain = state == self.state || self.steps.is_unseen(state);
         if in_vain && self.spans[op].ret.is_none() {
             return false;
         }
-        let pair = (self.set ^ self.names[op], state);
-        if self.tried.contains(&pair) {
+        if !self.tried.insert((self.set ^ self.names[op], state)) {
             return false;
-        }
-        if self.tried.len() < MEMORY {
-            self.tried.insert(pair);
         }
         self.push(op, state, false);
         self.read();
         true
+    }
+
+    /// Whether an equal one can be done now, and must be done before. Where there are links, equal ones differ by what follows them.
+    fn is_out_of_turn(&mut self, op: usize) -> bool {
+        while self.ends.get(self.first_end).is_some_and(|op| self.done[*op]) {
+            self.first_end += 1;
+        }
+        let first_end = self.ends.get(self.first_end).map_or(u32::MAX, |op| self.spans[*op].end());
+        let can_be = |other: usize| self.spans[other].call < first_end;
+        self.spans.links().len() == 0 && self.equal.before(op, &self.done).any(can_be)
     }
 
     /// Whether the next read that must be done can still come to fit; if not, takes back what was done last.
@@ -212,8 +181,8 @@ impl<'a, M: Model> Search<'a, M> {
         }
         let Some(&read) = self.reads.get(self.first_read) else { return true };
         let end = self.spans[read].end();
-        let is_left = |op: usize| !self.done[op] && self.spans[op].call < end;
-        let may = self.model.may_yet(self.state, read, is_left);
+        let mut is_left = |kind| self.equal.is_left(kind, end, &self.done, self.spans);
+        let may = self.steps.may_yet(self.state, read, &mut is_left);
         if !may {
             self.back();
         }
@@ -231,10 +200,11 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    fn push(&mut self, op: usize, state: M::State, certain: bool) {
+    fn push(&mut self, op: usize, state: u64, certain: bool) {
         self.stack.push(Done { op, before: self.state, certain });
         self.list.remove(op);
         self.done[op] = true;
+        self.equal.done(op, &self.done);
         self.set ^= self.names[op];
         self.missing -= usize::from(self.spans[op].ret.is_some());
         self.state = state;
@@ -245,6 +215,8 @@ impl<'a, M: Model> Search<'a, M> {
         while let Some(Done { op, before, certain }) = self.stack.pop() {
             self.list.restore(op);
             self.done[op] = false;
+            self.equal.undone(op);
+            self.first_end = self.first_end.min(self.end_turn[op]);
             self.first_read = self.first_read.min(self.turn[op]);
             self.set ^= self.names[op];
             self.missing += usize::from(self.spans[op].ret.is_some());
@@ -257,20 +229,73 @@ impl<'a, M: Model> Search<'a, M> {
     }
 }
 
-/// The spans, with equal operations of unknown outcome in turn.
-fn in_turn<M: Model>(ops: &[&M::Op], spans: &[Span]) -> Vec<Span> {
-    let mut spans = spans.to_vec();
-    let mut equal = BTreeMap::<_, Vec<usize>>::new();
-    for (op, span) in spans.iter().enumerate() {
-        if span.ret.is_none() && span.after.is_none() {
-            equal.entry(M::effect(ops[op])).or_default().push(op);
+/// Where each stands among these.
+fn turns(some: &[usize], all: usize) -> Vec<usize> {
+    let mut turns = vec![usize::MAX; all];
+    some.iter().enumerate().for_each(|(at, op)| turns[*op] = at);
+    turns
+}
+
+/// The writes by kinds: those of one kind are equal.
+struct Equal {
+    /// For each operation its kind, and where it stands among those.
+    kinds: Vec<u32>,
+    ranks: Vec<u32>,
+    /// The writes of each kind by their returns, and among those that have none by their calls.
+    writes: Vec<Vec<u32>>,
+    /// How many of these are done from the first on, at least.
+    begun: Vec<u32>,
+}
+
+/// So many equal operations are looked at. Not to look on costs time, and no truth.
+const LOOKS: usize = 64;
+
+impl Equal {
+    fn new(kinds: &[u32], writes: &[bool], spans: &Spans) -> Equal {
+        let count = kinds.iter().max().map_or(0, |most| *most as usize + 1);
+        let mut by_kind = vec![Vec::new(); count];
+        for op in (0..writes.len()).filter(|op| writes[*op]) {
+            by_kind[kinds[op] as usize].push(op as u32);
+        }
+        let mut ranks = vec![0; writes.len()];
+        for equal in &mut by_kind {
+            equal.sort_by_key(|op| (spans[*op as usize].end(), spans[*op as usize].call));
+            equal.iter().enumerate().for_each(|(rank, op)| ranks[*op as usize] = rank as u32);
+        }
+        Equal { kinds: kinds.to_vec(), ranks, writes: by_kind, begun: vec![0; count] }
+    }
+
+    fn left<'e>(&'e self, kind: u32, done: &'e [bool]) -> impl Iterator<Item = usize> + 'e {
+        let from = self.begun[kind as usize] as usize;
+        let writes = self.writes[kind as usize][from..].iter().take(LOOKS);
+        writes.map(|op| *op as usize).filter(|op| !done[*op])
+    }
+
+    /// Those that must be done before this one, and aren't.
+    fn before<'e>(&'e self, op: usize, done: &'e [bool]) -> impl Iterator<Item = usize> + 'e {
+        let before = move |other: &usize| self.ranks[*other] < self.ranks[op];
+        self.left(self.kinds[op], done).take_while(before)
+    }
+
+    /// Whether a write of this kind is left that was called before this.
+    fn is_left(&self, kind: u32, end: u32, done: &[bool], spans: &Spans) -> bool {
+        let kind_writes = self.writes.get(kind as usize).map_or(0, Vec::len);
+        let seen_all = kind_writes - self.begun[kind as usize] as usize <= LOOKS;
+        self.left(kind, done).any(|op| spans[op].call < end) || !seen_all
+    }
+
+    fn done(&mut self, op: usize, done: &[bool]) {
+        let kind = self.kinds[op] as usize;
+        let writes = &self.writes[kind];
+        let begun = &mut self.begun[kind];
+        while writes.get(*begun as usize).is_some_and(|op| done[*op as usize]) {
+            *begun += 1;
         }
     }
-    for mut equal in equal.into_values() {
-        equal.sort_by_key(|op| spans[*op].call);
-        for pair in equal.windows(2) {
-            spans[pair[1]].after = Some(pair[0] as u32);
-        }
+
+    fn undone(&mut self, op: usize) {
+        let begun = &mut self.begun[self.kinds[op] as usize];
+        // What writes nothing has no rank.
+        *begun = (*begun).min(self.ranks[op]);
     }
-    spans
 }

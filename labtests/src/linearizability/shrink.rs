@@ -5,7 +5,7 @@
 //! history explains what is left of it, too, so if there is none for that, there is none for the whole. A write is
 //! never left out: whoever saw it would contradict then, and wrongly.
 
-use super::search::Budget;
+use super::budget::Budget;
 use super::{Limit, Model, Part, Span};
 
 /// What is left of the operations of a key, without an order.
@@ -14,6 +14,8 @@ pub struct Few<'a, M: Model> {
     pub part: Part<'a, M>,
     /// Those that contradict, in the order of their calls.
     pub shown: Vec<usize>,
+    /// Whether it is known that there would be an order if less were asked of any of these.
+    pub minimal: bool,
 }
 
 /// What is asked of an operation.
@@ -39,6 +41,7 @@ pub fn shrink<'a, M: Model>(part: &Part<'a, M>) -> Few<'a, M> {
         part,
         asked: vec![Asked::All; ops.len()],
         budget: Budget::new(Limit::Steps(STEPS)),
+        decided_all: true,
     };
     shrinking.ask(Asked::Call, &ops);
     let is_open = |op: &usize| shrinking.asked[*op] == Asked::Call && M::writes(part.ops[*op]);
@@ -48,13 +51,14 @@ pub fn shrink<'a, M: Model>(part: &Part<'a, M>) -> Few<'a, M> {
     let left = shrinking.left();
     let shown = ops.iter().filter(|op| shown(op));
     let shown = shown.filter_map(|op| left.binary_search(op).ok()).collect();
-    Few { part: shrinking.attempt(), shown }
+    Few { part: shrinking.attempt(), shown, minimal: shrinking.decided_all }
 }
 
 struct Shrinking<'p, 'a, M: Model> {
     part: &'p Part<'a, M>,
     asked: Vec<Asked>,
     budget: Budget,
+    decided_all: bool,
 }
 
 impl<'a, M: Model> Shrinking<'_, 'a, M> {
@@ -73,6 +77,7 @@ impl<'a, M: Model> Shrinking<'_, 'a, M> {
                     Some(false) => drop(left.drain(start..end)),
                     verdict => {
                         self.asked = before;
+                        self.decided_all &= verdict.is_some();
                         if verdict == Some(true) && size == 1 {
                             needed.push(left[start]);
                         }
@@ -103,21 +108,11 @@ impl<'a, M: Model> Shrinking<'_, 'a, M> {
     }
 
     fn attempt(&self) -> Part<'a, M> {
-        let left = self.left();
-        let span = |op: &usize| match (self.asked[*op], self.part.spans[*op]) {
-            (Asked::All, span) => {
-                let first = span.after.map(|first| first as usize);
-                let first = first.filter(|first| self.asked[*first] == Asked::All);
-                let after = first.and_then(|first| left.binary_search(&first).ok());
-                Span { after: after.map(|first| first as u32), ..span }
-            }
+        let span = |op: usize| match (self.asked[op], self.part.spans[op]) {
+            (Asked::All, span) => span,
             (Asked::Call, Span { call, .. }) => Span { call, ..Span::ANY },
             (Asked::Nothing, _) => Span::ANY,
         };
-        Part {
-            ops: left.iter().map(|op| self.part.ops[*op]).collect(),
-            places: left.iter().map(|op| self.part.places[*op]).collect(),
-            spans: left.iter().map(span).collect(),
-        }
+        self.part.part(&self.left(), span, |op| self.asked[op] == Asked::All)
     }
 }

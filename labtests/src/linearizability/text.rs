@@ -1,13 +1,18 @@
 //! The 2022 lab's service: every key has a text, which is empty at first.
 
 use super::authors::Values;
+use super::model::Decision;
 use super::output::Output;
+use super::register::Numbered;
+use super::span::Spans;
+use super::steps::{Steps, kinds};
 use super::trie::{Place, Trie};
-use super::{Model, Span, blocks};
+use super::unique::{self, Act};
+use super::{Model, blocks};
 use std::collections::BTreeMap;
 
 /// What a client of the 2022 lab asks, and what it is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TextOp {
     /// What is the text?
     Get {
@@ -33,29 +38,12 @@ pub enum TextOp {
 }
 
 /// The 2022 lab's get, put and append.
-///
-/// A state is a place in the tree of all texts that were read: how far it has come there. A text that is no beginning
-/// of one that was read is none of them, and all such are one state, for appends lead to none that was read, and puts
-/// don't ask what was there. So a state is exact and takes a few bytes, and an append compares no more than its own.
-pub struct Text {
-    trie: Trie,
-    steps: Vec<Step>,
-    /// For each append that somebody saw: where it led to.
-    seen: Vec<Option<Place>>,
-    /// For each get: the puts that may have begun what it saw.
-    begins: Vec<Vec<u32>>,
-}
-
-enum Step {
-    Get(Place),
-    Put(Option<Place>),
-    Append(Vec<u8>),
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Text;
 
 impl Model for Text {
     type Op = TextOp;
-    /// `None`: a text that nobody read, nor any that begins with it.
-    type State = Option<Place>;
+    type State = String;
 
     fn key(op: &TextOp) -> &str {
         match op {
@@ -63,97 +51,20 @@ impl Model for Text {
         }
     }
 
+    fn initial(&self) -> String {
+        String::new()
+    }
+
+    fn step(&self, state: &String, op: &TextOp) -> Option<String> {
+        match op {
+            TextOp::Get { output, .. } => output.with(|text| text == state).then(|| state.clone()),
+            TextOp::Put { value, .. } => Some(value.clone()),
+            TextOp::Append { value, .. } => Some(format!("{state}{value}")),
+        }
+    }
+
     fn writes(op: &TextOp) -> bool {
         !matches!(op, TextOp::Get { .. })
-    }
-
-    fn effect(op: &TextOp) -> (u64, &str) {
-        match op {
-            TextOp::Get { .. } => (0, ""),
-            TextOp::Put { value, .. } => (1, value),
-            TextOp::Append { value, .. } => (2, value),
-        }
-    }
-
-    fn is_open(_: &TextOp) -> bool {
-        false
-    }
-
-    fn at_once(ops: &[&TextOp], spans: &[Span]) -> Option<bool> {
-        blocks::decide(ops, spans)
-    }
-
-    fn new(ops: &[&TextOp]) -> Text {
-        let lines = lines(ops);
-        let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
-        let step = |op: &&TextOp| match op {
-            TextOp::Get { .. } => Step::Get(Trie::ROOT),
-            TextOp::Put { value, .. } => Step::Put(trie.walk(Trie::ROOT, value.as_bytes())),
-            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into()),
-        };
-        let mut steps: Vec<Step> = ops.iter().map(step).collect();
-        for (text, line) in lines.iter().enumerate() {
-            for (len, get) in &line.gets {
-                steps[*get] = Step::Get(trie.place(text, *len));
-            }
-        }
-        Text { trie, seen: vec![None; steps.len()], begins: Vec::new(), steps }
-    }
-
-    fn look_ahead(&mut self, ops: &[&TextOp], spans: &[Span]) {
-        if let Some(values) = Values::of(ops, spans) {
-            for (text, line) in lines(ops).iter().enumerate() {
-                // What nobody can have written, the search won't find either.
-                let readings = values.readings(line).into_iter().flatten().flatten();
-                for piece in readings.flat_map(|reading| reading.pieces) {
-                    if let Some(author) = piece.author {
-                        self.seen[author] = Some(self.trie.place(text, piece.len));
-                    }
-                }
-            }
-        }
-        self.begins = vec![Vec::new(); ops.len()];
-        for (put, step) in self.steps.iter().enumerate() {
-            let Step::Put(Some(place)) = step else { continue };
-            for (step, begins) in self.steps.iter().zip(&mut self.begins) {
-                if matches!(step, Step::Get(seen) if self.trie.begins(*place, *seen)) {
-                    begins.push(put as u32);
-                }
-            }
-        }
-    }
-
-    fn initial(&self) -> Option<Place> {
-        Some(Trie::ROOT)
-    }
-
-    fn step(&self, state: Option<Place>, op: usize) -> Option<Option<Place>> {
-        match &self.steps[op] {
-            Step::Get(seen) => (state == Some(*seen)).then_some(state),
-            Step::Put(place) => Some(*place),
-            Step::Append(value) => {
-                let place = state.and_then(|place| self.trie.walk(place, value));
-                let seen = self.seen[op];
-                (seen.is_none() || seen == place).then_some(place)
-            }
-        }
-    }
-
-    fn may_yet(
-        &self,
-        state: Option<Place>,
-        read: usize,
-        mut is_left: impl FnMut(usize) -> bool,
-    ) -> bool {
-        let (Step::Get(seen), Some(begins)) = (&self.steps[read], self.begins.get(read)) else {
-            return true;
-        };
-        state.is_some_and(|place| self.trie.begins(place, *seen))
-            || begins.iter().any(|put| is_left(*put as usize))
-    }
-
-    fn is_unseen(&self, state: Option<Place>) -> bool {
-        state.is_none()
     }
 
     fn asked(op: &TextOp) -> String {
@@ -171,19 +82,178 @@ impl Model for Text {
         }
     }
 
-    fn answer_after(order: &[&TextOp], next: &TextOp) -> String {
-        let mut text = String::new();
-        for op in order {
-            match op {
-                TextOp::Get { .. } => {}
-                TextOp::Put { value, .. } => text.clone_from(value),
-                TextOp::Append { value, .. } => text += value,
+    fn would_answer(&self, state: &String, op: &TextOp) -> Option<String> {
+        matches!(op, TextOp::Get { .. }).then(|| format!("{state:?}"))
+    }
+
+    fn shown(&self, op: &TextOp) -> Option<String> {
+        match op {
+            TextOp::Get { output, .. } => Some(output.to_string()),
+            TextOp::Put { value, .. } => Some(value.clone()),
+            TextOp::Append { .. } => None,
+        }
+    }
+
+    fn at_once(&self, ops: &[&TextOp], spans: &Spans) -> Option<Decision> {
+        match acts(ops) {
+            Some(acts) => unique::decide(&acts, spans),
+            None => blocks::decide(ops, spans),
+        }
+    }
+
+    fn steps<'a>(&'a self, ops: &[&'a TextOp], spans: &Spans) -> Box<dyn Steps + 'a> {
+        match acts(ops) {
+            Some(acts) => Box::new(Numbered::of_acts(&acts)),
+            None => Box::new(Places::new(ops, spans)),
+        }
+    }
+}
+
+/// What the operations do to a register, if nothing is appended.
+fn acts(ops: &[&TextOp]) -> Option<Vec<Act>> {
+    if ops.iter().any(|op| matches!(op, TextOp::Append { .. })) {
+        return None;
+    }
+    let mut texts = Vec::with_capacity(ops.len() + 1);
+    texts.push(std::borrow::Cow::Borrowed(""));
+    texts.extend(ops.iter().map(|op| match op {
+        TextOp::Get { output, .. } => output.to_string().into(),
+        TextOp::Put { value, .. } | TextOp::Append { value, .. } => value.as_str().into(),
+    }));
+    // The empty text is the least of all, so its number is 0.
+    let numbers = kinds(&texts);
+    let act = |(op, number): (&&TextOp, u32)| match op {
+        TextOp::Get { .. } => Act::Read(number),
+        TextOp::Put { .. } | TextOp::Append { .. } => Act::Write(number),
+    };
+    Some(ops.iter().zip(numbers.into_iter().skip(1)).map(act).collect())
+}
+
+/// The states of texts that grow.
+///
+/// A state is a place in the tree of all texts that were read: how far it has come there. A text that is no beginning
+/// of one that was read is none of them, and all such are one state, for appends lead to none that was read, and puts
+/// don't ask what was there. So a state is exact and takes a few bytes, and an append compares no more than its own.
+struct Places {
+    trie: Trie,
+    steps: Vec<Step>,
+    kinds: Vec<u32>,
+    /// For each append that somebody saw: where it led to.
+    seen: Vec<Option<Place>>,
+    /// For each get: the kinds of puts that may have begun what it saw.
+    begins: Vec<Vec<u32>>,
+}
+
+enum Step {
+    Get(Place),
+    Put(Option<Place>),
+    Append(Vec<u8>),
+}
+
+/// A text that nobody read, nor any that begins with it.
+const NOWHERE: u64 = u64::MAX;
+
+impl Places {
+    fn new(ops: &[&TextOp], spans: &Spans) -> Places {
+        let lines = lines(ops);
+        let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
+        let step = |op: &&TextOp| match op {
+            TextOp::Get { .. } => Step::Get(Trie::ROOT),
+            TextOp::Put { value, .. } => Step::Put(trie.walk(Trie::ROOT, value.as_bytes())),
+            TextOp::Append { value, .. } => Step::Append(value.as_bytes().into()),
+        };
+        let mut steps: Vec<Step> = ops.iter().map(step).collect();
+        for (text, line) in lines.iter().enumerate() {
+            for (len, get) in &line.gets {
+                steps[*get] = Step::Get(trie.place(text, *len));
             }
         }
-        match next {
-            TextOp::Get { .. } => format!("{text:?}"),
-            TextOp::Put { .. } | TextOp::Append { .. } => String::new(),
+        let mut places = Places {
+            seen: vec![None; steps.len()],
+            begins: Vec::new(),
+            kinds: kinds_of_writes(ops),
+            trie,
+            steps,
+        };
+        places.see(ops, spans, &lines);
+        places.begins = places.begins();
+        places
+    }
+
+    fn see(&mut self, ops: &[&TextOp], spans: &Spans, lines: &[Line]) {
+        let Some(values) = Values::of(ops, spans) else { return };
+        for (text, line) in lines.iter().enumerate() {
+            // What nobody can have written, the search won't find either.
+            let readings = values.readings(line).into_iter().flatten().flatten();
+            for piece in readings.flat_map(|reading| reading.pieces) {
+                if let Some(author) = piece.author {
+                    self.seen[author] = Some(self.trie.place(text, piece.len));
+                }
+            }
         }
+    }
+
+    fn begins(&self) -> Vec<Vec<u32>> {
+        let mut puts = BTreeMap::<Place, Vec<u32>>::new();
+        for (put, step) in self.steps.iter().enumerate() {
+            if let Step::Put(Some(place)) = step {
+                puts.entry(*place).or_default().push(self.kinds[put]);
+            }
+        }
+        puts.values_mut().for_each(|kinds| kinds.dedup());
+        let mut known = BTreeMap::<Place, Vec<u32>>::new();
+        let begin = |step: &Step| {
+            let Step::Get(seen) = step else { return Vec::new() };
+            let find = || {
+                let begin = puts.iter().filter(|(place, _)| self.trie.begins(**place, *seen));
+                begin.map(|(_, kinds)| kinds[0]).collect()
+            };
+            known.entry(*seen).or_insert_with(find).clone()
+        };
+        self.steps.iter().map(begin).collect()
+    }
+}
+
+/// Gets are told apart by what they saw anyhow.
+fn kinds_of_writes(ops: &[&TextOp]) -> Vec<u32> {
+    let write = |op: &&TextOp| match op {
+        TextOp::Get { .. } => None,
+        TextOp::Put { value, .. } => Some((true, value.clone())),
+        TextOp::Append { value, .. } => Some((false, value.clone())),
+    };
+    kinds(&ops.iter().map(write).collect::<Vec<_>>())
+}
+
+impl Steps for Places {
+    fn initial(&self) -> u64 {
+        Trie::ROOT.number()
+    }
+
+    fn step(&self, state: u64, op: usize) -> Option<u64> {
+        let number = |place: Option<Place>| place.map_or(NOWHERE, Place::number);
+        match &self.steps[op] {
+            Step::Get(seen) => (state == seen.number()).then_some(state),
+            Step::Put(place) => Some(number(*place)),
+            Step::Append(value) => {
+                let place = Place::of_number(state).and_then(|place| self.trie.walk(place, value));
+                let seen = self.seen[op];
+                (seen.is_none() || seen == place).then_some(number(place))
+            }
+        }
+    }
+
+    fn kinds(&self) -> &[u32] {
+        &self.kinds
+    }
+
+    fn may_yet(&self, state: u64, read: usize, is_left: &mut dyn FnMut(u32) -> bool) -> bool {
+        let Step::Get(seen) = &self.steps[read] else { return true };
+        Place::of_number(state).is_some_and(|place| self.trie.begins(place, *seen))
+            || self.begins[read].iter().any(|kind| is_left(*kind))
+    }
+
+    fn is_unseen(&self, state: u64) -> bool {
+        state == NOWHERE
     }
 }
 

@@ -11,6 +11,19 @@ pub struct Place {
     len: u32,
 }
 
+impl Place {
+    /// The place as a number.
+    pub fn number(self) -> u64 {
+        u64::from(self.node) << 32 | u64::from(self.len)
+    }
+
+    /// The place of a number; `None` for one of none.
+    pub fn of_number(number: u64) -> Option<Place> {
+        let place = Place { node: (number >> 32) as u32, len: number as u32 };
+        (place.node != u32::MAX).then_some(place)
+    }
+}
+
 /// See the [module](self).
 pub struct Trie {
     texts: Vec<String>,

@@ -1,12 +1,13 @@
 //! The 2025 lab's service: a key has a value with a version, which every put raises by one and must name.
 
-use super::{Model, Span, versions};
+use super::model::Decision;
+use super::span::Spans;
+use super::{Model, versions};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a client of the 2025 lab asks, and what it is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VersionedOp {
     /// What is there?
     Get {
@@ -29,7 +30,7 @@ pub enum VersionedOp {
 }
 
 /// What came of a versioned put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It is done.
@@ -54,21 +55,13 @@ impl fmt::Display for Answer {
 }
 
 /// The 2025 lab's get and versioned put. Versions and errors are part of it.
-pub struct Versioned {
-    steps: Vec<Step>,
-}
-
-/// What a key has: a version, and the number of a value. `None`: nothing.
-type Held = Option<(u64, u32)>;
-
-enum Step {
-    Get(Held),
-    Put { value: u32, version: u64, answer: Answer },
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Versioned;
 
 impl Model for Versioned {
     type Op = VersionedOp;
-    type State = Held;
+    /// What a key has: a value with its version. `None`: nothing.
+    type State = Option<(String, u64)>;
 
     fn key(op: &VersionedOp) -> &str {
         match op {
@@ -76,69 +69,34 @@ impl Model for Versioned {
         }
     }
 
-    fn writes(op: &VersionedOp) -> bool {
-        matches!(op, VersionedOp::Put { answer: Answer::Ok | Answer::Maybe, .. })
+    fn initial(&self) -> Self::State {
+        None
     }
 
-    fn effect(op: &VersionedOp) -> (u64, &str) {
+    fn step(&self, state: &Self::State, op: &VersionedOp) -> Option<Self::State> {
+        let held = state.as_ref().map_or(0, |(_, version)| *version);
         match op {
-            VersionedOp::Get { .. } => (0, ""),
-            VersionedOp::Put { version, value, .. } => (*version, value),
+            VersionedOp::Get { output, .. } => (state == output).then(|| state.clone()),
+            VersionedOp::Put { value, version, answer, .. } => match answer {
+                Answer::Ok | Answer::Maybe => {
+                    (*version == held).then(|| Some((value.clone(), version.wrapping_add(1))))
+                }
+                Answer::Version => (held > 0 && *version != held).then(|| state.clone()),
+                Answer::NoKey => (held == 0 && *version > 0).then(|| state.clone()),
+            },
         }
+    }
+
+    fn writes(op: &VersionedOp) -> bool {
+        matches!(op, VersionedOp::Put { answer: Answer::Ok | Answer::Maybe, .. })
     }
 
     fn is_open(op: &VersionedOp) -> bool {
         matches!(op, VersionedOp::Put { answer: Answer::Maybe, .. })
     }
 
-    fn at_once(ops: &[&VersionedOp], spans: &[Span]) -> Option<bool> {
+    fn at_once(&self, ops: &[&VersionedOp], spans: &Spans) -> Option<Decision> {
         versions::decide(ops, spans)
-    }
-
-    fn new(ops: &[&VersionedOp]) -> Versioned {
-        let mut values = BTreeMap::new();
-        let step = |op: &&VersionedOp| {
-            let (VersionedOp::Get { output: Some((value, _)), .. }
-            | VersionedOp::Put { value, .. }) = op
-            else {
-                return Step::Get(None);
-            };
-            let next = values.len() as u32;
-            let value = *values.entry(value.clone()).or_insert(next);
-            match **op {
-                VersionedOp::Get { ref output, .. } => {
-                    Step::Get(output.as_ref().map(|(_, version)| (*version, value)))
-                }
-                VersionedOp::Put { version, answer, .. } => Step::Put { value, version, answer },
-            }
-        };
-        Versioned { steps: ops.iter().map(step).collect() }
-    }
-
-    fn look_ahead(&mut self, _: &[&VersionedOp], _: &[Span]) {}
-
-    fn initial(&self) -> Held {
-        None
-    }
-
-    fn step(&self, state: Held, op: usize) -> Option<Held> {
-        let held = state.map_or(0, |(version, _)| version);
-        match self.steps[op] {
-            Step::Get(output) => (state == output).then_some(state),
-            Step::Put { value, version, answer } => match answer {
-                Answer::Ok | Answer::Maybe => (version == held).then(|| Some((version + 1, value))),
-                Answer::Version => (held > 0 && version != held).then_some(state),
-                Answer::NoKey => (held == 0 && version > 0).then_some(state),
-            },
-        }
-    }
-
-    fn may_yet(&self, _: Held, _: usize, _: impl FnMut(usize) -> bool) -> bool {
-        true
-    }
-
-    fn is_unseen(&self, _: Held) -> bool {
-        false
     }
 
     fn asked(op: &VersionedOp) -> String {
@@ -158,28 +116,18 @@ impl Model for Versioned {
         }
     }
 
-    fn answer_after(order: &[&VersionedOp], next: &VersionedOp) -> String {
-        let mut held: Option<(&str, u64)> = None;
-        for op in order {
-            if let VersionedOp::Put { value, version, answer: Answer::Ok | Answer::Maybe, .. } = op
-            {
-                held = Some((value, version + 1));
-            }
-        }
-        match (next, held) {
+    fn would_answer(&self, state: &Self::State, op: &VersionedOp) -> Option<String> {
+        let there = state.as_ref().map_or(0, |(_, version)| *version);
+        Some(match (op, state) {
             (VersionedOp::Get { .. }, Some((value, version))) => {
                 format!("version {version} {value:?}")
             }
-            (VersionedOp::Put { version, .. }, held) => {
-                let there = held.map_or(0, |(_, version)| version);
-                let answer = match (*version, there) {
-                    (asked, there) if asked == there => Answer::Ok,
-                    (_, 0) => Answer::NoKey,
-                    _ => Answer::Version,
-                };
-                answer.to_string()
-            }
+            (VersionedOp::Put { version, .. }, _) => match (*version, there) {
+                (asked, there) if asked == there => Answer::Ok.to_string(),
+                (_, 0) => Answer::NoKey.to_string(),
+                _ => Answer::Version.to_string(),
+            },
             (VersionedOp::Get { .. }, None) => Answer::NoKey.to_string(),
-        }
+        })
     }
 }

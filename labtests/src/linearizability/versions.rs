@@ -21,14 +21,18 @@
 //! thereby, there is no choice at all.
 
 use super::Span;
+use super::model::{Decision, Why};
+use super::span::Spans;
 use super::versioned::{Answer, VersionedOp};
 
 /// Whether the operations of a key are linearizable; `None` if their spans don't say all about time.
-pub fn decide(ops: &[&VersionedOp], spans: &[Span]) -> Option<bool> {
-    if spans.iter().any(|span| span.after.is_some()) {
+pub fn decide(ops: &[&VersionedOp], spans: &Spans) -> Option<Decision> {
+    if spans.links().len() > 0 {
         return None;
     }
-    Some(makers(ops, spans).is_some_and(|makers| Moments::of(ops, spans, &makers).exist()))
+    let exist = |makers: Vec<_>| Moments::of(ops, spans, &makers).exist();
+    let legal = makers(ops, spans).is_some_and(exist);
+    Some(if legal { Decision::Legal } else { Decision::Illegal(Why::Unknown) })
 }
 
 /// Never.

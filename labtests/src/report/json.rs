@@ -2,13 +2,15 @@
 
 use super::whole_file::WholeFile;
 use crate::cluster::Check;
+use crate::interrupt::Interrupt;
 use crate::runner::Report;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
-/// A JSON file that appears when it is complete: an array with a line for each run. Until then the lines are in a file without a name, for there
+/// A JSON file that appears when it is complete: an array with a line for each run; if it was interrupted,
+/// with a last line that says so. Until then the lines are in a file without a name, for there
 /// may be more of them than there is memory.
 pub struct JsonFile {
     file: WholeFile,
@@ -46,6 +48,14 @@ struct JsonFailure {
     last_events: Vec<String>,
 }
 
+/// The last line, if there are not all the runs that were wanted.
+#[derive(Serialize)]
+struct Incomplete {
+    incomplete: bool,
+    interrupted_by: String,
+    not_run: u64,
+}
+
 impl JsonFile {
     /// Prepares to write `path`, so that a path that can't be written is known before the tests run. Nothing is left
     /// behind if the program is stopped.
@@ -62,6 +72,11 @@ impl JsonFile {
         Ok(JsonFile { file, draft, empty: true, error: None })
     }
 
+    /// Where it is to be.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Takes a run in.
     pub fn add(&mut self, report: &Report) {
         if self.error.is_none() {
@@ -69,11 +84,19 @@ impl JsonFile {
         }
     }
 
-    fn write(&mut self, result: &JsonResult) -> io::Result<()> {
+    /// Marks it: so many runs are missing, since this interrupted them.
+    pub fn add_incomplete(&mut self, by: Interrupt, not_run: u64) {
+        let mark = Incomplete { incomplete: true, interrupted_by: by.to_string(), not_run };
+        if self.error.is_none() {
+            self.error = self.write(&mark).err();
+        }
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
         let before = if self.empty { "[\n" } else { ",\n" };
         self.empty = false;
         self.draft.write_all(before.as_bytes())?;
-        Ok(serde_json::to_writer(&mut self.draft, result)?)
+        Ok(serde_json::to_writer(&mut self.draft, line)?)
     }
 
     /// Writes the file, in one step: a file of that name is either the old one or the new.

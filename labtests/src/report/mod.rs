@@ -3,6 +3,7 @@
 mod causes;
 mod json;
 mod once;
+mod row;
 mod table;
 mod unreached;
 mod whole_file;
@@ -10,6 +11,7 @@ mod whole_file;
 pub use causes::{Causes, first_line};
 pub use json::JsonFile;
 pub use once::say_once;
+pub use row::Row;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
 pub use whole_file::WholeFile;

@@ -1,5 +1,6 @@
 //! A row for each test, as the Go lab prints it; for many seeds, a row for each test over all of them.
 
+use super::row::Row;
 use crate::runner::{Report, World};
 use crate::suites::{self, LabTest};
 use labrpc::time::Duration;
@@ -12,10 +13,13 @@ pub struct Names {
     test: usize,
 }
 
+/// Narrower ones all get the same.
+const USUAL: Names = Names { part: 4, test: 28 };
+
 impl Names {
-    /// As wide as the longest names of these need; narrow ones all get the same.
+    /// As wide as the longest names of these need.
     pub fn of(tests: impl Iterator<Item = &'static LabTest>) -> Names {
-        tests.fold(Names { part: 4, test: 28 }, |Names { part, test }, next| Names {
+        tests.fold(USUAL, |Names { part, test }, next| Names {
             part: part.max(next.part.len()),
             test: test.max(next.name.len()),
         })
@@ -27,23 +31,13 @@ impl Names {
 }
 
 /// What the columns of [`row`] mean.
-pub fn row_header(names: Names) -> String {
-    format!(
-        "{} {:<6} {:>8} {:>8} {:>7} {:>7} {:>10} {:>8}  {}",
-        names.show("part", "test"),
-        "",
-        "wall s",
-        "lab s",
-        "servers",
-        "rpcs",
-        "bytes",
-        "commands",
-        "fingerprint"
-    )
+pub fn row_header(names: Names) -> Row {
+    let heads = ["wall s", "lab s", "servers", "rpcs", "bytes", "commands"].map(String::from);
+    Row::new(names.show("part", "test"), row_cells("", heads, "fingerprint"))
 }
 
 /// A test's row. The fingerprint of a simulation is the same on every machine.
-pub fn row(report: &Report, names: Names) -> String {
+pub fn row(report: &Report, names: Names) -> Row {
     let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
     let [rpcs, bytes, commands] = match &report.result {
         Ok(s) => [s.rpcs, s.bytes, s.commands].map(|number| number.to_string()),
@@ -53,13 +47,30 @@ pub fn row(report: &Report, names: Names) -> String {
         World::Simulated => format!("{:016x}", report.fingerprint),
         World::Real => "-".into(),
     };
-    format!(
-        "{} {verdict:<6} {:>8.3} {:>8.2} {:>7} {rpcs:>7} {bytes:>10} {commands:>8}  {fingerprint}",
-        names.show(report.test.part, report.test.name),
-        report.wall.as_secs_f64(),
-        report.lab_time.as_secs_f64(),
-        report.test.setup.servers,
-    )
+    let numbers = [
+        format!("{:.3}", report.wall.as_secs_f64()),
+        format!("{:.2}", report.lab_time.as_secs_f64()),
+        report.test.setup.servers.to_string(),
+        rpcs,
+        bytes,
+        commands,
+    ];
+    let title = names.show(report.test.part, report.test.name);
+    Row::new(title, row_cells(verdict, numbers, &fingerprint))
+}
+
+fn row_cells(
+    verdict: &str,
+    numbers: [String; 6],
+    fingerprint: &str,
+) -> impl Iterator<Item = String> {
+    let numbers = padded(numbers, [8, 8, 7, 7, 10, 8]);
+    let fingerprint = format!(" {fingerprint:<16}");
+    [format!("{verdict:<6}")].into_iter().chain(numbers).chain([fingerprint])
+}
+
+fn padded<const N: usize>(values: [String; N], widths: [usize; N]) -> impl Iterator<Item = String> {
+    values.into_iter().zip(widths).map(|(value, width)| format!("{value:>width$}"))
 }
 
 /// How many runs went how.
@@ -130,33 +141,29 @@ impl Sweep {
     }
 
     /// What the columns of [`Sweep::row`] mean.
-    pub fn header(names: Names) -> String {
-        format!(
-            "{} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}",
-            names.show("part", "test"),
-            "runs",
-            "failed",
-            "wall s",
-            "min lab s",
-            "mean",
-            "max"
-        )
+    pub fn header(names: Names) -> Row {
+        let heads = ["runs", "failed", "wall s", "min lab s", "mean", "max"].map(String::from);
+        Row::new(names.show("part", "test"), Sweep::cells(heads))
     }
 
     /// The test's row.
-    pub fn row(&self, names: Names) -> String {
+    pub fn row(&self, names: Names) -> Row {
         let (min, sum, max) = self.lab;
         let mean = sum.checked_div(self.runs).unwrap_or_default();
-        format!(
-            "{} {:>7} {:>7} {:>10.3} {:>9.2} {:>9.2} {:>9.2}",
-            names.show(self.test.part, self.test.name),
-            self.runs,
-            self.failed,
-            self.wall.as_secs_f64(),
-            min.min(max).as_secs_f64(),
-            mean.as_secs_f64(),
-            max.as_secs_f64(),
-        )
+        let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
+        let values = [
+            self.runs.to_string(),
+            self.failed.to_string(),
+            format!("{:.3}", self.wall.as_secs_f64()),
+            seconds(min.min(max)),
+            seconds(mean),
+            seconds(max),
+        ];
+        Row::new(names.show(self.test.part, self.test.name), Sweep::cells(values))
+    }
+
+    fn cells(values: [String; 6]) -> impl Iterator<Item = String> {
+        padded(values, [7, 7, 10, 9, 9, 9])
     }
 }
 
@@ -167,10 +174,10 @@ mod tests {
     #[test]
     fn the_columns_stand_under_their_heads() {
         let names = Names::of(suites::all());
-        let head = Sweep::header(names);
+        let head = Sweep::header(names).fit(None);
         let end = |line: &str, word: &str| line.find(word).map(|at| at + word.len());
         for test in suites::all() {
-            let row = Sweep::new(test).row(names);
+            let row = Sweep::new(test).row(names).fit(None);
             assert_eq!(row.len(), head.len(), "{}", test.name);
             assert_eq!(row.find(test.name), Some(names.part + 1), "{}", test.name);
             assert_eq!(row.chars().nth(end(&head, "runs").unwrap() - 1), Some('0'));

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 /// Where such a file goes. Nothing is there yet that was not before.
 pub struct WholeFile(PathBuf);
@@ -28,7 +28,7 @@ impl WholeFile {
             let text = format!("there is no folder {}", folder_of(&path).display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        NamedTempFile::new_in(folder_of(&path))?;
+        temporary(&path)?;
         Ok(WholeFile(path))
     }
 
@@ -54,13 +54,19 @@ impl WholeFile {
     }
 
     fn replace(&self, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(folder_of(&self.0))?;
+        let mut file = temporary(&self.0)?;
         content(file.as_file_mut())?;
-        let mode = fs::metadata(&self.0).map(|before| before.permissions());
-        file.as_file().set_permissions(mode.or_else(|_| usual_permissions(&file))?)?;
+        if let Ok(before) = fs::metadata(&self.0) {
+            file.as_file().set_permissions(before.permissions())?;
+        }
         file.persist(&self.0)?;
         Ok(())
     }
+}
+
+/// A file beside `path`. Its name is not in errors: nobody has heard of it.
+fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    Builder::new().make_in(folder_of(path), |path| File::create_new(path))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> String {
@@ -71,14 +77,39 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What a new file gets that isn't a temporary one.
-fn usual_permissions(file: &NamedTempFile) -> io::Result<fs::Permissions> {
-    let permissions = file.as_file().metadata()?.permissions();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that isn't there, as if it went away, stands for one that can't be written: that may be no obstacle to who runs the test.
+    #[test]
+    fn errors_name_the_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        let file = WholeFile::prepare(&path).unwrap();
+        fs::remove_dir(folder.path()).unwrap();
+        let written = file.write(|_| Ok(())).unwrap_err();
+        let drafted = file.draft().unwrap_err();
+        for error in [written, drafted] {
+            let reason = error.strip_prefix(&format!("can't write {}: ", path.display()));
+            assert!(!reason.unwrap_or_else(|| panic!("{error}")).contains("tmp"), "{error}");
+        }
+    }
+
     #[cfg(unix)]
-    let permissions = {
+    #[test]
+    fn a_new_file_may_be_read_as_others_and_an_old_one_as_before() {
         use std::os::unix::fs::PermissionsExt;
-        let _ = permissions;
-        fs::Permissions::from_mode(0o644)
-    };
-    Ok(permissions)
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ours");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        let write = || WholeFile::prepare(&path).unwrap().write(|_| Ok(())).unwrap();
+        write();
+        let other = folder.path().join("other");
+        File::create(&other).unwrap();
+        assert_eq!(mode(&path), mode(&other));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write();
+        assert_eq!(mode(&path) & 0o777, 0o640);
+    }
 }

@@ -21,7 +21,7 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let lab = lab.into();
     let lab = if flag_in_env("LAB_STRICT") { lab.strict() } else { lab };
     let lab = with_backend_of_env(lab);
-    labrpc::logging::init();
+    labrpc::logging::init_for_tests();
     let first = number_in_env("LAB_SEED", 1);
     let seeds = number_in_env("LAB_SEEDS", 1);
     let world = if flag_in_env("LAB_REAL") { World::Real } else { World::Simulated };
@@ -44,7 +44,13 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
             report::say_once(&line, &format!("not checked on this Raft: {line}"));
         }
         if report.result.is_err() {
-            eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
+            #[expect(
+                clippy::print_stderr,
+                reason = "the test harness captures what the macros print"
+            )]
+            {
+                eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
+            }
             std::panic::resume_unwind(Box::new("the lab test failed"));
         }
     }

@@ -1,6 +1,10 @@
 //! The definition, word for word: is there an order of the operations that keeps to time, and explains every answer?
 
-use super::super::{Answer, Operation, TextOp, VersionedOp};
+use super::super::{
+    Answer, CounterAct, CounterOp, Micro, Operation, QueueAct, QueueOp, RegisterAct, RegisterOp,
+    SetAct, SetOp, TextOp, Transaction, Value, VersionedOp,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a server does, as plainly as can be said.
 pub trait Concrete {
@@ -69,6 +73,108 @@ impl Concrete for VersionedOp {
     }
 }
 
+impl Concrete for RegisterOp {
+    type State = Value;
+
+    fn apply(&self, state: &mut Value) -> bool {
+        match &self.act {
+            RegisterAct::Read(value) => return value == state,
+            RegisterAct::Write(value) => *state = value.clone(),
+            RegisterAct::Cas { from, to, done } => {
+                let there = from == state;
+                if there {
+                    *state = to.clone();
+                }
+                return done.is_none_or(|done| done == there);
+            }
+        }
+        true
+    }
+
+    fn writes(&self) -> bool {
+        !matches!(self.act, RegisterAct::Read(_))
+    }
+}
+
+impl Concrete for CounterOp {
+    type State = i64;
+
+    fn apply(&self, state: &mut i64) -> bool {
+        match self.act {
+            CounterAct::Add(more, told) => {
+                *state += more;
+                told.is_none_or(|told| told == *state)
+            }
+            CounterAct::Read(value) => value == *state,
+        }
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self.act, CounterAct::Add(..))
+    }
+}
+
+impl Concrete for SetOp {
+    type State = BTreeSet<Value>;
+
+    fn apply(&self, state: &mut BTreeSet<Value>) -> bool {
+        match &self.act {
+            SetAct::Add(value) => _ = state.insert(value.clone()),
+            SetAct::Remove(value) => _ = state.remove(value),
+            SetAct::Read(values) => return values == state,
+        }
+        true
+    }
+
+    fn writes(&self) -> bool {
+        !matches!(self.act, SetAct::Read(_))
+    }
+}
+
+impl Concrete for QueueOp {
+    type State = VecDeque<Value>;
+
+    fn apply(&self, state: &mut VecDeque<Value>) -> bool {
+        match &self.act {
+            QueueAct::Enqueue(value) => state.push_back(value.clone()),
+            QueueAct::Dequeue(got) => return state.pop_front() == *got,
+            QueueAct::Lost => _ = state.pop_front(),
+        }
+        true
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
+impl Concrete for Transaction {
+    type State = BTreeMap<String, Value>;
+
+    fn apply(&self, state: &mut BTreeMap<String, Value>) -> bool {
+        self.iter().all(|micro| {
+            match micro {
+                Micro::Read(key, seen) => {
+                    let there = state.get(key).cloned().unwrap_or_default();
+                    return seen.as_ref().is_none_or(|seen| *seen == there);
+                }
+                Micro::Write(key, value) => _ = state.insert(key.clone(), value.clone()),
+                Micro::Append(key, value) => {
+                    let there = state.remove(key).unwrap_or_default();
+                    let mut items = if let Value::List(items) = there { items } else { vec![] };
+                    items.push(value.clone());
+                    state.insert(key.clone(), Value::List(items));
+                }
+            }
+            true
+        })
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
 /// Whether the history, of one key, is linearizable. Operations of one client stand in their order.
 pub fn is_linearizable<Op: Concrete>(history: &[Operation<Op>]) -> bool {
     order(history, &mut vec![false; history.len()], &Op::State::default())
@@ -82,7 +188,10 @@ fn order<Op: Concrete>(history: &[Operation<Op>], done: &mut [bool], state: &Op:
     for next in 0..history.len() {
         let before = |other: usize| {
             let (first, second) = (&history[other], &history[next]);
-            let same = first.client == second.client && other < next;
+            // Of what took no time, at the same moment, nobody knows which came first.
+            let at_once = (first.call, first.ret) == (second.call, second.ret)
+                && first.ret == Some(first.call);
+            let same = first.client == second.client && other < next && !at_once;
             certain(first) && (same || first.ret < Some(second.call))
         };
         if done[next] || (0..history.len()).any(|other| !done[other] && before(other)) {

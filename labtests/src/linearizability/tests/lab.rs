@@ -147,14 +147,14 @@ fn operations<Op>(plans: Vec<Plan>, ops: Vec<Option<Op>>) -> Vec<Operation<Op>> 
 const STEPS: Limit = Limit::Steps(3_000_000);
 
 #[track_caller]
-fn is_right<M: Model>(history: &[Operation<M::Op>]) {
-    let verdict = check::<M>(history, STEPS);
+fn is_right<M: Model + Default>(history: &[Operation<M::Op>]) {
+    let verdict = check(&M::default(), history, STEPS);
     assert!(matches!(verdict, Verdict::Linearizable), "{verdict:?}");
 }
 
 #[track_caller]
-fn is_wrong<M: Model>(history: &[Operation<M::Op>], at: usize) -> Contradiction {
-    match check::<M>(history, STEPS) {
+fn is_wrong<M: Model + Default>(history: &[Operation<M::Op>], at: usize) -> Contradiction {
+    match check(&M::default(), history, STEPS) {
         Verdict::Not(why) => {
             assert!(why.operations.contains(&at), "#{} is wrong: {why}", at + 1);
             *why
@@ -164,9 +164,10 @@ fn is_wrong<M: Model>(history: &[Operation<M::Op>], at: usize) -> Contradiction 
 }
 
 /// How many keys are decided without a search.
-fn at_once<M: Model>(history: &[Operation<M::Op>]) -> usize {
-    let parts = parts::<M>(history);
-    parts.iter().filter(|part| M::at_once(&part.ops, &part.spans).is_some()).count()
+fn at_once<M: Model + Default>(history: &[Operation<M::Op>]) -> usize {
+    let model = M::default();
+    let parts = parts(&model, history);
+    parts.iter().filter(|part| model.at_once(&part.ops, &part.spans).is_some()).count()
 }
 
 /// A get far back in the history that saw a long text, with the text.

@@ -1,6 +1,9 @@
 //! Small random histories of one key: what a server may have answered, and often something else in one place.
 
-use super::super::{Answer, Operation, Output, TextOp, VersionedOp};
+use super::super::{
+    Answer, CounterAct, CounterOp, Micro, Operation, Output, QueueAct, QueueOp, RegisterAct,
+    RegisterOp, SetAct, SetOp, TextOp, Transaction, Value, VersionedOp,
+};
 use super::brute::{self, Concrete};
 use labrpc::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
@@ -152,6 +155,144 @@ impl Random {
             answer = [Answer::Ok, Answer::Version, Answer::NoKey][self.below(3) as usize];
         }
         VersionedOp::Put { key: "k".into(), value: value.into(), version, answer }
+    }
+
+    /// Any kind of operations, a model of which answers what it answers.
+    fn any<Op: Concrete + Clone>(
+        &mut self,
+        op: impl Fn(&mut Random, u64, &Op::State) -> Op,
+    ) -> Vec<Operation<Op>> {
+        let plans = self.plans();
+        let mut state = Op::State::default();
+        let mut ops = vec![None; plans.len()];
+        for number in Self::in_order(&plans) {
+            let op = op(self, number as u64, &state);
+            // What has an unknown outcome may not happen, and what is answered wrongly does what it does.
+            if plans[number].ret.is_some() || self.one_in(2) {
+                op.apply(&mut state);
+            }
+            ops[number] = Some(op);
+        }
+        operations(plans, ops)
+    }
+
+    /// Gets and puts on two keys, mostly of values that differ.
+    pub fn puts(&mut self) -> Vec<Operation<TextOp>> {
+        let few = self.one_in(3);
+        let mut history = self.any(|random, number, state: &String| {
+            let value = match (few, random.below(8)) {
+                (true, value) => ["", "1", "11", "2"][value as usize % 4].to_string(),
+                (false, 0) => String::new(),
+                (false, _) => (number + 1).to_string(),
+            };
+            match random.below(5) {
+                0..3 => random.get(state),
+                _ => TextOp::Put { key: "k".into(), value },
+            }
+        });
+        if self.one_in(4) {
+            for operation in &mut history {
+                let other = self.one_in(2);
+                let (TextOp::Get { key, .. }
+                | TextOp::Put { key, .. }
+                | TextOp::Append { key, .. }) = &mut operation.op;
+                *key = if other { "l" } else { "k" }.into();
+            }
+        }
+        history
+    }
+
+    fn value(&mut self, state: &Value) -> Value {
+        if self.one_in(6) { Value::Number(self.below(4) as i64) } else { state.clone() }
+    }
+
+    /// Reads, writes and compare-and-swap.
+    pub fn registers(&mut self) -> Vec<Operation<RegisterOp>> {
+        self.any(|random, _, state: &Value| {
+            let some = Value::Number(random.below(4) as i64);
+            let act = match random.below(4) {
+                0 => RegisterAct::Read(random.value(state)),
+                1 => RegisterAct::Write(some),
+                _ => {
+                    let from = random.value(state);
+                    let done = match random.below(8) {
+                        0 => None,
+                        1 => Some(random.one_in(2)),
+                        _ => Some(from == *state),
+                    };
+                    RegisterAct::Cas { from, to: some, done }
+                }
+            };
+            RegisterOp { key: "k".into(), act }
+        })
+    }
+
+    /// Additions and reads.
+    pub fn counters(&mut self) -> Vec<Operation<CounterOp>> {
+        self.any(|random, _, state: &i64| {
+            let wrong = i64::from(random.one_in(8));
+            let more = random.below(3) as i64;
+            let act = match random.below(3) {
+                0 => CounterAct::Add(more, None),
+                1 => CounterAct::Add(more, Some(state + more + wrong)),
+                _ => CounterAct::Read(state + wrong),
+            };
+            CounterOp { key: "k".into(), act }
+        })
+    }
+
+    /// What is put into a set, taken out, and seen.
+    pub fn sets(&mut self) -> Vec<Operation<SetOp>> {
+        self.any(|random, _, state: &std::collections::BTreeSet<Value>| {
+            let some = Value::Number(random.below(3) as i64);
+            let act = match random.below(3) {
+                0 => SetAct::Add(some),
+                1 => SetAct::Remove(some),
+                _ => {
+                    let mut seen = state.clone();
+                    if random.one_in(5) && !seen.remove(&some) {
+                        seen.insert(some);
+                    }
+                    SetAct::Read(seen)
+                }
+            };
+            SetOp { key: "k".into(), act }
+        })
+    }
+
+    /// What is put into a queue and taken out.
+    pub fn queues(&mut self) -> Vec<Operation<QueueOp>> {
+        self.any(|random, number, state: &std::collections::VecDeque<Value>| {
+            let some = Value::Number(number as i64 % 5);
+            let act = match random.below(5) {
+                0..2 => QueueAct::Enqueue(some),
+                2 if random.one_in(4) => QueueAct::Lost,
+                _ if random.one_in(8) => QueueAct::Dequeue(Some(some)),
+                _ => QueueAct::Dequeue(state.front().cloned()),
+            };
+            QueueOp { key: "k".into(), act }
+        })
+    }
+
+    /// Transactions on two keys.
+    pub fn transactions(&mut self) -> Vec<Operation<Transaction>> {
+        self.any(|random, number, state: &std::collections::BTreeMap<String, Value>| {
+            let mut state = state.clone();
+            let mut all = Vec::new();
+            for _ in 0..1 + random.below(3) {
+                let key = ["x", "y"][random.below(2) as usize].to_string();
+                let there = state.get(&key).cloned().unwrap_or_default();
+                let micro = match random.below(4) {
+                    0 => Micro::Write(key, Value::Number(number as i64)),
+                    1 => Micro::Append(key, Value::Number(number as i64)),
+                    _ if random.one_in(10) => Micro::Read(key, None),
+                    _ => Micro::Read(key, Some(random.value(&there))),
+                };
+                vec![micro.clone()].apply(&mut state);
+                all.push(micro);
+            }
+            all
+        })
     }
 }
 

@@ -1,8 +1,11 @@
 //! What is shown of a failing history is a contradiction by itself, needs all that it shows, and its order is one.
 
-use super::super::search::{Budget, Longest, Search};
+use super::super::budget::Budget;
+use super::super::search::{Longest, Search};
 use super::super::shrink::{Few, shrink};
-use super::super::{Limit, Model, Operation, Part, Span, Text, Verdict, Versioned, check, parts};
+use super::super::{
+    Limit, Model, Operation, Part, Register, Span, Text, Verdict, Versioned, check, parts,
+};
 use super::brute::{self, Concrete};
 use super::random::Random;
 use labrpc::time::{Duration, Instant};
@@ -17,7 +20,7 @@ fn history<M: Model<Op: Clone>>(part: &Part<'_, M>) -> Vec<Operation<M::Op>> {
         ret: span.ret.map(at),
         op: (*op).clone(),
     };
-    part.ops.iter().zip(&part.spans).enumerate().map(operation).collect()
+    part.ops.iter().zip(&*part.spans).enumerate().map(operation).collect()
 }
 
 /// Whether an order keeps to time and explains all answers but the last one's.
@@ -32,10 +35,11 @@ fn fits<M: Model<Op: Concrete>>(part: &Part<'_, M>, longest: &Longest) -> bool {
 }
 
 /// Whether this is no history for which there is an order, and how what is left of it is shown.
-fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(whole: &[Operation<M::Op>]) -> bool {
-    let Verdict::Not(why) = check::<M>(whole, Limit::None) else { return false };
-    let Few { part, shown } = shrink(&parts::<M>(whole)[0]);
-    if part.spans.iter().any(|span| span.after.is_some()) {
+fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(model: &M, whole: &[Operation<M::Op>]) -> bool {
+    let Verdict::Not(why) = check(model, whole, Limit::None) else { return false };
+    let Few { part, shown, minimal } = shrink(&parts(model, whole)[0]);
+    assert!(minimal, "so few are looked into to the end");
+    if part.spans.links().len() > 0 {
         return false;
     }
     let few = history(&part);
@@ -50,8 +54,8 @@ fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(whole: &[Operation<M::Op>]) -
         fewer.retain(|operation| operation.ret.is_some() || operation.op.writes());
         assert!(brute::is_linearizable(&fewer), "without #{}: {why}", part.places[op] + 1);
     }
-    let model = M::new(&part.ops);
-    let mut search = Search::new(&model, &part.ops, &part.spans);
+    let steps = part.plain_steps();
+    let mut search = Search::new::<M>(&*steps, &part.ops, &part.spans);
     assert_eq!(search.run(&mut Budget::new(Limit::None)), Some(false));
     let longest = search.longest().expect("it failed somewhere");
     assert!(fits(&part, &longest), "{why} in {whole:#?}");
@@ -62,7 +66,7 @@ fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(whole: &[Operation<M::Op>]) -
 fn texts() {
     let failed = (0..3000).filter(|seed| {
         let history = Random::new(*seed).texts();
-        history.len() < 8 && shrinks::<Text>(&history)
+        history.len() < 8 && shrinks(&Text, &history)
     });
     assert!(failed.count() > 300);
 }
@@ -71,7 +75,16 @@ fn texts() {
 fn versions() {
     let failed = (0..3000).filter(|seed| {
         let history = Random::new(*seed).versions();
-        history.len() < 8 && shrinks::<Versioned>(&history)
+        history.len() < 8 && shrinks(&Versioned, &history)
+    });
+    assert!(failed.count() > 300);
+}
+
+#[test]
+fn registers() {
+    let failed = (0..3000).filter(|seed| {
+        let history = Random::new(*seed).registers();
+        history.len() < 8 && shrinks(&Register::default(), &history)
     });
     assert!(failed.count() > 300);
 }

@@ -1,0 +1,63 @@
+//! The lines of a file, packed or not.
+
+use flate2::bufread::MultiGzDecoder;
+use std::io::{BufRead, BufReader, Read};
+
+/// Nobody's operation is longer.
+const LONGEST: u64 = 64 << 20;
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file's lines that aren't blank.
+pub struct Lines<'a> {
+    from: Box<dyn BufRead + 'a>,
+    number: u32,
+    line: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    /// Of a file, which may be packed with gzip.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn new(from: impl Read + 'a) -> Result<Lines<'a>, String> {
+        let mut from = BufReader::new(from);
+        let start = from.fill_buf().map_err(|error| format!("can't read it: {error}"))?;
+        let from: Box<dyn BufRead + 'a> = match start {
+            [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(from))),
+            _ => Box::new(from),
+        };
+        Ok(Lines { from, number: 0, line: Vec::new() })
+    }
+
+    /// The next, with its number, without space around it. `None`: there is none.
+    ///
+    /// # Errors
+    /// It can't be read, or is no line of text.
+    pub fn next(&mut self) -> Result<Option<(u32, &str)>, String> {
+        loop {
+            self.number += 1;
+            self.line.clear();
+            let number = self.number;
+            let mut some = self.from.by_ref().take(LONGEST);
+            let read = some.read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| format!("can't read line {number}: {error}"))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if read as u64 == LONGEST && !self.line.ends_with(b"\n") {
+                return Err(format!("line {number} is longer than {} MiB", LONGEST >> 20));
+            }
+            if number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
+            }
+            if !self.line.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        let wrong = |_| format!("line {}: this is not UTF-8", self.number);
+        let text = std::str::from_utf8(&self.line).map_err(wrong)?;
+        Ok(Some((self.number, text.trim())))
+    }
+}

@@ -1,0 +1,73 @@
+//! The part of a long history in which the contradiction is.
+//!
+//! What was called after the return at which no order was left has nothing to do with it. And often what was long before has not,
+//! either: of that, no more is asked than that it left *something* behind. If there is no order even so, that part contradicts
+//! itself, whatever all others did.
+
+use super::budget::Budget;
+use super::model::Why;
+use super::span::Span;
+use super::{Limit, Model, Part};
+
+/// How many steps it may take to look at a window. One that takes more is no help.
+const STEPS: u64 = 2_000_000;
+
+/// A part of the operations for which there is no order, either.
+pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>> {
+    match why {
+        // No other write is one that they saw.
+        Why::These(ops) => {
+            let mut ops = ops.clone();
+            ops.sort_unstable();
+            ops.dedup();
+            Some(part.part(&ops, |op| part.spans[op], |_| true))
+        }
+        Why::By(op) => {
+            let end = part.spans[*op].end();
+            let sizes = std::iter::successors(Some(16), |size| Some(size * 4));
+            let sizes = sizes.take_while(|size| *size < part.ops.len());
+            let order = by_end(part, end);
+            let from = |size: usize| order[order.len().saturating_sub(size)].0;
+            sizes.map(|size| between(part, from(size), end)).find(is_contradictory).or_else(|| {
+                let whole = between(part, 0, end);
+                (whole.ops.len() < part.ops.len()).then_some(whole)
+            })
+        }
+        Why::Unknown => None,
+    }
+}
+
+/// The operations that were called before this place, by their ends.
+fn by_end<M: Model>(part: &Part<'_, M>, end: u32) -> Vec<(u32, usize)> {
+    let spans = part.spans.iter().enumerate().filter(|(_, span)| span.call < end);
+    let mut order: Vec<_> = spans.map(|(op, span)| (span.end().min(end), op)).collect();
+    order.sort_unstable();
+    order
+}
+
+/// What was called between two places. Writes that were under way at the first may have been done before it, and those at the second
+/// after it.
+fn between<'a, M: Model>(part: &Part<'a, M>, start: u32, end: u32) -> Part<'a, M> {
+    let is_within = |op: &usize| {
+        let span = part.spans[*op];
+        let begun = span.call >= start || (span.end() >= start && M::writes(part.ops[*op]));
+        let ends = span.end() <= end || M::writes(part.ops[*op]);
+        begun && ends && span.call < end
+    };
+    let left: Vec<usize> = (0..part.ops.len()).filter(is_within).collect();
+    let span = |op: usize| {
+        let Span { call, ret } = part.spans[op];
+        Span { call, ret: ret.filter(|ret| call >= start && *ret <= end) }
+    };
+    let mut window = part.part(&left, span, |_| true);
+    window.from_anything |= start > 0;
+    window
+}
+
+fn is_contradictory<M: Model>(part: &Part<'_, M>) -> bool {
+    // Without a state that stands for all there is nothing to begin with.
+    let can_begin =
+        !part.from_anything || part.model.steps(&part.ops, &part.spans).anything().is_some();
+    let mut budget = Budget::new(Limit::Steps(STEPS));
+    can_begin && part.is_linearizable(&mut budget) == Some(false)
+}

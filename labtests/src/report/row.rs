@@ -1,0 +1,127 @@
+//! A row of a table, on a line where that fits, and otherwise on several.
+
+/// A row. Rows of one table have cells of the same widths, so that columns stand under their heads.
+#[derive(Clone, Debug)]
+pub struct Row {
+    title: String,
+    cells: Vec<String>,
+    note: String,
+}
+
+/// Before whatever stands below a title.
+const INDENT: &str = "  ";
+
+impl Row {
+    /// What the row is about, and its cells, padded with spaces.
+    pub fn new(title: String, cells: impl IntoIterator<Item = String>) -> Row {
+        Row { title, cells: cells.into_iter().collect(), note: String::new() }
+    }
+
+    /// With a text at its end, of any length.
+    pub fn with_note(self, note: String) -> Row {
+        Row { note, ..self }
+    }
+
+    /// How many columns it takes on one line, without its note.
+    pub fn width(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| 1 + columns(cell));
+        columns(&self.title) + cells.sum::<usize>()
+    }
+
+    /// The row in so many columns (`None`: there is no end of them). Where it is too long, its title has a line of its own, and the cells
+    /// are below that, as many to a line as fit.
+    pub fn fit(&self, width: Option<usize>) -> String {
+        let width = width.unwrap_or(usize::MAX);
+        let mut lines = if self.width() <= width {
+            vec![format!("{} {}", self.title, self.cells.join(" "))]
+        } else {
+            self.stacked(width)
+        };
+        let is_room = |line: &String| columns(line) + INDENT.len() + columns(&self.note) <= width;
+        match &mut lines[..] {
+            [line] if is_room(line) => *line += &format!("{INDENT}{}", self.note),
+            _ => lines.extend(packed(INDENT, self.note.split_whitespace(), width)),
+        }
+        let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
+        lines.join("\n")
+    }
+
+    fn stacked(&self, width: usize) -> Vec<String> {
+        let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A long name goes on after an underscore.
+        let mut lines = broken(&title, width);
+        let cells = self.cells.iter().map(String::as_str);
+        lines.extend(packed(INDENT, cells, width));
+        lines
+    }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// These words on lines of that width, as many on each as fit.
+fn packed<'a>(indent: &str, words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut().filter(|line| columns(line) + 1 + columns(word) <= width) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines
+}
+
+/// The text on lines of that width, each of which but the last ends with a space or an underscore, if there is any.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for piece in text.split_inclusive([' ', '_']) {
+        let indent = if lines.is_empty() { "" } else { INDENT };
+        match lines.last_mut().filter(|line| columns(line) + columns(piece) <= width) {
+            Some(line) => *line += piece,
+            None => lines.push(format!("{indent}{piece}")),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        let cells = ["  passed", "     1.25", "    12345"].map(String::from);
+        Row::new("2A   initial_election    ".into(), cells)
+    }
+
+    #[test]
+    fn a_row_is_a_line_where_it_fits() {
+        let line = "2A   initial_election       passed      1.25     12345";
+        assert_eq!(row().fit(None), line);
+        assert_eq!(row().width(), columns(line));
+        assert_eq!(row().fit(Some(columns(line))), line);
+        assert_eq!(row().with_note("a note".into()).fit(None), format!("{line}  a note"));
+    }
+
+    #[test]
+    fn a_row_is_several_lines_where_it_does_not_fit() {
+        let lines = row().fit(Some(23));
+        assert_eq!(lines, "2A initial_election\n    passed      1.25\n      12345");
+        let noted = row().with_note("said by somebody".into());
+        assert_eq!(noted.fit(Some(23)), format!("{lines}\n  said by somebody"));
+        assert_eq!(
+            noted.fit(Some(60)),
+            format!("{}\n  said by somebody", row().fit(None)),
+            "only the note is too long"
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_broken_and_all_there() {
+        let name = "versioned_snapshot_unreliable_recover_concurrent_partition_linearizable";
+        let lines = Row::new(format!("4C {name}"), ["1".into()]).fit(Some(40));
+        assert!(lines.lines().all(|line| columns(line) <= 40), "{lines}");
+        let title: String = lines.lines().map(str::trim_start).collect();
+        assert_eq!(title, format!("4C {name}1"));
+    }
+}
