@@ -7,50 +7,59 @@ use crate::linearizability::Value;
 /// # Errors
 /// What is wrong.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let mut parser = Parser(text);
+    let mut parser = Parser(text, 0);
     let value = parser.value()?;
     parser.space();
     if parser.0.is_empty() { Ok(value) } else { Err(format!("{:?} is too much", parser.0)) }
 }
 
-struct Parser<'a>(&'a str);
+/// Nobody's values are lists of lists of so many lists.
+const DEEPEST: u32 = 100;
 
-impl Parser<'_> {
+/// What is left of a text, and within how many lists that is.
+struct Parser<'a>(&'a str, u32);
+
+impl<'a> Parser<'a> {
     fn space(&mut self) {
         self.0 = self.0.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
     }
 
+    /// Goes on behind so many bytes.
+    fn skip(&mut self, bytes: usize) {
+        self.0 = &self.0[bytes..];
+    }
+
     fn value(&mut self) -> Result<Value, String> {
         self.space();
+        // A tag says what kind of a value follows.
+        while self.0.starts_with('#') && !self.0.starts_with("#{") {
+            self.skip(1);
+            self.word();
+            self.space();
+        }
         let Some(first) = self.0.chars().next() else { return Err("something is missing".into()) };
-        let rest = &self.0[first.len_utf8()..];
         match first {
-            '{' => self.list(rest, '}'),
-            '[' => self.list(rest, ']'),
-            '(' => self.list(rest, ')'),
-            '#' if rest.starts_with('{') => self.list(&rest[1..], '}'),
-            // A tag says what kind of a value follows.
-            '#' => {
-                self.0 = rest;
-                self.word();
-                self.value()
-            }
-            '"' => self.text(rest),
+            '{' => self.list(1, '}'),
+            '[' => self.list(1, ']'),
+            '(' => self.list(1, ')'),
+            '#' => self.list(2, '}'),
+            '"' => self.text(),
             _ => self.atom(),
         }
     }
 
-    fn list<'a>(&mut self, rest: &'a str, end: char) -> Result<Value, String>
-    where
-        Self: Sized,
-    {
-        let skip = self.0.len() - rest.len();
-        self.0 = &self.0[skip..];
+    fn list(&mut self, opening: usize, end: char) -> Result<Value, String> {
+        self.skip(opening);
+        self.1 += 1;
+        if self.1 > DEEPEST {
+            return Err(format!("more than {DEEPEST} lists are within one another"));
+        }
         let mut items = Vec::new();
         loop {
             self.space();
             if let Some(rest) = self.0.strip_prefix(end) {
                 self.0 = rest;
+                self.1 -= 1;
                 return Ok(Value::List(items));
             }
             if self.0.is_empty() {
@@ -60,9 +69,9 @@ impl Parser<'_> {
         }
     }
 
-    fn text(&mut self, rest: &str) -> Result<Value, String> {
-        let skip = self.0.len() - rest.len();
-        let rest = &self.0[skip..];
+    fn text(&mut self) -> Result<Value, String> {
+        self.skip(1);
+        let rest = self.0;
         let mut text = String::new();
         let mut letters = rest.char_indices();
         while let Some((at, letter)) = letters.next() {
@@ -83,7 +92,7 @@ impl Parser<'_> {
         Err("a '\"' is missing; is the file cut off?".into())
     }
 
-    fn word(&mut self) -> &str {
+    fn word(&mut self) -> &'a str {
         let ends = |letter: char| letter.is_whitespace() || ",()[]{}\"".contains(letter);
         let (word, rest) = self.0.split_at(self.0.find(ends).unwrap_or(self.0.len()));
         self.0 = rest;

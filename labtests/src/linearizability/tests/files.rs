@@ -136,6 +136,11 @@ fn what_is_wrong_is_told_line_by_line_and_what_is_foreign_by_its_name() {
     assert!(wrong(real).contains("a whole number"), "{}", wrong(real));
     let half = "{:process 0, :type :invoke, :f :write, :value [\"k\"";
     assert!(wrong(half).contains("cut off"), "{}", wrong(half));
+    let deep = format!("{{:process 0, :value {}", "[".repeat(100_000));
+    assert!(
+        wrong(&deep).contains("more than 100 lists"),
+        "it says so, and does not end the process"
+    );
     let twice = "{:process 0, :type :invoke, :f :read, :value nil}\n".repeat(2);
     assert!(wrong(&twice).contains("which has not ended"), "{}", wrong(&twice));
     let options = Options { service: Some(Service::Queue), initial: None };
