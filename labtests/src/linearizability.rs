@@ -254,7 +254,7 @@ impl<'a, M: Model> Part<'a, M> {
     fn plain_steps(&self) -> Box<dyn Steps + '_> {
         match self.from_anything {
             true => Box::new(steps::Blind(self.steps())),
-            false => Box::new(steps::Kept::new(self.model, &self.ops)),
+            false => self.model.plain_steps(&self.ops),
         }
     }
 

@@ -111,6 +111,14 @@ pub trait Model {
     {
         Box::new(Kept::new(self, ops))
     }
+
+    /// The same, but no step may be refused for what comes later: to tell how far an order comes.
+    fn plain_steps<'a>(&'a self, ops: &[&'a Self::Op]) -> Box<dyn Steps + 'a>
+    where
+        Self: Sized,
+    {
+        Box::new(Kept::new(self, ops))
+    }
 }
 
 /// A verdict.

@@ -88,7 +88,7 @@ pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -
     let mut by_client: Vec<usize> = (0..operations.len()).collect();
     by_client.sort_by_cached_key(|op| {
         let operation = operations[*op];
-        (operation.client, operation.call, end(*op).is_none(), end(*op))
+        (operation.client, operation.call, operation.ret.is_none(), operation.ret)
     });
     let meetings = meetings(operations, &by_client, end);
     let events = events(operations, &meetings, end);

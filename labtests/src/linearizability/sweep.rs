@@ -79,9 +79,10 @@ impl Sweep<'_> {
         }
         self.under_way[bit] = Some(op);
         if !self.writes[op] {
-            let now = std::mem::take(&mut self.now);
-            self.now = now.into_iter().map(|one| self.read(one)).collect();
-            tidy(&mut self.now);
+            let mut now = std::mem::take(&mut self.now);
+            now.iter_mut().for_each(|one| *one = self.read(*one));
+            tidy(&mut now);
+            self.now = now;
         }
         Some(())
     }
@@ -125,6 +126,10 @@ impl Sweep<'_> {
     fn ret(&mut self, op: usize, budget: &mut Budget) -> Option<()> {
         let bit = self.under_way.iter().position(|other| *other == Some(op))?;
         let is_done = |one: &Configuration| one.0 >> bit & 1 == 1;
+        if self.now.iter().all(is_done) {
+            self.ends(bit);
+            return Some(());
+        }
         let (mut ended, mut todo): (Vec<_>, Vec<_>) = self.now.drain(..).partition(is_done);
         let mut met = todo.clone();
         while let Some(one) = todo.pop() {
@@ -152,10 +157,16 @@ impl Sweep<'_> {
                 return None;
             }
         }
-        self.under_way[bit] = None;
-        self.now = ended.into_iter().map(|(done, state)| (done & !(1 << bit), state)).collect();
-        tidy(&mut self.now);
+        self.now = ended;
+        self.ends(bit);
         Some(())
+    }
+
+    /// What this bit stood for is done in all configurations, and not under way any more.
+    fn ends(&mut self, bit: usize) {
+        self.under_way[bit] = None;
+        self.now.iter_mut().for_each(|(done, _)| *done &= !(1 << bit));
+        tidy(&mut self.now);
     }
 }
 

@@ -5,7 +5,7 @@ use super::model::Decision;
 use super::output::Output;
 use super::register::Numbered;
 use super::span::Spans;
-use super::steps::{Steps, kinds};
+use super::steps::{Blind, Steps, kinds};
 use super::trie::{Place, Trie};
 use super::unique::{self, Act};
 use super::{Model, blocks};
@@ -104,7 +104,14 @@ impl Model for Text {
     fn steps<'a>(&'a self, ops: &[&'a TextOp], spans: &Spans) -> Box<dyn Steps + 'a> {
         match acts(ops) {
             Some(acts) => Box::new(Numbered::of_acts(&acts)),
-            None => Box::new(Places::new(ops, spans)),
+            None => Box::new(Places::new(ops, Some(spans))),
+        }
+    }
+
+    fn plain_steps<'a>(&'a self, ops: &[&'a TextOp]) -> Box<dyn Steps + 'a> {
+        match acts(ops) {
+            Some(acts) => Box::new(Blind(Box::new(Numbered::of_acts(&acts)))),
+            None => Box::new(Blind(Box::new(Places::new(ops, None)))),
         }
     }
 }
@@ -154,7 +161,8 @@ enum Step {
 const NOWHERE: u64 = u64::MAX;
 
 impl Places {
-    fn new(ops: &[&TextOp], spans: &Spans) -> Places {
+    /// With spans, appends are held to where those led that were seen.
+    fn new(ops: &[&TextOp], spans: Option<&Spans>) -> Places {
         let lines = lines(ops);
         let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
         let step = |op: &&TextOp| match op {
@@ -175,7 +183,9 @@ impl Places {
             trie,
             steps,
         };
-        places.see(ops, spans, &lines);
+        if let Some(spans) = spans {
+            places.see(ops, spans, &lines);
+        }
         places.begins = places.begins();
         places
     }
