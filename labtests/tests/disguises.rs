@@ -152,6 +152,15 @@ fn what_was_accused_once_is_not_accused_again() {
 }
 
 #[test]
+fn what_was_accused_once_of_go_shape_is_not_accused_again() {
+    let lab = Lab::new().raft(go_shape::Raft::make);
+    let (variant, name, seed) = Catalogue::once_accused_go_shape();
+    let test = suites::all().find(|test| test.name == name).unwrap();
+    let runs = Runs { test, seed, variants: vec![variant] };
+    assert_eq!(accusations(&lab, &runs), [""; 0]);
+}
+
+#[test]
 fn no_disguise_of_go_shape_is_accused() {
     no_disguise_accuses(&Lab::new().raft(go_shape::Raft::make), &Catalogue::of_go_shape());
 }

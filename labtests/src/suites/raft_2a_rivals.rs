@@ -2,7 +2,7 @@
 //! which it stands (§5.2).
 
 use super::rivals::Rivals;
-use super::stage::{Kind, Mail, Stage};
+use super::stage::{Kind, Mail, Stage, tries};
 use super::{ms, reliable, tests};
 use crate::cluster::{Cluster, name};
 use labrpc::network::Fate;
@@ -16,13 +16,10 @@ tests! { "2A+", Raft:
     slow_candidates = "SlowCandidates", reliable(5);
 }
 
-/// How often two servers are to stand in one term, until one of them gets on fast enough.
-const TRIES: usize = 20;
-
 /// Of two candidates of a term one is elected; then the other one's request comes to it.
 fn rival_asks_the_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    for _ in 0..TRIES {
+    for _ in tries() {
         let Some(rivals) = Rivals::of(&stage) else { break };
         if rivals.elect(&stage) && asks_and_is_answered(&stage, &rivals) {
             cluster.reached_check();
@@ -49,7 +46,7 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
 /// Of two candidates of a term one asks the other, which is then given the vote that makes it the leader.
 fn rival_asks_the_candidate(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    for _ in 0..TRIES {
+    for _ in tries() {
         let Some(rivals) = Rivals::of(&stage) else { break };
         if asks_and_is_answered(&stage, &rivals) && is_given_a_vote(&stage, &rivals) {
             break;

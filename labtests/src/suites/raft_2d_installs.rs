@@ -2,7 +2,7 @@
 //! leader that has but a snapshot is idle when there is nothing to say.
 
 use super::rivals::Rivals;
-use super::stage::{Kind, Mail, Stage};
+use super::stage::{Kind, Mail, Stage, tries};
 use super::{after, agree, agree_on_long, give, ms, random, reliable, restart, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -17,15 +17,12 @@ tests! { "2D+", Raft:
     idle_behind_a_snapshot = "IdleBehindASnapshot", reliable(3);
 }
 
-/// How often two servers are to stand in one term, until one of them gets on fast enough.
-const TRIES: usize = 20;
-
 /// Of two candidates of a term one is elected, and the first that the other hears of it is a snapshot, again and again. It
 /// follows, and waits.
 fn candidate_hears_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
-    for _ in 0..TRIES {
+    for _ in tries() {
         let Some(rivals) = Rivals::of(&stage) else { break };
         let Rivals { winner, loser, voter, term } = rivals;
         if !rivals.elect(&stage) || !has_but_a_snapshot(&stage, winner) {

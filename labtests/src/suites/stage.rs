@@ -139,6 +139,13 @@ const IN_VAIN: usize = 10;
 /// A chosen server must be elected within this: it may need many tries.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
+/// A script whose scene depends on chance tries so often to come to it, and begins no try after so long: in the two minutes that a test
+/// has, it is to come to its end, too. What can't be read is never seen, however often it comes.
+pub fn tries() -> impl Iterator<Item = usize> {
+    let began = Instant::now();
+    (0..20).take_while(move |_| began.elapsed() < Duration::from_secs(60))
+}
+
 impl<'a> Stage<'a> {
     /// Everything is delivered, and noted.
     pub fn new(cluster: &'a Cluster) -> Stage<'a> {

@@ -115,6 +115,12 @@ impl Catalogue {
         Catalogue { messages, meanings }
     }
 
+    /// Of which once accused `go_shape`: the variant, the test and the seed.
+    pub fn once_accused_go_shape() -> (Variant, &'static str, u64) {
+        let changes = vec![(SHIP, Change::Rename("data", "is_vote"))];
+        (Variant::new(0, changes), "candidate_hears_a_snapshot", 21)
+    }
+
     /// Which of them once accused the reference, and in which tests.
     pub fn once_accused() -> Vec<(Variant, &'static str)> {
         let accept = reply(APPEND, &[]);
