@@ -22,19 +22,26 @@ pub fn run_read(
     reading: &Reading,
 ) -> (Report, Reading) {
     match world {
-        World::Simulated => simulated(lab, test, seed, reading),
+        World::Simulated => simulated(lab, test, seed, reading, Logs::Printed),
         World::Real => real(lab, test, seed, reading),
     }
 }
 
-/// The same seed gives the same run, so one that fails is run again: to be studied, and at last to see its last events.
-fn simulated(lab: &Lab, test: &'static LabTest, seed: u64, reading: &Reading) -> (Report, Reading) {
+/// The same seed gives the same run, so one that fails is run again: to be studied, and at last to see its last events. Its log lines are
+/// told once, if they are.
+pub(super) fn simulated(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    reading: &Reading,
+    told: Logs,
+) -> (Report, Reading) {
     let reading = RefCell::new(reading.clone());
     let settled = Cell::new(None);
     loop {
         let mut report = lab.backends.run(test, seed, |backend, before| {
             let Before::Failed(since) = before else {
-                let logs = if before == Before::Nothing { Logs::Printed } else { Logs::Dropped };
+                let logs = if before == Before::Nothing { told } else { Logs::Dropped };
                 let report = settle(lab, test, seed, &mut reading.borrow_mut(), logs, backend);
                 settled.set(Some(report.fingerprint));
                 return report;
