@@ -98,7 +98,8 @@ pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Re
 /// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as
 /// [`run_one`] does in the end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
-    let (report, reading) = settle::run_silently(lab, test, seed);
+    // Its log lines are among the events, later.
+    let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
     let backend =
         report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
     replay_read(lab, test, seed, &reading, backend, sink)

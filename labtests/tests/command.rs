@@ -185,6 +185,25 @@ fn an_interrupted_sweep_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_was_found_is_told_though_it_cannot_be_written_down() {
+    for flag in ["--resume", "--json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_path_buf();
+        let make = labtests::make(move |peers, me, persister, apply_ch| {
+            let _ = std::fs::remove_dir_all(&path);
+            Raft::make(peers, me, persister, apply_ch)
+        });
+        let file = folder.path().join("results");
+        let args = format!("initial_election --seeds 3 {flag} {}", file.display());
+        let (status, output) = command(make, &args);
+        assert_eq!(status, 2, "{output}");
+        assert!(
+            output.contains("2A   initial_election ") && output.contains("3 passed, 0 failed\n")
+        );
+    }
+}
+
+#[test]
 fn a_run_that_was_too_short_says_so() {
     let doubt = |args: &str| {
         let (status, output) = command(labtests::make(Raft::make), args);

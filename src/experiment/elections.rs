@@ -122,6 +122,7 @@ fn draw(plan: &Plan, measured: &[Measured], into: &Path) -> Result<Vec<PathBuf>,
 
 #[cfg(test)]
 mod tests {
+    use super::super::ExperimentArgs;
     use super::*;
     use clap::Parser;
     use parking_lot::Mutex;
@@ -131,7 +132,7 @@ mod tests {
     #[derive(Parser)]
     struct Command {
         #[command(flatten)]
-        settings: Settings,
+        args: ExperimentArgs,
     }
 
     /// What is printed into here can be read.
@@ -152,8 +153,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let args = args.split_whitespace().map(ToString::to_string);
         let out = ["--out".to_string(), folder.path().display().to_string()];
-        let settings =
-            Command::parse_from(["x".into()].into_iter().chain(args).chain(out)).settings;
+        let args = ["x".into(), "elections".into()].into_iter().chain(args).chain(out);
+        let settings = Command::parse_from(args).args.settings;
         let paper = Paper::default();
         assert_eq!(run(&settings, &mut Out::new(paper.clone())).unwrap(), End::Well);
         let printed = String::from_utf8(paper.0.lock().clone()).unwrap();

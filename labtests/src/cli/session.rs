@@ -200,8 +200,8 @@ impl Session {
     /// What to think of a run that has found nothing, and was short.
     fn too_short(&self) -> Option<String> {
         let seeds = self.work.seeds();
-        let Counts { passed, failed, .. } = self.found.counts;
-        let counts = self.world == World::Simulated && failed == 0;
+        let Counts { passed, failed, not_run } = self.found.counts;
+        let counts = self.world == World::Simulated && failed == 0 && not_run == 0;
         if !counts || passed == 0 || seeds >= ENOUGH_SEEDS {
             return None;
         }

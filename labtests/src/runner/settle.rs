@@ -27,25 +27,21 @@ pub fn run_read(
     }
 }
 
-/// The same in a simulation, without the lines that it logs: who runs it again will see them then.
-pub(super) fn run_silently(lab: &Lab, test: &'static LabTest, seed: u64) -> (Report, Reading) {
-    simulated(lab, test, seed, &lab.reading, Logs::Dropped)
-}
-
-/// The same seed gives the same run, so one that fails is run again: to be studied, and at last to see its last events.
-fn simulated(
+/// The same seed gives the same run, so one that fails is run again: to be studied, and at last to see its last events. Its log lines are
+/// told once, if they are.
+pub(super) fn simulated(
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
     reading: &Reading,
-    first: Logs,
+    told: Logs,
 ) -> (Report, Reading) {
     let reading = RefCell::new(reading.clone());
     let settled = Cell::new(None);
     loop {
         let mut report = lab.backends.run(test, seed, |backend, before| {
             let Before::Failed(since) = before else {
-                let logs = if before == Before::Nothing { first } else { Logs::Dropped };
+                let logs = if before == Before::Nothing { told } else { Logs::Dropped };
                 let report = settle(lab, test, seed, &mut reading.borrow_mut(), logs, backend);
                 settled.set(Some(report.fingerprint));
                 return report;
