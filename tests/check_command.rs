@@ -249,7 +249,7 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
         (r#"{"client":1,"called":1}"#, "line 2: missing field `call`"),
         (
             r#"{"client":1,"call":1,"return":2,"op":"cas","key":"k"}"#,
-            "line 2: this is a compare-and-swap; and standard input: line 1: this is an append; no service has both",
+            "line 2: this is a compare-and-swap; and standard input: line 1: this is an append. No service has both",
         ),
         (
             r#"{"client":1,"call":3,"return":2,"op":"get","key":"k","output":""}"#,
@@ -277,7 +277,7 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
         ),
         (
             PUT,
-            "line 2: this is a version; and standard input: line 1: this is an append; no service has both",
+            "line 2: this has a version or a result; and standard input: line 1: this is an append. No service has both",
         ),
     ] {
         wrong(&["check", "-"], format!("{good}{line}\n").as_bytes(), what);
@@ -290,7 +290,7 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
     for (end, what) in [
         (
             r#""op":"append","value":"b","version":1,"result":"ok""#,
-            "line 1: this is a version; and standard input: line 2: this is an append; no service has both",
+            "line 1: this has a version or a result; and standard input: line 2: this is an append. No service has both",
         ),
         (
             r#""op":"put","value":"b","version":1"#,

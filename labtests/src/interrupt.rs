@@ -43,6 +43,9 @@ pub struct Interrupted<R> {
 /// How often a command that waits looks whether it was asked to end.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How long last words wait for somebody who stopped to read. The command is to end within a second.
+pub const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Signals that come within this time are one: GNU `timeout` sends its signal twice, and so do others.
 const SAME_MOMENT: Duration = Duration::from_millis(200);
 

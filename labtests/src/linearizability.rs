@@ -29,7 +29,7 @@
 //! | of a register or a text without appends, of which time tells who wrote what was read: say, because all values differ | `O(n log n)`, with operations of unknown outcome, too ([`Register`], [`Text`]) |
 //! | of texts that grow by appends, of which time and values tell the same | `O(n log n)` in the texts' pieces |
 //! | of versioned puts | `O(n log n)` ([`Versioned`]) |
-//! | of anything, by clients of which at most twelve are under way at a time | linear in `n`, if few of their orders lead to different states |
+//! | of anything, where few operations are under way at a time | linear in `n`, if few of their orders lead to different states |
 //! | all else | exponential in how many are under way, for the question is NP-complete (Gibbons and Korach, 1997) |
 //!
 //! Memory is linear in the history, and what a search remembers is [bounded](Bounds::memory).
@@ -108,6 +108,15 @@ pub struct Operation<Op> {
     pub op: Op,
 }
 
+/// What is asked of what is under a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Keyed<Act> {
+    /// The key.
+    pub key: String,
+    /// What is asked, and answered.
+    pub act: Act,
+}
+
 /// What [`check`] finds.
 #[derive(Debug)]
 pub enum Verdict {
@@ -162,7 +171,7 @@ pub fn examine<M: Model>(
     examine_named(model, history, bounds, &by_number, found);
 }
 
-/// What an operation is called: its number in the history, from 1.
+/// The name of an operation: its number in the history, from 1.
 fn by_number(place: usize) -> String {
     (place + 1).to_string()
 }
@@ -212,13 +221,20 @@ fn parts<'a, M: Model>(model: &'a M, history: &'a [Operation<M::Op>]) -> Vec<Par
             keys.entry(M::key(&operation.op)).or_default().push(place);
         }
     }
-    let mut parts: Vec<_> =
-        keys.into_values().map(|places| Part::new(model, history, places)).collect();
+    let in_time = |mut places: Vec<usize>| {
+        // The lines of a file may stand in any order. In that of time, what is under way together stands together.
+        places.sort_by_cached_key(|place| {
+            let Operation { client, call, ret, .. } = &history[*place];
+            (*call, ret.is_none(), *ret, *client)
+        });
+        Part::new(model, history, places)
+    };
+    let mut parts: Vec<_> = keys.into_values().map(in_time).collect();
     parts.sort_by_key(|part| part.ops.len());
     parts
 }
 
-/// Of what a sweep may take, so much for each operation. Where few are under way it is enough.
+/// How many steps a sweep may take for each operation. That is enough where few are under way.
 const SWEEP: u64 = 2_000;
 
 impl<'a, M: Model> Part<'a, M> {

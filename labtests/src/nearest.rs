@@ -1,7 +1,7 @@
 //! "Did you mean".
 
-/// What somebody may have meant who wrote `word`: of these pairs of a spelling and what it means, the one whose spelling is nearest, if
-/// that takes few slips of the finger. Case, `_` and `-` make no difference.
+/// The meaning of the spelling that is nearest to `word`, of these pairs of a spelling and its meaning. `None`: it would take too many slips of
+/// the finger. Case, `_` and `-` make no difference.
 pub fn nearest<'a>(
     word: &str,
     spellings: impl IntoIterator<Item = (String, &'a str)>,

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Whoever says nothing for so long, and doesn't end, hangs.
+/// A command that says nothing for so long, and doesn't end, hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program.

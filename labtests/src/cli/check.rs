@@ -68,6 +68,8 @@ fn work(files: &[PathBuf], options: &Options, bounds: Bounds, say: &Sender<Said>
         Err(wrong) => return drop(say.send(Said::Wrong(wrong))),
     };
     let _ = say.send(Said::Read(history.clone()));
+    // The process ends with the verdict. To free a million operations before would only take time.
+    std::mem::forget(history.clone());
     history.examine(bounds, |found| _ = say.send(Said::Found(found)));
     let _ = say.send(Said::Done);
 }

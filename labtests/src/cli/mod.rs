@@ -16,7 +16,7 @@ pub use out::Out;
 pub use progress::Progress;
 pub use work::Shard;
 
-use crate::interrupt::{self, Interrupt, LOOK_EVERY, LastWords};
+use crate::interrupt::{self, Interrupt, LastWords, PATIENCE};
 use crate::lab::Lab;
 use crate::report::Again;
 use crate::runner;
@@ -359,7 +359,7 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
     let (sink, listener) = (out.clone(), out.clone());
     let words = LastWords::new(move |by| {
         // Whoever reads the events may have stopped to.
-        let out = listener.try_lock_for(LOOK_EVERY);
+        let out = listener.try_lock_for(PATIENCE);
         out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
     });
     let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));

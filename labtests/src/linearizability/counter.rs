@@ -1,6 +1,6 @@
 //! A counter: one adds to it, and reads it.
 
-use super::Model;
+use super::{Keyed, Model};
 
 /// A counter under each key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,16 +10,10 @@ pub struct Counter {
 }
 
 /// What a client asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CounterOp {
-    /// Of which counter.
-    pub key: String,
-    /// What.
-    pub act: CounterAct,
-}
+pub type CounterOp = Keyed<CounterAct>;
 
 /// What is asked of a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CounterAct {
     /// Adds this. With `Some`, it is told what there is then.
     Add(i64, Option<i64>),

@@ -33,37 +33,21 @@
 mod edn;
 mod events;
 mod lines;
+mod raw;
+mod services;
 mod source;
 
 use super::{
-    Answer, Bounds, Counter, CounterAct, CounterOp, Found, Map, Micro, Operation, Output, Outputs,
-    Queue, QueueAct, QueueOp, Register, RegisterAct, RegisterOp, Set, SetAct, SetOp, Text, TextOp,
-    Transaction, Value, Verdict, Versioned, VersionedOp, check, examine_named,
+    Bounds, Counter, CounterOp, Found, Map, Operation, Outputs, Queue, QueueOp, Register,
+    RegisterOp, Set, SetOp, Text, TextOp, Transaction, Value, Verdict, Versioned, VersionedOp,
+    check, examine_named,
 };
-use clap::ValueEnum;
 use labrpc::time::{Duration, Instant};
+use raw::{Raw, take_notes};
+pub use services::Service;
 use source::Lines;
 use std::collections::BTreeMap;
 use std::io::Read;
-
-/// The models that a file can be of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Service {
-    /// The 2022 lab's get, put and append.
-    Text,
-    /// The 2025 lab's get and versioned put.
-    Versioned,
-    /// A register, with compare-and-swap.
-    Register,
-    /// A counter.
-    Counter,
-    /// A set.
-    Set,
-    /// A queue.
-    Queue,
-    /// A small map, with transactions.
-    Map,
-}
 
 /// How a file is to be read.
 #[derive(Clone, Debug, Default)]
@@ -193,49 +177,6 @@ fn of_file(name: &str, wrong: &str) -> String {
     if name.is_empty() { wrong.into() } else { format!("{name}: {wrong}") }
 }
 
-/// What is asked, in all models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Get,
-    Put,
-    Append,
-    Cas,
-    Add,
-    Remove,
-    Enqueue,
-    Dequeue,
-    Txn,
-}
-
-/// An operation as it was read, of whatever model.
-#[derive(Debug)]
-struct Raw {
-    client: u64,
-    call: u64,
-    ret: Option<u64>,
-    asked: Asked,
-    key: Box<str>,
-    value: Option<Value>,
-    output: Option<Value>,
-    more: Option<Box<More>>,
-}
-
-/// What few have.
-#[derive(Debug, Default)]
-struct More {
-    version: Option<u64>,
-    result: Option<String>,
-    from: Option<Value>,
-    to: Option<Value>,
-    ops: Option<Value>,
-    note: Option<String>,
-}
-
-fn take_notes(raw: &mut [Raw]) -> BTreeMap<usize, String> {
-    let note = |(place, raw): (usize, &mut Raw)| Some((place, raw.more.as_mut()?.note.take()?));
-    raw.iter_mut().enumerate().filter_map(note).collect()
-}
-
 /// How many wrong lines are told.
 const TOLD: usize = 20;
 
@@ -265,7 +206,7 @@ impl Building {
         self.follow_one_another(&raw)?;
         let service = match options.service {
             Some(service) => service,
-            None => self.service(&raw)?,
+            None => Service::of(&raw, |place, what| self.at(place, what))?,
         };
         let initial = options.initial.clone();
         if initial.is_some() && !matches!(service, Service::Register | Service::Counter) {
@@ -273,11 +214,13 @@ impl Building {
         }
         let mut outputs = Outputs::default();
         Ok(match service {
-            Service::Text => Operations::Texts(self.each(raw, |raw| text(raw, &mut outputs))?),
-            Service::Versioned => Operations::Versioned(self.each(raw, versioned)?),
+            Service::Text => {
+                Operations::Texts(self.each(raw, |raw| services::text(raw, &mut outputs))?)
+            }
+            Service::Versioned => Operations::Versioned(self.each(raw, services::versioned)?),
             Service::Register => {
                 let initial = initial.unwrap_or_default();
-                Operations::Registers(Register { initial }, self.each(raw, register)?)
+                Operations::Registers(Register { initial }, self.each(raw, services::register)?)
             }
             Service::Counter => {
                 let initial = match initial {
@@ -285,11 +228,11 @@ impl Building {
                     Some(Value::Number(initial)) => initial,
                     Some(other) => return Err(format!("a counter can't begin with {other}")),
                 };
-                Operations::Counters(Counter { initial }, self.each(raw, counter)?)
+                Operations::Counters(Counter { initial }, self.each(raw, services::counter)?)
             }
-            Service::Set => Operations::Sets(self.each(raw, set)?),
-            Service::Queue => Operations::Queues(self.each(raw, queue)?),
-            Service::Map => Operations::Maps(self.each(raw, map)?),
+            Service::Set => Operations::Sets(self.each(raw, services::set)?),
+            Service::Queue => Operations::Queues(self.each(raw, services::queue)?),
+            Service::Map => Operations::Maps(self.each(raw, services::map)?),
         })
     }
 
@@ -319,43 +262,6 @@ impl Building {
     fn at(&self, place: usize, wrong: &str) -> String {
         let Place { file, line } = self.places[place];
         of_file(&self.names[file as usize], &format!("line {line}: {wrong}"))
-    }
-
-    /// Which service has such operations.
-    fn service(&self, raw: &[Raw]) -> Result<Service, String> {
-        let any = |which: &dyn Fn(&Raw) -> bool| raw.iter().position(which);
-        let asks = |asked| any(&|raw: &Raw| raw.asked == asked);
-        let has_version = any(&|raw| raw.asked != Asked::Cas && raw.has_version());
-        let is_no_text = |value: &Option<Value>| value.as_ref().is_some_and(|v| !v.is_text());
-        let no_text = any(&|raw| is_no_text(&raw.value) || is_no_text(&raw.output));
-        let has_list = any(&|raw| matches!(raw.output, Some(Value::List(_))));
-        let queue = asks(Asked::Enqueue).or(asks(Asked::Dequeue));
-        let adds = asks(Asked::Add);
-        let counter = if has_list.is_none() { adds } else { None };
-        let set = asks(Asked::Remove).or(if has_list.is_some() { adds } else { None });
-        let told = [
-            (has_version, Service::Versioned, "a version"),
-            (asks(Asked::Txn), Service::Map, "a transaction"),
-            (queue, Service::Queue, "a queue's operation"),
-            (set, Service::Set, "a set's operation"),
-            (counter, Service::Counter, "a counter's operation"),
-            (asks(Asked::Cas), Service::Register, "a compare-and-swap"),
-            (asks(Asked::Append), Service::Text, "an append"),
-        ];
-        let mut told = told
-            .into_iter()
-            .filter_map(|(place, service, what)| place.map(|place| (place, service, what)));
-        let Some(first) = told.next() else {
-            return Ok(if no_text.is_some() { Service::Register } else { Service::Text });
-        };
-        match told.next() {
-            None => Ok(first.1),
-            Some(second) => {
-                let second = self.at(second.0, &format!("this is {}", second.2));
-                let first = self.at(first.0, &format!("this is {}", first.2));
-                Err(format!("{first}; and {second}; no service has both (or name it: --model)"))
-            }
-        }
     }
 
     /// Whether each client did one thing at a time.
@@ -388,230 +294,4 @@ impl Building {
         }
         if wrong.is_empty() { Ok(()) } else { Err(all_wrong(wrong, more)) }
     }
-}
-
-impl Raw {
-    fn has_version(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.version.is_some() || more.result.is_some())
-    }
-
-    fn more(&mut self) -> More {
-        self.more.take().map(|more| *more).unwrap_or_default()
-    }
-
-    /// What a get answered. `Ok(None)`: it never was.
-    fn answered(&mut self) -> Result<Option<Value>, String> {
-        if self.value.is_some() {
-            return Err("a get has no \"value\"".into());
-        }
-        match (self.ret, self.output.take()) {
-            (None, None) => Ok(None),
-            (Some(_), Some(output)) => Ok(Some(output)),
-            (None, Some(_)) => Err("a get that was never answered has no \"output\"".into()),
-            (Some(_), None) => Err("a get that was answered has an \"output\"".into()),
-        }
-    }
-
-    /// The value of a write.
-    fn written(&mut self, what: &str) -> Result<Value, String> {
-        match (self.value.take(), &self.output) {
-            (Some(value), None) => Ok(value),
-            (None, _) => Err(format!("{what} has a \"value\"")),
-            (Some(_), Some(_)) => Err(format!("{what} has no \"output\"")),
-        }
-    }
-
-    fn stranger<T>(&self, service: &str) -> Result<T, String> {
-        Err(format!("{service} has no {}", format!("{:?}", self.asked).to_lowercase()))
-    }
-}
-
-fn in_words(value: Value) -> Result<String, String> {
-    match value {
-        Value::Text(text) => Ok(text),
-        other => Err(format!("a text is wanted, and not {other}: for numbers, --model register")),
-    }
-}
-
-fn text(mut raw: Raw, outputs: &mut Outputs) -> Result<TextOp, String> {
-    if raw.has_version() {
-        return Err("all have versions, or none has; this has versions".into());
-    }
-    let key = String::from(std::mem::take(&mut raw.key));
-    match raw.asked {
-        Asked::Get => {
-            let output = match raw.answered()? {
-                Some(output) => outputs.keep(&key, &in_words(output)?),
-                None => Output::from(""),
-            };
-            Ok(TextOp::Get { key, output })
-        }
-        Asked::Put => Ok(TextOp::Put { key, value: in_words(raw.written("a put or append")?)? }),
-        Asked::Append => {
-            Ok(TextOp::Append { key, value: in_words(raw.written("a put or append")?)? })
-        }
-        _ => raw.stranger("a text"),
-    }
-}
-
-fn versioned(mut raw: Raw) -> Result<VersionedOp, String> {
-    let key = String::from(std::mem::take(&mut raw.key));
-    let More { version, result, .. } = raw.more();
-    let result = result.map(|result| match result.as_str() {
-        "ok" => Ok(Answer::Ok),
-        "version" => Ok(Answer::Version),
-        "no_key" => Ok(Answer::NoKey),
-        "maybe" => Ok(Answer::Maybe),
-        _ => Err(format!(
-            "the result {result:?} is none of \"ok\", \"version\", \"no_key\" and \"maybe\""
-        )),
-    });
-    let result = result.transpose()?;
-    let output = raw.output.take().map(in_words).transpose()?;
-    let value = raw.value.take().map(in_words).transpose()?;
-    match raw.asked {
-        Asked::Get => {
-            if value.is_some() {
-                return Err("a get has no \"value\"".into());
-            }
-            let output = match (raw.ret, output, version, result) {
-                (Some(_), Some(output), Some(version), None | Some(Answer::Ok)) => {
-                    Some((output, version))
-                }
-                (Some(_), None, None, Some(Answer::NoKey)) | (None, None, None, None) => None,
-                (Some(_), ..) => {
-                    let wanted = "has \"output\" and \"version\", or else \"result\":\"no_key\"";
-                    return Err(format!("a get that was answered {wanted}"));
-                }
-                (None, ..) => return Err("a get that was never answered has no output".into()),
-            };
-            Ok(VersionedOp::Get { key, output })
-        }
-        Asked::Put => {
-            let (Some(value), Some(version), None) = (value, version, output) else {
-                return Err(
-                    "a versioned put has \"value\" and \"version\", and no \"output\"".into()
-                );
-            };
-            let answer = match (raw.ret, result) {
-                (Some(_), Some(answer)) => answer,
-                (None, None) => Answer::Maybe,
-                (Some(_), None) => {
-                    return Err("a versioned put that was answered has a \"result\"".into());
-                }
-                (None, Some(_)) => {
-                    return Err("a put that was never answered has no \"result\"".into());
-                }
-            };
-            Ok(VersionedOp::Put { key, value, version, answer })
-        }
-        Asked::Append => Err("with versions, there is no append".into()),
-        _ => raw.stranger("a versioned register"),
-    }
-}
-
-fn register(mut raw: Raw) -> Result<RegisterOp, String> {
-    let key = std::mem::take(&mut raw.key).into();
-    let act = match raw.asked {
-        Asked::Get => RegisterAct::Read(raw.answered()?.unwrap_or_default()),
-        Asked::Put => RegisterAct::Write(raw.written("a put")?),
-        Asked::Cas => {
-            let More { from, to, result, .. } = raw.more();
-            let (Some(from), Some(to)) = (from, to) else {
-                return Err("a cas has \"from\" and \"to\"".into());
-            };
-            let done = match (raw.ret, result.as_deref()) {
-                (Some(_), Some("ok")) => Some(true),
-                (Some(_), Some("failed")) => Some(false),
-                (Some(_), Some("unknown")) | (None, None | Some("unknown")) => None,
-                (None, Some(_)) => {
-                    return Err("a cas that was never answered has no \"result\"".into());
-                }
-                (Some(_), _) => {
-                    return Err("the result of a cas is \"ok\", \"failed\" or \"unknown\"".into());
-                }
-            };
-            RegisterAct::Cas { from, to, done }
-        }
-        _ => return raw.stranger("a register"),
-    };
-    Ok(RegisterOp { key, act })
-}
-
-fn whole(value: Value) -> Result<i64, String> {
-    match value {
-        Value::Number(number) => Ok(number),
-        other => Err(format!("a whole number is wanted, and not {other}")),
-    }
-}
-
-fn counter(mut raw: Raw) -> Result<CounterOp, String> {
-    let key = std::mem::take(&mut raw.key).into();
-    let act = match raw.asked {
-        Asked::Get => CounterAct::Read(raw.answered()?.map_or(Ok(0), whole)?),
-        Asked::Add => {
-            let told = raw.output.take().map(whole).transpose()?;
-            CounterAct::Add(whole(raw.written("an add")?)?, told)
-        }
-        _ => return raw.stranger("a counter"),
-    };
-    Ok(CounterOp { key, act })
-}
-
-fn set(mut raw: Raw) -> Result<SetOp, String> {
-    let key = std::mem::take(&mut raw.key).into();
-    let act = match raw.asked {
-        Asked::Add => SetAct::Add(raw.written("an add")?),
-        Asked::Remove => SetAct::Remove(raw.written("a remove")?),
-        Asked::Get => match raw.answered()? {
-            Some(Value::List(items)) => SetAct::Read(items.into_iter().collect()),
-            None | Some(Value::Null) => SetAct::Read(Default::default()),
-            Some(other) => return Err(format!("a list is wanted, and not {other}")),
-        },
-        _ => return raw.stranger("a set"),
-    };
-    Ok(SetOp { key, act })
-}
-
-fn queue(mut raw: Raw) -> Result<QueueOp, String> {
-    let key = std::mem::take(&mut raw.key).into();
-    let act = match raw.asked {
-        Asked::Enqueue => QueueAct::Enqueue(raw.written("an enqueue")?),
-        Asked::Dequeue => match (raw.ret, raw.output.take()) {
-            (None, None) => QueueAct::Lost,
-            (Some(_), Some(Value::Null)) => QueueAct::Dequeue(None),
-            (Some(_), Some(output)) => QueueAct::Dequeue(Some(output)),
-            (Some(_), None) => return Err("a dequeue that was answered has an \"output\"".into()),
-            (None, Some(_)) => {
-                return Err("a dequeue that was never answered has no \"output\"".into());
-            }
-        },
-        _ => return raw.stranger("a queue"),
-    };
-    Ok(QueueOp { key, act })
-}
-
-fn map(mut raw: Raw) -> Result<Transaction, String> {
-    if raw.asked != Asked::Txn {
-        return raw.stranger("a map");
-    }
-    let wanted =
-        || "\"ops\" is a list of [\"r\",key,value], [\"w\",key,value] and [\"append\",key,value]";
-    let Some(Value::List(ops)) = raw.more().ops else { return Err(wanted().into()) };
-    let key = |value: &Value| match value {
-        Value::Text(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let micro = |op: &Value| {
-        let Value::List(parts) = op else { return Err(wanted().to_string()) };
-        let [Value::Text(what), of, value] = &parts[..] else { return Err(wanted().into()) };
-        let (of, value) = (key(of), value.clone());
-        match what.as_str() {
-            "r" | "read" => Ok(Micro::Read(of, raw.ret.map(|_| value))),
-            "w" | "write" => Ok(Micro::Write(of, value)),
-            "append" => Ok(Micro::Append(of, value)),
-            _ => Err(wanted().into()),
-        }
-    };
-    ops.iter().map(micro).collect()
 }

@@ -12,7 +12,7 @@ pub struct Map;
 pub type Transaction = Vec<Micro>;
 
 /// What a transaction does with one key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Micro {
     /// Reads. `None`: nobody heard what was there.
     Read(String, Option<Value>),

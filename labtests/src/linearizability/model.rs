@@ -2,6 +2,7 @@
 
 use super::span::Spans;
 use super::steps::{Kept, Steps};
+use std::hash::Hash;
 
 /// What a service is to do, as a state machine. The checker knows a service by this alone.
 ///
@@ -11,7 +12,7 @@ use super::steps::{Kept, Steps};
 /// use labrpc::time::{Duration, Instant};
 /// use labtests::linearizability::{Limit, Model, Operation, Verdict, check};
 ///
-/// #[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// #[derive(PartialEq, Eq, Hash)]
 /// enum Op {
 ///     Add(i64),
 ///     Take { got: i64 },
@@ -57,9 +58,9 @@ use super::steps::{Kept, Steps};
 /// ```
 pub trait Model {
     /// What a client asks, with what it is told. Operations that are equal do the same.
-    type Op: Ord;
+    type Op: Eq + Hash;
     /// What the service has.
-    type State: Clone + Ord;
+    type State: Clone + Eq + Hash;
 
     /// What it is about: keys are checked one by one, so operations on one must not depend on those on another.
     fn key(_: &Self::Op) -> &str {

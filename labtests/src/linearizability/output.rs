@@ -2,9 +2,9 @@
 //! kept each for itself, the answers of a few minutes fill gigabytes.
 
 use parking_lot::Mutex;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A text that a get answered: the beginning of a line that it may share with others.
@@ -39,26 +39,16 @@ impl From<&str> for Output {
 
 impl PartialEq for Output {
     fn eq(&self, other: &Output) -> bool {
-        self.len == other.len && self.cmp(other) == Ordering::Equal
+        self.len == other.len
+            && (self.line() == other.line() || self.to_string() == other.to_string())
     }
 }
 
 impl Eq for Output {}
 
-impl PartialOrd for Output {
-    fn partial_cmp(&self, other: &Output) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Output {
-    fn cmp(&self, other: &Output) -> Ordering {
-        if self.line() == other.line() {
-            return self.len.cmp(&other.len);
-        }
-        // Not both locks at once: another thread may compare them the other way round.
-        let other = other.to_string();
-        self.with(|text| text.cmp(other.as_str()))
+impl Hash for Output {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.with(|text| text.hash(state));
     }
 }
 

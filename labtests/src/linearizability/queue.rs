@@ -1,7 +1,7 @@
 //! A queue: what is put in first is taken out first.
 
-use super::Model;
 use super::value::Value;
+use super::{Keyed, Model};
 use std::collections::VecDeque;
 
 /// A queue under each key, empty at first.
@@ -9,16 +9,10 @@ use std::collections::VecDeque;
 pub struct Queue;
 
 /// What a client asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct QueueOp {
-    /// Of which queue.
-    pub key: String,
-    /// What.
-    pub act: QueueAct,
-}
+pub type QueueOp = Keyed<QueueAct>;
 
 /// What is asked of a queue.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum QueueAct {
     /// Puts this behind all others.
     Enqueue(Value),

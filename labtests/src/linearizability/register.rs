@@ -1,11 +1,11 @@
 //! A register: one reads it, writes it, or writes it if it has a certain value.
 
-use super::Model;
 use super::model::{Decision, Why};
 use super::span::Spans;
-use super::steps::{Steps, kinds};
+use super::steps::{Steps, numbers};
 use super::unique::{self, Act};
 use super::value::Value;
+use super::{Keyed, Model};
 use std::ops::Range;
 
 /// A register under each key, with compare-and-swap.
@@ -16,16 +16,10 @@ pub struct Register {
 }
 
 /// What a client asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RegisterOp {
-    /// Of which register.
-    pub key: String,
-    /// What.
-    pub act: RegisterAct,
-}
+pub type RegisterOp = Keyed<RegisterAct>;
 
 /// What is asked of a register.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegisterAct {
     /// What is there? This.
     Read(Value),
@@ -128,7 +122,7 @@ pub struct Numbered {
     writers: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Step {
     Read(u32),
     Write(u32),
@@ -155,14 +149,8 @@ impl Numbered {
                 RegisterAct::Cas { from, to, .. } => values.extend([from, to]),
             }
         }
-        let numbers = kinds(&values);
-        // What is there at first and what has the number 0 change places.
-        let first = numbers[0];
-        let mut numbers = numbers.into_iter().skip(1).map(|number| match number {
-            0 => first,
-            number if number == first => 0,
-            number => number,
-        });
+        // What is there at first has number 0.
+        let mut numbers = numbers(values).into_iter().skip(1);
         let mut next = || numbers.next().unwrap_or(0);
         let step = |op: &&RegisterOp| match op.act {
             RegisterAct::Read(_) => Step::Read(next()),
@@ -182,7 +170,7 @@ impl Numbered {
     }
 
     fn of(steps: Vec<Step>) -> Numbered {
-        let kinds = kinds(&steps);
+        let kinds = numbers(&steps);
         let write = |(step, kind): (&Step, &u32)| Some((step.writes()?, *kind));
         let mut writers: Vec<_> = steps.iter().zip(&kinds).filter_map(write).collect();
         writers.sort_unstable();
@@ -212,7 +200,7 @@ impl Numbered {
         };
         let nobodys = |value| value != 0 && self.writers(value).is_empty();
         let is_impossible = |op: &usize| saw(&self.steps[*op]).is_some_and(nobodys);
-        // What was never answered need not have happened.
+        // An operation that was never answered need not have happened.
         let mut answered = (0..self.steps.len()).filter(|op| spans[*op].ret.is_some());
         answered.find(is_impossible)
     }

@@ -295,7 +295,7 @@ impl Equal {
 
     fn undone(&mut self, op: usize) {
         let begun = &mut self.begun[self.kinds[op] as usize];
-        // What writes nothing has no rank.
+        // A read is in no list, and its rank is 0.
         *begun = (*begun).min(self.ranks[op]);
     }
 }

@@ -1,7 +1,7 @@
 //! A set: one adds to it, removes from it, and reads all of it.
 
-use super::Model;
 use super::value::Value;
+use super::{Keyed, Model};
 use std::collections::BTreeSet;
 
 /// A set under each key, empty at first.
@@ -9,16 +9,10 @@ use std::collections::BTreeSet;
 pub struct Set;
 
 /// What a client asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SetOp {
-    /// Of which set.
-    pub key: String,
-    /// What.
-    pub act: SetAct,
-}
+pub type SetOp = Keyed<SetAct>;
 
 /// What is asked of a set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SetAct {
     /// Adds this.
     Add(Value),

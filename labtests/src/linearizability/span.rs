@@ -2,7 +2,7 @@
 
 use super::Operation;
 use labrpc::time::Instant;
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 use std::ops::Deref;
 
 /// The time that an operation may have taken effect in, by places in the order of all calls and returns of its key.
@@ -35,6 +35,8 @@ pub struct Spans {
     spans: Vec<Span>,
     /// An operation, and one that comes before it. In order.
     links: Vec<(u32, u32)>,
+    /// Where those of each operation begin; empty if there are none at all.
+    starts: Vec<u32>,
 }
 
 impl Deref for Spans {
@@ -48,7 +50,21 @@ impl Deref for Spans {
 impl Spans {
     /// Spans of which the places say all.
     pub fn new(spans: Vec<Span>) -> Spans {
-        Spans { spans, links: Vec::new() }
+        Spans::linked(spans, Vec::new())
+    }
+
+    fn linked(spans: Vec<Span>, mut links: Vec<(u32, u32)>) -> Spans {
+        links.sort_unstable();
+        let mut starts = Vec::new();
+        if !links.is_empty() {
+            let mut before = 0;
+            starts.extend((0..=spans.len()).map(|op| {
+                let of_it = |(then, _): &&(u32, u32)| (*then as usize) < op;
+                before += links[before..].iter().take_while(of_it).count();
+                before as u32
+            }));
+        }
+        Spans { spans, links, starts }
     }
 
     /// Pairs of operations of one client: the first returned at the moment at which the second was called.
@@ -58,9 +74,11 @@ impl Spans {
 
     /// What comes before this one by a link.
     pub fn before(&self, op: usize) -> impl Iterator<Item = usize> {
-        let start = self.links.partition_point(|(then, _)| (*then as usize) < op);
-        let of_it = self.links[start..].iter().take_while(move |(then, _)| *then as usize == op);
-        of_it.map(|(_, first)| *first as usize)
+        let range = match self.starts.get(op..op + 2) {
+            Some(range) => range[0] as usize..range[1] as usize,
+            None => 0..0,
+        };
+        self.links[range].iter().map(|(_, first)| *first as usize)
     }
 
     /// Of these operations only, each with another span. A link remains where both of its ends do, and `keeps` says so of them.
@@ -75,27 +93,35 @@ impl Spans {
             let kept = keeps(*then as usize) && keeps(*first as usize);
             kept.then(|| Some((place(*then)?, place(*first)?))).flatten()
         };
-        Spans {
-            spans: left.iter().map(|op| span(*op)).collect(),
-            links: self.links.iter().filter_map(link).collect(),
-        }
+        let spans = left.iter().map(|op| span(*op)).collect();
+        Spans::linked(spans, self.links.iter().filter_map(link).collect())
     }
 }
 
-/// Of the operations of one key.
+/// When one client did something. The operations lie scattered in memory, and these are looked at several times.
+struct Times {
+    client: u64,
+    call: Instant,
+    /// When it certainly had taken effect. `None`: at any time, or never.
+    end: Option<Instant>,
+    took_none: bool,
+}
+
+/// Of the operations of one key, which stand in the order of their calls, and with one call in that of their returns.
 pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -> Spans {
-    let end = |op: usize| operations[op].ret.filter(|_| !is_open(&operations[op].op));
-    let mut by_client: Vec<usize> = (0..operations.len()).collect();
-    by_client.sort_by_cached_key(|op| {
-        let operation = operations[*op];
-        (operation.client, operation.call, operation.ret.is_none(), operation.ret)
-    });
-    let meetings = meetings(operations, &by_client, end);
-    let events = events(operations, &meetings, end);
-    let mut spans = vec![Span::ANY; operations.len()];
+    let times = |Operation { client, call, ret, op }: &Operation<Op>| Times {
+        client: *client,
+        call: *call,
+        end: ret.filter(|_| !is_open(op)),
+        took_none: *ret == Some(*call),
+    };
+    let times: Vec<_> = operations.iter().map(|operation| times(operation)).collect();
+    let meetings = meetings(&times);
+    let events = events(&times, &meetings);
+    let mut spans = vec![Span::ANY; times.len()];
     let (mut place, mut before) = (0, None);
     for (order, op, is_ret) in events {
-        // What nobody can tell apart has one place.
+        // Events of equal order share a place.
         place += u32::from(before != Some(order));
         before = Some(order);
         match is_ret {
@@ -104,13 +130,11 @@ pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -
         }
     }
     let is_crowded = |(_, then): &(u32, u32)| {
-        let at = operations[*then as usize].call;
+        let at = times[*then as usize].call;
         matches!(meetings.crowds.get(&at), Some(Crowd::Several))
     };
     let links = meetings.links.iter().filter(|link| is_crowded(link));
-    let mut links: Vec<_> = links.map(|(first, then)| (*then, *first)).collect();
-    links.sort_unstable();
-    Spans { spans, links }
+    Spans::linked(spans, links.map(|(first, then)| (*then, *first)).collect())
 }
 
 /// How many clients go on at the moment of their return.
@@ -122,34 +146,33 @@ enum Crowd {
 /// Which operations of one client meet at a moment: first and second.
 struct Meetings {
     links: Vec<(u32, u32)>,
-    crowds: BTreeMap<Instant, Crowd>,
+    crowds: FxHashMap<Instant, Crowd>,
 }
 
-fn meetings<Op>(
-    operations: &[&Operation<Op>],
-    by_client: &[usize],
-    end: impl Fn(usize) -> Option<Instant>,
-) -> Meetings {
-    let mut meetings = Meetings { links: Vec::new(), crowds: BTreeMap::new() };
-    for of_one in by_client.chunk_by(|a, b| operations[*a].client == operations[*b].client) {
-        // What ended at the moment, and then what took no time there. The order of these is nobody's knowledge.
-        let mut moment: Option<(Instant, Option<usize>)> = None;
-        let mut instant: Vec<usize> = Vec::new();
+fn meetings(times: &[Times]) -> Meetings {
+    let mut by_client: Vec<u32> = (0..times.len() as u32).collect();
+    by_client.sort_by_key(|op| times[*op as usize].client);
+    let mut meetings = Meetings { links: Vec::new(), crowds: FxHashMap::default() };
+    let client = |op: u32| times[op as usize].client;
+    for of_one in by_client.chunk_by(|a, b| client(*a) == client(*b)) {
+        // The operation that ended at the moment, and then those that took no time there. The order of these can't be known.
+        let mut moment: Option<(Instant, Option<u32>)> = None;
+        let mut instant: Vec<u32> = Vec::new();
         for &op in of_one {
-            let call = operations[op].call;
+            let this = &times[op as usize];
+            let call = this.call;
             if moment.is_none_or(|(at, _)| at != call) {
                 moment = Some((call, None));
                 instant.clear();
             }
             let ended = moment.and_then(|(_, ended)| ended);
-            let took_none = operations[op].ret == Some(call);
-            if took_none || instant.is_empty() {
-                ended.into_iter().for_each(|first| meetings.add(first, op, operations[op]));
+            if this.took_none || instant.is_empty() {
+                ended.into_iter().for_each(|first| meetings.add(first, op, this));
             } else {
-                instant.iter().for_each(|first| meetings.add(*first, op, operations[op]));
+                instant.iter().for_each(|first| meetings.add(*first, op, this));
             }
-            match end(op) {
-                Some(_) if took_none => instant.push(op),
+            match this.end {
+                Some(_) if this.took_none => instant.push(op),
                 Some(at) => {
                     moment = Some((at, Some(op)));
                     instant.clear();
@@ -162,10 +185,10 @@ fn meetings<Op>(
 }
 
 impl Meetings {
-    fn add<Op>(&mut self, first: usize, then: usize, operation: &Operation<Op>) {
-        self.links.push((first as u32, then as u32));
-        let crowd = self.crowds.entry(operation.call).or_insert(Crowd::One(operation.client));
-        if matches!(crowd, Crowd::One(other) if *other != operation.client) {
+    fn add(&mut self, first: u32, then: u32, times: &Times) {
+        self.links.push((first, then));
+        let crowd = self.crowds.entry(times.call).or_insert(Crowd::One(times.client));
+        if matches!(crowd, Crowd::One(other) if *other != times.client) {
             *crowd = Crowd::Several;
         }
     }
@@ -174,33 +197,27 @@ impl Meetings {
 type Order = (Instant, u8);
 
 /// All calls and returns in the order of time.
-fn events<Op>(
-    operations: &[&Operation<Op>],
-    meetings: &Meetings,
-    end: impl Fn(usize) -> Option<Instant>,
-) -> Vec<(Order, u32, bool)> {
-    let mut events = Vec::with_capacity(2 * operations.len());
-    for (op, operation) in operations.iter().enumerate() {
+fn events(times: &[Times], meetings: &Meetings) -> Vec<(Order, u32, bool)> {
+    let mut events = Vec::with_capacity(2 * times.len());
+    for (op, Times { client, call, end, took_none }) in times.iter().enumerate() {
         let goes_on = |at: Instant| {
             let one = meetings.crowds.get(&at);
-            matches!(one, Some(Crowd::One(client)) if *client == operation.client)
+            matches!(one, Some(Crowd::One(one)) if one == client)
         };
-        let ret = end(op);
-        let took_none = operation.ret == Some(operation.call);
         // The one who goes on: what ended, what took no time, what goes on from here.
-        let call = match (goes_on(operation.call), took_none) {
+        let order = match (goes_on(*call), took_none) {
             (false, _) => 0,
             (true, true) => 2,
             (true, false) => 4,
         };
-        events.push(((operation.call, call), op as u32, false));
-        if let Some(at) = ret {
-            let ret = match (goes_on(at), took_none) {
+        events.push(((*call, order), op as u32, false));
+        if let Some(at) = *end {
+            let order = match (goes_on(at), took_none) {
                 (false, _) => 5,
                 (true, true) => 3,
                 (true, false) => 1,
             };
-            events.push(((at, ret), op as u32, true));
+            events.push(((at, order), op as u32, true));
         }
     }
     events.sort_unstable();

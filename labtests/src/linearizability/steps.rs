@@ -1,8 +1,9 @@
 //! The states that a search goes through.
 
 use super::Model;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
 /// The operations of a key, by their places among them, and what they make of a state. A state is known by a number.
 pub trait Steps {
@@ -26,7 +27,7 @@ pub trait Steps {
     }
 
     /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it.
-    /// What may never have happened has not led there.
+    /// An operation of unknown outcome is no use there.
     fn is_unseen(&self, _state: u64) -> bool {
         false
     }
@@ -88,8 +89,8 @@ pub struct Kept<'a, M: Model> {
 
 struct States<S> {
     all: Vec<S>,
-    numbers: BTreeMap<S, u32>,
-    steps: BTreeMap<(u32, u32), Option<u32>>,
+    numbers: FxHashMap<S, u32>,
+    steps: FxHashMap<(u32, u32), Option<u32>>,
 }
 
 impl<'a, M: Model> Kept<'a, M> {
@@ -98,24 +99,21 @@ impl<'a, M: Model> Kept<'a, M> {
         let initial = model.initial();
         let states = States {
             all: vec![initial.clone()],
-            numbers: BTreeMap::from([(initial, 0)]),
-            steps: BTreeMap::new(),
+            numbers: [(initial, 0)].into_iter().collect(),
+            steps: FxHashMap::default(),
         };
-        Kept { model, ops: ops.to_vec(), kinds: kinds(ops), states: RefCell::new(states) }
+        Kept { model, ops: ops.to_vec(), kinds: numbers(ops), states: RefCell::new(states) }
     }
 }
 
-/// For each a number that is the same for equal ones.
-pub fn kinds<T: Ord>(all: &[T]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..all.len() as u32).collect();
-    order.sort_by(|a, b| all[*a as usize].cmp(&all[*b as usize]));
-    let mut kinds = vec![0; all.len()];
-    let mut kind = 0;
-    for pair in order.windows(2) {
-        kind += u32::from(all[pair[0] as usize] != all[pair[1] as usize]);
-        kinds[pair[1] as usize] = kind;
-    }
-    kinds
+/// For each a number that is the same for equal ones. The first has 0.
+pub fn numbers<T: Hash + Eq>(all: impl IntoIterator<Item = T>) -> Vec<u32> {
+    let mut known = FxHashMap::default();
+    let number = |value| {
+        let next = known.len() as u32;
+        *known.entry(value).or_insert(next)
+    };
+    all.into_iter().map(number).collect()
 }
 
 impl<M: Model> Steps for Kept<'_, M> {

@@ -1,12 +1,12 @@
 //! The search for an order from one return to the next, for histories in which few operations are under way at a time.
 //!
-//! A *configuration* is which of the operations under way are done, and what the service has then. At each call and return all
-//! configurations are known that may be: nothing is done before it must be, that is, before its return or that of another which
-//! needs it; only what writes nothing is done as soon as it fits. Where no configuration is left, there is no order, and the
-//! return at which this happened shows where.
+//! A *configuration* says which of the operations under way are done, and what the service has then. The sweep goes through all calls and
+//! returns in the order of time, and keeps all configurations that are possible there. An operation is done as late as possible: at
+//! its return, or when another one must follow it. A read is done as soon as it fits. If no configuration is left at a return, there is no
+//! order of what was called before it.
 //!
-//! Time and memory are linear in the history for as long as a bounded number of operations is under way. Where there are more the
-//! configurations may double with each, so this gives up, and [`super::search`] goes on.
+//! Time is linear in the history, and memory constant, as long as there are few configurations. They may double with each operation that is
+//! under way, so the sweep gives up if there are too many. Then [`super::search`] begins anew.
 
 use super::Model;
 use super::budget::Budget;
@@ -15,13 +15,16 @@ use super::span::Spans;
 use super::steps::Steps;
 
 /// With more operations under way than this, it isn't tried.
-const UNDER_WAY: usize = 12;
+const UNDER_WAY: usize = Bits::BITS as usize;
 
 /// With more configurations than this it is given up.
 const MOST: usize = 5_000;
 
-/// Which of those under way are done, a bit for each, and the state.
-type Configuration = (u32, u64);
+/// Which of those under way are done, and the state.
+type Configuration = (Bits, u64);
+
+/// Some of those under way, a bit for each.
+type Bits = u32;
 
 /// Whether there is an order. `None`: it isn't known.
 pub fn decide<M: Model>(
@@ -33,17 +36,12 @@ pub fn decide<M: Model>(
     let mut events = Vec::with_capacity(2 * spans.len());
     for (op, span) in spans.iter().enumerate() {
         events.push((span.call, false, op as u32));
-        // One that has no end is under way for ever.
+        // An operation without an end is under way for ever.
         events.extend(span.ret.map(|ret| (ret, true, op as u32)));
     }
     events.sort_unstable();
-    let mut sweep = Sweep {
-        steps,
-        spans,
-        writes: ops.iter().map(|op| M::writes(op)).collect(),
-        under_way: Vec::new(),
-        now: vec![(0, steps.initial())],
-    };
+    let writes = ops.iter().map(|op| M::writes(op)).collect();
+    let mut sweep = Sweep::new(steps, spans, writes);
     for (_, is_ret, op) in events {
         let op = op as usize;
         if !is_ret {
@@ -61,24 +59,56 @@ pub fn decide<M: Model>(
 struct Sweep<'a> {
     steps: &'a dyn Steps,
     spans: &'a Spans,
+    /// Of all operations.
     writes: Vec<bool>,
+    under_way: Bits,
+    writing: Bits,
     /// Which operation each bit stands for.
-    under_way: Vec<Option<usize>>,
+    ops: [usize; UNDER_WAY],
+    /// For each bit, what comes before it by a link. An operation that is no longer under way is done.
+    before: [Bits; UNDER_WAY],
+    /// For each bit, the equal operations that return earlier.
+    earlier: [Bits; UNDER_WAY],
     now: Vec<Configuration>,
+    /// At a return: from which to go on, which were met, in order, and in which the operation is done. Empty in between.
+    todo: Vec<Configuration>,
+    met: Vec<Configuration>,
+    ended: Vec<Configuration>,
 }
 
 impl Sweep<'_> {
+    fn new<'a>(steps: &'a dyn Steps, spans: &'a Spans, writes: Vec<bool>) -> Sweep<'a> {
+        Sweep {
+            steps,
+            spans,
+            writes,
+            under_way: 0,
+            writing: 0,
+            ops: [0; UNDER_WAY],
+            before: [0; UNDER_WAY],
+            earlier: [0; UNDER_WAY],
+            now: vec![(0, steps.initial())],
+            todo: Vec::new(),
+            met: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
     fn call(&mut self, op: usize) -> Option<()> {
-        let free = self.under_way.iter().position(Option::is_none);
-        let bit = free.unwrap_or(self.under_way.len());
+        let bit = (!self.under_way).trailing_zeros() as usize;
         if bit == UNDER_WAY {
             return None;
         }
-        if bit == self.under_way.len() {
-            self.under_way.push(None);
+        (self.before[bit], self.earlier[bit]) = (0, 0);
+        for other in each(self.under_way) {
+            self.compare(bit, op, other, self.ops[other]);
+            self.compare(other, self.ops[other], bit, op);
         }
-        self.under_way[bit] = Some(op);
-        if !self.writes[op] {
+        self.ops[bit] = op;
+        self.under_way |= 1 << bit;
+        if self.writes[op] {
+            self.writing |= 1 << bit;
+        } else {
             let mut now = std::mem::take(&mut self.now);
             now.iter_mut().for_each(|one| *one = self.read(*one));
             tidy(&mut now);
@@ -87,14 +117,26 @@ impl Sweep<'_> {
         Some(())
     }
 
+    /// Notes whether the other comes before this one.
+    fn compare(&mut self, bit: usize, op: usize, other_bit: usize, other: usize) {
+        let is_before = self.spans.before(op).any(|first| first == other);
+        self.before[bit] |= Bits::from(is_before) << other_bit;
+        let kinds = self.steps.kinds();
+        // Of two that return at one moment, something may come after one and before the other by a link.
+        let is_linked = self.spans.links().len() > 0;
+        let key = |op: usize| (self.spans[op].end(), if is_linked { 0 } else { op });
+        let is_earlier = kinds[other] == kinds[op] && key(other) < key(op);
+        self.earlier[bit] |= Bits::from(is_earlier) << other_bit;
+    }
+
     /// Does what writes nothing and fits.
     fn read(&self, (mut done, state): Configuration) -> Configuration {
-        // What was done lets what was called in the moment of its return begin.
+        // An operation that is done may let another begin, which was called at the moment of its return.
         loop {
             let before = done;
-            for (bit, op) in self.left(done) {
-                if !self.writes[op] && self.may_begin(op, done) {
-                    done |= u32::from(self.steps.step(state, op).is_some()) << bit;
+            for bit in each(self.under_way & !self.writing & !done) {
+                if self.may_begin(bit, done) {
+                    done |= Bits::from(self.steps.step(state, self.ops[bit]).is_some()) << bit;
                 }
             }
             if done == before || self.spans.links().len() == 0 {
@@ -103,71 +145,84 @@ impl Sweep<'_> {
         }
     }
 
-    /// What is under way and not done.
-    fn left(&self, done: u32) -> impl Iterator<Item = (usize, usize)> {
-        let under_way = self.under_way.iter().enumerate();
-        under_way
-            .filter_map(move |(bit, op)| op.filter(|_| done >> bit & 1 == 0).map(|op| (bit, op)))
+    /// Whether everything is done that comes before it by a link.
+    fn may_begin(&self, bit: usize, done: Bits) -> bool {
+        self.before[bit] & !done == 0
     }
 
-    /// Whether everything is done that comes before it by a link. What isn't under way any more is.
-    fn may_begin(&self, op: usize, done: u32) -> bool {
-        self.spans.before(op).all(|first| !self.left(done).any(|(_, left)| left == first))
+    /// Whether no equal operation could begin that returns earlier: that one is done first.
+    fn is_in_turn(&self, bit: usize, done: Bits) -> bool {
+        !each(self.earlier[bit] & !done).any(|other| self.may_begin(other, done))
     }
 
-    /// Whether an equal operation is to be done first: the one that must be done first.
-    fn is_in_turn(&self, op: usize, done: u32) -> bool {
+    /// Whether a read may still come to fit.
+    fn may_yet(&self, (done, state): Configuration, read: usize) -> bool {
         let kinds = self.steps.kinds();
-        let key = |op: usize| (self.spans[op].end(), op);
-        self.spans.links().len() > 0
-            || !self.left(done).any(|(_, other)| kinds[other] == kinds[op] && key(other) < key(op))
+        let left = self.under_way & !done;
+        let mut is_left = |kind| each(left).any(|bit| kinds[self.ops[bit]] == kind);
+        self.steps.may_yet(state, read, &mut is_left)
     }
 
     fn ret(&mut self, op: usize, budget: &mut Budget) -> Option<()> {
-        let bit = self.under_way.iter().position(|other| *other == Some(op))?;
+        let bit = each(self.under_way).find(|bit| self.ops[*bit] == op)?;
         let is_done = |one: &Configuration| one.0 >> bit & 1 == 1;
         if self.now.iter().all(is_done) {
             self.ends(bit);
             return Some(());
         }
-        let (mut ended, mut todo): (Vec<_>, Vec<_>) = self.now.drain(..).partition(is_done);
-        let mut met = todo.clone();
-        while let Some(one) = todo.pop() {
-            let mut next = Vec::new();
-            for (bit, write) in self.left(one.0).filter(|(_, op)| self.writes[*op]) {
+        for one in self.now.drain(..) {
+            if is_done(&one) { self.ended.push(one) } else { self.todo.push(one) }
+        }
+        self.met.clone_from(&self.todo);
+        while let Some(one) = self.todo.pop() {
+            if !self.writes[op] && !self.may_yet(one, op) {
+                continue;
+            }
+            for write in each(self.writing & !one.0) {
                 if !budget.spend() {
                     return None;
                 }
                 if !self.may_begin(write, one.0) || !self.is_in_turn(write, one.0) {
                     continue;
                 }
-                if let Some(state) = self.steps.step(one.1, write) {
-                    next.push(self.read((one.0 | 1 << bit, state)));
+                let Some(state) = self.steps.step(one.1, self.ops[write]) else { continue };
+                let next = self.read((one.0 | 1 << write, state));
+                if is_done(&next) {
+                    self.ended.push(next);
+                } else if let Err(place) = self.met.binary_search(&next) {
+                    self.met.insert(place, next);
+                    self.todo.push(next);
                 }
             }
-            for one in next {
-                if is_done(&one) {
-                    ended.push(one);
-                } else if let Err(place) = met.binary_search(&one) {
-                    met.insert(place, one);
-                    todo.push(one);
-                }
-            }
-            if met.len() > MOST {
+            if self.met.len() > MOST {
                 return None;
             }
         }
-        self.now = ended;
+        self.met.clear();
+        std::mem::swap(&mut self.now, &mut self.ended);
         self.ends(bit);
         Some(())
     }
 
-    /// What this bit stood for is done in all configurations, and not under way any more.
+    /// The operation of this bit is done in all configurations, and no longer under way.
     fn ends(&mut self, bit: usize) {
-        self.under_way[bit] = None;
-        self.now.iter_mut().for_each(|(done, _)| *done &= !(1 << bit));
+        let others: Bits = !(1 << bit);
+        self.under_way &= others;
+        self.writing &= others;
+        self.before.iter_mut().for_each(|bits| *bits &= others);
+        self.earlier.iter_mut().for_each(|bits| *bits &= others);
+        self.now.iter_mut().for_each(|(done, _)| *done &= others);
         tidy(&mut self.now);
     }
+}
+
+/// The places of the bits.
+fn each(mut bits: Bits) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (bit < Bits::BITS).then_some(bit as usize)
+    })
 }
 
 fn tidy(all: &mut Vec<Configuration>) {

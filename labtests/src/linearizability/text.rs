@@ -5,14 +5,15 @@ use super::model::Decision;
 use super::output::Output;
 use super::register::Numbered;
 use super::span::Spans;
-use super::steps::{Blind, Steps, kinds};
+use super::steps::{Blind, Steps, numbers};
 use super::trie::{Place, Trie};
 use super::unique::{self, Act};
 use super::{Model, blocks};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// What a client of the 2022 lab asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TextOp {
     /// What is the text?
     Get {
@@ -118,22 +119,18 @@ impl Model for Text {
 
 /// What the operations do to a register, if nothing is appended.
 fn acts(ops: &[&TextOp]) -> Option<Vec<Act>> {
-    if ops.iter().any(|op| matches!(op, TextOp::Append { .. })) {
-        return None;
-    }
-    let mut texts = Vec::with_capacity(ops.len() + 1);
-    texts.push(std::borrow::Cow::Borrowed(""));
-    texts.extend(ops.iter().map(|op| match op {
-        TextOp::Get { output, .. } => output.to_string().into(),
-        TextOp::Put { value, .. } | TextOp::Append { value, .. } => value.as_str().into(),
-    }));
-    // The empty text is the least of all, so its number is 0.
-    let numbers = kinds(&texts);
-    let act = |(op, number): (&&TextOp, u32)| match op {
-        TextOp::Get { .. } => Act::Read(number),
-        TextOp::Put { .. } | TextOp::Append { .. } => Act::Write(number),
+    // What is there at first has number 0.
+    let mut known = FxHashMap::from_iter([(String::new(), 0)]);
+    let mut number = |text: &str| {
+        let next = known.len() as u32;
+        known.get(text).copied().unwrap_or_else(|| *known.entry(text.into()).or_insert(next))
     };
-    Some(ops.iter().zip(numbers.into_iter().skip(1)).map(act).collect())
+    let act = |op: &&TextOp| match op {
+        TextOp::Get { output, .. } => Some(Act::Read(output.with(&mut number))),
+        TextOp::Put { value, .. } => Some(Act::Write(number(value))),
+        TextOp::Append { .. } => None,
+    };
+    ops.iter().map(act).collect()
 }
 
 /// The states of texts that grow.
@@ -225,13 +222,13 @@ impl Places {
 }
 
 /// Gets are told apart by what they saw anyhow.
-fn kinds_of_writes(ops: &[&TextOp]) -> Vec<u32> {
-    let write = |op: &&TextOp| match op {
+fn kinds_of_writes<'o>(ops: &[&'o TextOp]) -> Vec<u32> {
+    let write = |op: &&'o TextOp| match *op {
         TextOp::Get { .. } => None,
-        TextOp::Put { value, .. } => Some((true, value.clone())),
-        TextOp::Append { value, .. } => Some((false, value.clone())),
+        TextOp::Put { value, .. } => Some((true, value.as_str())),
+        TextOp::Append { value, .. } => Some((false, value.as_str())),
     };
-    kinds(&ops.iter().map(write).collect::<Vec<_>>())
+    numbers(ops.iter().map(write))
 }
 
 impl Steps for Places {

@@ -38,7 +38,8 @@ struct Writers {
     /// The writes in the order of their values and calls, and where those of each value begin.
     writes: Vec<u32>,
     starts: Vec<u32>,
-    /// When they ended.
+    /// When they were called, and when they ended.
+    calls: Vec<u32>,
     ends: Highest,
     /// The writes that certainly happened, by their returns, each with the last call of them up to it.
     certain: Vec<(u32, u32)>,
@@ -81,7 +82,8 @@ impl Writers {
         }
         let ends = writes.iter().map(|(.., op)| spans[*op as usize].end());
         let ends = Highest::new(ends.collect());
-        Writers { writes: writes.into_iter().map(|(.., op)| op).collect(), starts, ends, certain }
+        let (calls, writes) = writes.into_iter().map(|(_, call, op)| (call, op)).unzip();
+        Writers { writes, starts, calls, ends, certain }
     }
 
     fn with(&self, value: u32) -> &[u32] {
@@ -93,10 +95,9 @@ impl Writers {
     }
 
     /// Two writes of a value, if there are as many, that were called before one place and ended after another.
-    fn two(&self, value: u32, called: u32, ended: u32, spans: &Spans) -> [Option<u32>; 2] {
+    fn two(&self, value: u32, called: u32, ended: u32) -> [Option<u32>; 2] {
         let Range { start, end } = self.range(value);
-        let called = |op: &u32| spans[*op as usize].call < called;
-        let end = start + self.writes[start..end].partition_point(called);
+        let end = start + self.calls[start..end].partition_point(|call| *call < called);
         let first = self.ends.last_in(start..end, ended);
         let second = first.and_then(|first| self.ends.last_in(start..first, ended));
         [first, second].map(|place| place.map(|place| self.writes[place]))
@@ -152,7 +153,7 @@ impl Writers {
         // What ended before this was replaced by another write when the read was called.
         let done = self.certain.partition_point(|(ret, _)| *ret < span.call);
         let replaced = done.checked_sub(1).map(|last| self.certain[last].1);
-        let [first, second] = self.two(value, span.end(), replaced.unwrap_or(0), spans);
+        let [first, second] = self.two(value, span.end(), replaced.unwrap_or(0));
         if value != 0 {
             return match (first, second) {
                 (None, _) => Candidates::None,
@@ -165,7 +166,7 @@ impl Writers {
             (None, _, true) => Candidates::One(None),
             (None, _, false) if replaced.is_none() => Candidates::One(None),
             (None, _, false) => Candidates::None,
-            // Who may have seen the beginning harms nobody by having seen it: nothing was over that comes later.
+            // The read may be counted with the beginning: it was called before the return of anything that comes later.
             (Some(_), None, true) if spans.links().len() == 0 => Candidates::One(None),
             (Some(write), None, false) => Candidates::One(Some(write)),
             _ => Candidates::Several,

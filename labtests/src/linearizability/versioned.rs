@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::fmt;
 
 /// What a client of the 2025 lab asks, and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VersionedOp {
     /// What is there?
     Get {
@@ -30,7 +30,7 @@ pub enum VersionedOp {
 }
 
 /// What came of a versioned put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It is done.

@@ -1,8 +1,8 @@
 //! The part of a long history in which the contradiction is.
 //!
-//! What was called after the return at which no order was left has nothing to do with it. And often what was long before has not,
-//! either: of that, no more is asked than that it left *something* behind. If there is no order even so, that part contradicts
-//! itself, whatever all others did.
+//! Operations that were called after the return at which no order was left have nothing to do with it. Operations long before it often
+//! have nothing to do with it, either. So only a window is looked at, and *anything* may have been there before. If there is no order
+//! even so, the operations in the window contradict one another, whatever all others did.
 
 use super::budget::Budget;
 use super::model::Why;
@@ -15,7 +15,7 @@ const STEPS: u64 = 2_000_000;
 /// A part of the operations for which there is no order, either.
 pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>> {
     match why {
-        // No other write is one that they saw.
+        // None of these saw what another write wrote.
         Why::These(ops) => {
             let mut ops = ops.clone();
             ops.sort_unstable();
@@ -65,7 +65,7 @@ fn between<'a, M: Model>(part: &Part<'a, M>, start: u32, end: u32) -> Part<'a, M
 }
 
 fn is_contradictory<M: Model>(part: &Part<'_, M>) -> bool {
-    // Without a state that stands for all there is nothing to begin with.
+    // Some models have no state that stands for all.
     let can_begin =
         !part.from_anything || part.model.steps(&part.ops, &part.spans).anything().is_some();
     let mut budget = Budget::new(Limit::Steps(STEPS));

@@ -139,8 +139,8 @@ const IN_VAIN: usize = 10;
 /// A chosen server must be elected within this: it may need many tries.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
-/// A script whose scene depends on chance tries so often to come to it, and begins no try after so long: in the two minutes that a test
-/// has, it is to come to its end, too. What can't be read is never seen, however often it comes.
+/// The tries of a script whose scene depends on chance. There are at most 20, and none begins after a minute, so that the test ends within its
+/// two minutes. A script never sees its scene if the messages can't be read.
 pub fn tries() -> impl Iterator<Item = usize> {
     let began = Instant::now();
     (0..20).take_while(move |_| began.elapsed() < Duration::from_secs(60))
@@ -255,7 +255,7 @@ impl<'a> Stage<'a> {
         term_of(&leader)
     }
 
-    /// Whether these answer by replies, as far as can be seen since then: one says yes or no, or none made a call that may be an answer.
+    /// Whether the voters answer by replies since then: a reply says yes or no, or no voter made a call that may be an answer.
     fn is_answered(&self, leader: usize, voters: &[usize], from: Instant) -> bool {
         let replied = |mail: &Mail| mail.from == leader && mail.reply.yes.is_some();
         let called = |mail: &Mail| {

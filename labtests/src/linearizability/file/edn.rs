@@ -1,4 +1,4 @@
-//! As much of EDN, Clojure's notation of values, as histories have.
+//! The part of EDN, Clojure's notation of values, that histories use.
 
 use crate::linearizability::Value;
 
@@ -13,10 +13,10 @@ pub fn parse(text: &str) -> Result<Value, String> {
     if parser.0.is_empty() { Ok(value) } else { Err(format!("{:?} is too much", parser.0)) }
 }
 
-/// Nobody's values are lists of lists of so many lists.
+/// Deeper nesting is refused, so that reading can't use up the stack.
 const DEEPEST: u32 = 100;
 
-/// What is left of a text, and within how many lists that is.
+/// The rest of a text, and the number of lists that are open there.
 struct Parser<'a>(&'a str, u32);
 
 impl<'a> Parser<'a> {

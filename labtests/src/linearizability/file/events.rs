@@ -1,7 +1,8 @@
 //! Histories as events: an operation is invoked, and later it is ok, or it failed, or nobody knows.
 
+use super::edn;
 use super::lines::asked;
-use super::{Asked, More, Raw, edn};
+use super::raw::{Asked, More, Raw};
 use crate::linearizability::Value;
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ impl Events {
             Some(noted(text)?)
         };
         self.count += 1;
-        // What isn't a client's is of no matter here: the nemesis.
+        // An event of the nemesis, which is no client.
         let Some(event) = event else { return Ok(()) };
         match event.kind {
             Kind::Invoke => self.invoke(line, event),

@@ -1,8 +1,9 @@
-//! What stands in a line.
+//! The lines of a file as operations.
 
 use super::events::{self, Events};
+use super::raw::{Asked, More, Raw};
 use super::source::Lines;
-use super::{Asked, More, Raw, TOLD, all_wrong};
+use super::{TOLD, all_wrong};
 use crate::linearizability::Value;
 use serde::Deserialize;
 use std::borrow::Cow;

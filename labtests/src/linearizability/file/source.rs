@@ -3,10 +3,10 @@
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
 
-/// Nobody's operation is longer.
+/// A longer line is refused, so that it can't use up the memory.
 const LONGEST: u64 = 64 << 20;
 
-/// What some editors begin a file with.
+/// Some editors begin a file with this.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A file's lines that aren't blank.

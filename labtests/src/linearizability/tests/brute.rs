@@ -188,7 +188,7 @@ fn order<Op: Concrete>(history: &[Operation<Op>], done: &mut [bool], state: &Op:
     for next in 0..history.len() {
         let before = |other: usize| {
             let (first, second) = (&history[other], &history[next]);
-            // Of what took no time, at the same moment, nobody knows which came first.
+            // The order of operations that took no time, at the same moment, is unknown.
             let at_once = (first.call, first.ret) == (second.call, second.ret)
                 && first.ret == Some(first.call);
             let same = first.client == second.client && other < next && !at_once;

@@ -131,7 +131,7 @@ fn what_is_wrong_is_told_line_by_line_and_what_is_foreign_by_its_name() {
     assert!(many.starts_with("50 lines are wrong; the first 20:"), "{many}");
     let mixed = "{\"client\":0,\"call\":0,\"return\":1,\"op\":\"enqueue\",\"value\":1}\n\
         {\"client\":0,\"call\":2,\"return\":3,\"op\":\"cas\",\"from\":1,\"to\":2,\"result\":\"ok\"}\n";
-    assert!(wrong(mixed).contains("no service has both"), "{}", wrong(mixed));
+    assert!(wrong(mixed).contains("No service has both"), "{}", wrong(mixed));
     let real = "{\"client\":0,\"call\":0,\"return\":1,\"op\":\"put\",\"value\":1.5}";
     assert!(wrong(real).contains("a whole number"), "{}", wrong(real));
     let half = "{:process 0, :type :invoke, :f :write, :value [\"k\"";

@@ -167,7 +167,7 @@ impl Random {
         let mut ops = vec![None; plans.len()];
         for number in Self::in_order(&plans) {
             let op = op(self, number as u64, &state);
-            // What has an unknown outcome may not happen, and what is answered wrongly does what it does.
+            // An operation of unknown outcome may not happen. One that is answered wrongly does what it does.
             if plans[number].ret.is_some() || self.one_in(2) {
                 op.apply(&mut state);
             }

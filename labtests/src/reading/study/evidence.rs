@@ -64,7 +64,7 @@ impl Evidence {
             );
             doubts.entry(logs::SUCCESS).or_insert(text);
         }
-        // Who fills the field always says nothing by it.
+        // A Raft that always fills the field says nothing by it.
         if let (but @ 1.., 1..) = self.yes_but {
             let text = format!(
                 "{but} times it was yes where the same reply named a conflict of the logs, as after a no"
