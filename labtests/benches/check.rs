@@ -1,11 +1,12 @@
-//! How long the verdict on a history takes, without reading it: on the files named, or on those of a folder.
+//! How long the verdict on a history takes, and how long until it is explained, without reading it: on the files named, or on those of a
+//! folder.
 //!
 //! ```text
 //! cargo bench -p labtests --bench check -- ../shared/data
 //! ```
 
 use labrpc::time::{Duration, Instant};
-use labtests::linearizability::{History, Limit, Verdict};
+use labtests::linearizability::{Found, History, Limit};
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -64,18 +65,25 @@ fn measure(path: &Path) -> Result<String, String> {
     let wrong = |what: String| format!("{}: {what}", path.display());
     let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let history = History::read(BufReader::new(file)).map_err(wrong)?;
-    let mut least = Duration::MAX;
+    let mut least = [Duration::MAX; 2];
     let mut verdict = "";
     for _ in 0..TIMES {
         let began = Instant::now();
-        verdict = match history.check(Limit::None) {
-            Verdict::Linearizable => "ok",
-            Verdict::Not(_) => "bad",
-            Verdict::Undecided => "undecided",
-        };
-        least = least.min(began.elapsed());
+        let mut decided = Duration::ZERO;
+        verdict = "ok";
+        history.examine(Limit::None, |found| match found {
+            Found::Linearizable(_) => decided = began.elapsed(),
+            Found::Not(_) => (verdict, decided) = ("bad", began.elapsed()),
+            Found::Undecided(_) => (verdict, decided) = ("undecided", began.elapsed()),
+            Found::Why(_) => {}
+        });
+        let times = [decided, began.elapsed()];
+        least = [0, 1].map(|which: usize| least[which].min(times[which]));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let (operations, millis) = (history.operations(), least.as_secs_f64() * 1e3);
-    Ok(format!("{name:<20} {operations:>8} operations  {verdict:<9} {millis:>9.3} ms"))
+    let operations = history.operations();
+    let [decided, explained] = least.map(|time| time.as_secs_f64() * 1e3);
+    let why = (verdict == "bad").then(|| format!(", explained after {explained:.3}"));
+    let why = why.unwrap_or_default();
+    Ok(format!("{name:<20} {operations:>8} operations  {verdict:<9} {decided:>9.3} ms{why}"))
 }

@@ -137,7 +137,7 @@ pub fn check<M: Model>(
     let mut budget = Budget::new(bounds);
     let mut verdict = Verdict::Linearizable;
     for part in parts(model, history) {
-        match part.decide(&mut budget) {
+        match part.judge(&mut budget) {
             Some(Decision::Legal) => {}
             Some(Decision::Illegal(why)) => {
                 return Verdict::Not(Box::new(Contradiction::of(history, &part, &why, &by_number)));
@@ -187,7 +187,7 @@ fn examine_named<M: Model>(
     let mut wrong = Vec::new();
     for part in parts(model, history) {
         let key = part.key().to_string();
-        match part.decide(&mut budget) {
+        match part.judge(&mut budget) {
             Some(Decision::Legal) => found(Found::Linearizable(key)),
             Some(Decision::Illegal(why)) => {
                 found(Found::Not(key));
@@ -234,6 +234,12 @@ fn parts<'a, M: Model>(model: &'a M, history: &'a [Operation<M::Op>]) -> Vec<Par
     parts
 }
 
+/// The search comes first where there are no more operations than this: it goes one way, where a sweep goes all ways at once.
+const SHORT: usize = 2_000;
+
+/// How many steps it may take then for each operation.
+const TRY: u64 = 100;
+
 /// How many steps a sweep may take for each operation. That is enough where few are under way.
 const SWEEP: u64 = 2_000;
 
@@ -253,9 +259,31 @@ impl<'a, M: Model> Part<'a, M> {
         self.ops.first().map_or("", |op| M::key(op))
     }
 
+    /// Decides, as fast as it can where it doesn't matter why.
+    fn judge(&self, budget: &mut Budget) -> Option<Decision> {
+        self.at_once().or_else(|| self.try_short(budget)).or_else(|| self.search(budget))
+    }
+
+    /// Decides, and knows where it goes wrong if a sweep can tell.
     fn decide(&self, budget: &mut Budget) -> Option<Decision> {
+        self.at_once().or_else(|| self.search(budget))
+    }
+
+    fn at_once(&self) -> Option<Decision> {
         let at_once = || self.model.at_once(&self.ops, &self.spans);
-        (!self.from_anything).then(at_once).flatten().or_else(|| self.search(budget))
+        (!self.from_anything).then(at_once).flatten()
+    }
+
+    /// Searches a short history for a moment.
+    fn try_short(&self, budget: &mut Budget) -> Option<Decision> {
+        if self.ops.len() > SHORT {
+            return None;
+        }
+        let steps = self.steps();
+        let mut few = budget.half(TRY * self.ops.len() as u64);
+        let found = Search::new::<M>(&*steps, &self.ops, &self.spans).run(&mut few);
+        budget.put_back(few);
+        found.map(decided)
     }
 
     fn steps(&self) -> Box<dyn Steps + '_> {
@@ -297,12 +325,20 @@ impl<'a, M: Model> Part<'a, M> {
     fn search(&self, budget: &mut Budget) -> Option<Decision> {
         let steps = self.steps();
         let mut some = budget.half(SWEEP * self.ops.len() as u64);
-        let swept = sweep::decide::<M>(&*steps, &self.ops, &self.spans, &mut some);
+        let swept = self.sweep(&*steps, &mut some);
         budget.put_back(some);
         swept.or_else(|| {
             let mut search = Search::new::<M>(&*steps, &self.ops, &self.spans);
-            let found = search.run(budget)?;
-            Some(if found { Decision::Legal } else { Decision::Illegal(Why::Unknown) })
+            search.run(budget).map(decided)
         })
     }
+
+    fn sweep(&self, steps: &dyn Steps, budget: &mut Budget) -> Option<Decision> {
+        sweep::decide::<M>(steps, &self.ops, &self.spans, budget)
+    }
+}
+
+/// What a search has found.
+fn decided(found: bool) -> Decision {
+    if found { Decision::Legal } else { Decision::Illegal(Why::Unknown) }
 }

@@ -5,16 +5,23 @@
 //! even so, the operations in the window contradict one another, whatever all others did.
 
 use super::budget::Budget;
-use super::model::Why;
+use super::model::{Decision, Why};
 use super::span::Span;
 use super::{Limit, Model, Part};
 
 /// How many steps it may take to look at a window. One that takes more is no help.
 const STEPS: u64 = 2_000_000;
 
+/// How many steps it may take to find out where it goes wrong.
+const SWEEP: u64 = 200_000;
+
+/// Of so few operations all are looked at: one that was called after the contradiction may be what a read answered too early.
+const WHOLE: usize = 64;
+
 /// A part of the operations for which there is no order, either.
 pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>> {
-    match why {
+    let swept = (*why == Why::Unknown && part.ops.len() > WHOLE).then(|| sweep(part)).flatten();
+    match swept.as_ref().unwrap_or(why) {
         // None of these saw what another write wrote.
         Why::These(ops) => {
             let mut ops = ops.clone();
@@ -29,11 +36,21 @@ pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>
             let order = by_end(part, end);
             let from = |size: usize| order[order.len().saturating_sub(size)].0;
             sizes.map(|size| between(part, from(size), end)).find(is_contradictory).or_else(|| {
+                // A sweep that looks ahead may stop before the read that shows why.
                 let whole = between(part, 0, end);
-                (whole.ops.len() < part.ops.len()).then_some(whole)
+                (whole.ops.len() < part.ops.len() && is_contradictory(&whole)).then_some(whole)
             })
         }
         Why::Unknown => None,
+    }
+}
+
+/// Where it goes wrong, if a sweep can tell.
+fn sweep<M: Model>(part: &Part<'_, M>) -> Option<Why> {
+    let mut budget = Budget::new(Limit::Steps(SWEEP));
+    match part.sweep(&*part.plain_steps(), &mut budget) {
+        Some(Decision::Illegal(why)) => Some(why),
+        _ => None,
     }
 }
 
