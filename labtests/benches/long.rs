@@ -36,7 +36,7 @@ fn main() {
     let hours = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(2);
     let watch = Watch::new(SETUP.servers, true, Reading::default());
     let watched = watch.clone();
-    let run = Run::simulated(SEED).time_limit(HOUR * (hours + 1)).trace(watch);
+    let run = Run::simulated(SEED).time_limit(HOUR * 2 * hours).trace(watch);
     let outcome = run.run(move || {
         let cluster = Cluster::watched(labtests::make(Raft::make), SETUP, watched);
         let mut walls = Vec::new();

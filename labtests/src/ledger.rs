@@ -15,6 +15,8 @@ pub struct Ledger {
     /// These entries, encoded one behind the other: a snapshot is the first part of it.
     encoded: Vec<u8>,
     servers: Vec<Applier>,
+    /// The last snapshot that was made of what was agreed on, and up to where: several servers make the same one.
+    latest: Option<(u64, Snapshot)>,
 }
 
 struct Applied {
@@ -70,6 +72,7 @@ impl Ledger {
             agreed: Vec::new(),
             encoded: Vec::new(),
             servers: (0..servers).map(|_| Applier::default()).collect(),
+            latest: None,
         }
     }
 
@@ -220,7 +223,7 @@ impl Ledger {
                 "goes up to index {inner}, after index {last} was applied: the service would go back"
             ));
         }
-        if self.agreed(inner).is_some() && **snapshot == *self.bytes(inner) {
+        if self.agreed(inner).is_some() && **snapshot == *self.agreed_up_to(inner) {
             let ever = &mut self.servers[server].ever;
             *ever = inner.max(*ever);
         } else {
@@ -248,14 +251,28 @@ impl Ledger {
     }
 
     /// A snapshot of what a server has applied up to `index`, or of less, if that is all.
-    pub fn snapshot_of(&self, server: usize, index: u64) -> Snapshot {
+    pub fn snapshot_of(&mut self, server: usize, index: u64) -> Snapshot {
         let ever = self.servers[server].ever;
-        let mut bytes = self.bytes(index.min(ever));
+        if index <= ever {
+            return self.agreed_up_to(index);
+        }
+        let mut bytes = self.bytes(ever);
         bytes[..HEAD].copy_from_slice(&index.to_le_bytes());
         Snapshot::from(bytes)
     }
 
     /// A snapshot of what was agreed on up to `index`.
+    fn agreed_up_to(&mut self, index: u64) -> Snapshot {
+        match &self.latest {
+            Some((of, snapshot)) if *of == index => snapshot.clone(),
+            _ => {
+                let snapshot = Snapshot::from(self.bytes(index));
+                self.latest = Some((index, snapshot.clone()));
+                snapshot
+            }
+        }
+    }
+
     fn bytes(&self, index: u64) -> Vec<u8> {
         let end = self.agreed(index).map_or(0, |applied| applied.end);
         // A list is its length, and then its items.
