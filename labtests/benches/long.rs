@@ -10,7 +10,7 @@ use labrpc::time::{Duration, Instant};
 use labtests::cluster::{Cluster, Setup, Snapshots};
 use labtests::invariants::Watch;
 use labtests::reading::Reading;
-use labtests::suites::storm::{Trouble, calm, rage};
+use labtests::suites::worlds::storm::{Trouble, calm, rage};
 use raftlab::raft::Raft;
 use std::time::Instant as Wall;
 

@@ -1,8 +1,9 @@
 //! What is under test: a Raft, and what is built on one.
 
+use crate::counters::Counter;
 use crate::reading::{Names, Reading, Renamed};
 use crate::runner::Backends;
-use crate::suites::{self, Body, LabTest, rsm::Counter};
+use crate::suites::{self, Body, LabTest};
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
     VersionedClerk,

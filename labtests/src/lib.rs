@@ -36,7 +36,7 @@
 //! | the tests | [`suites`] |
 //! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
 //! | what is under test | [`lab`] |
-//! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] |
+//! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] and [`counters`] |
 //! | the paper's properties, checked all the while | [`invariants`] |
 //! | what a stranger's messages say | [`reading`] |
 //! | a Raft without threads in random worlds | [`mod@fuzz`] |
@@ -53,6 +53,7 @@ pub mod checks;
 pub mod cli;
 pub mod clients;
 pub mod cluster;
+pub mod counters;
 pub mod fuzz;
 pub mod interrupt;
 pub mod invariants;

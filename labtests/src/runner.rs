@@ -17,11 +17,11 @@ pub use settle::run_read;
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Check, Cluster, Stats};
+use crate::counters::Counters;
 use crate::interrupt::Interrupted;
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::Reading;
-use crate::suites::rsm::Counters;
 use crate::suites::{Body, LabTest};
 use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
 use labrpc::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! For serde: a test is its name.
 
-use super::LabTest;
+use crate::suites::LabTest;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::Serializer;
 
@@ -10,6 +10,6 @@ pub fn serialize<S: Serializer>(test: &&'static LabTest, to: S) -> Result<S::Ok,
 
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'static LabTest, D::Error> {
     let name = String::deserialize(from)?;
-    let test = super::all().find(|test| test.name == name);
+    let test = crate::suites::all().find(|test| test.name == name);
     test.ok_or_else(|| D::Error::custom(format!("there is no test {name:?}")))
 }

@@ -3,13 +3,13 @@
 
 mod snapshots;
 
-use super::super::storm::{Trouble, every_but, storm};
-use super::super::{
-    after, agree, ms, reliable, restart, sloppy, tests, unreliable, with_snapshots,
-};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{reliable, sloppy, unreliable, with_snapshots};
+use crate::suites::worlds::steps::{after, agree, ms, restart};
+use crate::suites::worlds::storm::{Trouble, every_but, storm};
 use labrpc::api::{Command, Refused};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};

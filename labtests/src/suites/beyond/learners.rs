@@ -1,13 +1,15 @@
 //! A server that is being added gets the log, and counts for nothing until it has it (thesis §4.2.1): not for a read, not for a
 //! lease, and not for a leader that asks itself whether it is still heard.
 
-use super::super::kv::{joined, spawn};
-use super::super::stage::Stage;
-use super::super::{agree, agree_on_long, members, ms, random, reliable, tests};
 use super::reads::while_reading;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{members, reliable};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{agree, agree_on_long, ms, random};
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::api::beyond::NotChanged;
 use labrpc::run;
 use labrpc::thread::JoinHandle;

@@ -1,15 +1,17 @@
 //! Members come and go, one at a time (thesis §4).
 
-use super::super::kv::{self, joined, spawn};
-use super::super::storm::{Trouble, calm, every_but, rage};
-use super::super::{
-    agree, anybody, members, ms, random, reliable, restart, service, sloppy, tests, unreliable,
-    with_snapshots,
-};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv::{self};
+use crate::suites::worlds::setups::{
+    members, reliable, service, sloppy, unreliable, with_snapshots,
+};
+use crate::suites::worlds::steps::{agree, anybody, ms, random, restart};
+use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::api::beyond::NotChanged;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
@@ -176,7 +178,7 @@ fn members_under_load(cluster: &Cluster) {
 
 /// Gives commands to whoever takes them, while something happens; and then all that was applied must go on to be.
 fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
-    let stop = kv::Stop::default();
+    let stop = Stop::default();
     let (busy, until) = (cluster.clone(), stop.clone());
     let load = spawn("commands", move || {
         while !until.is_set() {
@@ -519,7 +521,7 @@ fn members_in_every_storm(cluster: &Cluster) {
 }
 
 fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
-    let stop = kv::Stop::default();
+    let stop = Stop::default();
     let (changing, until) = (cluster.clone(), stop.clone());
     let changes = spawn("changes", move || {
         while !until.is_set() {

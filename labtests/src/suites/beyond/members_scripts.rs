@@ -1,11 +1,14 @@
 //! Changes of members in schedules that a random run seldom meets.
 
-use super::super::stage::{Kind, Mail, Stage};
-use super::super::{agree, kv, members, random, reliable, restart, tests};
 use super::members::Wish;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{members, reliable};
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{agree, random, restart};
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::api::beyond::NotChanged;
 use labrpc::network::Fate;
 use labrpc::run;
@@ -87,8 +90,8 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     }
     stage.caption("all hear each other");
     stage.all_pass();
-    kv::joined(asked_first);
-    kv::joined(asked_second);
+    joined(asked_first);
+    joined(asked_second);
     agree(cluster, 2, 3);
 }
 
@@ -101,7 +104,7 @@ fn deliver(mail: &Mail, from: usize, to: &[usize]) -> Fate {
 
 fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), NotChanged>>> {
     let cluster = cluster.clone();
-    kv::spawn(&wish.to_string(), move || wish.ask(&cluster, i))
+    spawn(&wish.to_string(), move || wish.ask(&cluster, i))
 }
 
 /// Of two members the one that leads removes itself, and crashes before the other one gets that. "A server that is not part of its own latest
@@ -122,7 +125,7 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
         cluster.reached_check();
     }
     cluster.crash(s0);
-    kv::joined(asked);
+    joined(asked);
     stage.caption("it starts again, and they hear each other");
     stage.all_pass();
     restart(cluster, s0);
@@ -154,7 +157,7 @@ fn newcomer_does_not_count(cluster: &Cluster) {
         let _ = cluster.start(s1, &command(random(cluster)));
         cluster.sleep(ELECTION_TIMEOUT / 2);
         stage.all_pass();
-        kv::joined(asked);
+        joined(asked);
         agree(cluster, 1, 3);
     }
 }

@@ -1,11 +1,13 @@
 //! Votes where voter and candidate differ on who the members are. "Servers process incoming RPC requests without consulting their
 //! current configurations" (thesis §4.1): a vote is refused for the term and the log, and for nothing else.
 
-use super::super::kv::{joined, spawn};
-use super::super::stage::{Kind, Stage, end_of};
-use super::super::{agree, members, reliable, tests};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{members, reliable};
+use crate::suites::worlds::stage::{Kind, Stage, end_of};
+use crate::suites::worlds::steps::agree;
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::network::Fate;
 use labrpc::run;
 

@@ -12,7 +12,7 @@ pub mod replaced;
 mod steady;
 pub mod transfer;
 
-use super::LabTest;
+use crate::suites::LabTest;
 
 /// All of these tests.
 pub const LISTS: [&[LabTest]; 14] = [

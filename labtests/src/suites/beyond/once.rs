@@ -4,10 +4,13 @@
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{VersionClient, Versions};
 use crate::cluster::Setup;
-use crate::suites::kv::{MAX_RAFT_STATE, joined, late_copies, spawn};
-use crate::suites::stage::{Kind, Mail, Stage};
-use crate::suites::versioned::{check_read, clients, put};
-use crate::suites::{ms, reliable, service, tests, unreliable};
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv::{MAX_RAFT_STATE, late_copies};
+use crate::suites::services::versioned::{check_read, clients, put};
+use crate::suites::worlds::setups::{reliable, service, unreliable};
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::ms;
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::api::kv::PutError;
 use labrpc::network::{Fate, Leg, Letter};
 use labrpc::run;

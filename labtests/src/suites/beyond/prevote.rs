@@ -9,13 +9,15 @@ mod links;
 mod quorum;
 mod scripts;
 
-use super::super::stage::Stage;
-use super::super::storm::{Trouble, every_but, storm};
-use super::super::{after, agree, anybody, reliable, restart, tests, unreliable};
 use super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{reliable, unreliable};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{after, agree, anybody, restart};
+use crate::suites::worlds::storm::{Trouble, every_but, storm};
 use ahead::*;
 use elections::*;
 use installs::*;

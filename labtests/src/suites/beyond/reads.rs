@@ -2,16 +2,17 @@
 //!
 //! Every index that a server gives is held against what was applied before it was asked, so a test has but to ask at the wrong moments.
 
-use super::super::kv::{self, joined, spawn};
-use super::super::stage::{Kind, Mail, Stage};
-use super::super::storm::{Trouble, calm, every_but, rage};
-use super::super::{
-    agree, give, ms, random, reliable, restart, service, sloppy, tests, unreliable,
-};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv::{self};
+use crate::suites::worlds::setups::{reliable, service, sloppy, unreliable};
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{agree, give, ms, random, restart};
+use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::thread::JoinHandle;
@@ -154,7 +155,7 @@ fn reads_of_a_new_leader(cluster: &Cluster) {
 }
 
 /// Threads that ask these servers for an index again and again.
-fn readers(cluster: &Cluster, servers: &[usize], stop: &kv::Stop) -> Vec<JoinHandle<()>> {
+fn readers(cluster: &Cluster, servers: &[usize], stop: &Stop) -> Vec<JoinHandle<()>> {
     let reader = |i: usize| {
         let (cluster, stop) = (cluster.clone(), stop.clone());
         spawn(&format!("reader of {}", name(i)), move || {
@@ -169,7 +170,7 @@ fn readers(cluster: &Cluster, servers: &[usize], stop: &kv::Stop) -> Vec<JoinHan
 
 /// Has these servers asked while something happens.
 pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl FnOnce()) {
-    let stop = kv::Stop::default();
+    let stop = Stop::default();
     let readers = readers(cluster, servers, &stop);
     happens();
     stop.set();
@@ -431,7 +432,7 @@ fn lease_and_a_late_handover(cluster: &Cluster) {
     stage.caption("S0 is asked to hand over to S1; its order is on the way for long");
     stage.all_pass();
     stage.direct(|mail| match mail.kind {
-        crate::suites::stage::Kind::Other if mail.is_call() => Fate::Hold,
+        crate::suites::worlds::stage::Kind::Other if mail.is_call() => Fate::Hold,
         _ => Fate::Deliver,
     });
     let _ = cluster.transfer(s0, s1);

@@ -1,9 +1,11 @@
 //! A machine that is replaced by an empty one. Under its old name it is another server: first it is removed, then it is emptied, then
 //! it is added, as any new one (thesis §4.2.1).
 
-use super::super::{agree, members, reliable, tests};
 use super::members::{Wish, change, check_members};
 use crate::cluster::Cluster;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{members, reliable};
+use crate::suites::worlds::steps::agree;
 
 tests! { "members", Beyond(Members):
     replaced_after_removal = "ReplacedAfterRemoval", members(3, reliable(3));

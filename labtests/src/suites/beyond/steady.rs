@@ -1,9 +1,9 @@
 //! A leader that everybody hears: nothing is to disturb it.
 
-use super::super::agree;
-use super::super::stage::{Kind, Mail, Stage};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::agree;
 use labrpc::run;
 use labrpc::time::Instant;
 use std::collections::BTreeSet;

@@ -7,13 +7,15 @@ mod refusals;
 mod scripts;
 mod trouble;
 
-use super::super::kv::spawn;
-use super::super::stage::Stage;
-use super::super::{after, agree, reliable, tests, unreliable, with_snapshots};
 use super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::{reliable, unreliable, with_snapshots};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{after, agree};
+use crate::suites::worlds::threads::spawn;
 use labrpc::api::beyond::NotTransferred;
 use labrpc::run;
 use labrpc::thread::JoinHandle;

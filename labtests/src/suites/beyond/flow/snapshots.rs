@@ -1,12 +1,12 @@
 //! Snapshots that go in pieces (Figure 13): pieces get lost, and come twice; who sends them fails, and who gets them.
 
-use super::super::super::kv::{joined, spawn};
-use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::storm::{Trouble, every_but, storm};
-use super::super::super::{agree, ms, restart};
 use super::{agree_on_large, check_largest, cut_one_off, wait_for};
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{agree, ms, restart};
+use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 

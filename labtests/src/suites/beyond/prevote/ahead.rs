@@ -1,11 +1,11 @@
 //! Candidates that got their pre-votes and nothing more: they are in a later term than the others.
 
-use super::super::super::stage::{Kind, Stage};
-use super::super::super::{agree, ms};
 use super::super::steady::Steady;
 use super::scripts::{STANDS_WITHIN, everybody_again, nobody_is_heard, term_of};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
+use crate::suites::worlds::stage::{Kind, Stage};
+use crate::suites::worlds::steps::{agree, ms};
 use labrpc::network::Fate;
 
 /// How far S2 gets ahead: the others need a term or two.

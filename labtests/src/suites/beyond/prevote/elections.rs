@@ -1,10 +1,10 @@
 //! Elections there are all the same, and soon: who asks first is answered yes, if there is a reason to stand.
 
-use super::super::super::{after, agree, anybody, restart};
 use super::AWAY;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::suites::worlds::steps::{after, agree, anybody, restart};
 
 /// The leader crashes, and another one is elected within the lab's five seconds; then one of those that are left.
 pub(super) fn leaders_crash(cluster: &Cluster) {

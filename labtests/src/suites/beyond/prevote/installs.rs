@@ -1,10 +1,10 @@
 //! Votes and pre-votes of a server of which half a snapshot is there.
 
-use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::{agree, agree_on_long, restart};
 use super::scripts::{STANDS_WITHIN, everybody_again};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{agree, agree_on_long, restart};
 use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::Instant;

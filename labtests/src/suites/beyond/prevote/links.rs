@@ -1,11 +1,11 @@
 //! Partial partitions: two servers don't hear each other, or one doesn't hear the other, and both hear a third (thesis §9.6, §6.2).
 
-use super::super::super::stage::Stage;
-use super::super::super::{after, agree};
 use super::super::steady::Steady;
 use super::ASKS_FIRST;
 use super::quorum::STEPS_DOWN_WITHIN;
 use crate::cluster::{Cluster, name, names};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{after, agree};
 use labrpc::run;
 use labrpc::time::Duration;
 

@@ -1,12 +1,12 @@
 //! Check-quorum (thesis §6.2): a leader that hears from no majority steps down, and one that does leads on.
 
-use super::super::super::stage::Stage;
-use super::super::super::{after, agree};
 use super::super::steady::Steady;
 use super::{ASKS_FIRST, AWAY};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{after, agree};
 use labrpc::api::Refused;
 use labrpc::run;
 use labrpc::time::Duration;

@@ -1,11 +1,11 @@
 //! Pre-votes by script: what they ask, and that they bind nobody.
 
-use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::{after, agree, ms, restart};
 use super::super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, agree, ms, restart};
 use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};

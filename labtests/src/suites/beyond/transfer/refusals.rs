@@ -1,13 +1,13 @@
 //! What a leader refuses: a handover that can't be, a second one, and commands in between. And that it leads on if nothing comes of it.
 
-use super::super::super::kv::{joined, spawn};
-use super::super::super::stage::Stage;
-use super::super::super::{after, agree, ms, random};
 use super::super::steady::Steady;
 use super::{Handover, OVER_WITHIN, Outcome, handed_over, timed};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::{command, show};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::{after, agree, ms, random};
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::api::beyond::NotTransferred::{NoSuccessor, NotLeader, UnderWay};
 use labrpc::api::{Command, Refused, Started};
 use labrpc::run;

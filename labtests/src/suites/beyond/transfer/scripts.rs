@@ -1,13 +1,13 @@
 //! Handovers by script. The order to stand for election is a message like any other: it may come late, twice, or not at all. It is
 //! known by being none of the paper's; where it can't be told from those, a script passes.
 
-use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::{after, agree, ms, random};
 use super::super::steady::Steady;
 use super::{Handover, handed_over};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, agree, ms, random};
 use labrpc::api::beyond::NotTransferred;
 use labrpc::network::Fate;
 use labrpc::run;

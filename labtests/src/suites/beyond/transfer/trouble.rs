@@ -1,12 +1,12 @@
 //! Handovers while all else goes wrong. Whether one comes about is left open; that whoever asked is told the truth, and in time,
 //! isn't.
 
-use super::super::super::kv::{joined, spawn};
-use super::super::super::stage::{Kind, Mail, Stage};
-use super::super::super::storm::{Trouble, every_but, storm};
-use super::super::super::{after, agree, anybody, ms, restart};
 use super::{Handover, OVER_WITHIN, timed};
 use crate::cluster::{Cluster, name};
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, agree, anybody, ms, restart};
+use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 

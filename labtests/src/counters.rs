@@ -1,0 +1,182 @@
+//! What the tests of a replicated state machine replicate: a counter.
+
+use crate::cluster::{Setup, Stats};
+use crate::invariants::Watch;
+use crate::service::Site;
+use labrpc::api::Refused;
+use labrpc::api::kv::{MakeReplicated, Replica, Replicated, StateMachine};
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a [`Counter`] can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Count {
+    /// Add one.
+    Up,
+    /// What no server may ever be told: tests only ask leaders for it who can't have it carried out.
+    Down,
+    /// Nothing.
+    Nothing,
+}
+
+/// A number. It answers how much it is now.
+pub struct Counter {
+    number: u64,
+    /// Where the tester sees it.
+    shown: Arc<AtomicU64>,
+}
+
+impl StateMachine for Counter {
+    type Op = Count;
+    type Output = u64;
+
+    fn apply(&mut self, op: Count) -> u64 {
+        match op {
+            Count::Up => self.number += 1,
+            Count::Nothing => {}
+            Count::Down => run::fail(
+                "an operation is carried out that only a leader without a majority had taken, and that its log lost \
+                 when it learned of the next (§5.3)",
+            ),
+        }
+        self.show();
+        self.number
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.number.to_le_bytes().to_vec()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) {
+        let bytes = snapshot.try_into().unwrap_or_else(|_| {
+            run::fail(format!(
+                "a counter is to be restored from {snapshot:?}, which is none of its snapshots"
+            ))
+        });
+        self.number = u64::from_le_bytes(bytes);
+        self.show();
+    }
+}
+
+impl Counter {
+    fn show(&self) {
+        self.shown.store(self.number, Relaxed);
+    }
+}
+
+/// The servers of a replicated counter.
+#[derive(Clone)]
+pub struct Counters {
+    site: Arc<Site<dyn Replicated<Counter>>>,
+    shown: Arc<[Arc<AtomicU64>]>,
+}
+
+impl Deref for Counters {
+    type Target = Site<dyn Replicated<Counter>>;
+    fn deref(&self) -> &Site<dyn Replicated<Counter>> {
+        &self.site
+    }
+}
+
+/// How long a test tries to have something done.
+const TRIES: Duration = Duration::from_secs(10);
+
+impl Counters {
+    /// Starts the servers.
+    pub fn new(make: MakeReplicated<Counter>, setup: Setup, watch: Watch) -> Counters {
+        let shown: Arc<[Arc<AtomicU64>]> = (0..setup.servers).map(|_| Arc::default()).collect();
+        let places = shown.clone();
+        let make = move |peers, me: usize, persister, _: BTreeSet<usize>| {
+            let shown = places[me].clone();
+            shown.store(0, Relaxed);
+            let counter = Counter { number: 0, shown };
+            make(peers, me, persister, setup.max_raft_state(), counter)
+        };
+        Counters { site: Arc::new(Site::new(Arc::new(make), setup, watch)), shown }
+    }
+
+    /// See [`crate::cluster::Cluster::finish`].
+    pub fn finish(&self) -> Stats {
+        self.site.finish()
+    }
+
+    /// Has server `i` do it. A server that is down refuses as one that is stopped.
+    pub fn submit(&self, i: usize, op: Count) -> Result<u64, Refused> {
+        let result = self.call(i, &format!("submit({op:?})"), |server| server.submit(op));
+        if let Some(Ok(_)) = result {
+            self.operations().fetch_add(1, Relaxed);
+            run::note_progress();
+        }
+        result.unwrap_or(Err(Refused::Stopped))
+    }
+
+    /// Has a connected server that leads do it, and gives back the answer.
+    #[track_caller]
+    pub fn one(&self, op: Count) -> u64 {
+        self.one_of(&self.all(), op)
+    }
+
+    /// As [`Counters::one`], but only asks these servers.
+    #[track_caller]
+    pub fn one_of(&self, servers: &[usize], op: Count) -> u64 {
+        let began = Instant::now();
+        while began.elapsed() < TRIES {
+            for &i in servers.iter().filter(|&&i| self.is_connected(i)) {
+                if let Ok(answer) = self.submit(i, op) {
+                    return answer;
+                }
+            }
+            self.sleep(Duration::from_millis(50));
+        }
+        run::fail(format!(
+            "no server got {op:?} carried out within {TRIES:?}; {}",
+            self.who_thinks_what()
+        ))
+    }
+
+    /// Waits until so many servers have counted to `number`.
+    #[track_caller]
+    pub fn check_counters(&self, number: u64, servers: usize) {
+        let began = Instant::now();
+        let counted = || self.shown.iter().filter(|shown| shown.load(Relaxed) == number).count();
+        while counted() < servers {
+            if began.elapsed() >= TRIES {
+                let shown: Vec<_> = self.shown.iter().map(|shown| shown.load(Relaxed)).collect();
+                let why = if shown.iter().any(|shown| *shown > number) {
+                    "a higher one has carried out an operation more than once, or one that only a deposed leader had taken. Look at what \
+                     a snapshot holds, and at what is carried out again after a restart (§7)"
+                } else {
+                    "a lower one has not applied what is committed: its apply channel isn't read, or it missed what a snapshot held (§7)"
+                };
+                run::fail(format!(
+                    "{servers} servers are to have counted to {number} within {TRIES:?}; their counters are {shown:?}: {why}"
+                ));
+            }
+            self.sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// How far server `i` has counted.
+    pub fn counted(&self, i: usize) -> u64 {
+        self.shown[i].load(Relaxed)
+    }
+
+    /// Stops all servers as `kill` does, and after that crashes them.
+    pub fn shut_down(&self) {
+        for i in 0..self.n() {
+            self.call(i, "kill()", Replica::kill);
+        }
+        (0..self.n()).for_each(|i| self.crash(i));
+    }
+
+    /// Starts all servers, and connects them.
+    pub fn start_all(&self) {
+        (0..self.n()).for_each(|i| self.start_server(i));
+        self.connect_all();
+    }
+}

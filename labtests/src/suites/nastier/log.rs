@@ -1,0 +1,239 @@
+//! 2B+: the log (§5.3, §5.4) in clusters of other sizes, with messages that come twice, late or one way only, and within
+//! bounds of time and calls. More of it [by script](crate::suites::nastier::log_scripts).
+
+use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, ms, random};
+use crate::suites::worlds::storm::{Trouble, storm};
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+
+tests! { "2B+", Raft:
+    alone = "Alone", reliable(1);
+    pair = "Pair", reliable(2);
+    four_agree = "FourAgree", reliable(4);
+    doubled_entries = "DoubledEntries", reliable(5);
+    overtaking_entries = "OvertakingEntries", reliable(3);
+    late_replies = "LateReplies", reliable(5);
+    one_way_entries = "OneWayEntries", reliable(5);
+    seven_in_trouble = "SevenInTrouble", reliable(7);
+    conflict_in_few_steps = "ConflictInFewSteps", reliable(3);
+    calls_per_command = "CallsPerCommand", reliable(5);
+    speed = "Speed", reliable(3);
+    busy_leader = "BusyLeader", reliable(5);
+    slow_threads = "SlowThreads", reliable(5);
+}
+
+/// A server alone commits alone.
+fn alone(cluster: &Cluster) {
+    for _ in 0..20 {
+        cluster.one(random(cluster), 1, false);
+    }
+    cluster.reached_check();
+}
+
+/// Of two servers, one commits nothing alone.
+fn pair(cluster: &Cluster) {
+    storm_of_size(cluster);
+}
+
+/// Of four servers, two commit nothing alone.
+fn four_agree(cluster: &Cluster) {
+    let index = cluster.one(random(cluster), 4, true);
+    let leader = cluster.check_one_leader();
+    [2, 3].iter().for_each(|&steps| cluster.disconnect(after(cluster, leader, steps)));
+    if cluster.start(leader, &command(random(cluster))).is_ok() {
+        cluster.sleep(Duration::from_secs(2));
+        cluster.check_not_committed(index + 1, "though only two of four servers were connected");
+    }
+    [2, 3].iter().for_each(|&steps| cluster.connect(after(cluster, leader, steps)));
+    storm_of_size(cluster);
+}
+
+fn storm_of_size(cluster: &Cluster) {
+    storm(cluster, &[Trouble::Duplicates, Trouble::Loss, Trouble::Partitions], true);
+}
+
+/// AppendEntries that come twice, the second time when much has happened since.
+fn doubled_entries(cluster: &Cluster) {
+    storm(cluster, &[Trouble::Duplicates, Trouble::Partitions], true);
+}
+
+/// AppendEntries that overtake one another.
+fn overtaking_entries(cluster: &Cluster) {
+    storm(cluster, &[Trouble::Reordering, Trouble::SlowLinks, Trouble::Partitions], true);
+}
+
+/// Replies that come when their leader leads no more, or again.
+fn late_replies(cluster: &Cluster) {
+    let troubles = [Trouble::LateReplies, Trouble::Reordering, Trouble::Partitions];
+    storm(cluster, &troubles, true);
+}
+
+/// Links that work one way only.
+fn one_way_entries(cluster: &Cluster) {
+    storm(cluster, &[Trouble::OneWayCuts, Trouble::Reordering, Trouble::Loss], true);
+}
+
+/// A bit of everything for seven servers.
+fn seven_in_trouble(cluster: &Cluster) {
+    let links = [Trouble::Duplicates, Trouble::Loss, Trouble::SlowLinks];
+    storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
+}
+
+/// Threads that stop for a while wherever they are, while leaders come and go: what a thread decided before it took the lock
+/// may be over when it has it.
+fn slow_threads(cluster: &Cluster) {
+    storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
+}
+
+/// At how many places of its log a follower may refuse AppendEntries that differs by [`CONFLICTS`] entries of one term. Two are usual, one for
+/// each entry is what the paper would rather not have, and leaves open: "in practice, we doubt this optimization is necessary".
+const REFUSALS: usize = 12;
+/// See [`REFUSALS`].
+const CONFLICTS: usize = 60;
+
+/// §5.3: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
+fn conflict_in_few_steps(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    cluster.one(random(cluster), 3, true);
+    stage.caption("S0 gets many entries that nobody else has");
+    cluster.disconnect(s0);
+    (0..CONFLICTS).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    stage.caption("S1 is elected, and S2 gets as many from it");
+    stage.elect(s1, &[s2]);
+    (0..CONFLICTS).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
+    cluster.one(random(cluster), 2, true);
+    stage.caption("S2 is elected, and takes S0's log to be like its own; S0 comes back");
+    stage.elect(s2, &[s1]);
+    let from = Instant::now();
+    stage.all_pass();
+    cluster.connect(s0);
+    let command = command(random(cluster));
+    let started = cluster.start(s2, &command).ok();
+    let everywhere = |index| move || cluster.n_committed(index).0 == cluster.n();
+    if started.is_some_and(|started| !stage.until(REPAIRED_WITHIN, everywhere(started.index))) {
+        stage.refused_in_vain(s0, from);
+    }
+    cluster.one(random(cluster), 3, true);
+    let refuses = |mail: &Mail| {
+        let answer = mail.from == s2 && mail.to == s0 && mail.at > from;
+        answer && mail.kind == Kind::Entries && mail.reply.yes == Some(false)
+    };
+    // Heartbeats that follow the same entry are one step.
+    let follows = |mail: &Mail| mail.last.map(|last| last.saturating_sub(mail.carries as u64));
+    let mut steps: Vec<_> = stage.mail(refuses).iter().filter_map(follows).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    if !steps.is_empty() {
+        cluster.reached_check();
+    }
+    if steps.len() > REFUSALS {
+        cluster.advise(format!(
+            "{} refused AppendEntries at {} places of its log until that agreed, and should at {REFUSALS} or fewer, for {CONFLICTS} \
+             entries of one term that conflict. A refusal can say where the conflicting term begins, so that the leader skips all of it \
+             (§5.3)",
+            name(s0),
+            steps.len()
+        ));
+    }
+}
+
+/// How long the repair of a log may take: a round trip for each entry, and an election.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an agreement may take: a third of a heartbeat, as in the Go lab's test of its service's speed.
+const AGREED_WITHIN: Duration = ms(33);
+
+/// A command is replicated at once, and not with the next heartbeat.
+fn speed(cluster: &Cluster) {
+    cluster.one(random(cluster), 3, true);
+    let leader = cluster.check_one_leader();
+    const COMMANDS: u32 = 100;
+    let began = Instant::now();
+    for _ in 0..COMMANDS {
+        if !agree_fast(cluster, leader) {
+            return log::warn!("the leader changed although nothing failed: no speed was measured");
+        }
+    }
+    let each = began.elapsed() / COMMANDS;
+    cluster.reached_check();
+    if each > AGREED_WITHIN {
+        run::fail(format!(
+            "an agreement took {each:?} on average, one after the other; {AGREED_WITHIN:?} are allowed. A leader sends a \
+             new command at once, not with the next heartbeat, and commits as soon as a majority has answered (§5.3)"
+        ));
+    }
+}
+
+/// Gives a command to the leader and waits until somebody has applied it. Whether the leader took it.
+fn agree_fast(cluster: &Cluster, leader: usize) -> bool {
+    let Ok(started) = cluster.start(leader, &command(random(cluster))) else { return false };
+    let waiting = Instant::now();
+    while cluster.n_committed(started.index).0 == 0 && waiting.elapsed() < ms(2000) {
+        cluster.sleep(ms(1));
+    }
+    true
+}
+
+/// How long the leader is kept busy.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A leader that gets command after command sends entries and perhaps no empty AppendEntries at all. It is heard all the
+/// same: nobody stands for election, for nobody fails and no message is lost.
+fn busy_leader(cluster: &Cluster) {
+    cluster.one(random(cluster), 5, true);
+    let leader = cluster.check_one_leader();
+    let term = cluster.check_terms();
+    let began = Instant::now();
+    while began.elapsed() < BUSY {
+        let _ = cluster.start(leader, &command(random(cluster)));
+        cluster.sleep(ms(20));
+    }
+    let terms = (0..cluster.n()).filter_map(|i| Some((cluster.state(i)?.0, i)));
+    cluster.reached_check();
+    if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
+        run::fail(format!(
+            "{} is in term {newer}; {} led term {term}, and for {BUSY:?} everything that it sent has arrived. Every \
+             AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, Followers)",
+            name(i),
+            name(leader)
+        ));
+    }
+    cluster.one(random(cluster), 5, true);
+}
+
+/// How many calls a command may cost for each follower: one carries it, one may spread the news that it is committed,
+/// and a third is for who does it twice.
+const CALLS: u64 = 3;
+
+/// Commands that come one by one: each goes to every follower once.
+fn calls_per_command(cluster: &Cluster) {
+    cluster.one(random(cluster), 5, true);
+    let leader = cluster.check_one_leader();
+    let (before, began) = (cluster.net().total_count(), Instant::now());
+    const COMMANDS: u64 = 30;
+    for _ in 0..COMMANDS {
+        if !agree_fast(cluster, leader) {
+            return log::warn!("the leader changed although nothing failed: no calls were counted");
+        }
+        cluster.sleep(ms(20));
+    }
+    let calls = cluster.net().total_count() - before;
+    cluster.reached_check();
+    let followers = cluster.n() as u64 - 1;
+    let heartbeats = (began.elapsed().as_millis() as u64 / 100 + 1) * followers;
+    let allowed = COMMANDS * CALLS * followers + heartbeats;
+    if calls > allowed {
+        run::fail(format!(
+            "{calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: {CALLS} for each command \
+             and follower, and the heartbeats. A command goes to a follower once, and the commit index with whatever comes \
+             next (§5.3)"
+        ));
+    }
+}

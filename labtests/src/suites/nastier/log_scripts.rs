@@ -1,0 +1,301 @@
+//! 2B+, by script: replies that arrive late, in reverse, or in another term, and logs that differ at awkward places.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, agree, agree_on_long, ms, random};
+use labrpc::network::Fate;
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+
+tests! { "2B+", Raft:
+    old_acknowledgements = "OldAcknowledgements", reliable(5);
+    old_refusals = "OldRefusals", reliable(5);
+    acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);
+    refusals_in_reverse = "RefusalsInReverse", reliable(3);
+    conflict_before_the_hint = "ConflictBeforeTheHint", reliable(5);
+    repair_sends_what_differs = "RepairSendsWhatDiffers", reliable(3);
+    refused_votes_buy_no_time = "RefusedVotesBuyNoTime", reliable(3);
+    refusals_are_answers = "RefusalsAreAnswers", reliable(3);
+}
+
+/// S0 leads, and its followers' acknowledgements are on their way for long. It loses its entries to another leader,
+/// leads again, and has others at the same indexes: what arrives now says nothing of these.
+fn old_acknowledgements(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    cluster.one(random(cluster), 5, true);
+    stage.caption(
+        "S0 leads and gives three entries to S1 alone, whose acknowledgement is held back",
+    );
+    let term = stage.elect(s0, &[s1, s2, s3, s4]);
+    stage.settle();
+    let from_s0_to_s1 = move |mail: &Mail| mail.from == s0 && mail.to == s1;
+    stage.direct(move |mail| match () {
+        () if !from_s0_to_s1(mail) => Fate::Lose,
+        () if mail.is_call() => Fate::Deliver,
+        () => Fate::Hold,
+    });
+    (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    let held = stage.has_all_of(s1, s0);
+    stage.caption("S4 is elected; one entry of its own replaces the three");
+    stage.elect(s4, &[s2, s3]);
+    stage.direct(move |mail| if mail.from == s4 { Fate::Deliver } else { Fate::Lose });
+    let _ = cluster.start(s4, &command(random(cluster)));
+    let replaced = [s0, s1, s2, s3].iter().all(|&i| stage.has_all_of(i, s4));
+    stage.caption("S0 leads again, and gives four new entries to S2 alone");
+    stage.elect(s0, &[s2, s3, s4]);
+    stage.direct(move |mail| match () {
+        () if mail.from == s0 && mail.to == s2 => Fate::Deliver,
+        () => Fate::Lose,
+    });
+    (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    let anew = stage.has_all_of(s2, s0);
+    stage.caption("S1's acknowledgement of the old term arrives");
+    let old = stage.release(|mail| mail.term == Some(term));
+    cluster.sleep(ms(300)); // who counts it is caught
+    if held && replaced && anew && old > 0 {
+        cluster.reached_check();
+    }
+    stage.all_pass();
+    cluster.one(random(cluster), 5, true);
+}
+
+/// S0 is told, long after, that S1 refused a heartbeat because of its term, and how long S1's log was then. S0 leads
+/// again by now, in a later term, and that says nothing of where their logs agree.
+fn old_refusals(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    cluster.one(random(cluster), 5, true);
+    stage.caption("S1 is elected, and S0 doesn't know; S1 gets four entries that nobody else has");
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    stage.settle();
+    stage.elect_unfollowed(s1, &[s2, s3, s4], &[s2, s3, s4]);
+    stage.direct(|_| Fate::Lose);
+    (0..4).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
+    stage.caption("S1 refuses S0's heartbeat; its answer is on the way for long");
+    let heartbeat = move |mail: &Mail| mail.from == s0 && mail.to == s1;
+    stage.direct(move |mail| match () {
+        () if !heartbeat(mail) => Fate::Lose,
+        () if mail.is_call() => Fate::Deliver,
+        () => Fate::Hold,
+    });
+    stage.until(ELECTION_TIMEOUT, || !cluster.net().held().is_empty());
+    stage.caption("S0 leads again, with the others' votes; the answer arrives");
+    stage.elect(s0, &[s2, s3, s4]);
+    if stage.release(|_| true) > 0 {
+        cluster.reached_check();
+    }
+    cluster.sleep(ms(300));
+    stage.all_pass();
+    cluster.one(random(cluster), 5, true);
+}
+
+/// Acknowledgements arrive in reverse. "matchIndex [..] increases monotonically" (Figure 2): what a server has
+/// acknowledged isn't sent to it again.
+fn acknowledgements_in_reverse(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [leader, s1, s2] = [0, 1, 2];
+    stage.elect(leader, &[s1, s2]);
+    cluster.one(random(cluster), 3, true);
+    stage.caption("every acknowledgement but the last is held back");
+    let acknowledges = |mail: &Mail| mail.kind == Kind::Entries && !mail.is_call();
+    stage.direct(move |mail| if acknowledges(mail) { Fate::Hold } else { Fate::Deliver });
+    let from = Instant::now();
+    for _ in 0..10 {
+        let _ = cluster.start(leader, &command(random(cluster)));
+        cluster.sleep(ms(20));
+    }
+    let have = [s1, s2].iter().all(|&i| stage.has_all_of(i, leader));
+    let held = stage.mail(|mail| acknowledges(mail) && mail.at > from);
+    let ends = held.iter().filter_map(|mail| mail.last);
+    if let Some((first, last)) = ends.clone().min().zip(ends.max()).filter(|_| have) {
+        stage.direct(|_| Fate::Deliver);
+        stage.release(|mail| mail.last.is_some_and(|index| index >= last));
+        cluster.sleep(ms(300));
+        stage.caption("and now they arrive, the oldest last");
+        let from = Instant::now();
+        for index in (first..=last).rev() {
+            stage.release(|mail| mail.last == Some(index));
+            cluster.sleep(ms(5));
+        }
+        stage.release(|_| true);
+        cluster.reached_check();
+        stage.nothing_again(leader, from);
+    }
+    stage.all_pass();
+    cluster.one(random(cluster), 3, true);
+}
+
+/// S2 refuses two heartbeats, and the second refusal comes when S2 has long got what it lacked.
+fn refusals_in_reverse(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    cluster.one(random(cluster), 3, true);
+    cluster.disconnect(s2);
+    agree(cluster, 3, 2);
+    stage.caption("S1 is elected, and knows nothing of S2, which lacks three entries and refuses to follow the last");
+    stage.elect(s1, &[s0]);
+    let refuses = move |mail: &Mail| mail.to == s2 && mail.reply.yes == Some(false);
+    stage.direct(move |mail| match () {
+        () if refuses(mail) => Fate::Hold,
+        () if mail.from == s1 => Fate::Deliver,
+        () => Fate::Lose,
+    });
+    cluster.connect(s2);
+    let twice = stage.until(ms(700), || stage.mail(refuses).len() >= 2);
+    stage.caption("the first refusal arrives, and S2 gets them");
+    stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Lose });
+    let first = stage.mail(refuses).first().map(|mail| mail.call);
+    stage.release(|mail| Some(mail.call) == first);
+    if stage.has_all_of(s2, s1) && twice {
+        cluster.sleep(ms(300));
+        stage.caption("the second refusal arrives");
+        let from = Instant::now();
+        stage.release(|_| true);
+        cluster.reached_check();
+        stage.nothing_again(s1, from);
+    }
+    stage.all_pass();
+    cluster.one(random(cluster), 3, true);
+}
+
+/// S4's log is shorter than S0's, and what it has differs, too. Its refusals name a place, which is the next guess and
+/// not a match.
+fn conflict_before_the_hint(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    cluster.one(random(cluster), 5, true);
+    stage.elect(s0, &[s1, s2, s3, s4]);
+    stage.settle();
+    stage.caption("S0 leads and gets four entries that nobody else has");
+    stage.direct(|_| Fate::Lose);
+    (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
+    stage.caption("S4 leads and gets one that nobody else has");
+    stage.elect_unfollowed(s4, &[s1, s2, s3], &[s1, s2, s3]);
+    stage.direct(|_| Fate::Lose);
+    let taken = cluster.start(s4, &command(random(cluster))).is_ok();
+    stage.caption("S0 leads again, and repairs S4's log");
+    stage.elect(s0, &[s1, s2, s3]);
+    if taken {
+        cluster.reached_check();
+    }
+    stage.all_pass();
+    cluster.one(random(cluster), 5, true);
+}
+
+/// S0 has two entries of a term of which nobody else has any, behind a long log that all have. To repair it takes what comes
+/// after the last entry where the logs agree, and not the log (§5.3).
+fn repair_sends_what_differs(cluster: &Cluster) {
+    const COMMANDS: usize = 60;
+    const BYTES: usize = 1000;
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    agree_on_long(cluster, COMMANDS, BYTES, 3);
+    stage.caption("S0 is elected anew, and gets two entries that nobody else has");
+    stage.elect(s0, &[s1, s2]);
+    stage.settle();
+    stage.direct(|_| Fate::Lose);
+    let take = |_: &usize| cluster.start(s0, &command(random(cluster))).is_ok();
+    let taken = (0..2).filter(take).count();
+    stage.caption("S1 is elected, and has others in their place");
+    stage.elect(s1, &[s2]);
+    agree(cluster, 3, 2);
+    stage.caption("S0's log is repaired");
+    let before = cluster.net().total_bytes();
+    stage.all_pass();
+    agree(cluster, 1, 3);
+    if taken == 2 {
+        cluster.reached_check();
+    }
+    let (sent, log) = (cluster.net().total_bytes() - before, (COMMANDS * BYTES) as u64);
+    if sent > log / 2 {
+        run::fail(format!(
+            "{sent} bytes were sent to repair a log of {log} bytes that differed in its last two entries, which are of a term of \
+             their own. The leader finds \"the latest log entry where the two logs agree\" and sends what comes after it (§5.3)"
+        ));
+    }
+}
+
+/// How long the only server that can be elected may need: with timeouts of up to 1.5 s and votes that are split half of the time, that is six
+/// candidacies and more.
+const ELECTED_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(10);
+
+/// A candidate that gets no votes, for its log is behind, asks again and again. That is no reason for others to
+/// wait with their own election (Figure 2, Followers): or they never stand, and there is no leader.
+fn refused_votes_buy_no_time(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let leader = cluster.check_one_leader();
+    let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
+    cluster.disconnect(behind);
+    cluster.one(1, 2, false);
+    stage.caption("the leader is gone, and only one server has its entry");
+    cluster.disconnect(leader);
+    cluster.connect(behind);
+    let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
+    stage.direct(move |mail| if asks(mail) { Fate::Hold } else { Fate::Deliver });
+    stage.until(5 * ELECTION_TIMEOUT, || !stage.mail(asks).is_empty());
+    stage.caption("the other one asks for votes ten times a second");
+    let began = Instant::now();
+    while began.elapsed() < ELECTED_WITHIN {
+        if matches!(cluster.state(good), Some((_, true))) {
+            cluster.connect(leader);
+            return stage.over();
+        }
+        if cluster.net().repeat(|_| true) > 0 {
+            cluster.reached_check();
+        }
+        cluster.sleep(ms(100));
+    }
+    run::fail(format!(
+        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only one that can be: {} asks for its vote all the time and gets \
+         none. An election timeout is reset only by the current leader, by a vote that is granted, and by one's own \
+         candidacy (Figure 2, Rules for Servers)",
+        name(good),
+        name(behind)
+    ));
+}
+
+/// How often a candidate may ask a server for its vote that has answered each time, on average. Once a term will do; ten
+/// times a second is how often who has got no answer asks again.
+const ASKS_A_SECOND: u64 = 20;
+
+/// A candidate whose log is behind is refused, and has its answer for that term.
+fn refusals_are_answers(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let leader = cluster.check_one_leader();
+    let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
+    cluster.disconnect(behind);
+    cluster.one(1, 2, false);
+    stage.caption("the leader is gone, and the candidate that can be elected is not heard");
+    cluster.disconnect(leader);
+    cluster.connect(behind);
+    let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
+    stage.direct(move |mail| if mail.from == behind { Fate::Deliver } else { Fate::Lose });
+    let (before, began) = (stage.mail(asks).len(), Instant::now());
+    cluster.sleep(5 * ELECTION_TIMEOUT);
+    let asked = (stage.mail(asks).len() - before) as u64;
+    if asked > 0 {
+        cluster.reached_check();
+    }
+    let allowed = ASKS_A_SECOND * (began.elapsed().as_secs() + 1) * 2;
+    if asked > allowed {
+        run::fail(format!(
+            "{} asked for votes {asked} times in {:?}; {allowed} are allowed. {} has refused, for its log is more up-to-date \
+             (§5.4.1), and that holds for the term: only who gets no answer asks again (§5.5)",
+            name(behind),
+            began.elapsed(),
+            name(good)
+        ));
+    }
+    cluster.connect(leader);
+    stage.over();
+}

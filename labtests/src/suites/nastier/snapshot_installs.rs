@@ -1,0 +1,172 @@
+//! 2D+, of InstallSnapshot: what holds for AppendEntries holds for it too, whatever the role of who gets it (§5.1, §5.2); and a
+//! leader that has but a snapshot is idle when there is nothing to say.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name};
+use crate::ledger::command;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::rivals::Rivals;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::stage::{Kind, Mail, Stage, tries};
+use crate::suites::worlds::steps::{after, agree, agree_on_long, give, ms, random, restart};
+use labrpc::network::Fate;
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+
+tests! { "2D+", Raft:
+    candidate_hears_a_snapshot = "CandidateHearsASnapshot", reliable(3);
+    old_leader_hears_a_snapshot = "OldLeaderHearsASnapshot", reliable(3);
+    idle_behind_a_snapshot = "IdleBehindASnapshot", reliable(3);
+}
+
+/// Of two candidates of a term one is elected, and the first that the other hears of it is a snapshot, again and again. It
+/// follows, and waits.
+fn candidate_hears_a_snapshot(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    agree(cluster, 1, 3);
+    for _ in tries() {
+        let Some(rivals) = Rivals::of(&stage) else { break };
+        let Rivals { winner, loser, voter, term } = rivals;
+        if !rivals.elect(&stage) || !has_but_a_snapshot(&stage, winner) {
+            continue;
+        }
+        stage.caption(
+            "the other candidate hears the snapshot, and nothing else; its answers are lost",
+        );
+        let installs = move |mail: &Mail| {
+            mail.from == winner && mail.to == loser && mail.kind == Kind::Snapshot
+        };
+        hears_only(&stage, winner, voter, installs, false);
+        let from = Instant::now();
+        let _ = cluster.start(winner, &command(random(cluster)));
+        let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.at > from;
+        let in_term = |mail: &Mail| answered(mail) && mail.term == Some(term);
+        if !stage.until(ms(150), || !stage.mail(in_term).is_empty()) {
+            let unread = stage.mail(|mail| answered(mail) && mail.term.is_none());
+            if unread.is_empty() { continue } else { break } // it stood again before that
+        }
+        cluster.reached_check();
+        cluster.sleep(3 * ELECTION_TIMEOUT);
+        stage.waits_for_its_leader(loser, in_term);
+        break;
+    }
+    cluster.net().discard(|_| true);
+    stage.all_pass();
+    agree(cluster, 1, 3);
+}
+
+/// S0 led, and S1 has been elected by S2. The first that S0 hears of it is a snapshot.
+fn old_leader_hears_a_snapshot(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    stage.elect(s0, &[s1, s2]);
+    agree(cluster, 2, 3);
+    stage.settle();
+    stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
+    let term = stage.elect(s1, &[s2]);
+    stage.direct(
+        move |mail| {
+            if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose }
+        },
+    );
+    if has_but_a_snapshot(&stage, s1) {
+        stage.caption("S0 hears S1's snapshot, and nothing else");
+        let installs =
+            move |mail: &Mail| mail.from == s1 && mail.to == s0 && mail.kind == Kind::Snapshot;
+        hears_only(&stage, s1, s2, installs, true);
+        let _ = cluster.start(s1, &command(random(cluster)));
+        let answered = |mail: &Mail| installs(mail) && !mail.is_call() && mail.term >= Some(term);
+        let old = || matches!(cluster.state(s0), Some((old, true)) if old < term);
+        let heard = stage.until(3 * ELECTION_TIMEOUT, || !stage.mail(answered).is_empty());
+        cluster.sleep(ms(50));
+        if heard {
+            cluster.reached_check();
+        }
+        if heard && old() {
+            run::fail(format!(
+                "{} leads on, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC request or \
+                 response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1), whichever the RPC; {}",
+                name(s0),
+                name(s1),
+                cluster.who_thinks_what()
+            ));
+        }
+    }
+    stage.all_pass();
+    agree(cluster, 1, 3);
+}
+
+/// The leader gets some commands, commits them with a follower, and makes a snapshot of them. Whoever hasn't answered it yet needs that.
+fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
+    let cluster = stage.cluster;
+    stage.caption("it commits three commands, and makes a snapshot of them");
+    let Some(last) = give(cluster, leader, 3) else { return false };
+    let applied = || cluster.ledger().lock().who_has(last.index).contains(&leader);
+    if !stage.until(ms(150), applied) {
+        return false;
+    }
+    cluster.make_snapshot(leader, last.index);
+    true
+}
+
+/// From now on `follower` hears the leader, and somebody else only what `installs`; and is answered by the leader if `answers`.
+fn hears_only(
+    stage: &Stage<'_>,
+    leader: usize,
+    follower: usize,
+    installs: impl Fn(&Mail) -> bool + Send + Sync + 'static,
+    answers: bool,
+) {
+    stage.direct(move |mail| match () {
+        () if mail.from == leader && mail.to == follower => Fate::Deliver,
+        () if installs(mail) && (mail.is_call() || answers) => Fate::Deliver,
+        () => Fate::Lose,
+    });
+}
+
+/// How large the snapshot is, at least: much more than heartbeats are.
+const COMMANDS: usize = 60;
+/// See [`COMMANDS`].
+const BYTES: usize = 2000;
+
+/// How long a leader is watched that has nothing to say.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// How many calls a second to a follower that may take; as in `idle_leader_of_seven`.
+const IDLE_CALLS: u64 = 30;
+
+/// A leader whose log is empty, for it has made a snapshot of all of it; then followers that have, too; then a leader that was
+/// elected with nothing but a snapshot. Everybody has everything, so there is nothing to send.
+fn idle_behind_a_snapshot(cluster: &Cluster) {
+    let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
+    let leader = cluster.check_one_leader();
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.make_snapshot(leader, last);
+    cluster.reached_check();
+    idle(cluster, "the leader has made a snapshot of all of its log");
+    [1, 2].iter().for_each(|&steps| cluster.make_snapshot(after(cluster, leader, steps), last));
+    idle(cluster, "everybody has made a snapshot of all of its log");
+    (0..cluster.n()).for_each(|i| cluster.crash(i));
+    (0..cluster.n()).for_each(|i| restart(cluster, i));
+    cluster.check_one_leader();
+    cluster.sleep(ELECTION_TIMEOUT);
+    idle(cluster, "all have started again, each with a snapshot of all of its log");
+    agree(cluster, 1, 3);
+}
+
+fn idle(cluster: &Cluster, state: &str) {
+    let net = cluster.net();
+    let (calls, bytes) = (net.total_count(), net.total_bytes());
+    cluster.sleep(IDLE);
+    let (calls, bytes) = (net.total_count() - calls, net.total_bytes() - bytes);
+    let allowed = IDLE_CALLS * IDLE.as_secs() * (cluster.n() as u64 - 1);
+    let snapshot = (COMMANDS * BYTES) as u64;
+    if calls > allowed || bytes > snapshot / 2 {
+        run::fail(format!(
+            "{calls} calls and {bytes} bytes in {IDLE:?} in which there was nothing to say: {state}, and everybody has everything. At \
+             most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the leader \"has already discarded \
+             the next log entry that it needs to send\" (§7); to one that has everything it sends heartbeats",
+            snapshot / 2
+        ));
+    }
+}

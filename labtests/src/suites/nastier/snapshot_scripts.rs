@@ -1,0 +1,112 @@
+//! 2D+, by script: snapshots from leaders whose term is over, and a snapshot after which nothing comes.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name};
+use crate::suites::lab_test::tests;
+use crate::suites::nastier::leaders::deposed_leader_speaks_on;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::stage::{Kind, Mail, Stage};
+use crate::suites::worlds::steps::{after, agree};
+use labrpc::network::{Fate, Leg};
+use labrpc::run;
+use labrpc::time::{Duration, Instant};
+
+tests! { "2D+", Raft:
+    old_snapshots_buy_no_time = "OldSnapshotsBuyNoTime", reliable(3);
+    leader_deaf_but_for_snapshots = "LeaderDeafButForSnapshots", reliable(3);
+    snapshot_and_nothing_more = "SnapshotAndNothingMore", reliable(3);
+}
+
+/// S0 leads and has a snapshot, of which S2 has nothing: whatever S0 sends to S2 from now on is that snapshot.
+fn s2_needs_a_snapshot(stage: &Stage<'_>) {
+    let cluster = stage.cluster;
+    stage.elect(0, &[1, 2]);
+    agree(cluster, 3, 3);
+    stage.caption("S2 misses much, and S0 makes a snapshot of it");
+    cluster.disconnect(2);
+    let last = agree(cluster, 12, 2);
+    cluster.make_snapshot(0, last);
+    stage.direct(|_| Fate::Lose);
+    cluster.connect(2);
+}
+
+/// As `old_leader_buys_no_time`, with a leader that has but a snapshot to send.
+fn old_snapshots_buy_no_time(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    s2_needs_a_snapshot(&stage);
+    deposed_leader_speaks_on(&stage, Kind::Snapshot);
+}
+
+/// A leader that hears nothing but the answers to its snapshots. They tell it of a newer term, as all do (§5.1).
+fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    let [s0, s1, s2] = [0, 1, 2];
+    s2_needs_a_snapshot(&stage);
+    stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
+    let term = stage.elect(s1, &[s2]);
+    stage.caption("S0's snapshots come through to S2, and S2's answers to that come back");
+    stage.direct(move |mail| match () {
+        () if mail.from == s0 && mail.to == s2 && mail.kind == Kind::Snapshot => Fate::Deliver,
+        () => Fate::Lose,
+    });
+    let told = |mail: &Mail| {
+        let answer = mail.from == s0 && mail.kind == Kind::Snapshot && mail.leg == Leg::Reply;
+        answer && mail.reply.term.is_some_and(|newer| newer >= term)
+    };
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    if !stage.mail(told).is_empty() {
+        cluster.reached_check();
+    }
+    let stays = matches!(cluster.state(s0), Some((old, true)) if old < term);
+    if stays && !stage.mail(told).is_empty() {
+        run::fail(format!(
+            "{} leads on, though its InstallSnapshot was answered with a newer term. \"If RPC request or response contains \
+             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1), whichever the RPC; {}",
+            name(s0),
+            cluster.who_thinks_what()
+        ));
+    }
+    stage.all_pass();
+    agree(cluster, 1, 3);
+}
+
+/// How long a snapshot may be on its way: an election, a call that was made while the server was away and takes seconds
+/// to fail, and some heartbeats.
+const INSTALLED_WITHIN: Duration = Duration::from_secs(15);
+
+/// A server that was away gets a snapshot of all there is, and nothing comes after it: its service is to have it all the
+/// same, and not with the next command only.
+fn snapshot_and_nothing_more(cluster: &Cluster) {
+    let stage = Stage::new(cluster);
+    agree(cluster, 3, 3);
+    let behind = after(cluster, cluster.check_one_leader(), 1);
+    cluster.disconnect(behind);
+    let last = agree(cluster, 12, 2);
+    stage.caption("the others make a snapshot of all that they have, and the third comes back");
+    for i in (0..cluster.n()).filter(|&i| i != behind) {
+        cluster.make_snapshot(i, last);
+    }
+    let from = Instant::now();
+    cluster.connect(behind);
+    let has_it = || cluster.ledger().lock().who_has(last).contains(&behind);
+    cluster.reached_check();
+    if !stage.until(INSTALLED_WITHIN, has_it) {
+        stage.refused_in_vain(behind, from);
+        let installs =
+            |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot && mail.at > from;
+        let why = match stage.mail(installs).is_empty() {
+            false => {
+                "What a snapshot covers is committed: the applier is to be woken for it as for entries (Figure 13, step 8)"
+            }
+            true => {
+                "No InstallSnapshot was seen on its way to it. A leader that has discarded what a follower needs sends its snapshot (§7)"
+            }
+        };
+        run::fail(format!(
+            "{} came back, and {INSTALLED_WITHIN:?} later its service has nothing of what it missed, up to index {last}. \
+             {why}; {}",
+            name(behind),
+            cluster.who_thinks_what()
+        ));
+    }
+}

@@ -1,0 +1,64 @@
+//! 2A: leader election (§5.2).
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::Cluster;
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::steps::anybody;
+use labrpc::run;
+use labrpc::time::Duration;
+
+tests! { "2A", Raft:
+    initial_election = "InitialElection", reliable(3);
+    re_election = "ReElection", reliable(3);
+    many_elections = "ManyElections", reliable(7);
+}
+
+/// A leader is elected, and stays while nothing fails.
+fn initial_election(cluster: &Cluster) {
+    cluster.check_one_leader();
+    cluster.sleep(Duration::from_millis(50)); // the others hear of it
+    let before = cluster.check_terms();
+    if before < 1 {
+        run::fail("there is a leader, but the term is 0; elections begin with term 1 (§5.2)");
+    }
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    let after = cluster.check_terms();
+    if after != before {
+        // Legal, but a sign of heartbeats that come too late.
+        log::warn!("the term went from {before} to {after} although nothing failed");
+    }
+    cluster.check_one_leader();
+}
+
+/// A new leader follows a lost one; without a majority there is none.
+fn re_election(cluster: &Cluster) {
+    let first = cluster.check_one_leader();
+    cluster.disconnect(first);
+    cluster.check_one_leader();
+    // An old leader that comes back disturbs nobody, and follows.
+    cluster.connect(first);
+    let second = cluster.check_one_leader();
+    // Nobody is elected by a minority.
+    let next = crate::suites::worlds::steps::after(cluster, second, 1);
+    cluster.disconnect(second);
+    cluster.disconnect(next);
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    cluster.check_no_leader();
+    cluster.connect(next);
+    cluster.check_one_leader();
+    cluster.connect(second);
+    cluster.check_one_leader();
+}
+
+/// Nine times, three of seven servers fall away (perhaps the same one twice, perhaps the leader).
+fn many_elections(cluster: &Cluster) {
+    cluster.check_one_leader();
+    for _ in 0..9 {
+        let gone = [(); 3].map(|()| anybody(cluster));
+        gone.iter().for_each(|&i| cluster.disconnect(i));
+        cluster.check_one_leader();
+        gone.iter().for_each(|&i| cluster.connect(i));
+    }
+    cluster.check_one_leader();
+}

@@ -1,0 +1,341 @@
+//! 2B: the log (§5.3, §5.4), on a reliable network.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::{Cluster, name};
+use crate::ledger::{command, show};
+use crate::suites::lab_test::tests;
+use crate::suites::worlds::setups::reliable;
+use crate::suites::worlds::steps::{after, random};
+use labrpc::api::{Refused, Started};
+use labrpc::run;
+use labrpc::thread;
+use labrpc::time::Duration;
+
+tests! { "2B", Raft:
+    basic_agree = "BasicAgree", reliable(3);
+    rpc_bytes = "RPCBytes", reliable(3);
+    follower_failure = "FollowerFailure", reliable(3);
+    leader_failure = "LeaderFailure", reliable(3);
+    fail_agree = "FailAgree", reliable(3);
+    fail_no_agree = "FailNoAgree", reliable(5);
+    concurrent_starts = "ConcurrentStarts", reliable(3);
+    rejoin = "Rejoin", reliable(3);
+    backup = "Backup", reliable(5);
+    count = "Count", reliable(3);
+}
+
+/// Commands get the indices 1, 2, 3, and none is committed before it is given.
+fn basic_agree(cluster: &Cluster) {
+    for number in 1..=3 {
+        let index = number + own_entries_before(cluster, u64::MAX);
+        cluster.check_not_committed(index, "before any command was given for it");
+        expect_number(cluster, cluster.one(100 * number, cluster.n(), false), number);
+    }
+}
+
+/// A Raft may have entries of its own, a no-op of each new leader (§8): they take indices, too, and its service is given them as
+/// [`ApplyMsg::Internal`](labrpc::api::ApplyMsg::Internal).
+fn own_entries_before(cluster: &Cluster, index: u64) -> u64 {
+    cluster.ledger().lock().own_entries_before(index)
+}
+
+/// Fails the test unless the command at `index` is the one of that number, from 1.
+#[track_caller]
+fn expect_number(cluster: &Cluster, index: u64, number: u64) {
+    let own = own_entries_before(cluster, index);
+    if index != number + own {
+        let own =
+            if own == 0 { String::new() } else { format!(" and {own} entries of Raft's own") };
+        run::fail(format!(
+            "the command got index {index}, though only {} commands{own} came before it: commands are numbered from 1, and nothing \
+             else takes an index but what the service is given as ApplyMsg::Internal",
+            number - 1
+        ));
+    }
+}
+
+/// Each entry goes to each server once.
+fn rpc_bytes(cluster: &Cluster) {
+    cluster.one(99, cluster.n(), false);
+    let before = cluster.net().total_bytes();
+    let mut sent = 0;
+    for number in 2..12 {
+        let text: String = (0..5000).map(|_| letter(cluster)).collect();
+        sent += text.len() as u64;
+        expect_number(cluster, cluster.one(text, cluster.n(), false), number);
+    }
+    let used = cluster.net().total_bytes() - before;
+    let allowed = cluster.n() as u64 * sent + 50_000;
+    if used > allowed {
+        run::fail(format!(
+            "{used} bytes went over the network for {sent} bytes of commands, more than the {allowed} allowed: \
+             an entry should be sent to each server once"
+        ));
+    }
+}
+
+fn letter(cluster: &Cluster) -> char {
+    char::from(b'a' + cluster.draws().below("letter", 26) as u8)
+}
+
+/// The commands given to a server that must be the leader.
+#[track_caller]
+fn start_on_leader(cluster: &Cluster, leader: usize, value: u64) -> Started {
+    match cluster.start(leader, &command(value)) {
+        Ok(started) => started,
+        Err(refused) => run::fail(format!(
+            "{} was the leader a moment ago and refused {value}: {refused:?}",
+            name(leader)
+        )),
+    }
+}
+
+/// One follower less is no matter; with two less the leader takes commands, but commits none.
+fn follower_failure(cluster: &Cluster) {
+    let n = cluster.n();
+    cluster.one(101, n, false);
+    let leader = cluster.check_one_leader();
+    cluster.disconnect(after(cluster, leader, 1));
+    cluster.one(102, n - 1, false);
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.one(103, n - 1, false);
+    let leader = cluster.check_one_leader();
+    cluster.disconnect(after(cluster, leader, 1));
+    cluster.disconnect(after(cluster, leader, 2));
+    let started = start_on_leader(cluster, leader, 104);
+    expect_number(cluster, started.index, 4);
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    cluster.check_not_committed(started.index, "but its leader had no majority");
+}
+
+/// The same with leaders that fall away.
+fn leader_failure(cluster: &Cluster) {
+    let n = cluster.n();
+    cluster.one(101, n, false);
+    cluster.disconnect(cluster.check_one_leader());
+    cluster.one(102, n - 1, false);
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.one(103, n - 1, false);
+    cluster.disconnect(cluster.check_one_leader());
+    // A leader that was cut off earlier takes it, too, at an index where others have agreed on something else.
+    let taken = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok());
+    let Some(index) = taken.map(|started| started.index).max() else {
+        run::fail("nobody took 104, although a leader was just cut off and can't know it yet");
+    };
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    cluster.check_not_committed(index, "but nobody had a majority");
+}
+
+/// A follower that comes back catches up.
+fn fail_agree(cluster: &Cluster) {
+    let n = cluster.n();
+    cluster.one(101, n, false);
+    let leader = cluster.check_one_leader();
+    let follower = after(cluster, leader, 1);
+    cluster.disconnect(follower);
+    cluster.one(102, n - 1, false);
+    cluster.one(103, n - 1, false);
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.one(104, n - 1, false);
+    cluster.one(105, n - 1, false);
+    cluster.connect(follower);
+    cluster.one(106, n, true);
+    cluster.sleep(ELECTION_TIMEOUT);
+    cluster.one(107, n, true);
+}
+
+/// Without a majority nothing is committed; with one again, everything goes on.
+fn fail_no_agree(cluster: &Cluster) {
+    let n = cluster.n();
+    cluster.one(10, n, false);
+    let leader = cluster.check_one_leader();
+    let gone = [1, 2, 3].map(|steps| after(cluster, leader, steps));
+    gone.iter().for_each(|&i| cluster.disconnect(i));
+    let started = start_on_leader(cluster, leader, 20);
+    expect_number(cluster, started.index, 2);
+    cluster.sleep(2 * ELECTION_TIMEOUT);
+    cluster.check_not_committed(started.index, "but its leader had no majority");
+    gone.iter().for_each(|&i| cluster.connect(i));
+    // The majority may have a leader of its own, whose log lacks the entry.
+    let leader = cluster.check_one_leader();
+    let started = start_on_leader(cluster, leader, 30);
+    // An entry of the new leader's own may not be applied yet, and then nobody knows how many there are.
+    let knows_no_own = own_entries_before(cluster, u64::MAX) == 0;
+    if knows_no_own && !(2..=3).contains(&started.index) {
+        run::fail(format!("30 got index {}, not 2 or 3", started.index));
+    }
+    cluster.one(1000, n, true);
+}
+
+/// Commands given at the same time in one term all are committed.
+fn concurrent_starts(cluster: &Cluster) {
+    for attempt in 0..5 {
+        if attempt > 0 {
+            cluster.sleep(Duration::from_secs(3)); // for the leader to settle
+        }
+        let leader = cluster.check_one_leader();
+        let Ok(first) = cluster.start(leader, &command(1)) else {
+            continue;
+        };
+        let starts = (100..105).map(|value| {
+            let cluster = cluster.clone();
+            thread::spawn(move || cluster.start(leader, &command(value)))
+        });
+        let starts: Vec<_> = starts.collect();
+        let started: Vec<_> = starts.into_iter().map(|start| start.join()).collect();
+        let started: Option<Vec<Started>> = started
+            .into_iter()
+            .map(|start| start.ok()?.ok().filter(|started| started.term == first.term))
+            .collect();
+        if (0..cluster.n()).any(|i| cluster.state(i).is_none_or(|(term, _)| term != first.term)) {
+            continue; // the term has changed
+        }
+        let Some(started) = started else {
+            run::fail("the leader refused one of five commands given at once, in its own term")
+        };
+        let committed: Option<Vec<_>> = started
+            .iter()
+            .map(|started| cluster.wait(started.index, cluster.n(), Some(first.term)))
+            .collect();
+        let Some(committed) = committed else { continue };
+        for value in 100..105 {
+            if !committed.contains(&command(value)) {
+                let found: Vec<_> = committed.iter().map(show).collect();
+                run::fail(format!(
+                    "{value} was taken at the same time as others and is not among what was committed: {found:?}"
+                ));
+            }
+        }
+        return;
+    }
+    run::fail("the term changed in each of five attempts, although nothing failed");
+}
+
+/// A leader with entries that nobody else has comes back, and they give way.
+fn rejoin(cluster: &Cluster) {
+    let n = cluster.n();
+    cluster.one(101, n, true);
+    let first = cluster.check_one_leader();
+    cluster.disconnect(first);
+    for value in 102..=104 {
+        start_on_leader(cluster, first, value);
+    }
+    cluster.one(103, 2, true);
+    let second = cluster.check_one_leader();
+    cluster.disconnect(second);
+    cluster.connect(first);
+    cluster.one(104, 2, true);
+    cluster.connect(second);
+    cluster.one(105, n, true);
+}
+
+/// Long logs that differ are brought together fast (§5.3).
+fn backup(cluster: &Cluster) {
+    let n = cluster.n();
+    let one = |servers| cluster.one(random(cluster), servers, true);
+    one(n);
+    // A leader and a follower, alone with fifty entries.
+    let first = cluster.check_one_leader();
+    let ring: Vec<_> = (0..n).map(|steps| after(cluster, first, steps)).collect();
+    ring[2..].iter().for_each(|&i| cluster.disconnect(i));
+    burst(cluster, first);
+    cluster.sleep(ELECTION_TIMEOUT / 2);
+    // The other three commit fifty.
+    ring[..2].iter().for_each(|&i| cluster.disconnect(i));
+    ring[2..].iter().for_each(|&i| cluster.connect(i));
+    (0..50).for_each(|_| _ = one(3));
+    // Of them, a leader and a follower alone with fifty more.
+    let second = cluster.check_one_leader();
+    let other = if second == ring[2] { after(cluster, second, 1) } else { ring[2] };
+    cluster.disconnect(other);
+    burst(cluster, second);
+    cluster.sleep(ELECTION_TIMEOUT / 2);
+    // The first two come back, with only the other one to repair them.
+    (0..n).for_each(|i| cluster.disconnect(i));
+    [ring[0], ring[1], other].iter().for_each(|&i| cluster.connect(i));
+    (0..50).for_each(|_| _ = one(3));
+    (0..n).for_each(|i| cluster.connect(i));
+    one(n);
+}
+
+/// Fifty commands to a leader that can't commit them.
+fn burst(cluster: &Cluster, leader: usize) {
+    for _ in 0..50 {
+        start_on_leader(cluster, leader, random(cluster));
+    }
+}
+
+/// How many calls elections, agreement and idle time may take.
+fn count(cluster: &Cluster) {
+    let calls = || (0..cluster.n()).map(|i| cluster.net().count(&name(i))).sum::<u64>();
+    cluster.check_one_leader();
+    let elected = calls();
+    if !(1..=30).contains(&elected) {
+        run::fail(format!(
+            "it took {elected} calls to elect the first leader; 1 to 30 are expected"
+        ));
+    }
+    for attempt in 0..5 {
+        if attempt > 0 {
+            cluster.sleep(Duration::from_secs(3)); // for the leader to settle
+        }
+        if let Some(agreed) = count_agreement(cluster, &calls) {
+            cluster.sleep(ELECTION_TIMEOUT);
+            let idle = calls() - agreed;
+            if idle > 3 * 20 {
+                run::fail(format!(
+                    "{idle} calls in a second without commands; at most 60 are allowed"
+                ));
+            }
+            return;
+        }
+    }
+    run::fail("the term changed in each of five attempts, although nothing failed");
+}
+
+/// Twelve commands at once. Gives back how many calls there had been in all; `None` if the term changed.
+fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
+    const BATCH: u64 = 10;
+    let leader = cluster.check_one_leader();
+    let before = calls();
+    let first = cluster.start(leader, &command(1)).ok()?;
+    let mut commands = Vec::new();
+    for i in 1..BATCH + 2 {
+        let value = command(random(cluster));
+        let started = match cluster.start(leader, &value) {
+            Ok(started) if started.term == first.term => started,
+            Ok(_) | Err(Refused::NotLeader { .. }) => return None,
+            Err(refused) => run::fail(format!("the leader refused a command: {refused:?}")),
+        };
+        if started.index != first.index + i {
+            run::fail(format!(
+                "the command after index {} got index {}",
+                first.index + i - 1,
+                started.index
+            ));
+        }
+        commands.push(value);
+    }
+    for i in 1..=BATCH {
+        let found = cluster.wait(first.index + i, cluster.n(), Some(first.term))?;
+        let given = &commands[i as usize - 1];
+        if found != *given {
+            let (index, found, given) = (first.index + i, show(&found), show(given));
+            run::fail(format!("{given} was given for index {index}, and {found} was committed"));
+        }
+    }
+    if (0..cluster.n()).any(|i| cluster.state(i).is_none_or(|(term, _)| term != first.term)) {
+        return None;
+    }
+    let agreed = calls();
+    let allowed = (BATCH + 1 + 3) * 3;
+    if agreed - before > allowed {
+        run::fail(format!(
+            "{} calls to agree on {} commands given at once; at most {allowed} are allowed: one call can carry \
+             many entries",
+            agreed - before,
+            BATCH + 2
+        ));
+    }
+    Some(agreed)
+}

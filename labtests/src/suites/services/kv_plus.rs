@@ -1,0 +1,101 @@
+//! 3B+: a store on Raft, when requests come late, and when snapshots are made while there is much to do.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::clients::{TextClient, Texts};
+use crate::cluster::Setup;
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv::{
+    MAX_RAFT_STATE, check_read, clients, crash_all, hesitant_threads, late_copies, late_requests,
+    long,
+};
+use crate::suites::worlds::setups::{reliable, service, unreliable};
+use crate::suites::worlds::stage::Stage;
+use crate::suites::worlds::steps::ms;
+use crate::suites::worlds::threads::{joined, spawn};
+
+tests! { "3B+", Kv:
+    kv_late_requests = "LateRequests", THREE;
+    kv_late_requests_in_trouble = "LateRequestsInTrouble", service(unreliable(5), Some(MAX_RAFT_STATE));
+    kv_overtaken_requests = "OvertakenRequests", service(reliable(5), Some(MAX_RAFT_STATE));
+    kv_retry_behind_a_snapshot = "RetryBehindASnapshot", THREE;
+    kv_snapshots_under_load = "SnapshotsUnderLoad", THREE;
+}
+
+const THREE: Setup = service(reliable(3), Some(MAX_RAFT_STATE));
+
+/// A third of all requests come a second time, when their client has long gone on. It is not enough to remember the last
+/// request of a client and know it again: older ones must not be done again either (§8).
+fn kv_late_requests(texts: &Texts) {
+    late_copies(texts, || clients(3).run(texts));
+    texts.reached_check();
+}
+
+/// The same on an unreliable network, with crashes and partitions.
+fn kv_late_requests_in_trouble(texts: &Texts) {
+    late_copies(texts, || clients(5).partitions().crashes().run(texts));
+    texts.reached_check();
+}
+
+/// Requests are late, and their clients may have asked again meanwhile.
+fn kv_overtaken_requests(texts: &Texts) {
+    late_requests(texts, || clients(5).partitions().crashes().run(texts));
+    texts.reached_check();
+}
+
+/// An append is done, but its client isn't told; it asks again, of a leader that knows of the first time only from another's
+/// snapshot.
+fn kv_retry_behind_a_snapshot(texts: &Texts) {
+    const AWAY: usize = 2;
+    let (mut client, mut lonely) = (texts.clerk(), texts.clerk());
+    client.put("k", "once");
+    texts.partition(&[AWAY]);
+    texts.set_replies_lost(lonely.id, true);
+    let id = lonely.id;
+    let appending = spawn("append", move || lonely.append("k", " and again"));
+    texts.sleep(ELECTION_TIMEOUT);
+    texts.connect_client(id, &[]); // what it has asked is done, and now it is silent
+    let mut some = texts.clerk_to(&[0, 1]);
+    (0..50).for_each(|n| some.put(&n.to_string(), &long(n)));
+    texts.connect_all();
+    texts.sleep(ELECTION_TIMEOUT);
+    let stage = Stage::new(texts.cluster());
+    texts.set_replies_lost(id, false);
+    texts.connect_client(id, &[AWAY]);
+    while !appending.is_finished() {
+        if !matches!(texts.state(AWAY), Some((_, true))) {
+            stage.elect(AWAY, &[0, 1]);
+            stage.all_pass();
+        }
+        texts.sleep(ms(20));
+    }
+    joined(appending);
+    check_read(&mut client, "k", "once and again");
+    texts.reached_check();
+}
+
+/// New clients come, and all of them write at once, so that there is always more to apply while a snapshot is made. A snapshot that
+/// holds more than its index says has what is between done again by the server that restarts from it.
+fn kv_snapshots_under_load(texts: &Texts) {
+    const NEW: u64 = 10;
+    let mut all = Vec::new();
+    for round in 1..=4 {
+        all.extend((0..NEW).map(|_| (texts.clerk(), String::new())));
+        let appending = all.into_iter().map(|(mut client, mut value): (TextClient, String)| {
+            spawn("appends", move || {
+                for n in 0..1 + client.id % 4 {
+                    let new = format!("x {round} {n} y");
+                    client.append(&client.id.to_string(), &new);
+                    value.push_str(&new);
+                }
+                (client, value)
+            })
+        });
+        let appending = || appending.collect::<Vec<_>>().into_iter().map(joined).collect();
+        all = hesitant_threads(texts, appending);
+        crash_all(texts);
+        for (client, value) in &mut all {
+            check_read(client, &client.id.to_string(), value);
+        }
+    }
+    texts.reached_check();
+}

@@ -1,0 +1,217 @@
+//! 4A: a replicated state machine, as the 2025 lab has it.
+
+use crate::checks::ELECTION_TIMEOUT;
+use crate::cluster::name;
+use crate::counters::{Count, Counters};
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv::{MAX_RAFT_STATE, check_log, minority_with_the_leader};
+use crate::suites::worlds::setups::{reliable, service};
+use crate::suites::worlds::steps::ms;
+use crate::suites::worlds::threads::{joined, spawn};
+use labrpc::api::Refused;
+use labrpc::thread::JoinHandle;
+use labrpc::time::{Duration, Instant};
+use labrpc::{channel, run};
+
+tests! { "4A", Rsm:
+    rsm_basic = "Basic", service(reliable(3), None);
+    rsm_concurrent = "Concurrent", service(reliable(3), None);
+    rsm_leader_failure = "LeaderFailure", service(reliable(3), None);
+    rsm_leader_partition = "LeaderPartition", service(reliable(3), None);
+    rsm_restart_replay = "RestartReplay", service(reliable(3), None);
+    rsm_shutdown = "Shutdown", service(reliable(3), None);
+    rsm_restart_submit = "RestartSubmit", service(reliable(3), None);
+    rsm_snapshot = "Snapshot", service(reliable(3), Some(MAX_RAFT_STATE));
+}
+
+/// How many submit at once.
+const MANY: u64 = 100;
+/// What becomes of an operation whose server is stopped must be known after ten seconds, and one to notice.
+const ENDS_WITHIN: Duration = Duration::from_secs(11);
+
+/// Ten operations, each with its own answer, on all servers.
+fn rsm_basic(counters: &Counters) {
+    for number in 1..=10 {
+        check_answer(counters.one(Count::Up), number);
+        counters.check_counters(number, 3);
+    }
+}
+
+/// Fails the test if counting up was answered with something else than expected.
+#[track_caller]
+pub fn check_answer(answer: u64, expected: u64) {
+    if answer != expected {
+        let why = if answer > expected {
+            "an operation was carried out more than once, or one that nobody was to carry out. Look at what a snapshot holds: no more than \
+             the entries up to its index, or those after it are carried out again (§7)"
+        } else {
+            "the answer is another operation's, or one that was acknowledged is lost (linearizability). An entry is known by its index and \
+             its term (§5.3), and is carried out when it is committed"
+        };
+        run::fail(format!(
+            "counting up was answered with {answer}, and should be with {expected}: {why}"
+        ));
+    }
+}
+
+/// Fifty at once: each is carried out once, and gets its own answer.
+fn rsm_concurrent(counters: &Counters) {
+    const AT_ONCE: u64 = 50;
+    let counting = (0..AT_ONCE).map(|_| {
+        let counters = counters.clone();
+        spawn("counts", move || counters.one(Count::Up))
+    });
+    let counting: Vec<_> = counting.collect();
+    let mut answers: Vec<_> = counting.into_iter().map(joined).collect();
+    answers.sort_unstable();
+    if answers != (1..=AT_ONCE).collect::<Vec<_>>() {
+        run::fail(format!(
+            "{AT_ONCE} who count up at once get 1 to {AT_ONCE}, not {answers:?}: each operation is carried out once, and answered with what \
+             its own entry gave, known by index and term (§5.3)"
+        ));
+    }
+    counters.check_counters(AT_ONCE, 3);
+}
+
+/// A leader is lost, and comes back.
+fn rsm_leader_failure(counters: &Counters) {
+    counters.one(Count::Up);
+    let leader = counters.check_one_leader();
+    counters.disconnect(leader);
+    counters.one(Count::Up);
+    counters.check_counters(2, 2);
+    counters.connect(leader);
+    counters.one(Count::Up);
+    counters.check_counters(3, 3);
+}
+
+/// A leader in the minority takes many operations. None is carried out, and whoever waits is told so when it comes back.
+fn rsm_leader_partition(counters: &Counters) {
+    counters.one(Count::Up);
+    let minority = minority_with_the_leader(counters);
+    let majority: Vec<_> = counters.all().into_iter().filter(|i| !minority.contains(i)).collect();
+    let leader = minority[0];
+    counters.partition(&minority);
+    let (done, end) = channel::unbounded();
+    let lost = (0..MANY).map(|_| {
+        let (counters, done) = (counters.clone(), done.clone());
+        spawn("counts down", move || {
+            let result = counters.submit(leader, Count::Down);
+            let _ = done.send(result);
+            result
+        })
+    });
+    let lost: Vec<_> = lost.collect();
+    counters.sleep(ms(10)); // they come first
+    check_answer(counters.one_of(&majority, Count::Up), 2);
+    if let Ok(result) = end.recv_timeout(ELECTION_TIMEOUT) {
+        run::fail(format!(
+            "submit() on {} ended with {result:?}, although it is cut off from the majority: nobody can know yet what will be, and it is \
+             to wait until somebody does",
+            name(leader)
+        ));
+    }
+    counters.connect_all();
+    check_answer(counters.one_of(&majority, Count::Up), 3);
+    check_all_end(
+        &lost,
+        ELECTION_TIMEOUT,
+        "its server learned of a new leader, who has other entries in their place",
+    );
+    for thread in lost {
+        if let Ok(answer) = joined(thread) {
+            run::fail(format!(
+                "submit(Down) was answered with {answer}, but it was not carried out"
+            ));
+        }
+    }
+    counters.check_counters(3, 3);
+}
+
+/// Fails the test if threads don't end within `limit`.
+#[track_caller]
+pub fn check_all_end<R>(threads: &[JoinHandle<R>], limit: Duration, since: &str) {
+    let began = Instant::now();
+    let waiting = || threads.iter().filter(|thread| !thread.is_finished()).count();
+    while waiting() > 0 {
+        if began.elapsed() >= limit {
+            run::fail(format!(
+                "{} calls of submit() still wait {limit:?} after {since}",
+                waiting()
+            ));
+        }
+        labrpc::time::sleep(ms(10));
+    }
+}
+
+/// After a crash the log is replayed.
+fn rsm_restart_replay(counters: &Counters) {
+    count_to(counters, MANY);
+    counters.shut_down();
+    counters.sleep(ELECTION_TIMEOUT);
+    counters.start_all();
+    check_answer(counters.one(Count::Up), MANY + 1);
+    counters.check_counters(MANY + 1, 3);
+}
+
+fn count_to(counters: &Counters, number: u64) {
+    for n in 1..=number {
+        check_answer(counters.one(Count::Up), n);
+    }
+    counters.check_counters(number, 3);
+}
+
+/// Servers are stopped while many wait.
+fn rsm_shutdown(counters: &Counters) {
+    let waiting = submit_nothing(counters);
+    shut_down_around(counters, waiting);
+}
+
+/// Many who submit to the leader: half of them in time, half when nobody hears it any more, so that they wait.
+fn submit_nothing(counters: &Counters) -> Vec<JoinHandle<Result<u64, Refused>>> {
+    let leader = counters.check_one_leader();
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.extend((0..MANY / 2).map(|_| {
+            let counters = counters.clone();
+            spawn("submits", move || counters.submit(leader, Count::Nothing))
+        }));
+        counters.sleep(ms(20));
+        counters.disconnect(leader);
+    }
+    waiting
+}
+
+/// Stops the servers, and sees to it that all who wait are told.
+fn shut_down_around(counters: &Counters, waiting: Vec<JoinHandle<Result<u64, Refused>>>) {
+    for i in 0..counters.n() {
+        counters.call(i, "kill()", labrpc::api::kv::Replica::kill);
+    }
+    check_all_end(&waiting, ENDS_WITHIN, "the kill() of their server, which is to wake them");
+    waiting.into_iter().for_each(|thread| _ = joined(thread));
+    counters.shut_down();
+}
+
+/// What was submitted before a crash, and is replayed after it, answers nobody who submits anew.
+fn rsm_restart_submit(counters: &Counters) {
+    count_to(counters, MANY);
+    counters.shut_down();
+    counters.sleep(ELECTION_TIMEOUT);
+    counters.start_all();
+    check_answer(counters.one(Count::Up), MANY + 1);
+    let waiting = submit_nothing(counters);
+    shut_down_around(counters, waiting);
+    counters.start_all();
+    check_answer(counters.one(Count::Up), MANY + 2);
+    counters.check_counters(MANY + 2, 3);
+}
+
+/// With snapshots the log stays short, and a crash loses nothing.
+fn rsm_snapshot(counters: &Counters) {
+    count_to(counters, MANY);
+    check_log(counters, 2 * MAX_RAFT_STATE);
+    counters.shut_down();
+    counters.start_all();
+    check_answer(counters.one(Count::Up), MANY + 1);
+    counters.check_counters(MANY + 1, 3);
+}

@@ -1,0 +1,191 @@
+//! What the tests of the 2025 store have in common: clients that read a key and write it for the version that they have read,
+//! for three rounds of a second.
+
+use crate::clients::{VersionClient, Versions};
+use crate::suites::services::kv::{check_sizes, check_speed, crash_all, rough_time};
+use crate::suites::worlds::threads::{Stop, joined, spawn};
+use labrpc::api::kv::PutError;
+use labrpc::run;
+use labrpc::thread::JoinHandle;
+use labrpc::time::Duration;
+use std::collections::BTreeMap;
+
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(1);
+/// How many keys clients share that don't all write the same one.
+const KEYS: u64 = 100;
+
+/// What clients do, and what happens to the servers meanwhile.
+#[derive(Clone, Copy)]
+pub struct Load {
+    clients: u64,
+    partitions: bool,
+    crashes: bool,
+    many_keys: bool,
+}
+
+/// Clients that all write one key.
+pub const fn clients(clients: u64) -> Load {
+    Load { clients, partitions: false, crashes: false, many_keys: false }
+}
+
+/// What clients were told of the puts to some key.
+#[derive(Clone, Copy, Default)]
+struct Puts {
+    done: u64,
+    maybe: u64,
+}
+
+impl Load {
+    /// And every second or so the servers fall into two parties.
+    pub const fn partitions(self) -> Load {
+        Load { partitions: true, ..self }
+    }
+
+    /// And at the end of every round all servers crash, and start again.
+    pub const fn crashes(self) -> Load {
+        Load { crashes: true, ..self }
+    }
+
+    /// And write many keys.
+    pub const fn many_keys(self) -> Load {
+        Load { many_keys: true, ..self }
+    }
+
+    /// Does all of that. What clients are told must be linearizable, and the number of puts that were done must be what
+    /// the keys' versions say.
+    pub fn run(self, versions: &Versions) {
+        let mut puts = BTreeMap::<String, Puts>::new();
+        for _ in 0..ROUNDS {
+            let stop = Stop::default();
+            let clients: Vec<_> =
+                (0..self.clients).map(|number| self.client(versions, number, &stop)).collect();
+            rough_time(versions, ROUND, self.partitions, &stop);
+            if self.crashes {
+                crash_all(versions);
+            }
+            for (key, told) in clients.into_iter().flat_map(joined) {
+                let all = puts.entry(key).or_default();
+                all.done += told.done;
+                all.maybe += told.maybe;
+            }
+            self.check_puts(versions, &puts);
+            versions.check_history();
+            check_sizes(versions);
+        }
+    }
+
+    fn client(
+        self,
+        versions: &Versions,
+        number: u64,
+        stop: &Stop,
+    ) -> JoinHandle<BTreeMap<String, Puts>> {
+        let mut client = versions.clerk();
+        let (cluster, stop) = (versions.cluster().clone(), stop.clone());
+        spawn(&format!("client {number}"), move || {
+            let mut told = BTreeMap::<String, Puts>::new();
+            let mut n = 0;
+            while !stop.is_set() {
+                let key = match self.many_keys {
+                    true => format!("k{}", cluster.draws().below("key", KEYS)),
+                    false => "k".to_string(),
+                };
+                n += 1;
+                let puts = told.entry(key.clone()).or_default();
+                write(&mut client, &key, &format!("{number}, {n}"), puts, &stop);
+            }
+            told
+        })
+    }
+
+    /// On a network that loses nothing, while nothing else goes wrong, "maybe" is nobody's answer.
+    fn nothing_goes_wrong(self, versions: &Versions) -> bool {
+        !self.partitions && !self.crashes && versions.setup().reliable
+    }
+
+    fn check_puts(self, versions: &Versions, puts: &BTreeMap<String, Puts>) {
+        let mut reader = versions.clerk();
+        for (key, Puts { done, maybe }) in puts {
+            let version = reader.get(key).map_or(0, |(_, version)| version);
+            let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
+            if !(*done..=most).contains(&version) {
+                let why = if version > *done {
+                    "Every put that is done adds one. Either a put was done whose client was told that it was not (Version, where Maybe is \
+                     right: an earlier request of its own may have raised the version), or one was done twice (exactly once, thesis §6.3)"
+                } else {
+                    "A put that was acknowledged is lost, or was never done (linearizability)"
+                };
+                run::fail(format!(
+                    "{key:?} has version {version}, after {done} puts that were answered with Ok and {maybe} with Maybe. {why}"
+                ));
+            }
+        }
+    }
+}
+
+/// Writes a key for the version it has, again if another client comes first.
+fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, stop: &Stop) {
+    while !stop.is_set() {
+        let version = client.get(key).map_or(0, |(_, version)| version);
+        match client.put(key, value, version) {
+            Ok(()) => puts.done += 1,
+            Err(PutError::Maybe) => puts.maybe += 1,
+            Err(PutError::Version) => continue,
+            Err(PutError::NoKey) => run::fail(format!(
+                "C{} puts {key:?} for version {version}, which it has just read, and is told that there is no such key: keys don't vanish \
+                 (linearizability). The server that answered has not applied what others were told, or has lost it",
+                client.id
+            )),
+        }
+        return;
+    }
+}
+
+/// A put that nobody contends; fails the test if it isn't done. "Maybe" it was done at an earlier try.
+#[track_caller]
+pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
+    match client.put(key, value, version) {
+        Ok(()) => {}
+        Err(PutError::Maybe) => check_read(client, key, value, version + 1),
+        Err(error) => run::fail(format!(
+            "C{} puts {value:?} at {key:?} for version {version}, which it has, and is answered with {error:?}. Nobody else writes this \
+             key, so either an earlier request of this put was done, and the answer is Maybe; or the server that answered has not \
+             applied what was acknowledged (linearizability)",
+            client.id
+        )),
+    }
+}
+
+/// Fails the test if a read gives something else than expected.
+#[track_caller]
+pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u64) {
+    let got = client.get(key);
+    if got != Some((value.to_string(), version)) {
+        let now = got.as_ref().map_or(0, |(_, version)| *version);
+        let why = match () {
+            () if now > version => {
+                "nobody else writes this key, so a put was done twice, or one that was refused was done (exactly once, thesis §6.3)"
+            }
+            () if now < version => {
+                "a put that was acknowledged is missing (linearizability: a read sees all that was acknowledged before it began): the read is \
+                 stale (§8), or the put was lost"
+            }
+            () => {
+                "another put than the one that was acknowledged has made this version (linearizability)"
+            }
+        };
+        run::fail(format!(
+            "C{} read key {key:?} and got {got:?}, where {value:?} with version {version} was written: {why}",
+            client.id
+        ));
+    }
+}
+
+/// A thousand puts, one after the other.
+pub fn speed_of_puts(versions: &Versions) {
+    let mut client = versions.clerk();
+    client.get("x"); // the first waits for a leader
+    check_speed(|n| put(&mut client, "x", &format!("x 0 {n} y"), n));
+    check_read(&mut client, "x", "x 0 999 y", 1000);
+}

@@ -1,0 +1,52 @@
+//! What most tests do.
+
+use crate::cluster::Cluster;
+use crate::ledger::command;
+use labrpc::api::Started;
+use labrpc::time::Duration;
+
+/// A random command. Short, for the lab bounds the size of the log.
+pub fn random(cluster: &Cluster) -> u64 {
+    cluster.draws().below("command", 1_000_000_000)
+}
+
+/// Gets so many random commands agreed on, one after the other, by so many servers; gives back the last index.
+pub fn agree(cluster: &Cluster, commands: usize, servers: usize) -> u64 {
+    (0..commands).fold(0, |_, _| cluster.one(random(cluster), servers, true))
+}
+
+/// The same with commands that are so long.
+pub fn agree_on_long(cluster: &Cluster, commands: usize, bytes: usize, servers: usize) -> u64 {
+    let letter = |_| b'a' + cluster.draws().below("letter", 26) as u8;
+    (0..commands).fold(0, |_, _| {
+        let command: Vec<u8> = (0..bytes).map(letter).collect();
+        cluster.one_command(&command.into(), servers, true)
+    })
+}
+
+/// Gives so many random commands to a server, which may not lead; gives back what it says of the last that it takes.
+pub fn give(cluster: &Cluster, i: usize, commands: usize) -> Option<Started> {
+    let give_one = || cluster.start(i, &command(random(cluster))).ok();
+    (0..commands).fold(None, |last, _| give_one().or(last))
+}
+
+/// Starts a server again, perhaps after a crash.
+pub fn restart(cluster: &Cluster, i: usize) {
+    cluster.start_server(i);
+    cluster.connect(i);
+}
+
+/// So many milliseconds.
+pub const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// The server `steps` after `server`, in a ring.
+pub fn after(cluster: &Cluster, server: usize, steps: usize) -> usize {
+    (server + steps) % cluster.n()
+}
+
+/// A random server.
+pub fn anybody(cluster: &Cluster) -> usize {
+    cluster.draws().below("server", cluster.n() as u64) as usize
+}

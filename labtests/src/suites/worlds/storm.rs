@@ -1,0 +1,213 @@
+//! Storms: a while of random trouble, also of kinds that the Go lab knows none of, while commands go on. What must
+//! hold meanwhile the [invariants](crate::invariants) watch; when the storm is over, everybody agrees again.
+
+use crate::cluster::Cluster;
+use crate::ledger::command;
+use crate::suites::worlds::steps::{anybody, ms, random, restart};
+use labrpc::Moment;
+use labrpc::network::Duplication;
+use labrpc::thread::Hiccups;
+use labrpc::time::{Duration, Instant};
+
+/// A kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A third of requests arrives a second time, up to 1.5 s later.
+    Duplicates,
+    /// Requests take up to 60 ms, so that they overtake one another, and replies as well.
+    Reordering,
+    /// Two thirds of replies come 200-2200 ms late, past several elections.
+    LateReplies,
+    /// Requests and replies get lost.
+    Loss,
+    /// For a while nothing that one server sends reaches another.
+    OneWayCuts,
+    /// One link is slower than the others for a while.
+    SlowLinks,
+    /// A server, often the leader, is cut off from everybody for a while.
+    Partitions,
+    /// A server stops anywhere between two steps, and starts again.
+    Crashes,
+    /// A server stops just before or just after something is saved, and starts again.
+    CrashesAtSaves,
+    /// Now and then all servers stop at once.
+    Blackouts,
+    /// A server's thread stops for a while, anywhere between two steps, and the others go on: what it has seen may be over
+    /// when it acts on it.
+    SlowThreads,
+}
+
+/// All of them.
+const EVERY: [Trouble; 11] = {
+    use Trouble::*;
+    [
+        Duplicates,
+        Reordering,
+        LateReplies,
+        Loss,
+        OneWayCuts,
+        SlowLinks,
+        Partitions,
+        Crashes,
+        CrashesAtSaves,
+        Blackouts,
+        SlowThreads,
+    ]
+};
+
+/// Every trouble but these.
+pub fn every_but(left_out: &[Trouble]) -> Vec<Trouble> {
+    EVERY.into_iter().filter(|trouble| !left_out.contains(trouble)).collect()
+}
+
+/// How long a storm lasts.
+const LASTS: Duration = Duration::from_secs(15);
+
+/// How long a server may take to come to where it is to crash, before it is crashed anyway.
+const PATIENCE: Duration = ms(1500);
+
+/// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`. Then everybody agrees again.
+pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
+    let led = rage(cluster, troubles, commands);
+    calm(cluster);
+    let agreed = !commands || cluster.one(random(cluster), cluster.n(), true) > 1;
+    // The invariants watch leaders and their entries: a storm without any shows nothing.
+    if led && agreed {
+        cluster.reached_check();
+    }
+}
+
+/// A storm that isn't over yet. Whether somebody led in it.
+pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
+    let on = |trouble| troubles.contains(&trouble);
+    let net = cluster.net();
+    net.duplicate(on(Trouble::Duplicates).then_some(Duplication { one_in: 3, within: ms(1500) }));
+    if on(Trouble::Reordering) {
+        net.delays(ms(0)..ms(60), ms(0)..ms(60));
+    }
+    net.long_reordering(on(Trouble::LateReplies));
+    net.reliable(!on(Trouble::Loss));
+    if on(Trouble::SlowThreads) {
+        cluster.hiccups(Some(Hiccups { one_in: 8, lasting: ms(1)..ms(300) }));
+    }
+    let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
+    let began = Instant::now();
+    let mut led = false;
+    while began.elapsed() < LASTS {
+        if commands {
+            (0..3).for_each(|_| commands_for_all(cluster));
+        }
+        if !passing.is_empty() {
+            let which = cluster.draws().below("which trouble", passing.len() as u64);
+            trouble(cluster, passing[which as usize], commands);
+        }
+        cluster.sleep(cluster.draws().millis("between troubles", 0..150));
+        let leads = |i| matches!(cluster.state(i), Some((_, true)));
+        led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // all are asked
+    }
+    if on(Trouble::SlowThreads) {
+        cluster.hiccups(None);
+    }
+    led
+}
+
+/// Whether a trouble comes and goes, and is not there all the while.
+fn passes(trouble: Trouble) -> bool {
+    use Trouble::*;
+    matches!(trouble, OneWayCuts | SlowLinks | Partitions | Crashes | CrashesAtSaves | Blackouts)
+}
+
+/// Every server gets a command, or refuses it.
+fn commands_for_all(cluster: &Cluster) {
+    for i in 0..cluster.n() {
+        let _ = cluster.start(i, &command(random(cluster)));
+    }
+    cluster.sleep(cluster.draws().millis("between commands", 0..20));
+}
+
+fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
+    let draws = cluster.draws();
+    let while_it_lasts = |longest| {
+        let until = Instant::now() + draws.millis("trouble lasts", 0..longest);
+        while Instant::now() < until {
+            if commands {
+                commands_for_all(cluster);
+            }
+            cluster.sleep(draws.millis("meanwhile", 1..100));
+        }
+    };
+    let (victim, other) = (likely_leader(cluster), anybody(cluster));
+    match trouble {
+        Trouble::OneWayCuts if victim != other => {
+            cluster.cut_one_way(victim, other, true);
+            while_it_lasts(2500);
+            cluster.cut_one_way(victim, other, draws.chance("stays cut", 1, 4));
+        }
+        Trouble::SlowLinks if victim != other => {
+            cluster.delay_link(victim, other, ms(0)..draws.millis("link delay", 20..1500));
+        }
+        Trouble::Partitions => {
+            cluster.disconnect(victim);
+            while_it_lasts(2500);
+            cluster.connect(victim);
+        }
+        Trouble::Crashes => {
+            cluster.crash_after_steps(victim, draws.below("steps to the crash", 120));
+            crash_and_restart(cluster, victim, commands, &while_it_lasts);
+        }
+        Trouble::CrashesAtSaves => {
+            let after = draws.chance("after the save", 1, 2);
+            let moment = if after { Moment::After } else { Moment::Before };
+            cluster.crash_at_save(victim, draws.range("saves to the crash", 1..4), moment);
+            crash_and_restart(cluster, victim, commands, &while_it_lasts);
+        }
+        Trouble::Blackouts if draws.chance("blackout", 1, 5) => {
+            (0..cluster.n()).for_each(|i| cluster.crash(i));
+            (0..cluster.n()).for_each(|i| restart(cluster, i));
+        }
+        _ => {}
+    }
+}
+
+/// Goes on until the planned crash has come, and starts the server again.
+fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dyn Fn(u64)) {
+    let until = Instant::now() + PATIENCE;
+    while !cluster.wait_crashed(victim, ms(5)) {
+        if commands {
+            commands_for_all(cluster); // a server that has nothing to do saves nothing
+        }
+        if Instant::now() > until {
+            cluster.crash(victim);
+        }
+    }
+    down(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
+    restart(cluster, victim);
+}
+
+/// Half of the time a server that says that it leads, else anybody.
+fn likely_leader(cluster: &Cluster) -> usize {
+    let leads = |i: &usize| matches!(cluster.state(*i), Some((_, true)));
+    let leader = (0..cluster.n()).rev().find(leads);
+    match leader.filter(|_| cluster.draws().chance("the leader", 1, 2)) {
+        Some(leader) => leader,
+        None => anybody(cluster),
+    }
+}
+
+/// The storm is over: all servers run and hear each other, and one leads.
+pub fn calm(cluster: &Cluster) {
+    cluster.net().duplicate(None);
+    cluster.net().delays(ms(0)..ms(0), ms(0)..ms(0));
+    cluster.net().long_reordering(false);
+    cluster.net().reliable(true);
+    cluster.mend_links();
+    for i in 0..cluster.n() {
+        if cluster.raft(i).is_none() {
+            cluster.start_server(i);
+        }
+        cluster.connect(i);
+    }
+    // Calls that were under way may take seconds to end.
+    cluster.sleep(Duration::from_secs(2));
+    cluster.check_one_leader();
+}

@@ -1,0 +1,35 @@
+//! Threads of the tester.
+
+use labrpc::run;
+use labrpc::thread::{Builder, JoinHandle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Tells threads to stop.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Whether they are to.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Tells them.
+    pub fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Starts a thread of the tester.
+pub fn spawn<R: Send + 'static>(
+    name: &str,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    Builder::new().name(name).spawn(f).expect("the system refuses another thread")
+}
+
+/// What a thread of the tester ends with. If it fails, so does the run.
+pub fn joined<R>(thread: JoinHandle<R>) -> R {
+    thread.join().unwrap_or_else(|_| run::fail("a client's thread has panicked"))
+}
