@@ -1,6 +1,7 @@
 //! How a run is brought to its end: on real threads, or by the scheduler, with a watchdog beside it.
 
-use super::{FailureKind, PanicNote, World};
+use super::panics::PanicNote;
+use super::{FailureKind, World};
 use crate::sim::coroutines::{Carried, Carrier};
 use crate::sim::sched::Sched;
 use crate::sim::{cpu, report};

@@ -1,0 +1,74 @@
+//! Panics of a run's threads: the run's failure carries them. Threads that are to end are unwound without one.
+
+use super::here::here;
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic;
+use std::sync::OnceLock;
+
+/// What the hook saw.
+pub(super) struct PanicNote {
+    pub place: Option<String>,
+    pub backtrace: Option<String>,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
+}
+
+/// Sets what the current thread's last panic noted, and gives back what was there.
+pub(super) fn set_last(note: Option<PanicNote>) -> Option<PanicNote> {
+    LAST.replace(note)
+}
+
+/// The unwinding of a thread that has crashed or whose run is over: nobody's mistake, so nobody reports it.
+pub(crate) struct Crash;
+
+/// Unwinds the current thread without a report.
+pub(crate) fn unwind() -> ! {
+    panic::resume_unwind(Box::new(Crash))
+}
+
+/// What a panic says.
+pub(super) fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(a panic without a text)".into())
+}
+
+/// Threads of a run don't print their panics: the run's failure carries them.
+pub(super) fn install_hook() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if here().is_none() {
+                return before(info);
+            }
+            let trace = std::backtrace::Backtrace::capture();
+            let captured = trace.status() == std::backtrace::BacktraceStatus::Captured;
+            let note = PanicNote {
+                place: info.location().map(|l| format!("{}:{}", l.file(), l.line())),
+                backtrace: captured.then(|| own_frames(&trace.to_string())),
+            };
+            set_last(Some(note));
+        }));
+    });
+}
+
+/// The frames of a backtrace between the panic's machinery and that of the thread's start.
+fn own_frames(backtrace: &str) -> String {
+    let mut frames: Vec<String> = Vec::new();
+    for line in backtrace.lines() {
+        let begins = line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        match frames.last_mut() {
+            Some(frame) if !begins => *frame = format!("{frame}\n{line}"),
+            _ => frames.push(line.to_string()),
+        }
+    }
+    let panics = |frame: &String| frame.contains("panicking::") || frame.contains("begin_unwind");
+    let first = frames.iter().position(|frame| frame.contains("begin_unwind")).unwrap_or(0);
+    let own = frames.into_iter().skip(first).skip_while(panics);
+    let own: Vec<_> = own.take_while(|frame| !frame.contains("catch_unwind")).collect();
+    own.join("\n")
+}
