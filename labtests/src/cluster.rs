@@ -5,77 +5,35 @@
 
 mod beyond;
 mod leaks;
+mod life;
 mod links;
+mod names;
 mod plans;
 mod reader;
+mod setup;
+mod stats;
 
 use crate::invariants::Watch;
 use crate::lab::all_members;
 use crate::ledger::{Ledger, show};
 use crate::reading::Reading;
-use labrpc::api::{ApplyMsg, Command, Make, MakeMember, Raft, Refused, Started};
-use labrpc::channel::{self, Receiver, Sender, select};
+use labrpc::api::{Command, Make, MakeMember, Raft, Refused, Started};
+use labrpc::channel::{self, Receiver, Sender};
 use labrpc::rand::{self, Stream};
 use labrpc::run::FailureKind;
 use labrpc::sync::{Arc, Mutex};
-use labrpc::thread::{Builder, Group, Hiccups, JoinHandle};
-use labrpc::time::{Duration, Instant, sleep};
-use labrpc::{Network, Persister, Server, run, trace};
+use labrpc::thread::{Group, Hiccups, JoinHandle};
+use labrpc::time::{Duration, sleep};
+use labrpc::{Network, Persister, run, trace};
 use links::Links;
 pub use links::way_of;
+pub(crate) use names::names;
+pub use names::{name, parse_end};
 pub(crate) use plans::Incarnation;
-use reader::Reader;
+pub use setup::{Setup, Snapshots};
+pub use stats::{Check, Stats};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-/// How a test wants its cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// How many servers.
-    pub servers: usize,
-    /// How many of them are members at first; the others are spare.
-    pub members: usize,
-    /// Whether the network begins reliable.
-    pub reliable: bool,
-    /// Whether and how the service makes snapshots.
-    pub snapshots: Snapshots,
-}
-
-impl Setup {
-    /// What a service of its own gets as `max_raft_state`.
-    pub fn max_raft_state(&self) -> Option<usize> {
-        match self.snapshots {
-            Snapshots::Own(max) => max,
-            _ => None,
-        }
-    }
-}
-
-/// How the service that a test puts above each server makes snapshots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Snapshots {
-    /// It doesn't.
-    Never,
-    /// After every tenth command.
-    EveryTenth,
-    /// After every fourth, and some are handed over late, twice, or after newer ones. It takes its time, too.
-    Sloppy,
-    /// The service is not the tester's: it reads the apply channel itself, and makes a snapshot when the saved Raft state nears
-    /// this size, in bytes; `None`: it doesn't.
-    Own(Option<usize>),
-}
-
-impl Snapshots {
-    /// After how many commands one is made.
-    fn every(self) -> Option<u64> {
-        match self {
-            Snapshots::Never | Snapshots::Own(_) => None,
-            Snapshots::EveryTenth => Some(10),
-            Snapshots::Sloppy => Some(4),
-        }
-    }
-}
 
 /// The servers under test. Clones are the same cluster.
 #[derive(Clone)]
@@ -120,71 +78,6 @@ struct Slot {
     service_waits: Arc<AtomicBool>,
     /// What is left of crashed incarnations, in real mode.
     remains: Vec<Group>,
-}
-
-/// What a test's run amounted to, as the Go lab prints it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// How many servers there were.
-    pub servers: usize,
-    /// How many calls they made.
-    pub rpcs: u64,
-    /// How many bytes went over the network.
-    pub bytes: u64,
-    /// How many commands were agreed on.
-    pub commands: u64,
-    /// Whether the test came to what it is for.
-    pub check: Check,
-}
-
-impl Stats {
-    /// Of a test that was given up: it doesn't fit.
-    pub(crate) fn of_none(servers: usize, why: &'static str) -> Stats {
-        Stats { servers, check: Check::DoesNotFit(why), ..Stats::default() }
-    }
-}
-
-/// Whether a test came to what it is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Check {
-    /// It gave up before.
-    #[default]
-    Missed,
-    /// It did.
-    Reached,
-    /// It can't on such a Raft, which is right nevertheless: why.
-    DoesNotFit(&'static str),
-}
-
-/// How often a service that waits looks whether it still has to.
-const LOOKS_EVERY: Duration = Duration::from_millis(5);
-
-/// How long a killed server may take to end its threads.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The name of server `i` in reports.
-pub fn name(i: usize) -> Arc<str> {
-    static NAMES: LazyLock<[Arc<str>; 9]> =
-        LazyLock::new(|| std::array::from_fn(|i| format!("S{i}").into()));
-    NAMES.get(i).cloned().unwrap_or_else(|| format!("S{i}").into())
-}
-
-/// How server `i` calls itself in its life number `life`: `S0`, then `S0.2`.
-fn name_in_life(i: usize, life: u64) -> String {
-    if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
-}
-
-/// The names of servers, for reports.
-pub(crate) fn names(servers: &[usize]) -> String {
-    servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Whose end that is, from 0; in which life, from 1; and whom it leads to: `S0.2->S1`.
-pub fn parse_end(end: &str) -> Option<(usize, u64, usize)> {
-    let (from, to) = end.split_once("->")?;
-    let (from, life) = from.split_once('.').unwrap_or((from, "1"));
-    let number = |name: &str| name.strip_prefix('S')?.parse().ok();
-    Some((number(from)?, life.parse().ok()?, number(to)?))
 }
 
 impl Cluster {
@@ -391,176 +284,6 @@ impl Cluster {
         }
     }
 
-    /// Crashes server `i`, if it is running. What it had saved stays.
-    ///
-    /// In a simulation its threads stop where they stand; in real mode it is killed, and given time to notice.
-    pub fn crash(&self, i: usize) {
-        trace::tester(|| format!("crashes {}", name(i)));
-        self.set_connected(i, false);
-        self.0.net.delete_server(&name(i));
-        // From now on it promises nothing to anybody, and what it saves will soon be nothing.
-        self.0.watch.ends_life(i);
-        let mut slots = self.0.slots.lock();
-        let slot = &mut slots[i];
-        slot.group.call_off_crash();
-        slot.persister.call_off_crash();
-        slot.persister = slot.persister.succeed();
-        let ends = std::mem::take(&mut slot.ends);
-        let raft = slot.raft.take();
-        let group = slot.group.clone();
-        if !run::in_simulation() {
-            slot.remains.push(group.clone());
-        }
-        drop(slots);
-        self.0.ledger.lock().end_life(i);
-        for end in ends {
-            self.0.net.delete_end(&end);
-        }
-        if run::in_simulation() {
-            group.crash();
-        } else if let Some(raft) = &raft {
-            run::calling(|| format!("kill() on {}", name(i)), || raft.kill());
-        }
-    }
-
-    /// Starts server `i`, after a crash of the life before; it finds what that had saved. It isn't connected yet.
-    pub fn start_server(&self, i: usize) {
-        self.crash_if_up(i);
-        trace::tester(|| format!("starts {}", name(i)));
-        let mut slots = self.0.slots.lock();
-        let slot = &mut slots[i];
-        slot.life += 1;
-        slot.group = Group::new(name(i));
-        slot.group.hiccups(self.0.hiccups.lock().clone());
-        let owner = name_in_life(i, slot.life);
-        self.0.watch.begins_life(i);
-        let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
-        slot.ends.clone_from(&names);
-        let (group, persister) = (slot.group.clone(), slot.persister.clone());
-        drop(slots);
-        let peers = names.iter().enumerate().map(|(j, end)| {
-            let peer = self.0.net.make_end(end.clone());
-            self.0.net.connect(end, &name(j));
-            peer
-        });
-        let peers = peers.collect();
-        self.set_links(i);
-        let ours = !matches!(self.0.setup.snapshots, Snapshots::Own(_));
-        let snapshot = persister.snapshot().filter(|_| ours);
-        let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
-        let life = life.unwrap_or_else(|wrong| run::fail(wrong));
-        let (apply, applied) = channel::bounded(0);
-        let raft = group.enter(|| {
-            let members = (0..self.0.setup.members).collect();
-            let making = || (self.0.make)(peers, i, persister, apply, members);
-            let what = move || format!("make() of {}", name(i));
-            let (raft, services) = run::calling_briefly(what, making);
-            self.0.net.add_server(name(i), Server::new(services));
-            raft
-        });
-        let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed as it was made", name(i))));
-        let raft = Arc::new(Incarnation::new(raft, group.clone()));
-        self.0.slots.lock()[i].raft = Some(raft.clone());
-        self.read(i, life, raft, group, applied);
-    }
-
-    fn crash_if_up(&self, i: usize) {
-        let up = self.0.slots.lock()[i].raft.is_some();
-        if up {
-            self.crash(i);
-        }
-    }
-
-    /// A thread that reads the apply channel of server `i`, as its service would.
-    fn read(
-        &self,
-        i: usize,
-        life: u64,
-        raft: Arc<Incarnation<dyn Raft>>,
-        group: Group,
-        applied: Receiver<ApplyMsg>,
-    ) {
-        let stopped = self.0.stopped.clone();
-        let waits = self.0.slots.lock()[i].service_waits.clone();
-        let mut reader = Reader {
-            i,
-            life,
-            raft,
-            group,
-            ledger: self.0.ledger.clone(),
-            watch: self.0.watch.clone(),
-            snapshots: self.0.setup.snapshots,
-            draws: self.0.draws.clone(),
-            late: Vec::new(),
-        };
-        let read = move || loop {
-            while waits.load(Relaxed) {
-                select! {
-                    recv(stopped) -> _ => return,
-                    default(LOOKS_EVERY) => {}
-                }
-            }
-            let message = select! {
-                recv(applied) -> message => message,
-                recv(stopped) -> _ => return,
-            };
-            let Ok(message) = message else { return };
-            reader.take(message);
-        };
-        let thread = Builder::new().name(format!("reader of {}", name(i))).spawn(read);
-        self.0.readers.lock().push(thread.expect("the system refuses another thread"));
-    }
-
-    /// Ends a test that has passed: kills every server, and [warns](run::warn) of threads that are left.
-    pub fn finish(self) -> Stats {
-        let stats = self.stats();
-        if let Some(left) = self.stop() {
-            run::warn(FailureKind::Leak, left);
-        }
-        stats
-    }
-
-    fn stats(&self) -> Stats {
-        Stats {
-            servers: self.n(),
-            rpcs: self.0.net.total_count(),
-            bytes: self.0.net.total_bytes(),
-            commands: self.0.ledger.lock().max_index(),
-            check: *self.0.check.lock(),
-        }
-    }
-
-    /// Stops everything; says which threads go on nevertheless.
-    fn stop(&self) -> Option<String> {
-        trace::tester(|| "stops all servers".into());
-        trace::end();
-        self.0.watch.end();
-        self.settle_plans();
-        self.0.net.no_intercept();
-        self.0.net.discard(|_| true); // nobody is to wait for these when it is killed
-        let mut slots = std::mem::take(&mut *self.0.slots.lock());
-        for (i, slot) in slots.iter_mut().enumerate() {
-            if let Some(raft) = slot.raft.take() {
-                run::calling_briefly(move || format!("kill() on {}", name(i)), || raft.kill());
-                drop(raft);
-            }
-        }
-        let deadline = Instant::now() + PATIENCE;
-        let patience = || deadline.saturating_duration_since(Instant::now());
-        let handlers = self.0.net.shutdown(patience());
-        let groups: Vec<_> = slots
-            .iter()
-            .flat_map(|slot| slot.remains.iter().chain([&slot.group]).cloned())
-            .collect();
-        groups.iter().for_each(|group| _ = group.wait_ended(patience()));
-        let left = leaks::describe(&groups, &handlers);
-        self.0.stop.lock().take();
-        for reader in std::mem::take(&mut *self.0.readers.lock()) {
-            let _ = reader.join();
-        }
-        left
-    }
-
     /// Whether the service of server `i` takes nothing from its apply channel for now, in this life and the next.
     pub fn service_waits(&self, i: usize, yes: bool) {
         let verb = if yes { "stops" } else { "wakes" };
@@ -613,21 +336,5 @@ impl Cluster {
     /// Sleeps, on the run's clock.
     pub fn sleep(&self, duration: Duration) {
         sleep(duration);
-    }
-}
-
-impl Drop for Inner {
-    /// In real mode nobody else stops the servers of a test that has failed.
-    fn drop(&mut self) {
-        if run::in_simulation() {
-            return;
-        }
-        for slot in self.slots.get_mut() {
-            if let Some(raft) = slot.raft.take() {
-                raft.kill();
-            }
-        }
-        self.stop.get_mut().take();
-        self.net.shutdown(PATIENCE);
     }
 }

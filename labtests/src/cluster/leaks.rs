@@ -1,6 +1,6 @@
 //! Threads that a server leaves behind when it is killed.
 
-use super::PATIENCE;
+use super::life::PATIENCE;
 use labrpc::run;
 use labrpc::thread::{Group, Straggler};
 use labrpc::time::{Duration, Instant, sleep};

@@ -1,16 +1,13 @@
 //! Members come and go, one at a time (thesis §4).
 
+use super::members_storms::{members_in_a_storm, members_in_every_storm};
+use super::wish::{Wish, change, check_members};
 use crate::checks::ELECTION_TIMEOUT;
-use crate::clients::Texts;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
 use crate::suites::lab_test::tests;
-use crate::suites::services::kv::{self};
-use crate::suites::worlds::setups::{
-    members, reliable, service, sloppy, unreliable, with_snapshots,
-};
-use crate::suites::worlds::steps::{agree, anybody, ms, random, restart};
-use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::setups::{members, reliable, sloppy, unreliable, with_snapshots};
+use crate::suites::worlds::steps::{agree, ms, random, restart};
 use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::api::beyond::NotChanged;
 use labrpc::run;
@@ -31,92 +28,6 @@ tests! { "members", Beyond(Members):
     members_after_blackouts = "MembersAfterBlackouts", members(2, unreliable(5));
     members_in_a_storm = "MembersInAStorm", members(3, reliable(5));
     members_in_every_storm = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
-}
-
-tests! { STORE_TESTS = "members", Store(Members):
-    store_members_come_and_go = "StoreMembersComeAndGo", service(members(1, unreliable(5)), None);
-    store_members_and_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
-}
-
-/// What is to become of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// A member.
-    Add(usize),
-    /// None.
-    Remove(usize),
-}
-
-impl Wish {
-    /// Asks server `i` for it.
-    pub fn ask(self, cluster: &Cluster, i: usize) -> Option<Result<(), NotChanged>> {
-        match self {
-            Wish::Add(server) => cluster.add_server(i, server),
-            Wish::Remove(server) => cluster.remove_server(i, server),
-        }
-    }
-
-    /// Whether these members are as it wants them.
-    pub fn is_true_of(self, members: &BTreeSet<usize>) -> bool {
-        match self {
-            Wish::Add(server) => members.contains(&server),
-            Wish::Remove(server) => !members.contains(&server),
-        }
-    }
-}
-
-impl std::fmt::Display for Wish {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Wish::Add(server) => write!(f, "add {}", name(*server)),
-            Wish::Remove(server) => write!(f, "remove {}", name(*server)),
-        }
-    }
-}
-
-/// For so long a change may be asked for again and again.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Has some leader carry the wish out. In calm weather the first one asked does.
-#[track_caller]
-pub(super) fn change(cluster: &Cluster, wish: Wish) {
-    let began = Instant::now();
-    let mut last = "no server leads".to_string();
-    while began.elapsed() < PATIENCE {
-        for i in 0..cluster.n() {
-            if !matches!(cluster.state(i), Some((_, true))) {
-                continue;
-            }
-            match wish.ask(cluster, i) {
-                // An earlier try, of which nobody knew what became.
-                Some(Ok(()) | Err(NotChanged::Member | NotChanged::NotMember)) => return,
-                Some(Err(why)) => last = format!("{} said {why:?}", name(i)),
-                None => last = format!("{} crashed", name(i)),
-            }
-        }
-        cluster.sleep(ms(100));
-    }
-    run::fail(format!(
-        "in {PATIENCE:?} no leader could {wish}; at last {last}. A change that a new leader finds in its log is committed with an entry \
-         of its own term, a no-op, which it appends without being given a command; and it begins none before (thesis §4.1, and its \
-         author on raft-dev in 2015); {}",
-        cluster.who_thinks_what()
-    ));
-}
-
-/// Fails the test unless `i` takes these for the members.
-#[track_caller]
-pub(super) fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
-    let found = cluster.members(i);
-    let expected: BTreeSet<_> = expected.iter().copied().collect();
-    if found.as_ref() != Some(&expected) {
-        run::fail(format!(
-            "{} says that the members are {}, and they are {expected:?}. A server uses the last configuration in its log, and the one \
-             before that if its entry is cut off (thesis §4.1), and after a snapshot the one in that (§5.1)",
-            name(i),
-            found.map_or("nobody: it is down".into(), |found| format!("{found:?}"))
-        ));
-    }
 }
 
 /// From one server to seven and back. At every size a majority commits, and no fewer do.
@@ -507,72 +418,4 @@ fn members_after_blackouts(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     check_members(cluster, leader, &wanted.into_iter().collect::<Vec<_>>());
     cluster.reached_check();
-}
-
-/// Partitions, crashes and losses while members come and go.
-fn members_in_a_storm(cluster: &Cluster) {
-    let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
-    in_a_storm(cluster, &troubles);
-}
-
-/// And whatever else there is.
-fn members_in_every_storm(cluster: &Cluster) {
-    in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
-}
-
-fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
-    let stop = Stop::default();
-    let (changing, until) = (cluster.clone(), stop.clone());
-    let changes = spawn("changes", move || {
-        while !until.is_set() {
-            change_something(&changing);
-            changing.sleep(changing.draws().millis("between changes", 0..400));
-        }
-    });
-    let led = rage(cluster, troubles, true);
-    stop.set();
-    calm(cluster);
-    joined(changes);
-    // All servers run, and some leader knows who the members are.
-    (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
-    agree(cluster, 1, cluster.n());
-    if led {
-        cluster.reached_check();
-    }
-}
-
-/// Asks anybody for anything.
-fn change_something(cluster: &Cluster) {
-    let (asked, server) = (anybody(cluster), anybody(cluster));
-    let Some(members) = cluster.members(asked) else { return };
-    let wish = if members.contains(&server) { Wish::Remove(server) } else { Wish::Add(server) };
-    let _ = wish.ask(cluster, asked);
-}
-
-/// Clients write and read, on an unreliable network, while the cluster grows to five and shrinks to one, twice.
-fn store_members_come_and_go(texts: &Texts) {
-    kv::clients(5).during(texts, |_| {
-        for _ in 0..2 {
-            (0..5).for_each(|server| change(texts, Wish::Add(server)));
-            [3, 0, 4, 1].into_iter().for_each(|server| change(texts, Wish::Remove(server)));
-        }
-    });
-    texts.reached_check();
-}
-
-/// The same with partitions and late copies of requests, and all write the same keys.
-fn store_members_and_partitions(texts: &Texts) {
-    kv::clients(5).shared_keys().during(texts, |stop| {
-        let (changing, until) = (texts.cluster().clone(), stop.clone());
-        let changes = spawn("changes", move || {
-            while !until.is_set() {
-                change_something(&changing);
-                changing.sleep(changing.draws().millis("between changes", 0..600));
-            }
-        });
-        kv::late_copies(texts, || kv::rough_time(texts, Duration::from_secs(15), true, stop));
-        joined(changes);
-    });
-    kv::check_sizes(texts);
-    texts.reached_check();
 }

@@ -1,6 +1,6 @@
 //! Changes of members in schedules that a random run seldom meets.
 
-use super::members::Wish;
+use super::wish::Wish;
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;

@@ -2,8 +2,10 @@
 
 pub mod flow;
 pub mod learners;
+pub mod lease;
 pub mod members;
 pub mod members_scripts;
+mod members_storms;
 pub mod members_votes;
 pub mod once;
 pub mod prevote;
@@ -11,6 +13,7 @@ pub mod reads;
 pub mod replaced;
 mod steady;
 pub mod transfer;
+mod wish;
 
 use crate::suites::LabTest;
 
@@ -20,14 +23,14 @@ pub const LISTS: [&[LabTest]; 14] = [
     transfer::TESTS,
     reads::READS,
     reads::STORE_READS,
-    reads::LEASE,
-    reads::STORE_LEASE,
+    lease::TESTS,
+    lease::STORE_TESTS,
     members::TESTS,
     members_scripts::TESTS,
     members_votes::TESTS,
     learners::TESTS,
     replaced::TESTS,
-    members::STORE_TESTS,
+    members_storms::STORE_TESTS,
     flow::TESTS,
     once::TESTS,
 ];

@@ -1,7 +1,7 @@
 //! A machine that is replaced by an empty one. Under its old name it is another server: first it is removed, then it is emptied, then
 //! it is added, as any new one (thesis §4.2.1).
 
-use super::members::{Wish, change, check_members};
+use super::wish::{Wish, change, check_members};
 use crate::cluster::Cluster;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable};

@@ -1,0 +1,85 @@
+//! Members come and go in storms, and under stores.
+
+use super::wish::{Wish, change};
+use crate::clients::Texts;
+use crate::cluster::Cluster;
+use crate::suites::lab_test::tests;
+use crate::suites::services::kv;
+use crate::suites::worlds::setups::{members, service, unreliable};
+use crate::suites::worlds::steps::{agree, anybody};
+use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::threads::{Stop, joined, spawn};
+use labrpc::time::Duration;
+
+tests! { STORE_TESTS = "members", Store(Members):
+    store_members_come_and_go = "StoreMembersComeAndGo", service(members(1, unreliable(5)), None);
+    store_members_and_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
+}
+
+/// Partitions, crashes and losses while members come and go.
+pub(super) fn members_in_a_storm(cluster: &Cluster) {
+    let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
+    in_a_storm(cluster, &troubles);
+}
+
+/// And whatever else there is.
+pub(super) fn members_in_every_storm(cluster: &Cluster) {
+    in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
+}
+
+fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
+    let stop = Stop::default();
+    let (changing, until) = (cluster.clone(), stop.clone());
+    let changes = spawn("changes", move || {
+        while !until.is_set() {
+            change_something(&changing);
+            changing.sleep(changing.draws().millis("between changes", 0..400));
+        }
+    });
+    let led = rage(cluster, troubles, true);
+    stop.set();
+    calm(cluster);
+    joined(changes);
+    // All servers run, and some leader knows who the members are.
+    (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
+    agree(cluster, 1, cluster.n());
+    if led {
+        cluster.reached_check();
+    }
+}
+
+/// Asks anybody for anything.
+fn change_something(cluster: &Cluster) {
+    let (asked, server) = (anybody(cluster), anybody(cluster));
+    let Some(members) = cluster.members(asked) else { return };
+    let wish = if members.contains(&server) { Wish::Remove(server) } else { Wish::Add(server) };
+    let _ = wish.ask(cluster, asked);
+}
+
+/// Clients write and read, on an unreliable network, while the cluster grows to five and shrinks to one, twice.
+fn store_members_come_and_go(texts: &Texts) {
+    kv::clients(5).during(texts, |_| {
+        for _ in 0..2 {
+            (0..5).for_each(|server| change(texts, Wish::Add(server)));
+            [3, 0, 4, 1].into_iter().for_each(|server| change(texts, Wish::Remove(server)));
+        }
+    });
+    texts.reached_check();
+}
+
+/// The same with partitions and late copies of requests, and all write the same keys.
+fn store_members_and_partitions(texts: &Texts) {
+    kv::clients(5).shared_keys().during(texts, |stop| {
+        let (changing, until) = (texts.cluster().clone(), stop.clone());
+        let changes = spawn("changes", move || {
+            while !until.is_set() {
+                change_something(&changing);
+                changing.sleep(changing.draws().millis("between changes", 0..600));
+            }
+        });
+        kv::late_copies(texts, || kv::rough_time(texts, Duration::from_secs(15), true, stop));
+        joined(changes);
+    });
+    kv::check_sizes(texts);
+    texts.reached_check();
+}
