@@ -37,13 +37,13 @@ pub enum FailureKind {
     Panic,
     /// Every thread waits and no timer is left, or locks are taken in a circle.
     Deadlock,
-    /// A thread has used up its stack. Only [coroutines](Backend::Coroutines) live to tell of it.
+    /// A thread has used up its stack. Only [coroutines](super::Backend::Coroutines) live to tell of it.
     Overflow,
     /// A thread runs on and on without reaching anything that the scheduler sees.
     Stall,
     /// The run's clock passed its limit.
     TimeLimit,
-    /// The clock goes on, but the run does not: see [`Run::patience`].
+    /// The clock goes on, but the run does not: see [`Run::patience`](super::Run::patience).
     Stuck,
     /// A thread from outside touched an object of the simulation.
     Stranger,
@@ -53,7 +53,7 @@ pub enum FailureKind {
     Advice,
     /// It is no failure of what was tested: the test can't go on, see [`give_up`].
     GivenUp(&'static str),
-    /// It says nothing of the run, which [coroutines](Backend::Coroutines) can't do: it is to be run on threads.
+    /// It says nothing of the run, which [coroutines](super::Backend::Coroutines) can't do: it is to be run on threads.
     Unfit,
 }
 
@@ -111,7 +111,7 @@ pub fn give_up(why: &'static str) -> ! {
 }
 
 /// As [`fail`], but the current thread goes on until it next waits: for who can't be unwound, such as a
-/// [`Sink`].
+/// [`Sink`](crate::trace::Sink).
 pub fn condemn(message: impl Into<String>) {
     if let Some(here) = here() {
         let note = PanicNote { place: None, backtrace: None };
@@ -120,7 +120,7 @@ pub fn condemn(message: impl Into<String>) {
     }
 }
 
-/// Says something about the run that is no failure of it: it goes on, and [`Outcome::warnings`] has this.
+/// Says something about the run that is no failure of it: it goes on, and [`Outcome::warnings`](super::Outcome::warnings) has this.
 pub fn warn(kind: FailureKind, message: impl Into<String>) {
     if let Some(here) = here() {
         let note = PanicNote { place: None, backtrace: None };
