@@ -17,7 +17,8 @@ const ONE_TRIES: Duration = Duration::from_secs(10);
 /// How long it waits for a command that some leader took.
 const ONE_WAITS: Duration = Duration::from_secs(2);
 
-const fn ms(ms: u64) -> Duration {
+/// So many milliseconds.
+pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 

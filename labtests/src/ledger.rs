@@ -273,6 +273,7 @@ impl Ledger {
         }
     }
 
+    /// The bytes of such a snapshot.
     fn bytes(&self, index: u64) -> Vec<u8> {
         let end = self.agreed(index).map_or(0, |applied| applied.end);
         // A list is its length, and then its items.

@@ -259,12 +259,12 @@ impl<'a, M: Model> Part<'a, M> {
         self.ops.first().map_or("", |op| M::key(op))
     }
 
-    /// Decides, as fast as it can where it doesn't matter why.
+    /// Decides as fast as it can. If there is no order, it may not know where the history goes wrong.
     fn judge(&self, budget: &mut Budget) -> Option<Decision> {
         self.at_once().or_else(|| self.try_short(budget)).or_else(|| self.search(budget))
     }
 
-    /// Decides, and knows where it goes wrong if a sweep can tell.
+    /// Decides. If there is no order, it knows where the history goes wrong, if a sweep can tell.
     fn decide(&self, budget: &mut Budget) -> Option<Decision> {
         self.at_once().or_else(|| self.search(budget))
     }
@@ -274,7 +274,7 @@ impl<'a, M: Model> Part<'a, M> {
         (!self.from_anything).then(at_once).flatten()
     }
 
-    /// Searches a short history for a moment.
+    /// Searches a short history, but gives up soon.
     fn try_short(&self, budget: &mut Budget) -> Option<Decision> {
         if self.ops.len() > SHORT {
             return None;

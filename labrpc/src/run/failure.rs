@@ -110,7 +110,7 @@ pub fn give_up(why: &'static str) -> ! {
     unwind()
 }
 
-/// As [`fail`], but the current thread goes on until it next waits: for who can't be unwound, such as a
+/// As [`fail`], but the current thread goes on until it next waits: for code that can't be unwound, such as a
 /// [`Sink`](crate::trace::Sink).
 pub fn condemn(message: impl Into<String>) {
     if let Some(here) = here() {

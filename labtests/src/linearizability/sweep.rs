@@ -70,9 +70,11 @@ struct Sweep<'a> {
     /// For each bit, the equal operations that return earlier.
     earlier: [Bits; UNDER_WAY],
     now: Vec<Configuration>,
-    /// At a return: from which to go on, which were met, in order, and in which the operation is done. Empty in between.
+    /// The three are used at a return, and are empty otherwise. These configurations are still to be looked at.
     todo: Vec<Configuration>,
+    /// These were met at this return, in order.
     met: Vec<Configuration>,
+    /// In these the operation that returns is done.
     ended: Vec<Configuration>,
 }
 

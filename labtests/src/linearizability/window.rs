@@ -15,7 +15,7 @@ const STEPS: u64 = 2_000_000;
 /// How many steps it may take to find out where it goes wrong.
 const SWEEP: u64 = 200_000;
 
-/// Of so few operations all are looked at: one that was called after the contradiction may be what a read answered too early.
+/// So few operations are all looked at: a read may have answered what an operation writes that is called later.
 const WHOLE: usize = 64;
 
 /// A part of the operations for which there is no order, either.

@@ -1,9 +1,9 @@
 //! What most tests do.
 
+pub(crate) use crate::checks::ms;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use labrpc::api::Started;
-use labrpc::time::Duration;
 
 /// A random command. Short, for the lab bounds the size of the log.
 pub fn random(cluster: &Cluster) -> u64 {
@@ -34,11 +34,6 @@ pub fn give(cluster: &Cluster, i: usize, commands: usize) -> Option<Started> {
 pub fn restart(cluster: &Cluster, i: usize) {
     cluster.start_server(i);
     cluster.connect(i);
-}
-
-/// So many milliseconds.
-pub const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }
 
 /// The server `steps` after `server`, in a ring.
