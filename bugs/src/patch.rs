@@ -1,6 +1,6 @@
-//! What a patch file says: a header, a line `---`, and a diff that `git apply` takes.
+//! The contents of a patch file: a header, a line `---`, and a diff that `git apply` accepts.
 //!
-//! A line of the header is `Key: text`; what is indented by two spaces goes on with the text.
+//! A line of the header is `Key: text`. A line that is indented by two spaces continues that text.
 
 use serde::Deserialize;
 use std::fmt::{self, Display};
@@ -12,7 +12,7 @@ pub struct Patch {
     pub number: u32,
     /// The name of its file, without `.patch`.
     pub name: String,
-    /// What there is to say of it.
+    /// The explanation.
     pub header: Header,
     /// The bug itself.
     pub diff: String,
@@ -30,19 +30,19 @@ pub struct Header {
     pub kind: Kind,
     /// The Raft that it is put into.
     pub host: Host,
-    /// What is wrong.
+    /// What the buggy code does.
     pub what: String,
     /// The rule of the paper that it breaks, with its section.
     pub rule: String,
-    /// The property of Figure 3 that falls, or the bound.
+    /// The property of Figure 3 that no longer holds, or the limit that is exceeded.
     pub falls: String,
-    /// The schedule that breaks it, in words.
+    /// The schedule that shows the bug, in words. Servers are S0, S1 and so on, as in failure messages.
     pub schedule: String,
-    /// Why nothing comes of it, if that is so.
+    /// Why the bug does no harm, if it does none.
     pub harmless: Option<String>,
 }
 
-/// A part of Raft, or what is built on it.
+/// A part of Raft, or of what is built on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "these are the words themselves")]
 pub enum Group {
@@ -63,27 +63,27 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A property of Figure 3, or the service.
+    /// A safety property of Figure 3, or the service's results.
     Safety,
-    /// That it goes on.
+    /// Progress.
     Liveness,
-    /// What it costs: messages, bytes, time.
+    /// The limits on messages, bytes or time.
     Budget,
-    /// Nothing, but the lab's tests forbid it.
+    /// Nothing in the paper, but the lab's tests forbid it.
     Legal,
-    /// Nothing, for a reason.
+    /// Nothing; the header says why.
     Harmless,
 }
 
-/// A Raft that the patches are for.
+/// The program into which a patch puts its bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
-    /// `src/raft`, and the service on it, `src/kv`.
+    /// `src/raft`, and the service on top of it, `src/kv`.
     Reference,
     /// `labtests/examples/go_shape.rs`.
     GoShape,
-    /// `labtests/examples/go_kv.rs`, the services on it.
+    /// `labtests/examples/go_kv.rs`, the services on top of it.
     GoKv,
 }
 
@@ -116,7 +116,7 @@ impl Display for Host {
 }
 
 impl Host {
-    /// Whether the file is part of this Raft. A bug is in the Raft, never in what tests it.
+    /// Whether the file is part of this program. A bug is in the program, never in its tests.
     fn has(self, path: &str) -> bool {
         match self {
             Host::Reference => {
@@ -130,15 +130,15 @@ impl Host {
 }
 
 impl Patch {
-    /// Whether the tests are to catch it.
+    /// Whether the tests should catch the bug.
     pub fn bites(&self) -> bool {
         self.header.kind != Kind::Harmless
     }
 
-    /// Reads the file of that name.
+    /// Reads a patch file from its text.
     ///
     /// # Errors
-    /// It isn't as it should be.
+    /// The header is malformed, or the diff doesn't fit its host.
     pub fn parse(name: &str, text: &str) -> Result<Patch, String> {
         let parsed = Patch::parse_text(text).and_then(|patch| patch.lint(name).map(|()| patch));
         parsed.map_err(|wrong| format!("{name}.patch: {wrong}"))
@@ -165,7 +165,7 @@ impl Patch {
         let harmless = matches!(self.header.kind, Kind::Legal | Kind::Harmless);
         if harmless != self.header.harmless.is_some() {
             return Err(
-                "Harmless: tells why what is harmless or legal, and only that, is so".into()
+                "Harmless: tells why a bug does no harm; a patch has this key exactly if its kind is harmless or legal".into()
             );
         }
         let mut paths = self.paths().peekable();
@@ -178,13 +178,13 @@ impl Patch {
         }
     }
 
-    /// The files that it changes.
+    /// The files that the diff changes.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.diff.lines().filter_map(|line| line.strip_prefix("+++ b/"))
     }
 }
 
-/// The header's keys and texts, which keep their line breaks.
+/// The header's keys and texts. The texts keep their line breaks.
 fn fields(header: &str) -> Result<Vec<(String, String)>, String> {
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in header.lines() {
@@ -207,7 +207,7 @@ fn fields(header: &str) -> Result<Vec<(String, String)>, String> {
     }
 }
 
-/// serde's word on a header, which calls keys fields and values variants.
+/// serde's error message, in the words of a header: serde says "field" for a key and "variant" for a value.
 fn words(error: serde_json::Error) -> String {
     error.to_string().replace("field", "key").replace("variant", "value")
 }
