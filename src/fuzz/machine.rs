@@ -7,13 +7,13 @@ use labtests::fuzz::machine::{
 };
 use raftlab::raft::Options;
 use raftlab::raft::append_entries::{AppendEntriesArgs, Conflict};
+use raftlab::raft::beyond::membership::{ChangeHandle, ChangeRequest};
+use raftlab::raft::beyond::read_index::Read;
+use raftlab::raft::beyond::transfer::Handover;
 use raftlab::raft::calls::Reply;
-use raftlab::raft::flow::{Message, Next, Ticket};
 use raftlab::raft::log::Payload;
-use raftlab::raft::membership::{Changing, Wish};
-use raftlab::raft::read_index::Read;
+use raftlab::raft::messages::{Message, Next, Ticket};
 use raftlab::raft::state::{self, State};
-use raftlab::raft::transfer::Handover;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::Break;
 
@@ -26,7 +26,7 @@ pub struct Reference {
     /// Entries that wait for those before them.
     early: Vec<Early>,
     reads: Vec<(u64, Read)>,
-    changes: Vec<(u64, Changing)>,
+    changes: Vec<(u64, ChangeHandle)>,
     handovers: Vec<Handover>,
     output: Output<Sent>,
 }
@@ -157,7 +157,7 @@ impl Reference {
             (call.to, call.ticket)
         });
         for (to, ticket) in late.collect::<Vec<_>>() {
-            self.state.no_reply(to, ticket);
+            self.state.note_no_reply(to, ticket);
         }
         self.calls.retain(|_, call| !call.late || now < call.ticket.at + of_use);
     }
@@ -166,7 +166,7 @@ impl Reference {
     fn settle(&mut self, now: Instant) {
         let state = &mut self.state;
         let due = |state: &State, early: &[Early]| {
-            early.iter().position(|it| !state.wait_for_earlier(&it.args, it.came, now))
+            early.iter().position(|it| !state.waits_for_earlier(&it.args, it.came, now))
         };
         while let Some(due) = due(state, &self.early) {
             let Early { from, call, args, .. } = self.early.remove(due);
@@ -174,7 +174,7 @@ impl Reference {
             self.output.messages.push((from, Sent::Reply(call, reply)));
         }
         let ended = &mut self.output.reads;
-        self.reads.retain_mut(|(number, read)| match state.read(read, now) {
+        self.reads.retain_mut(|(number, read)| match state.advance_read(read, now) {
             Break(result) => {
                 ended.push((*number, result.ok()));
                 false
@@ -183,11 +183,11 @@ impl Reference {
         });
         let ended = &mut self.output.changes;
         self.changes.retain_mut(|(number, change)| {
-            let goes_on = state.change(change, now).is_continue();
+            let goes_on = state.advance_change(change, now).is_continue();
             ended.extend((!goes_on).then_some(*number));
             goes_on
         });
-        self.handovers.retain(|handover| state.transfer(handover, now).is_continue());
+        self.handovers.retain(|handover| state.advance_transfer(handover, now).is_continue());
         let (me, servers) = (state.me, state.servers);
         (0..servers).filter(|peer| *peer != me).for_each(|peer| self.send(peer, now));
     }
@@ -221,10 +221,7 @@ impl Machine for Reference {
 
     fn tick(&mut self, now: Instant) {
         self.end_calls(now);
-        self.state.check_quorum(now);
-        if self.state.election_due(now) {
-            self.state.start_election(now);
-        }
+        self.state.tick(now);
         self.settle(now);
     }
 
@@ -253,11 +250,11 @@ impl Machine for Reference {
     }
 
     fn change(&mut self, number: u64, change: Change, now: Instant) -> bool {
-        let wish = match change {
-            Change::Add(server) => Wish::Add(server),
-            Change::Remove(server) => Wish::Remove(server),
+        let request = match change {
+            Change::Add(server) => ChangeRequest::Add(server),
+            Change::Remove(server) => ChangeRequest::Remove(server),
         };
-        let begun = self.state.begin_change(wish, now).ok();
+        let begun = self.state.begin_change(request, now).ok();
         self.changes.extend(begun.map(|change| (number, change)));
         self.settle(now);
         begun.is_some()

@@ -7,7 +7,7 @@ use labrpc::api::{Command, Snapshot};
 use labrpc::time::Instant;
 use labtests::fuzz::fuzz;
 use labtests::fuzz::machine::{Boot, Change, Look, Machine, Output};
-use raftlab::raft::flow::Message;
+use raftlab::raft::messages::Message;
 use raftlab::raft::state::{Role, State};
 
 /// What is wrong with a Raft.

@@ -67,7 +67,7 @@ impl State {
         args: AppendEntriesArgs,
         now: Instant,
     ) -> AppendEntriesReply {
-        if self.refuses(&args) {
+        if self.beyond_refuses(&args, now) {
             return self.append_reply(false, None);
         }
         self.update_term(args.term, now);
@@ -87,7 +87,7 @@ impl State {
         // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
         //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
         self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
-        self.drop_pieces(last_new_index);
+        self.drop_chunks(last_new_index);
         self.append_reply(true, None)
     }
 
@@ -138,7 +138,7 @@ impl State {
         reply: &AppendEntriesReply,
         now: Instant,
     ) {
-        if !self.is_current_reply(args.term, reply.term, now) {
+        if !self.observe_reply(args.term, reply.term, now) {
             return;
         }
         if reply.success {
@@ -156,7 +156,7 @@ impl State {
             // It refuses what follows an entry that it has acknowledged: it has lost that, against all rules. Then it is asked again,
             // but not without a pause.
             self.sent[peer].unanswered |= next > args.prev_log_index;
-            self.probe(peer);
+            self.start_probing(peer);
         }
     }
 }
@@ -164,7 +164,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::calls::Reply;
-    use super::super::flow::Next;
+    use super::super::messages::Next;
     use super::super::tests::{Server, at_ms, entries, progress};
     use super::*;
 

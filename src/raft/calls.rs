@@ -5,12 +5,12 @@
 //! message then, and listens for the reply to an earlier one besides: a vote is a vote also when it comes late.
 
 use super::append_entries::AppendEntriesReply;
-use super::flow::{Message, Ticket};
+use super::beyond::pre_vote::PreVoteReply;
+use super::beyond::transfer::TimeoutNowReply;
 use super::install_snapshot::InstallSnapshotReply;
-use super::pre_vote::PreVoteReply;
+use super::messages::{Message, Ticket};
 use super::request_vote::RequestVoteReply;
 use super::state::State;
-use super::transfer::TimeoutNowReply;
 use labrpc::channel::{Receive, Receiver, Registrar, Ripe, select};
 use labrpc::time::{Duration, Instant};
 use labrpc::{ClientEnd, Pending};
@@ -53,13 +53,13 @@ impl State {
         reply: &Reply,
         now: Instant,
     ) {
-        if self.refuses_reply(reply.term()) {
-            self.no_reply(peer, ticket); // it answers nothing: no read, no lease and no check-quorum may count it
+        if self.beyond_refuses_reply(reply.term()) {
+            self.note_no_reply(peer, ticket); // it answers nothing: no read, no lease and no check-quorum may count it
             return;
         }
-        self.is_answered(peer, ticket);
-        if self.is_from_before(peer, ticket) {
-            self.is_current_reply(ticket.term, reply.term(), now); // its term counts in any case
+        self.note_answer(peer, ticket);
+        if self.precedes_membership(peer, ticket) {
+            self.observe_reply(ticket.term, reply.term(), now); // its term counts in any case
             return;
         }
         match (message, reply) {

@@ -3,9 +3,12 @@
 //! Entries up to [`Log::last_included_index`] are in the snapshot and no longer here; of the last of them the term is
 //! kept, for the consistency check of the entry that follows, and who the members were then.
 
-use super::membership::Members;
 use labrpc::api::Command;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The servers that vote, and whose logs count: all of them in the lab, where members do not change.
+pub type Members = BTreeSet<usize>;
 
 /// A log entry: "each entry contains command for state machine, and term when entry was received by leader".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

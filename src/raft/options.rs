@@ -1,6 +1,6 @@
 //! The numbers that Raft leaves open, and what goes beyond the lab.
 
-use super::membership::Members;
+use super::log::Members;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -28,10 +28,10 @@ pub struct Options {
     /// count indices. What needs an entry of the present term appends one then.
     pub no_op_on_election: bool,
     /// Whether a server asks if it would be elected, before it raises its term (thesis §9.6). See
-    /// [`pre_vote`](super::pre_vote).
+    /// [`pre_vote`](super::beyond::pre_vote).
     pub pre_vote: bool,
     /// Whether a leader that hears from no majority steps down, and who hears a leader gives no votes (thesis §6.2, §4.2.3). See
-    /// [`check_quorum`](super::check_quorum).
+    /// [`check_quorum`](super::beyond::check_quorum).
     pub check_quorum: bool,
     /// For how long after a message that a majority has answered the leader takes it that there is no other, and reads
     /// without asking (thesis §6.4.1). It rests on the clocks: while one server counts the shortest election timeout, no other
@@ -50,7 +50,7 @@ pub struct Options {
     /// How many entries may wait for their commitment before a leader takes no more; `None`: any number.
     pub max_uncommitted: Option<u64>,
 
-    /// The members at first; `None`: all servers. See [`membership`](super::membership).
+    /// The members at first; `None`: all servers. See [`membership`](super::beyond::membership).
     pub members: Option<Members>,
     /// In how many rounds a new server must have caught up with the log (thesis §4.2.1).
     pub catch_up_rounds: u32,

@@ -4,8 +4,7 @@
 //! Saving costs what has changed: each save adds a record to those since the last snapshot, and a restart
 //! replays them. A snapshot replaces them all by the state that they add up to.
 
-use super::log::{Entry, Log};
-use super::membership::Members;
+use super::log::{Entry, Log, Members};
 use super::state::State;
 use labrpc::Persister;
 use labrpc::api::Snapshot;
@@ -38,7 +37,8 @@ pub(super) enum Record {
 pub struct Disk {
     persister: Persister,
     saved_vote: (u64, Option<usize>),
-    saved_commit: u64,
+    /// Beyond the lab: see [`Record::Committed`].
+    pub(super) saved_commit: u64,
 }
 
 impl Disk {
@@ -91,28 +91,19 @@ impl State {
         let vote = (self.current_term, self.voted_for);
         if self.disk.saved_vote != vote {
             let (current_term, voted_for) = vote;
-            self.disk.persister.append(&Record::Vote { current_term, voted_for });
+            self.append_record(&Record::Vote { current_term, voted_for });
             self.disk.saved_vote = vote;
         }
         if let Some(prev_log_index) = self.log.take_unsaved() {
             let entries = self.log.after(prev_log_index).to_vec();
-            self.disk.persister.append(&Record::Entries { prev_log_index, entries });
+            self.append_record(&Record::Entries { prev_log_index, entries });
         }
-        let commit_index = self.log.members_since();
-        if self.knows_its_removal() && self.disk.saved_commit < commit_index {
-            self.disk.persister.append(&Record::Committed { commit_index });
-            self.disk.saved_commit = commit_index;
-        }
+        self.beyond_persist();
     }
 
-    /// Whether we know that we were removed for good. After a restart we would stand for election until we learnt it again, and
-    /// nobody tells a server that is no member.
-    fn knows_its_removal(&self) -> bool {
-        let removed = |before: &Members| before.contains(&self.me);
-        let committed = self.commit_index >= self.log.members_since();
-        committed
-            && !self.log.members().contains(&self.me)
-            && self.log.members_before().is_some_and(removed)
+    /// Adds a record to those that are saved.
+    pub(super) fn append_record(&self, record: &Record) {
+        self.disk.persister.append(record);
     }
 
     /// Saves a snapshot together with the state that goes with it. Were they saved one after the other, a crash

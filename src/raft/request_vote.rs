@@ -39,7 +39,7 @@ impl State {
             candidate_id: self.me,
             last_log_index: self.log.last_index(),
             last_log_term: self.log.last_term(),
-            leadership_transfer: matches!(self.role, Role::Candidate { called: true, .. }),
+            leadership_transfer: matches!(self.role, Role::Candidate { by_transfer: true, .. }),
         }
     }
 
@@ -49,13 +49,7 @@ impl State {
         args: &RequestVoteArgs,
         now: Instant,
     ) -> RequestVoteReply {
-        if self.refuses(args) {
-            return RequestVoteReply { term: self.current_term, vote_granted: false };
-        }
-        // "If a server receives a RequestVote request within the minimum election timeout of hearing from a current
-        //  leader, it does not update its term or grant its vote" (thesis §4.2.3).
-        let faithful = self.options.check_quorum && !args.leadership_transfer;
-        if faithful && self.hears_a_leader(now) {
+        if self.beyond_refuses(args, now) {
             return RequestVoteReply { term: self.current_term, vote_granted: false };
         }
         self.update_term(args.term, now);
@@ -69,7 +63,7 @@ impl State {
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
-            self.withdraw();
+            self.become_follower(self.leader(), now); // it may have been about to become a candidate itself
         }
         self.persist();
         RequestVoteReply { term: self.current_term, vote_granted }
@@ -89,7 +83,7 @@ impl State {
         reply: &RequestVoteReply,
         now: Instant,
     ) {
-        if !self.is_current_reply(args.term, reply.term, now) {
+        if !self.observe_reply(args.term, reply.term, now) {
             return;
         }
         if let Role::Candidate { ballot, .. } = &mut self.role {
@@ -117,8 +111,8 @@ impl Ballot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flow::Next;
-    use super::super::tests::{Server, at_ms, no_reply};
+    use super::super::messages::Next;
+    use super::super::tests::{Server, at_ms, note_no_reply};
     use super::*;
 
     fn ask(term: u64, candidate_id: usize, last: (u64, u64)) -> RequestVoteArgs {
@@ -206,7 +200,7 @@ mod tests {
     fn a_vote_is_asked_for_again_until_it_is_answered() {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
-        no_reply(&mut state, 1, at_ms(0));
+        note_no_reply(&mut state, 1, at_ms(0));
         assert!(matches!(state.next_message(1, at_ms(100)), Next::Send(..)));
     }
 

@@ -1,10 +1,8 @@
 //! Figure 2, "Rules for Servers".
 
-use super::flow::{Pace, Sent};
 use super::log::{Entry, Payload};
-use super::membership::Members;
-use super::state::{Ballot, Progress, Reign, Role, State};
-use super::validate::HIGHEST;
+use super::messages::Sent;
+use super::state::{Ballot, LeaderState, Progress, Role, State};
 use labrpc::api::{ApplyMsg, Command, Refused, Started};
 use labrpc::time::Instant;
 use rand::RngExt;
@@ -31,15 +29,15 @@ impl State {
             log::debug!("sees term {term}, was in {}", self.current_term);
             self.current_term = term;
             self.voted_for = None;
-            self.drop_pieces(self.commit_index);
+            self.drop_chunks(self.commit_index);
             self.become_follower(None, now);
         }
     }
 
     /// The first thing to do with any reply: whether it answers a call made in the present term. One to an earlier
     /// candidacy or leadership says nothing about this one, but for its term.
-    pub fn is_current_reply(&mut self, call_term: u64, reply_term: u64, now: Instant) -> bool {
-        if self.refuses_reply(reply_term) {
+    pub fn observe_reply(&mut self, call_term: u64, reply_term: u64, now: Instant) -> bool {
+        if self.beyond_refuses_reply(reply_term) {
             return false;
         }
         self.update_term(reply_term, now);
@@ -105,28 +103,21 @@ impl State {
     /// "If election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
     /// candidate: convert to candidate". The same for candidates: "start new election".
     pub fn election_due(&self, now: Instant) -> bool {
-        self.may_stand() && now >= self.election_deadline
+        self.has_election_timer() && now >= self.election_deadline
     }
 
-    /// Whether the election timer means anything. Who is no member doesn't stand, unless it was one before a change that isn't
-    /// known to be committed: then it "might still be needed" (thesis §4.2.2, Figure 4.6), for others may lack that change.
-    pub fn may_stand(&self) -> bool {
-        let needed = |members: &Members| {
-            members.contains(&self.me) && self.log.members_since() > self.commit_index
-        };
-        let member = self.log.members().contains(&self.me);
-        let stands_for_something = member || self.log.members_before().is_some_and(needed);
-        !self.is_leader() && stands_for_something && self.current_term < HIGHEST
+    /// Whether the election deadline counts. A leader has none, and neither has a server that is no member (beyond the lab).
+    pub fn has_election_timer(&self) -> bool {
+        !self.is_leader() && self.may_become_candidate()
     }
 }
 
 // "Candidates (§5.2)"
 impl State {
-    /// The election timeout has elapsed.
-    pub fn start_election(&mut self, now: Instant) {
-        match self.options.pre_vote {
-            true => self.become_pre_candidate(now),
-            false => self.become_candidate(now),
+    /// What the ticker does when it wakes up: starts an election if it is time to.
+    pub fn tick(&mut self, now: Instant) {
+        if !self.beyond_tick(now) && self.election_due(now) {
+            self.become_candidate(now);
         }
     }
 
@@ -135,8 +126,8 @@ impl State {
         self.current_term += 1;
         self.voted_for = Some(self.me);
         log::debug!("stands for election in term {}", self.current_term);
-        self.role = Role::Candidate { ballot: Ballot::of(self.me), called: false };
-        self.drop_pieces(self.commit_index);
+        self.role = Role::Candidate { ballot: Ballot::of(self.me), by_transfer: false };
+        self.drop_chunks(self.commit_index);
         self.forget_calls();
         self.reset_election_timer(now);
         self.persist();
@@ -164,26 +155,13 @@ impl State {
     /// yet, so [`State::next_message`] has one for each.
     fn become_leader(&mut self, now: Instant) {
         log::debug!("leads term {}", self.current_term);
-        let progress = Progress {
-            next_index: self.log.last_index() + 1,
-            match_index: 0,
-            answered: None,
-            pace: Pace::Probe,
-            outgoing: None,
-            since: 0,
-        };
+        let progress = Progress::new(self.log.last_index() + 1);
         self.role = Role::Leader {
             progress: vec![progress; self.servers],
-            reign: Reign {
-                since: now,
-                confirm: 0,
-                transfer: None,
-                has_called: false,
-                change: None,
-            },
+            leadership: LeaderState::new(now),
         };
         self.forget_calls();
-        // Who is no member leads only until that is committed (thesis, Figure 4.6).
+        // Beyond the lab: the no-op is an option; a leader that is no member leads only until that is committed (thesis, Figure 4.6).
         if self.options.no_op_on_election || !self.log.members().contains(&self.me) {
             self.append(Payload::NoOp);
         }
@@ -197,15 +175,6 @@ impl State {
         index
     }
 
-    /// Sees to it that an entry of our own term is committed, and says whether one is. Until then a leader doesn't know what of
-    /// its log is committed (§5.4.2, §8).
-    pub fn commits_in_its_term(&mut self) -> bool {
-        if self.is_leader() && self.log.last_term() != self.current_term {
-            self.append(Payload::NoOp);
-        }
-        self.log.term_at(self.commit_index) == Some(self.current_term)
-    }
-
     /// "If command received from client: append entry to local log, respond after entry applied to state machine
     /// (§5.3)". The response is the apply channel's.
     pub fn start(&mut self, command: Command) -> Result<Started, Refused> {
@@ -215,22 +184,11 @@ impl State {
         if !self.is_leader() {
             return Err(Refused::NotLeader { leader: self.leader() });
         }
-        if self.is_busy() {
+        if self.beyond_refuses_commands() {
             return Err(Refused::Busy);
         }
         let index = self.append(Payload::Command(command));
         Ok(Started { index, term: self.current_term })
-    }
-
-    /// Whether no command is taken for now: too many wait, or the successor is to catch up (thesis §3.10).
-    fn is_busy(&mut self) -> bool {
-        let waiting = self.log.last_index() - self.commit_index;
-        if self.options.max_uncommitted.is_some_and(|most| waiting >= most) {
-            // Of those that an earlier leader has left, none is committed before one of our own.
-            self.commits_in_its_term();
-            return true;
-        }
-        matches!(&self.role, Role::Leader { reign, .. } if reign.transfer.is_some())
     }
 
     /// "If there exists an N such that N > commitIndex, a majority of `matchIndex[i] >= N`, and `log[N].term ==`
@@ -246,7 +204,7 @@ impl State {
         // Only an entry of our own term is committed by counting; Figure 8 is what happens otherwise.
         if n > self.commit_index && self.log.term_at(n) == Some(self.current_term) {
             self.commit_index = n;
-            self.step_down_if_removed();
+            self.beyond_note_commit();
         }
     }
 
@@ -259,7 +217,7 @@ impl State {
         let progress = &mut progress[peer];
         progress.match_index = progress.match_index.max(index);
         progress.next_index = progress.next_index.max(progress.match_index + 1);
-        self.stream(peer);
+        self.start_replicating(peer);
         self.advance_commit_index();
     }
 }

@@ -3,13 +3,14 @@
 //! Everything that Raft decides is a method of [`State`] with `&mut self`. None of them can wait, send or take
 //! a lock, and each is tested without a thread. [`threads`](super::threads) decides when they run.
 
-use super::flow::{Pace, Sent, Ticket};
-use super::install_snapshot::{Incoming, Outgoing};
+use super::beyond::chunks::{Incoming, Outgoing};
+use super::beyond::flow::Mode;
+use super::beyond::membership::{self, PendingChange};
+use super::beyond::transfer::Transfer;
 use super::log::Log;
-use super::membership::{self, Change};
+use super::messages::{Sent, Ticket};
 use super::options::Options;
 use super::persist::{self, Disk};
-use super::transfer::Transfer;
 use labrpc::Persister;
 use labrpc::api::Snapshot;
 use labrpc::time::Instant;
@@ -42,22 +43,24 @@ pub struct State {
     pub last_applied: u64,
     /// Follower, candidate or leader, with what only that role has.
     pub role: Role,
-    /// When this server stands for election, unless it hears from a leader or grants a vote.
+    /// When this server becomes a candidate, unless it hears from a leader or grants a vote before.
     pub election_deadline: Instant,
-    /// When a leader of its term was last heard.
-    pub heard_leader_at: Instant,
-    /// A snapshot that the service is to get before any further command.
+    /// A snapshot that the service has to get before any further command.
     pub snapshot_to_apply: Option<Snapshot>,
-    /// A snapshot that comes in pieces, as far as it is here.
-    pub incoming: Option<Incoming>,
-    /// What was sent to each server, in the current role.
+    /// What was sent to each server in the current role.
     pub sent: Vec<Sent>,
-    /// How many messages were sent in all, and how many calls have ended.
+    /// How many messages this server has sent.
     pub sends: u64,
-    /// See [`State::sends`].
+    /// How many of its calls have ended, with a reply or without.
     pub calls_ended: u64,
     /// Set by `kill`: every thread ends.
     pub killed: bool,
+
+    // Beyond the lab.
+    /// When this server last heard from a leader of its term. See [`check_quorum`](super::beyond::check_quorum).
+    pub heard_leader_at: Instant,
+    /// The chunks of a snapshot that have arrived. See [`chunks`](super::beyond::chunks).
+    pub incoming: Option<Incoming>,
 }
 
 /// §5.1: "At any given time each server is in one of three states".
@@ -65,27 +68,27 @@ pub struct State {
 pub enum Role {
     /// Passive: answers candidates and leaders.
     Follower {
-        /// The leader of the current term, once it has been heard from.
+        /// The leader of the current term, once this server has heard from it.
         leader: Option<usize>,
     },
-    /// Would stand for election, and asks first whether it could win (thesis §9.6).
-    PreCandidate {
-        /// What the others say.
-        ballot: Ballot,
-    },
-    /// Stands for election.
+    /// Asks for votes.
     Candidate {
         /// The votes so far.
         ballot: Ballot,
-        /// Whether the leader has told it to stand (thesis §3.10).
-        called: bool,
+        /// Beyond the lab: whether the leader has told it to become a candidate (thesis §3.10).
+        by_transfer: bool,
     },
     /// Handles all commands.
     Leader {
-        /// "Volatile state on leaders", a row for each server; our own is not used.
+        /// "Volatile state on leaders", a row for each server. A leader does not use its own row.
         progress: Vec<Progress>,
-        /// What else it is at.
-        reign: Reign,
+        /// Beyond the lab.
+        leadership: LeaderState,
+    },
+    /// Beyond the lab: asks whether it could win, before it becomes a candidate (thesis §9.6).
+    PreCandidate {
+        /// The promises so far.
+        ballot: Ballot,
     },
 }
 
@@ -105,30 +108,53 @@ pub struct Progress {
     pub next_index: u64,
     /// "Index of highest log entry known to be replicated on server"; 0 while nothing is known.
     pub match_index: u64,
-    /// The latest message that it has answered in this term.
+
+    // Beyond the lab.
+    /// The latest of our messages that this server has answered in this term.
     pub answered: Option<Ticket>,
-    /// Whether we know where its log ends.
-    pub pace: Pace,
-    /// The snapshot that it is being sent.
+    /// How the leader sends to it.
+    pub mode: Mode,
+    /// The snapshot that the leader is sending to it.
     pub outgoing: Option<Outgoing>,
-    /// How many messages had been sent when it was last made a member, if that was in this reign: replies to those before speak of a
-    /// server that may have been replaced.
+    /// The number of the last message before this server was made a member, if that was in this term. Replies to that message and
+    /// earlier ones do not count: they speak of a server that may have been replaced.
     pub since: u64,
 }
 
-/// A leader's term of office, beyond Figure 2.
+impl Progress {
+    /// What a leader knows of a server at first.
+    pub fn new(next_index: u64) -> Progress {
+        Progress {
+            next_index,
+            match_index: 0,
+            answered: None,
+            mode: Mode::Probe,
+            outgoing: None,
+            since: 0,
+        }
+    }
+}
+
+/// Beyond the lab: what else a leader remembers in its term.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reign {
+pub struct LeaderState {
     /// When it was elected.
     pub since: Instant,
-    /// Reads wait for a majority to answer messages sent after this one.
+    /// Reads wait until a majority has answered messages sent after this one.
     pub confirm: u64,
-    /// The leadership is being handed over.
+    /// The leadership transfer that goes on.
     pub transfer: Option<Transfer>,
-    /// Whether somebody was told to stand for election in spite of us: a lease is void then, to the end of the term.
-    pub has_called: bool,
-    /// The members are being changed.
-    pub change: Option<Change>,
+    /// Whether it has told a server to become a candidate. From then on it has no lease, to the end of its term.
+    pub timeout_now_sent: bool,
+    /// The configuration change that goes on.
+    pub change: Option<PendingChange>,
+}
+
+impl LeaderState {
+    /// As it is at the election.
+    pub fn new(since: Instant) -> LeaderState {
+        LeaderState { since, confirm: 0, transfer: None, timeout_now_sent: false, change: None }
+    }
 }
 
 impl State {
@@ -146,7 +172,7 @@ impl State {
         if let Err(invalid) = options.validate(servers) {
             panic!("{invalid}");
         }
-        let members = membership::at_first(&options, servers);
+        let members = membership::initial_members(&options, servers);
         let (saved, commit_index) = persist::restore(&persister, members);
         let mut state = State {
             me,

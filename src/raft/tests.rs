@@ -1,8 +1,8 @@
 //! States to test with, and no threads.
 
-use super::flow::{Next, Ticket};
-use super::log::{Entry, Payload};
-use super::membership::Members;
+use super::install_snapshot::InstallSnapshotArgs;
+use super::log::{Entry, Members, Payload};
+use super::messages::{Message, Next, Ticket};
 use super::options::Options;
 use super::persist::Record;
 use super::request_vote::RequestVoteReply;
@@ -10,6 +10,7 @@ use super::state::{Progress, Role, State};
 use labrpc::Persister;
 use labrpc::api::{Command, Snapshot};
 use labrpc::time::{Duration, Instant};
+use std::ops::RangeInclusive;
 
 /// So many milliseconds after a fixed moment.
 pub fn at_ms(ms: u64) -> Instant {
@@ -20,6 +21,20 @@ pub fn at_ms(ms: u64) -> Instant {
 pub fn entries(terms: &[u64]) -> Vec<Entry> {
     let payload = || Payload::Command(Command::default());
     terms.iter().map(|&term| Entry { term, payload: payload() }).collect()
+}
+
+/// A snapshot of one byte up to this index, from server 1.
+pub fn install(term: u64, index: u64, index_term: u64) -> InstallSnapshotArgs {
+    InstallSnapshotArgs {
+        term,
+        leader_id: 1,
+        last_included_index: index,
+        last_included_term: index_term,
+        members: Members::from([0, 1, 2]),
+        offset: 0,
+        data: Snapshot::from(vec![index as u8]),
+        done: true,
+    }
 }
 
 /// What a leader knows of each server.
@@ -48,16 +63,27 @@ pub fn sent(state: &mut State, peer: usize, now: Instant) -> Ticket {
     }
 }
 
+/// Sends server 1 its next entries: their indices.
+pub fn entries_sent(state: &mut State, ms: u64) -> (RangeInclusive<u64>, Ticket) {
+    match state.next_message(1, at_ms(ms)) {
+        Next::Send(Message::AppendEntries(args), ticket) => {
+            let (first, many) = (args.prev_log_index + 1, args.entries.len() as u64);
+            (first..=args.prev_log_index + many, ticket)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Sends what is next for `peer`, which answers.
 pub fn answer(state: &mut State, peer: usize, now: Instant) {
     let ticket = sent(state, peer, now);
-    state.is_answered(peer, ticket);
+    state.note_answer(peer, ticket);
 }
 
 /// Sends what is next for `peer`, which doesn't answer.
-pub fn no_reply(state: &mut State, peer: usize, now: Instant) {
+pub fn note_no_reply(state: &mut State, peer: usize, now: Instant) {
     let ticket = sent(state, peer, now);
-    state.no_reply(peer, ticket);
+    state.note_no_reply(peer, ticket);
 }
 
 /// Builds the state of server 0.

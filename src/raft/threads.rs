@@ -11,7 +11,7 @@
 //! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
 
 use super::calls::{Call, Reply, Waited};
-use super::flow::Next;
+use super::messages::Next;
 use super::state::{Role, State};
 use labrpc::ClientEnd;
 use labrpc::api::ApplyMsg;
@@ -43,6 +43,11 @@ impl Shared {
     pub fn lock(&self) -> Guard<'_> {
         let state = self.state.lock();
         Guard { shared: self, before: Seen::of(&state), state }
+    }
+
+    /// Runs `step` under Raft's lock.
+    pub fn with<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+        step(&mut self.lock())
     }
 
     /// Starts the threads. They end when `killed` is disconnected and [`State::killed`] is set.
@@ -79,12 +84,9 @@ impl Shared {
         let mut state = self.lock();
         while !state.killed {
             let now = Instant::now();
-            state.check_quorum(now);
-            if state.election_due(now) {
-                state.start_election(now);
-            }
-            let election = state.may_stand().then_some(state.election_deadline);
-            let deadline = election.or(state.quorum_deadline(now));
+            state.tick(now);
+            let election = state.has_election_timer().then_some(state.election_deadline);
+            let deadline = election.or(state.beyond_deadline(now));
             state.wait(&self.ticker, deadline);
         }
     }
@@ -125,12 +127,12 @@ impl Shared {
                     return self.lock();
                 }
                 Waited::Lost => {
-                    self.lock().no_reply(peer, call.ticket);
+                    self.lock().note_no_reply(peer, call.ticket);
                     return self.lock();
                 }
                 Waited::TimedOut => {
                     let mut state = self.lock();
-                    state.no_reply(peer, call.ticket);
+                    state.note_no_reply(peer, call.ticket);
                     // The earliest is kept, for its reply is the next to come; but not for ever, it may be lost.
                     late.take_if(|late| late.ticket.at + patience.late <= call.ticket.at);
                     late.get_or_insert(call);
@@ -239,9 +241,9 @@ pub(super) struct Seen {
     pub last_applied: u64,
     /// See [`State::calls_ended`].
     calls_ended: u64,
-    /// What wants to be sent for a read, to a successor, to a new server.
+    /// Beyond the lab: whether there is something to send for a read, to a successor, or to a new server.
     wanted: Option<(u64, bool, bool)>,
-    may_stand: bool,
+    has_election_timer: bool,
     election_deadline: Instant,
     killed: bool,
 }
@@ -272,12 +274,14 @@ impl Seen {
             last_applied: state.last_applied,
             calls_ended: state.calls_ended,
             wanted: match &state.role {
-                Role::Leader { reign, .. } => {
-                    Some((reign.confirm, reign.transfer.is_some(), reign.change.is_some()))
-                }
+                Role::Leader { leadership, .. } => Some((
+                    leadership.confirm,
+                    leadership.transfer.is_some(),
+                    leadership.change.is_some(),
+                )),
                 _ => None,
             },
-            may_stand: state.may_stand(),
+            has_election_timer: state.has_election_timer(),
             election_deadline: state.election_deadline,
             killed: state.killed,
         }
@@ -304,7 +308,11 @@ impl Guard<'_> {
         let killed = before.killed != now.killed;
         let elected_or_deposed = (before.term, before.role) != (now.term, now.role);
         let earlier = now.election_deadline < before.election_deadline;
-        if elected_or_deposed || earlier || before.may_stand != now.may_stand || killed {
+        if elected_or_deposed
+            || earlier
+            || before.has_election_timer != now.has_election_timer
+            || killed
+        {
             self.shared.ticker.notify_all();
         }
         let news = now.role == RoleName::Leader && before.last_index != now.last_index;

@@ -6,7 +6,8 @@
 //!
 //! The index that comes out is of use to a service when it has applied everything up to it.
 
-use super::state::{Role, State};
+use crate::raft::log::Payload;
+use crate::raft::state::{Role, State};
 use labrpc::api::Refused;
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ impl State {
     }
 
     /// Looks after a read: gives its index, or a reason why there is none; until then, when it will have waited for too long.
-    pub fn read(
+    pub fn advance_read(
         &mut self,
         read: &mut Read,
         now: Instant,
@@ -69,17 +70,34 @@ impl State {
         if self.majority_answered(now).is_some_and(|ticket| ticket.number > sent) {
             return Break(Ok(index));
         }
-        if let Role::Leader { reign, .. } = &mut self.role {
-            reign.confirm = reign.confirm.max(sent);
+        if let Role::Leader { leadership, .. } = &mut self.role {
+            leadership.confirm = leadership.confirm.max(sent);
         }
         Continue(Some(read.deadline))
+    }
+
+    /// Whether an entry of the leader's term is committed. Until then a leader does not know which of its entries are committed
+    /// (§5.4.2, §8). If its log has no entry of its term, it appends a no-op.
+    pub fn commits_in_its_term(&mut self) -> bool {
+        if self.is_leader() && self.log.last_term() != self.current_term {
+            self.append(Payload::NoOp);
+        }
+        self.log.term_at(self.commit_index) == Some(self.current_term)
+    }
+
+    /// Whether a read waits for `peer` to answer a message that has not been sent yet.
+    pub(super) fn awaits_confirmation_by(&self, peer: usize) -> bool {
+        matches!(&self.role, Role::Leader { leadership, .. } if self.sent[peer].number <= leadership.confirm)
     }
 
     /// Whether nobody else can have been elected yet: who has heard us votes for nobody for the shortest election timeout. It counts
     /// from when we *sent* what they heard, and not if we have told somebody to stand all the same.
     fn has_lease(&self, now: Instant) -> bool {
-        let Role::Leader { reign, .. } = &self.role else { return false };
-        let lease = self.options.lease.filter(|_| self.options.check_quorum && !reign.has_called);
+        let Role::Leader { leadership, .. } = &self.role else { return false };
+        let lease = self
+            .options
+            .lease
+            .filter(|_| self.options.check_quorum && !leadership.timeout_now_sent);
         let since = self.majority_answered(now).map(|ticket| ticket.at);
         lease.zip(since).is_some_and(|(lease, since)| now < since + lease)
     }
@@ -87,16 +105,16 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, answer, at_ms, sent};
     use super::*;
     use crate::raft::append_entries::AppendEntriesReply;
     use crate::raft::calls::Reply;
-    use crate::raft::flow::{Message, Next};
+    use crate::raft::messages::{Message, Next};
+    use crate::raft::tests::{Server, answer, at_ms, sent};
     use labrpc::api::Command;
     use std::time::Duration;
 
     fn look(state: &mut State, read: &mut Read, ms: u64) -> Option<Result<u64, Refused>> {
-        state.read(read, at_ms(ms)).break_value()
+        state.advance_read(read, at_ms(ms)).break_value()
     }
 
     /// A leader of three that has committed an entry of its own, at index 1.
@@ -114,7 +132,7 @@ mod tests {
         let early = sent(&mut state, 1, at_ms(100));
         let mut read = state.begin_read(at_ms(101));
         assert_eq!(look(&mut state, &mut read, 101), None);
-        state.is_answered(1, early);
+        state.note_answer(1, early);
         assert_eq!(look(&mut state, &mut read, 102), None, "that was sent before");
         state.start(Command::default()).unwrap();
         answer(&mut state, 1, at_ms(103)); // at once, not with the next heartbeat
@@ -166,7 +184,7 @@ mod tests {
         state.options.check_quorum = true;
         state.options.lease = Some(Duration::from_millis(450));
         let ticket = sent(&mut state, 2, at_ms(100));
-        state.is_answered(2, ticket); // some time later
+        state.note_answer(2, ticket); // some time later
         let (mut in_time, mut late) = (state.begin_read(at_ms(549)), state.begin_read(at_ms(550)));
         assert_eq!(look(&mut state, &mut in_time, 549), Some(Ok(1)));
         assert_eq!(look(&mut state, &mut late, 550), None);

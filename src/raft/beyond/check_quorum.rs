@@ -3,8 +3,8 @@
 //! A leader that hears from no majority steps down, so that its clients look for another. And who hears a leader ignores
 //! candidates, so that nobody deposes it: a server that was removed and doesn't know, or one that can't hear the leader.
 
-use super::flow::Ticket;
-use super::state::{Role, State};
+use crate::raft::messages::Ticket;
+use crate::raft::state::{Role, State};
 use labrpc::time::Instant;
 
 impl State {
@@ -25,8 +25,8 @@ impl State {
 
     /// Until when a leader takes it that a majority follows it.
     fn followed_until(&self, now: Instant) -> Option<Instant> {
-        let Role::Leader { reign, .. } = &self.role else { return None };
-        let heard = self.majority_answered(now).map_or(reign.since, |ticket| ticket.at);
+        let Role::Leader { leadership, .. } = &self.role else { return None };
+        let heard = self.majority_answered(now).map_or(leadership.since, |ticket| ticket.at);
         Some(heard + self.options.election_timeout.end)
     }
 
@@ -35,6 +35,24 @@ impl State {
         if self.quorum_deadline(now).is_some_and(|deadline| now >= deadline) {
             log::debug!("hears from no majority in term {}", self.current_term);
             self.become_follower(None, now);
+        }
+    }
+
+    /// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it does not
+    /// update its term or grant its vote" (thesis §4.2.3).
+    pub fn holds_to_its_leader(&self, now: Instant) -> bool {
+        self.options.check_quorum && self.hears_a_leader(now)
+    }
+
+    /// Notes that `peer` has heard from this leader. A late vote does not say so: the voter need not know yet who leads, and is still
+    /// free to vote for another server in the next term.
+    pub(super) fn note_heard(&mut self, peer: usize, ticket: Ticket) {
+        if let Role::Leader { progress, leadership } = &mut self.role
+            && ticket.term == self.current_term
+            && ticket.at >= leadership.since
+            && ticket.number > progress[peer].since
+        {
+            progress[peer].answered = progress[peer].answered.max(Some(ticket));
         }
     }
 
@@ -50,9 +68,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pre_vote::PreVoteArgs;
-    use super::super::request_vote::RequestVoteArgs;
-    use super::super::tests::{Server, answer, at_ms};
+    use crate::raft::beyond::pre_vote::PreVoteArgs;
+    use crate::raft::request_vote::{RequestVoteArgs, RequestVoteReply};
+    use crate::raft::tests::{Server, answer, at_ms, progress, sent};
 
     #[test]
     fn a_leader_that_hears_from_no_majority_steps_down_in_its_term() {
@@ -97,5 +115,23 @@ mod tests {
         assert!(!state.handle_pre_vote(&args, at_ms(1099)).vote_granted);
         assert!(state.handle_pre_vote(&args, at_ms(1100)).vote_granted);
         assert!(state.is_leader());
+    }
+
+    /// Thesis §6.4.1: a lease counts on who holds to the leader, and a voter doesn't yet.
+    #[test]
+    fn a_vote_that_comes_late_confirms_no_leader() {
+        let mut state = Server::new(5).build();
+        state.become_candidate(at_ms(0));
+        let tickets: Vec<_> = (1..=4).map(|peer| sent(&mut state, peer, at_ms(0))).collect();
+        let (args, yes) =
+            (state.request_vote_args(), RequestVoteReply { term: 1, vote_granted: true });
+        for peer in 1..=4 {
+            state.note_answer(peer, tickets[peer - 1]);
+            state.handle_request_vote_reply(peer, &args, &yes, at_ms(peer as u64));
+        }
+        assert!(state.is_leader());
+        assert!(progress(&state).iter().all(|progress| progress.answered.is_none()));
+        answer(&mut state, 4, at_ms(5));
+        assert!(progress(&state)[4].answered.is_some());
     }
 }

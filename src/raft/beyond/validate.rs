@@ -4,14 +4,14 @@
 //! have counted up to, or that contradicts the rest of its message, is refused with the whole message, before anything is done
 //! about it; the log and the trace say so. It is never saved.
 
-use super::append_entries::AppendEntriesArgs;
-use super::install_snapshot::InstallSnapshotArgs;
-use super::log::Payload;
-use super::membership::Members;
-use super::pre_vote::PreVoteArgs;
-use super::request_vote::RequestVoteArgs;
-use super::state::State;
-use super::transfer::TimeoutNowArgs;
+use crate::raft::append_entries::AppendEntriesArgs;
+use crate::raft::beyond::pre_vote::PreVoteArgs;
+use crate::raft::beyond::transfer::TimeoutNowArgs;
+use crate::raft::install_snapshot::InstallSnapshotArgs;
+use crate::raft::log::Members;
+use crate::raft::log::Payload;
+use crate::raft::request_vote::RequestVoteArgs;
+use crate::raft::state::State;
 use labrpc::trace;
 use std::iter::once;
 
@@ -23,7 +23,7 @@ pub const HIGHEST: u64 = u64::MAX / 4;
 type Validity = Result<(), &'static str>;
 
 /// A request of another server.
-pub(super) trait Request {
+pub trait Request {
     /// Its method.
     const METHOD: &'static str;
 
@@ -32,13 +32,18 @@ pub(super) trait Request {
 
     /// Looks at everything else that is in it.
     fn validate(&self, servers: usize) -> Validity;
+
+    /// Whether to grant it would depose a leader, against that leader's will.
+    fn would_depose(&self) -> bool {
+        false
+    }
 }
 
 impl State {
-    /// Whether to ignore a request, for no correct server sends it.
-    pub(super) fn refuses<R: Request>(&self, request: &R) -> bool {
+    /// Whether a correct server may have sent this request.
+    pub(super) fn is_valid<R: Request>(&self, request: &R) -> bool {
         let valid = self.validate_sender(request).and_then(|()| request.validate(self.servers));
-        valid.inspect_err(|why| complain(R::METHOD, why)).is_err()
+        valid.inspect_err(|why| complain(R::METHOD, why)).is_ok()
     }
 
     fn validate_sender<R: Request>(&self, request: &R) -> Validity {
@@ -47,14 +52,9 @@ impl State {
         ensure(sender != self.me, "it names us as the sender")?;
         validate_term(term)
     }
-
-    /// Whether to ignore a reply with this term, for no correct server sends it.
-    pub(super) fn refuses_reply(&self, term: u64) -> bool {
-        validate_term(term).inspect_err(|why| complain("a reply", why)).is_err()
-    }
 }
 
-fn complain(what: &str, why: &str) {
+pub(super) fn complain(what: &str, why: &str) {
     log::warn!("ignores {what}: {why}");
     trace::note(format_args!("ignores {what}: {why}"));
 }
@@ -63,7 +63,7 @@ fn ensure(valid: bool, otherwise: &'static str) -> Validity {
     if valid { Ok(()) } else { Err(otherwise) }
 }
 
-fn validate_term(term: u64) -> Validity {
+pub(super) fn validate_term(term: u64) -> Validity {
     ensure(term <= HIGHEST, "no cluster gets to that term")
 }
 
@@ -96,6 +96,10 @@ impl Request for RequestVoteArgs {
     fn validate(&self, _: usize) -> Validity {
         validate_index(self.last_log_index)?;
         validate_order([self.last_log_term, self.term].into_iter())
+    }
+
+    fn would_depose(&self) -> bool {
+        !self.leadership_transfer
     }
 }
 
@@ -160,15 +164,15 @@ impl Request for TimeoutNowArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::append_entries::{AppendEntriesReply, Conflict};
-    use super::super::install_snapshot::InstallSnapshotReply;
-    use super::super::log::Entry;
-    use super::super::pre_vote::PreVoteReply;
-    use super::super::request_vote::RequestVoteReply;
-    use super::super::state::Role;
-    use super::super::tests::{Server, at_ms, elect, entries};
-    use super::super::transfer::TimeoutNowReply;
     use super::*;
+    use crate::raft::append_entries::{AppendEntriesReply, Conflict};
+    use crate::raft::beyond::pre_vote::PreVoteReply;
+    use crate::raft::beyond::transfer::TimeoutNowReply;
+    use crate::raft::install_snapshot::InstallSnapshotReply;
+    use crate::raft::log::Entry;
+    use crate::raft::request_vote::RequestVoteReply;
+    use crate::raft::state::Role;
+    use crate::raft::tests::{Server, at_ms, elect, entries};
     use labrpc::api::Snapshot;
 
     /// Numbers on which sums go wrong.
@@ -204,9 +208,7 @@ mod tests {
         assert!((3..=HIGHEST).contains(&state.current_term), "{}", state.current_term);
         assert!(state.is_persisted());
         for now in [1_000, 2_000] {
-            if state.election_due(at_ms(now)) {
-                state.start_election(at_ms(now));
-            }
+            state.tick(at_ms(now));
             for peer in 1..state.servers {
                 state.next_message(peer, at_ms(now));
             }
@@ -216,7 +218,7 @@ mod tests {
             elect(state);
             assert!(state.is_leader() && state.start(Default::default()).is_ok());
         } else {
-            assert!(!state.may_stand(), "there is no higher term to stand in");
+            assert!(!state.may_become_candidate(), "there is no higher term to stand in");
         }
     }
 
@@ -370,7 +372,7 @@ mod tests {
             [|reply, n| reply.term = n, |reply, n| reply.received = n];
         survives(&variants(&valid, &fields), |state, reply| {
             if let Role::Leader { .. } = state.role {
-                let args = state.next_piece(1);
+                let args = state.next_chunk(1);
                 state.handle_install_snapshot_reply(1, &args, reply, at_ms(0));
             }
         });

@@ -3,7 +3,7 @@
 //! A server that was cut off times out again and again. With each time it would raise its term, and when it comes back, depose a
 //! leader that all others hear. So it asks first, in a term that it hasn't entered; nothing is saved and no vote is given.
 
-use super::state::{Ballot, Role, State};
+use crate::raft::state::{Ballot, Role, State};
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ impl State {
         self.role = Role::PreCandidate { ballot: Ballot::of(self.me) };
         self.forget_calls();
         self.reset_election_timer(now);
-        self.stand_if_welcome(now);
+        self.become_candidate_if_promised(now);
     }
 
     /// What it asks everybody.
@@ -56,7 +56,8 @@ impl State {
     pub fn handle_pre_vote(&mut self, args: &PreVoteArgs, now: Instant) -> PreVoteReply {
         let up_to_date = self.is_up_to_date(args.last_log_term, args.last_log_index);
         let later = args.term > self.current_term;
-        let vote_granted = later && up_to_date && !self.hears_a_leader(now) && !self.refuses(args);
+        let vote_granted =
+            later && up_to_date && !self.hears_a_leader(now) && !self.beyond_refuses(args, now);
         PreVoteReply { term: self.current_term, vote_granted }
     }
 
@@ -68,23 +69,16 @@ impl State {
         reply: &PreVoteReply,
         now: Instant,
     ) {
-        if !self.is_current_reply(args.term - 1, reply.term, now) {
+        if !self.observe_reply(args.term - 1, reply.term, now) {
             return;
         }
         if let Role::PreCandidate { ballot } = &mut self.role {
             ballot.note(peer, reply.vote_granted);
-            self.stand_if_welcome(now);
+            self.become_candidate_if_promised(now);
         }
     }
 
-    /// Somebody else has our vote, so we don't want to stand any more.
-    pub(super) fn withdraw(&mut self) {
-        if matches!(self.role, Role::PreCandidate { .. }) {
-            self.role = Role::Follower { leader: None };
-        }
-    }
-
-    fn stand_if_welcome(&mut self, now: Instant) {
+    fn become_candidate_if_promised(&mut self, now: Instant) {
         if let Role::PreCandidate { ballot } = &self.role
             && self.majority_has(|member| ballot.votes.contains(&member))
         {
@@ -95,9 +89,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request_vote::RequestVoteArgs;
-    use super::super::tests::{Server, at_ms};
     use super::*;
+    use crate::raft::request_vote::RequestVoteArgs;
+    use crate::raft::tests::{Server, at_ms};
 
     fn ask(term: u64, last: (u64, u64)) -> PreVoteArgs {
         PreVoteArgs { term, candidate_id: 1, last_log_term: last.0, last_log_index: last.1 }

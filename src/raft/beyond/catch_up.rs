@@ -7,9 +7,9 @@
 //! While it catches up, no other change is made. So a server that doesn't answer is given up, and so is one that answers and gets no
 //! further: it may restart again and again and lose what it was sent.
 
-use super::flow::{Pace, Sent, Ticket};
-use super::install_snapshot::Outgoing;
-use super::state::{Progress, Role, State};
+use super::chunks::Outgoing;
+use crate::raft::messages::{Sent, Ticket};
+use crate::raft::state::{Progress, Role, State};
 use labrpc::api::beyond::NotChanged;
 use labrpc::time::Instant;
 use std::cmp::Reverse;
@@ -35,22 +35,16 @@ type Reached = (u64, Reverse<u64>, Option<usize>);
 
 impl State {
     /// Nothing is known of `server`, and nothing counts as sent to it: if it was a member before, its disk may be another one now.
-    pub(super) fn start_over(&mut self, server: usize) {
+    pub(super) fn forget_progress(&mut self, server: usize) {
         if let Role::Leader { progress, .. } = &mut self.role {
-            progress[server] = Progress {
-                next_index: self.log.last_index() + 1,
-                match_index: 0,
-                answered: None,
-                pace: Pace::Probe,
-                outgoing: None,
-                since: self.sends,
-            };
+            let next_index = self.log.last_index() + 1;
+            progress[server] = Progress { since: self.sends, ..Progress::new(next_index) };
             self.sent[server] = Sent::default();
         }
     }
 
     /// Whether a message went to `peer` before that, so that its reply doesn't speak of the server that is there now.
-    pub(super) fn is_from_before(&self, peer: usize, ticket: Ticket) -> bool {
+    pub fn precedes_membership(&self, peer: usize, ticket: Ticket) -> bool {
         matches!(&self.role, Role::Leader { progress, .. } if ticket.number <= progress[peer].since)
     }
 
@@ -101,7 +95,7 @@ impl State {
             () if now.saturating_duration_since(heard) > self.options.election_timeout.end => {
                 Some(NotChanged::TooSlow)
             }
-            () if now >= self.patience(round.since) => Some(NotChanged::NoProgress),
+            () if now >= self.change_deadline(round.since) => Some(NotChanged::NoProgress),
             () => None,
         }
     }
@@ -109,25 +103,25 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::append_entries::{AppendEntriesReply, Conflict};
-    use super::super::calls::Reply;
-    use super::super::flow::{Message, Next};
-    use super::super::install_snapshot::InstallSnapshotReply;
-    use super::super::membership::Wish;
-    use super::super::membership::tests::{leader, look, members};
-    use super::super::tests::{Server, answer, at_ms, progress};
     use super::*;
+    use crate::raft::append_entries::{AppendEntriesReply, Conflict};
+    use crate::raft::beyond::membership::ChangeRequest;
+    use crate::raft::beyond::membership::tests::{leader, look, members};
+    use crate::raft::calls::Reply;
+    use crate::raft::install_snapshot::InstallSnapshotReply;
+    use crate::raft::messages::{Message, Next};
+    use crate::raft::tests::{Server, answer, at_ms, progress};
     use labrpc::api::{Command, Snapshot};
 
     #[test]
     fn a_server_that_lags_or_is_silent_is_not_added() {
         let mut state = leader();
-        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 0), None);
         assert_eq!(look(&mut state, &mut adding, 1000), None);
         assert_eq!(look(&mut state, &mut adding, 1001), Some(Err(NotChanged::TooSlow)), "silent");
         assert!(!state.replicates_to(3));
-        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 0), None);
         for round in 1..=10 {
             let last = state.log.last_index();
@@ -147,7 +141,7 @@ mod tests {
         let mut state = Server::new(4).members(&[0, 1, 2]).leader_of_term(1).build();
         state.options.snapshot_chunk = Some(4);
         newer_snapshot(&mut state);
-        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 0), None);
         lose_all(&mut state, 0);
         let pieces = [4, 0, 4, 8, 0, 4, 0]; // it restarts at every other piece
@@ -195,15 +189,15 @@ mod tests {
     #[test]
     fn what_a_server_had_before_it_was_removed_does_not_count() {
         let mut state = leader();
-        for (wish, index) in [(Wish::Add(3), 2), (Wish::Remove(3), 3)] {
-            let mut changing = state.begin_change(wish, at_ms(0)).unwrap();
-            look(&mut state, &mut changing, 0);
+        for (request, index) in [(ChangeRequest::Add(3), 2), (ChangeRequest::Remove(3), 3)] {
+            let mut handle = state.begin_change(request, at_ms(0)).unwrap();
+            look(&mut state, &mut handle, 0);
             (1..=3).for_each(|peer| state.note_match(peer, index - 1));
-            look(&mut state, &mut changing, 0);
+            look(&mut state, &mut handle, 0);
             (1..=3).for_each(|peer| state.note_match(peer, index));
-            assert_eq!(look(&mut state, &mut changing, 0), Some(Ok(())), "{wish:?}");
+            assert_eq!(look(&mut state, &mut handle, 0), Some(Ok(())), "{request:?}");
         }
-        let mut adding = state.begin_change(Wish::Add(3), at_ms(1)).unwrap();
+        let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(1)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 1), None, "it is to catch up anew");
         assert_eq!((progress(&state)[3].match_index, progress(&state)[3].answered), (0, None));
         lose_all(&mut state, 2);
@@ -213,14 +207,14 @@ mod tests {
     #[test]
     fn replies_from_an_earlier_membership_say_nothing_but_their_term() {
         let mut state = leader();
-        let mut again = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        let mut again = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         look(&mut state, &mut again, 0);
         let Next::Send(message, ticket) = state.next_message(3, at_ms(0)) else {
             panic!("it learns");
         };
         let reply = |term| AppendEntriesReply { term, success: true, conflict: None };
         assert_eq!(look(&mut state, &mut again, 9_000), Some(Err(NotChanged::TooSlow)));
-        state.begin_change(Wish::Add(3), at_ms(1)).unwrap();
+        state.begin_change(ChangeRequest::Add(3), at_ms(1)).unwrap();
         state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply(1)), at_ms(2));
         assert_eq!((progress(&state)[3].match_index, progress(&state)[3].answered), (0, None));
         state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply(2)), at_ms(3));

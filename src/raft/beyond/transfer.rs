@@ -3,8 +3,9 @@
 //! The leader takes no more commands, brings its successor up to date, and tells it to stand for election at once. It leads on if
 //! that hasn't deposed it within about an election timeout.
 
-use super::flow::{Message, Pace};
-use super::state::{Role, State};
+use super::flow::Mode;
+use crate::raft::messages::Message;
+use crate::raft::state::{Role, State};
 use labrpc::api::beyond::NotTransferred;
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -56,22 +57,22 @@ impl State {
         }
         let (me, leader) = (self.me, self.leader());
         let members = self.log.members().clone();
-        let Role::Leader { reign, .. } = &mut self.role else {
+        let Role::Leader { leadership, .. } = &mut self.role else {
             return Err(NotTransferred::NotLeader { leader });
         };
         if to == me || !members.contains(&to) {
             return Err(NotTransferred::NoSuccessor);
         }
-        if reign.transfer.is_some() || reign.change.is_some() {
+        if leadership.transfer.is_some() || leadership.change.is_some() {
             return Err(NotTransferred::UnderWay);
         }
         let deadline = now + self.options.election_timeout.end;
-        reign.transfer = Some(Transfer { to, deadline, told: false });
+        leadership.transfer = Some(Transfer { to, deadline, told: false });
         Ok(Handover { to, term: self.current_term, deadline })
     }
 
     /// Looks after it.
-    pub fn transfer(
+    pub fn advance_transfer(
         &mut self,
         handover: &Handover,
         now: Instant,
@@ -90,41 +91,46 @@ impl State {
         if now < deadline {
             return Continue(Some(deadline));
         }
-        if let Role::Leader { reign, .. } = &mut self.role
+        if let Role::Leader { leadership, .. } = &mut self.role
             && self.current_term == term
         {
-            reign.transfer = None; // and leads on
+            leadership.transfer = None; // and leads on
         }
         Break(Err(NotTransferred::TimedOut))
     }
 
+    /// Whether this leader accepts no commands, because its successor has to catch up.
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(&self.role, Role::Leader { leadership, .. } if leadership.transfer.is_some())
+    }
+
     /// Whether `peer` is to stand now: it has all that we have, and hasn't answered yet.
-    pub(super) fn is_successor(&self, peer: usize) -> bool {
-        let Role::Leader { progress, reign } = &self.role else { return false };
+    pub(super) fn is_ready_successor(&self, peer: usize) -> bool {
+        let Role::Leader { progress, leadership } = &self.role else { return false };
         let waits = |transfer: &Transfer| transfer.to == peer && !transfer.told;
-        reign.transfer.as_ref().is_some_and(waits)
+        leadership.transfer.as_ref().is_some_and(waits)
             && progress[peer].match_index == self.log.last_index()
     }
 
     /// What it is told, and not several times at once. From now on others may vote for it, though they hear us.
-    pub(super) fn call_successor(&mut self, peer: usize) -> Message {
-        if let Role::Leader { progress, reign } = &mut self.role {
-            reign.has_called = true;
-            progress[peer].pace = Pace::Probe;
+    pub(super) fn send_timeout_now(&mut self, peer: usize) -> Message {
+        if let Role::Leader { progress, leadership } = &mut self.role {
+            leadership.timeout_now_sent = true;
+            progress[peer].mode = Mode::Probe;
         }
         Message::TimeoutNow(TimeoutNowArgs { term: self.current_term, leader_id: self.me })
     }
 
     /// The successor stands, and doesn't ask whether it may.
     pub fn handle_timeout_now(&mut self, args: &TimeoutNowArgs, now: Instant) -> TimeoutNowReply {
-        if self.refuses(args) {
+        if self.beyond_refuses(args, now) {
             return TimeoutNowReply { term: self.current_term };
         }
         self.update_term(args.term, now);
-        if args.term == self.current_term && self.may_stand() {
+        if args.term == self.current_term && self.may_become_candidate() {
             self.become_candidate(now);
-            if let Role::Candidate { called, .. } = &mut self.role {
-                *called = true;
+            if let Role::Candidate { by_transfer, .. } = &mut self.role {
+                *by_transfer = true;
             }
         }
         self.persist();
@@ -138,9 +144,9 @@ impl State {
         reply: &TimeoutNowReply,
         now: Instant,
     ) {
-        if self.is_current_reply(args.term, reply.term, now)
-            && let Role::Leader { reign, .. } = &mut self.role
-            && let Some(transfer) = &mut reign.transfer
+        if self.observe_reply(args.term, reply.term, now)
+            && let Role::Leader { leadership, .. } = &mut self.role
+            && let Some(transfer) = &mut leadership.transfer
         {
             transfer.told = true;
         }
@@ -149,9 +155,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flow::Next;
-    use super::super::tests::{Server, at_ms, elect, sent};
     use super::*;
+    use crate::raft::messages::Next;
+    use crate::raft::tests::{Server, at_ms, elect, sent};
     use labrpc::api::{Command, Refused};
 
     #[test]
@@ -163,14 +169,14 @@ mod tests {
         let next = state.next_message(1, at_ms(0));
         assert!(matches!(next, Next::Send(Message::AppendEntries(_), _)), "{next:?}");
         let Next::Send(_, ticket) = next else { unreachable!() };
-        state.is_answered(1, ticket);
+        state.note_answer(1, ticket);
         state.note_match(1, 1);
         let next = state.next_message(1, at_ms(1));
         assert!(matches!(next, Next::Send(Message::TimeoutNow(_), _)), "{next:?}");
-        assert_eq!(state.transfer(&handover, at_ms(2)), Continue(Some(at_ms(1000))));
+        assert_eq!(state.advance_transfer(&handover, at_ms(2)), Continue(Some(at_ms(1000))));
         state.update_term(2, at_ms(3));
         state.hear_leader(1, at_ms(4));
-        assert_eq!(state.transfer(&handover, at_ms(5)), Break(Ok(())));
+        assert_eq!(state.advance_transfer(&handover, at_ms(5)), Break(Ok(())));
     }
 
     #[test]
@@ -178,14 +184,14 @@ mod tests {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.options.max_in_flight = 4;
         let ticket = sent(&mut state, 1, at_ms(0));
-        state.is_answered(1, ticket);
+        state.note_answer(1, ticket);
         state.note_match(1, 0);
         state.begin_transfer(1, at_ms(0)).unwrap();
         let Next::Send(Message::TimeoutNow(_), ticket) = state.next_message(1, at_ms(1)) else {
             panic!("it has everything, so it is told");
         };
         assert_eq!(state.next_message(1, at_ms(1)), Next::Wait);
-        state.no_reply(1, ticket);
+        state.note_no_reply(1, ticket);
         let again = state.next_message(1, at_ms(50));
         assert!(matches!(again, Next::Send(Message::TimeoutNow(_), _)), "{again:?}");
     }
@@ -196,7 +202,7 @@ mod tests {
         let handover = state.begin_transfer(1, at_ms(0)).unwrap();
         assert_eq!(state.begin_transfer(2, at_ms(1)).unwrap_err(), NotTransferred::UnderWay);
         let timed_out = Break(Err(NotTransferred::TimedOut));
-        assert_eq!(state.transfer(&handover, at_ms(1000)), timed_out);
+        assert_eq!(state.advance_transfer(&handover, at_ms(1000)), timed_out);
         assert!(state.start(Command::default()).is_ok());
     }
 
@@ -209,15 +215,22 @@ mod tests {
         };
         let (mut state, handover) = began();
         state.update_term(2, at_ms(1));
-        assert_eq!(state.transfer(&handover, at_ms(1)), Continue(Some(at_ms(1000))), "nobody yet");
+        assert_eq!(
+            state.advance_transfer(&handover, at_ms(1)),
+            Continue(Some(at_ms(1000))),
+            "nobody yet"
+        );
         state.hear_leader(2, at_ms(2));
         let another = NotTransferred::NotLeader { leader: Some(2) };
-        assert_eq!(state.transfer(&handover, at_ms(2)), Break(Err(another)));
+        assert_eq!(state.advance_transfer(&handover, at_ms(2)), Break(Err(another)));
 
         let (mut state, handover) = began();
         elect(&mut state);
-        assert_eq!(state.transfer(&handover, at_ms(2)), Break(Err(NotTransferred::TimedOut)));
-        assert!(state.start(Command::default()).is_ok(), "that was another reign");
+        assert_eq!(
+            state.advance_transfer(&handover, at_ms(2)),
+            Break(Err(NotTransferred::TimedOut))
+        );
+        assert!(state.start(Command::default()).is_ok(), "that was another leadership");
     }
 
     #[test]

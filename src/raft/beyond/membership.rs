@@ -3,7 +3,7 @@
 //! Any majority before such a change and any after it share a server, so no joint configuration is needed, if these rules are kept:
 //!
 //! - A configuration counts from when it is *appended*, on every server, and goes again if its entry is cut off: see
-//!   [`Log::members`](super::log::Log::members).
+//!   [`Log::members`](crate::raft::log::Log::members).
 //! - The next change waits until this one is committed.
 //! - A leader begins none before it has committed an entry of its own term. This was missing in the thesis, and two leaders could
 //!   have majorities that share no server (Ongaro, raft-dev, 10 July 2015).
@@ -11,26 +11,24 @@
 //! A server is added when it has caught up with the log, or the others might wait for it at every commit (§4.2.1). Until then it
 //! gets the log, and doesn't count: see [`catch_up`](super::catch_up).
 
-use super::catch_up::CatchUp;
-use super::log::Payload;
-use super::options::Options;
-use super::state::{Role, State};
+use super::validate::HIGHEST;
+use crate::raft::beyond::catch_up::CatchUp;
+use crate::raft::log::{Members, Payload};
+use crate::raft::options::Options;
+use crate::raft::persist::Record;
+use crate::raft::state::{Role, State};
 use labrpc::api::beyond::NotChanged;
 use labrpc::time::Instant;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-/// The servers that vote, and whose logs count.
-pub type Members = BTreeSet<usize>;
-
 /// The members of a cluster that has changed none yet.
-pub fn at_first(options: &Options, servers: usize) -> Members {
+pub fn initial_members(options: &Options, servers: usize) -> Members {
     options.members.clone().unwrap_or_else(|| (0..servers).collect())
 }
 
 /// What is to become of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum ChangeRequest {
     /// A member.
     Add(usize),
     /// No member any more.
@@ -39,8 +37,8 @@ pub enum Wish {
 
 /// A change for which there is no entry yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    wish: Wish,
+pub struct PendingChange {
+    request: ChangeRequest,
     stage: Stage,
 }
 
@@ -54,7 +52,7 @@ enum Stage {
 
 /// What its caller knows of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Changing {
+pub struct ChangeHandle {
     term: u64,
     /// Its entry, and until when that is to be committed.
     entry: Option<(u64, Instant)>,
@@ -68,48 +66,56 @@ impl State {
     ///
     /// # Errors
     /// See [`NotChanged`].
-    pub fn begin_change(&mut self, wish: Wish, now: Instant) -> Result<Changing, NotChanged> {
-        self.check_wish(wish)?;
-        if let Wish::Add(server) = wish
+    pub fn begin_change(
+        &mut self,
+        request: ChangeRequest,
+        now: Instant,
+    ) -> Result<ChangeHandle, NotChanged> {
+        self.validate_request(request)?;
+        if let ChangeRequest::Add(server) = request
             && !self.log.members().contains(&server)
         {
-            self.start_over(server);
+            self.forget_progress(server);
         }
-        let stage = Stage::Barrier { deadline: self.patience(now) };
-        if let Role::Leader { reign, .. } = &mut self.role {
-            reign.change = Some(Change { wish, stage });
+        let stage = Stage::Barrier { deadline: self.change_deadline(now) };
+        if let Role::Leader { leadership, .. } = &mut self.role {
+            leadership.change = Some(PendingChange { request, stage });
         }
-        Ok(Changing { term: self.current_term, entry: None })
+        Ok(ChangeHandle { term: self.current_term, entry: None })
     }
 
-    pub(super) fn patience(&self, now: Instant) -> Instant {
+    pub(super) fn change_deadline(&self, now: Instant) -> Instant {
         now + PATIENCE * self.options.election_timeout.end
     }
 
-    fn check_wish(&self, wish: Wish) -> Result<(), NotChanged> {
+    fn validate_request(&self, request: ChangeRequest) -> Result<(), NotChanged> {
         if self.killed {
             return Err(NotChanged::Stopped);
         }
-        let Role::Leader { reign, .. } = &self.role else {
+        let Role::Leader { leadership, .. } = &self.role else {
             return Err(NotChanged::NotLeader { leader: self.leader() });
         };
-        let (Wish::Add(server) | Wish::Remove(server)) = wish;
+        let (ChangeRequest::Add(server) | ChangeRequest::Remove(server)) = request;
         match () {
             () if server >= self.servers => Err(NotChanged::NoSuchServer),
-            () if reign.change.is_some() || reign.transfer.is_some() => Err(NotChanged::UnderWay),
-            () if self.log.members_since() <= self.commit_index => self.has_use(wish),
+            () if leadership.change.is_some() || leadership.transfer.is_some() => {
+                Err(NotChanged::UnderWay)
+            }
+            () if self.log.members_since() <= self.commit_index => self.validate_change(request),
             () if self.has_uncommitted_change() => Err(NotChanged::UnderWay),
             () => Ok(()),
         }
     }
 
     /// Whether the wish isn't true of the members yet, and may become so.
-    fn has_use(&self, wish: Wish) -> Result<(), NotChanged> {
+    fn validate_change(&self, request: ChangeRequest) -> Result<(), NotChanged> {
         let members = self.log.members();
-        match wish {
-            Wish::Add(server) if members.contains(&server) => Err(NotChanged::Member),
-            Wish::Remove(server) if !members.contains(&server) => Err(NotChanged::NotMember),
-            Wish::Remove(_) if members.len() == 1 => Err(NotChanged::LastMember),
+        match request {
+            ChangeRequest::Add(server) if members.contains(&server) => Err(NotChanged::Member),
+            ChangeRequest::Remove(server) if !members.contains(&server) => {
+                Err(NotChanged::NotMember)
+            }
+            ChangeRequest::Remove(_) if members.len() == 1 => Err(NotChanged::LastMember),
             _ => Ok(()),
         }
     }
@@ -121,29 +127,29 @@ impl State {
     }
 
     /// Looks after a change; says how it went, or when to look again at the latest.
-    pub fn change(
+    pub fn advance_change(
         &mut self,
-        changing: &mut Changing,
+        handle: &mut ChangeHandle,
         now: Instant,
     ) -> ControlFlow<Result<(), NotChanged>, Option<Instant>> {
         if self.killed {
             return Break(Err(NotChanged::Stopped));
         }
-        if let Some((index, deadline)) = changing.entry {
-            return self.await_commit(changing.term, index, deadline, now);
+        if let Some((index, deadline)) = handle.entry {
+            return self.await_commit(handle.term, index, deadline, now);
         }
         let leader = self.leader();
-        let Role::Leader { reign, .. } = &mut self.role else {
+        let Role::Leader { leadership, .. } = &mut self.role else {
             return Break(Err(NotChanged::NotLeader { leader }));
         };
-        let Some(change) = reign.change.clone().filter(|_| self.current_term == changing.term)
+        let Some(change) = leadership.change.clone().filter(|_| self.current_term == handle.term)
         else {
             return Break(Err(NotChanged::NotLeader { leader }));
         };
         match self.next_stage(&change, now) {
             Break(Ok(entry)) => {
-                changing.entry = Some(entry);
-                self.await_commit(changing.term, entry.0, entry.1, now)
+                handle.entry = Some(entry);
+                self.await_commit(handle.term, entry.0, entry.1, now)
             }
             Break(Err(error)) => {
                 self.forget_change();
@@ -156,10 +162,10 @@ impl State {
     /// Goes on with a change that has no entry yet; gives the entry, and until when that may take to be committed.
     fn next_stage(
         &mut self,
-        change: &Change,
+        change: &PendingChange,
         now: Instant,
     ) -> ControlFlow<Result<(u64, Instant), NotChanged>, Instant> {
-        let wish = change.wish;
+        let request = change.request;
         let stage = match change.stage.clone() {
             Stage::Barrier { deadline } if !self.commits_in_its_term() => {
                 return if now < deadline {
@@ -170,43 +176,46 @@ impl State {
             }
             Stage::Barrier { .. } => {
                 // Now what an earlier leader has left is committed, too.
-                if let Err(none) = self.has_use(wish) {
+                if let Err(none) = self.validate_change(request) {
                     return Break(Err(none));
                 }
-                match wish {
-                    Wish::Add(server) => self.first_round(server, now),
-                    Wish::Remove(_) => return Break(Ok(self.append_members(wish, now))),
+                match request {
+                    ChangeRequest::Add(server) => self.first_round(server, now),
+                    ChangeRequest::Remove(_) => {
+                        return Break(Ok(self.append_members(request, now)));
+                    }
                 }
             }
             Stage::CatchUp(stage) => stage,
         };
         match self.catch_up(stage, now) {
             Break(error) => Break(Err(error)),
-            Continue(None) => Break(Ok(self.append_members(wish, now))),
+            Continue(None) => Break(Ok(self.append_members(request, now))),
             Continue(Some(stage)) => {
-                if let Role::Leader { reign, .. } = &mut self.role {
-                    reign.change = Some(Change { wish, stage: Stage::CatchUp(stage) });
+                if let Role::Leader { leadership, .. } = &mut self.role {
+                    leadership.change =
+                        Some(PendingChange { request, stage: Stage::CatchUp(stage) });
                 }
                 Continue(now + self.options.heartbeat)
             }
         }
     }
 
-    fn append_members(&mut self, wish: Wish, now: Instant) -> (u64, Instant) {
+    fn append_members(&mut self, request: ChangeRequest, now: Instant) -> (u64, Instant) {
         let mut members = self.log.members().clone();
-        match wish {
-            Wish::Add(server) => members.insert(server),
-            Wish::Remove(server) => members.remove(&server),
+        match request {
+            ChangeRequest::Add(server) => members.insert(server),
+            ChangeRequest::Remove(server) => members.remove(&server),
         };
         log::debug!("the members are {members:?} from now on");
         self.forget_change();
-        let deadline = self.patience(now);
+        let deadline = self.change_deadline(now);
         (self.append(Payload::Members(members)), deadline)
     }
 
     fn forget_change(&mut self) {
-        if let Role::Leader { reign, .. } = &mut self.role {
-            reign.change = None;
+        if let Role::Leader { leadership, .. } = &mut self.role {
+            leadership.change = None;
         }
     }
 
@@ -228,10 +237,40 @@ impl State {
         Continue(Some(deadline))
     }
 
+    /// Whether this server may become a candidate. A server that is no member may not, unless it was one before a change that is not
+    /// known to be committed. Then it "might still be needed" (thesis §4.2.2, Figure 4.6), because others may lack that change.
+    pub fn may_become_candidate(&self) -> bool {
+        let includes_us = |members: &Members| members.contains(&self.me);
+        let uncommitted = self.log.members_since() > self.commit_index;
+        let may_be_needed = uncommitted && self.log.members_before().is_some_and(includes_us);
+        (includes_us(self.log.members()) || may_be_needed) && self.current_term < HIGHEST
+    }
+
+    /// Saves that this server knows of its own removal. After a restart it would become a candidate again and again until it learned
+    /// of it anew, and nobody sends anything to a server that is no member.
+    pub(super) fn persist_removal(&mut self) {
+        let commit_index = self.log.members_since();
+        if self.knows_its_removal() && self.disk.saved_commit < commit_index {
+            self.append_record(&Record::Committed { commit_index });
+            self.disk.saved_commit = commit_index;
+        }
+    }
+
+    fn knows_its_removal(&self) -> bool {
+        let includes_us = |members: &Members| members.contains(&self.me);
+        let committed = self.commit_index >= self.log.members_since();
+        committed
+            && !includes_us(self.log.members())
+            && self.log.members_before().is_some_and(includes_us)
+    }
+
     /// Whether `peer` gets the log: a member, or a server that catches up.
-    pub(super) fn replicates_to(&self, peer: usize) -> bool {
-        let Role::Leader { reign, .. } = &self.role else { return false };
-        let learns = reign.change.as_ref().is_some_and(|change| change.wish == Wish::Add(peer));
+    pub fn replicates_to(&self, peer: usize) -> bool {
+        let Role::Leader { leadership, .. } = &self.role else { return false };
+        let learns = leadership
+            .change
+            .as_ref()
+            .is_some_and(|change| change.request == ChangeRequest::Add(peer));
         learns || self.log.members().contains(&peer)
     }
 
@@ -249,8 +288,8 @@ impl State {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::tests::{Server, at_ms, elect};
     use super::*;
+    use crate::raft::tests::{Server, at_ms, elect};
     use labrpc::api::Command;
 
     /// Server 0 of five, of which three are members, leads; an entry of its term is committed.
@@ -263,10 +302,10 @@ pub(super) mod tests {
 
     pub fn look(
         state: &mut State,
-        changing: &mut Changing,
+        handle: &mut ChangeHandle,
         ms: u64,
     ) -> Option<Result<(), NotChanged>> {
-        state.change(changing, at_ms(ms)).break_value()
+        state.advance_change(handle, at_ms(ms)).break_value()
     }
 
     pub fn members(state: &State) -> Vec<usize> {
@@ -276,7 +315,7 @@ pub(super) mod tests {
     #[test]
     fn a_server_is_added_when_it_has_caught_up_and_counts_at_once() {
         let mut state = leader();
-        let mut adding = state.begin_change(Wish::Add(3), at_ms(0)).unwrap();
+        let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 1), None);
         assert!(
             state.replicates_to(3) && members(&state) == [0, 1, 2],
@@ -295,7 +334,7 @@ pub(super) mod tests {
     #[test]
     fn no_change_before_an_entry_of_the_leaders_term_is_committed() {
         let mut state = Server::new(3).log(&[1]).leader_of_term(2).build();
-        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut removing, 1), None);
         assert_eq!((members(&state), state.log.last_index()), (vec![0, 1, 2], 2), "a no-op");
         state.note_match(1, 2);
@@ -306,16 +345,16 @@ pub(super) mod tests {
     #[test]
     fn one_change_at_a_time_also_after_an_election() {
         let mut state = leader();
-        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         let under_way = Some(NotChanged::UnderWay);
-        assert_eq!(state.begin_change(Wish::Add(3), at_ms(1)).err(), under_way);
+        assert_eq!(state.begin_change(ChangeRequest::Add(3), at_ms(1)).err(), under_way);
         look(&mut state, &mut removing, 2);
-        for wish in [Wish::Add(3), Wish::Remove(2)] {
-            assert_eq!(state.begin_change(wish, at_ms(3)).err(), under_way, "not committed");
+        for request in [ChangeRequest::Add(3), ChangeRequest::Remove(2)] {
+            assert_eq!(state.begin_change(request, at_ms(3)).err(), under_way, "not committed");
         }
         let mut next = Server::restarted(&state);
         elect(&mut next);
-        let mut adding = next.begin_change(Wish::Add(3), at_ms(5)).unwrap();
+        let mut adding = next.begin_change(ChangeRequest::Add(3), at_ms(5)).unwrap();
         assert_eq!(look(&mut next, &mut adding, 6), None, "and here it is to be committed first");
         assert_eq!((members(&next), next.log.last_term()), (vec![0, 1], 2), "with a no-op");
     }
@@ -323,11 +362,11 @@ pub(super) mod tests {
     #[test]
     fn a_wish_that_an_earlier_leader_left_is_true_when_it_is_committed() {
         let mut state = leader();
-        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
         let mut next = Server::restarted(&state);
         elect(&mut next);
-        let mut again = next.begin_change(Wish::Remove(2), at_ms(5)).unwrap();
+        let mut again = next.begin_change(ChangeRequest::Remove(2), at_ms(5)).unwrap();
         assert_eq!(look(&mut next, &mut again, 6), None);
         next.note_match(1, next.log.last_index());
         assert_eq!(look(&mut next, &mut again, 7), Some(Err(NotChanged::NotMember)));
@@ -337,7 +376,7 @@ pub(super) mod tests {
     fn a_killed_server_changes_nothing() {
         for mut state in [leader(), Server::new(3).build()] {
             state.killed = true;
-            let refused = state.begin_change(Wish::Add(3), at_ms(0));
+            let refused = state.begin_change(ChangeRequest::Add(3), at_ms(0));
             assert_eq!(refused.err(), Some(NotChanged::Stopped));
         }
     }
@@ -345,7 +384,7 @@ pub(super) mod tests {
     #[test]
     fn a_leader_that_removes_itself_leads_until_that_is_committed() {
         let mut state = leader();
-        let mut removing = state.begin_change(Wish::Remove(0), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(0), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
         assert_eq!(members(&state), [1, 2]);
         state.note_match(1, 2);
@@ -364,28 +403,28 @@ pub(super) mod tests {
     fn bad_wishes_are_refused_with_the_reason() {
         let mut state = leader();
         let cases = [
-            (Wish::Add(5), NotChanged::NoSuchServer),
-            (Wish::Remove(usize::MAX), NotChanged::NoSuchServer),
-            (Wish::Add(1), NotChanged::Member),
-            (Wish::Remove(3), NotChanged::NotMember),
+            (ChangeRequest::Add(5), NotChanged::NoSuchServer),
+            (ChangeRequest::Remove(usize::MAX), NotChanged::NoSuchServer),
+            (ChangeRequest::Add(1), NotChanged::Member),
+            (ChangeRequest::Remove(3), NotChanged::NotMember),
         ];
-        for (wish, why) in cases {
-            assert_eq!(state.begin_change(wish, at_ms(0)).err(), Some(why), "{wish:?}");
+        for (request, why) in cases {
+            assert_eq!(state.begin_change(request, at_ms(0)).err(), Some(why), "{request:?}");
         }
         let mut alone = Server::new(2).members(&[0]).leader_of_term(1).build();
         assert_eq!(
-            alone.begin_change(Wish::Remove(0), at_ms(0)).err(),
+            alone.begin_change(ChangeRequest::Remove(0), at_ms(0)).err(),
             Some(NotChanged::LastMember)
         );
         let refused = NotChanged::NotLeader { leader: None };
         let mut follower = Server::new(3).build();
-        assert_eq!(follower.begin_change(Wish::Remove(1), at_ms(0)).err(), Some(refused));
+        assert_eq!(follower.begin_change(ChangeRequest::Remove(1), at_ms(0)).err(), Some(refused));
     }
 
     #[test]
     fn a_change_that_is_cut_off_is_undone() {
         let mut state = leader();
-        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
         state.update_term(2, at_ms(2));
         assert_eq!(look(&mut state, &mut removing, 3), Some(Err(NotChanged::TimedOut)));
@@ -396,7 +435,7 @@ pub(super) mod tests {
     #[test]
     fn the_members_are_in_the_snapshot_and_survive_a_restart() {
         let mut state = leader();
-        let mut removing = state.begin_change(Wish::Remove(2), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
         state.note_match(1, 2);
         state.take_committed();
@@ -412,7 +451,7 @@ pub(super) mod tests {
         let mut state = Server::new(2).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
         state.note_match(1, 1);
-        let mut removing = state.begin_change(Wish::Remove(0), at_ms(0)).unwrap();
+        let mut removing = state.begin_change(ChangeRequest::Remove(0), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
         state.become_follower(None, at_ms(2));
         assert_eq!(members(&state), [1]);
