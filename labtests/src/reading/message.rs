@@ -17,7 +17,7 @@ pub struct Place {
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.index {
-            0 => f.write_str("nothing"),
+            0 => f.write_str("index 0 (empty)"),
             index => write!(f, "index {index} of term {}", self.term),
         }
     }
