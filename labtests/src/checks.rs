@@ -73,7 +73,9 @@ impl Cluster {
                 run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
             }
         }
-        agreed.unwrap_or_else(|| run::fail("no connected server is running, so none can be asked for its term"))
+        agreed.unwrap_or_else(|| {
+            run::fail("no connected server is running, so none can be asked for its term")
+        })
     }
 
     /// Fails if a connected server says that it is the leader.
@@ -177,12 +179,15 @@ impl Cluster {
         let ledger = self.ledger().lock();
         let have = ledger.who_has(index);
         let lack = connected.iter().filter(|i| !have.contains(i));
-        let lack = lack.map(|&i| format!("; {} has applied up to index {}", name(i), ledger.last_of(i)));
+        let lack =
+            lack.map(|&i| format!("; {} has applied up to index {}", name(i), ledger.last_of(i)));
         let lack: String = lack.collect();
         drop(ledger);
         let (who, leader) = (names(&have), name(leader));
         match found {
-            None => format!("{leader} accepted it at index {index}, but no server has applied anything at that index"),
+            None => format!(
+                "{leader} accepted it at index {index}, but no server has applied anything at that index"
+            ),
             Some(found) if found == *command => format!(
                 "{leader} accepted it at index {index}, and {count} of the {servers} servers that must apply it did so ({who}){lack}"
             ),

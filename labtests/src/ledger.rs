@@ -155,7 +155,9 @@ impl Ledger {
                 return Ok(None);
             }
             other => {
-                return Err(format!("S{server} delivered a message that the tester doesn't know: {other:?}"));
+                return Err(format!(
+                    "S{server} delivered a message that the tester doesn't know: {other:?}"
+                ));
             }
         }
         let last = self.servers[server].last;
@@ -217,7 +219,9 @@ impl Ledger {
         }
         let inner = up_to(snapshot)?;
         if let Some(index) = index.filter(|index| *index != inner) {
-            return Err(format!("was delivered with index {index}, but its contents go up to index {inner}"));
+            return Err(format!(
+                "was delivered with index {index}, but its contents go up to index {inner}"
+            ));
         }
         let last = self.servers[server].last;
         if inner < last {
@@ -244,7 +248,10 @@ impl Ledger {
     ) -> Result<(), String> {
         let entries = codec::decode::<Contents>(&snapshot[HEAD..]).map_err(not_of_the_service)?;
         if inner != entries.len() as u64 {
-            return Err(format!("says that it goes up to index {inner}, but it holds {} entries", entries.len()));
+            return Err(format!(
+                "says that it goes up to index {inner}, but it holds {} entries",
+                entries.len()
+            ));
         }
         for (index, entry) in (1..).zip(entries) {
             self.enter(server, index, entry).map_err(|wrong| format!("is wrong: {wrong}"))?;

@@ -169,7 +169,8 @@ fn commands_out_of_order_are_named_with_the_index_that_was_due() {
 
 #[test]
 fn two_commands_at_one_index_break_state_machine_safety() {
-    let words = ["applied \"1\" at index 1", "S0 had applied \"0\" at that", "State Machine Safety"];
+    let words =
+        ["applied \"1\" at index 1", "S0 had applied \"0\" at that", "State Machine Safety"];
     expect(Wrong::AppliesItsOwn, "basic_agree", FailureKind::Test, &words);
 }
 
