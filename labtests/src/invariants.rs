@@ -1,4 +1,4 @@
-//! The paper's properties (Figure 3), checked while a test runs, on anybody's Raft.
+//! The paper's properties (Figure 3), checked while a test runs, on any Raft.
 //!
 //! The checks call nothing on the Raft. They read the RPCs that its servers send each other. These RPCs show what each server
 //! has promised, if their fields are named as in Figure 2, in Go's spelling or Rust's. So most mistakes are found at the moment
@@ -53,13 +53,13 @@ struct Watched {
     /// Whether the test is over. What happens while it clears up is ignored.
     over: bool,
     looks: u64,
-    /// Checks whether the run's messages contradict each other, if somebody wants to know.
+    /// Checks whether the run's messages contradict each other. `None`: nobody needs that.
     study: Option<Study>,
     /// Whether a broken rule ends the run.
     judges: bool,
-    /// `Some` if a broken rule does not end the run: then the first rule that was broken, if any.
+    /// `None`: a broken rule ends the run. `Some`: it does not, and the first broken rule is noted here.
     noted: Option<Option<String>>,
-    /// Whether the course of the run depends on how messages are read. With a script it does.
+    /// Whether the course of the run depends on how messages are read. In a run with a script it does.
     consulted: bool,
 }
 
@@ -97,7 +97,7 @@ impl Watch {
         Watch { watched: Arc::new(Mutex::new(watched)), beside: Arc::default() }
     }
 
-    /// Adds other watches. They do not end the run; each notes the rule for which it would have: see [`Watch::noted`].
+    /// Adds other watches. They never end the run. Each only notes the rule for which it would have ended it: see [`Watch::noted`].
     pub fn beside(self, others: Vec<Watch>) -> Watch {
         others.iter().for_each(|other| other.watched.lock().noted = Some(None));
         Watch { beside: others.into(), ..self }
@@ -132,8 +132,8 @@ impl Watch {
         self.watched.lock().study.as_ref().map(Study::evidence).unwrap_or_default()
     }
 
-    /// From now on it is unknown which servers are members, and so what a majority is. What depends on that is believed as the
-    /// servers say it, and compared with what other servers say.
+    /// From now on it is unknown which servers are members, and so what a majority is. What a server says about things that
+    /// depend on this is believed, and compared with what other servers say.
     pub fn members_vary(&self) {
         self.watched.lock().model.members_vary = true;
         self.beside.iter().for_each(Watch::members_vary);

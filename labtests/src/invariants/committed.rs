@@ -65,8 +65,9 @@ impl Model {
                 .rev()
                 .find_map(|(term, reign)| Some((term, reign.may_commit()?)))
             {
-                Some((term, most)) =>
-                    format!("the highest index that it could commit is {most}, in term {term}"),
+                Some((term, most)) => format!(
+                    "the highest index that a leader could commit is {most}, in term {term}"
+                ),
                 None => "no leader could commit any entry yet".into(),
             }
         )

@@ -5,8 +5,8 @@ use labrpc::describe::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of a run, and what is not. That a fact was never seen proves nothing, unless all messages that could have
-/// had it could be read.
+/// What is known of a run, and what is not. A fact that was never seen counts as absent only if all messages that could have had
+/// it could be read.
 pub struct Known {
     /// Whether every vote is known, with its voter.
     pub votes: bool,

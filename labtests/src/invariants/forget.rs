@@ -6,8 +6,8 @@ use super::model::Model;
 use labrpc::time::Duration;
 use std::collections::VecDeque;
 
-/// After this time a message has no effect any more, nor has a term that is over. A test takes two minutes at most, so tests
-/// forget nothing.
+/// After this time, an old message or a term that is over has no effect any more. A test takes two minutes at most, so nothing is
+/// forgotten in tests.
 const LONG: Duration = Duration::from_secs(600);
 
 /// How often the model looks for what it can forget.
@@ -97,8 +97,8 @@ impl Model {
         self.history.forget_up_to(index);
     }
 
-    /// There is an event of a call that isn't known. If the call was forgotten, then from now on it proves nothing that a fact
-    /// was never seen.
+    /// There is an event of a call that isn't known. If the call was forgotten, a fact that was never seen does not count as absent
+    /// any more.
     pub(super) fn may_have_forgotten(&mut self, call: u64) {
         if call <= self.forgotten.calls {
             self.known.knows_nothing_more();

@@ -88,13 +88,13 @@ impl Entry {
             (Some(known), Some(value)) if known.is(value) => {}
             (Some(known), Some(value)) => {
                 return Err(format!(
-                    "the entry at {place} is {value} in this message, but it was {known} before"
+                    "the entry at {place} is {value} in this message, but it was {known} in an earlier message"
                 ));
             }
         }
         match self.before.replace(before) {
             Some(known) if known != before => Err(format!(
-                "the entry before {place} is of term {before} in this message, but it was of term {known} before"
+                "the entry before {place} is of term {before} in this message, but it was seen with term {known} earlier"
             )),
             _ => Ok(()),
         }

@@ -22,7 +22,7 @@ const LONG: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 /// How far the report looks back.
 const BACK: Duration = ELECTION_TIMEOUT.saturating_mul(5);
 
-/// An election timeout below this is shorter than two lost heartbeats, at ten heartbeats per second.
+/// An election timeout below this runs out when two heartbeats in a row are lost, at ten heartbeats per second.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A cluster that finds its leader needs fewer candidacies than this in the time [`BACK`].
@@ -113,7 +113,8 @@ impl Model {
         (server.alive && !leads && silent > LONG).then(|| {
             format!(
                 "{} has heard no leader, granted no vote and not become a candidate for {:.1} s. A follower that hears no leader \
-                 for an election timeout must become a candidate, and a candidate must start another election (§5.2)",
+                 for an election timeout must become a candidate, and a candidate that wins no election must start another one \
+                 (§5.2)",
                 name(i),
                 silent.as_secs_f64()
             )

@@ -52,7 +52,7 @@ pub(super) struct Seen {
     pub heartbeats_agreed_to: bool,
 }
 
-/// What matters of a call to its receiver.
+/// The parts of a call that matter to its receiver.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub from: usize,
@@ -63,7 +63,7 @@ pub(super) struct Call {
     pub what: Asked,
     /// When it was made.
     pub made: Duration,
-    /// Which kind of message its reply is, whatever could be read of the call.
+    /// Which kind of message its reply is. This is known even if the call could not be read.
     pub reply: Part,
 }
 

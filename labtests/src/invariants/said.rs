@@ -180,7 +180,7 @@ impl Model {
         let kept = self.servers[i].kept;
         let lacks =
             |last: &Place| *last < kept.last || self.history.holds(*last, kept.last) == Some(false);
-        // It had what it acknowledged in an earlier term when it became a candidate.
+        // Entries that it acknowledged in an earlier term were in its log when it became a candidate.
         if let Some(last) = last.filter(|last| kept.term < term && lacks(last)) {
             return Err(format!(
                 "{0} becomes a candidate in term {term} with a log that ends with {last}, but {0} had said that its log has {1}. \

@@ -53,7 +53,7 @@ pub struct SavedVote {
 /// A server's log has `last` and all entries before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// The term of the leader that heard it.
+    /// The term of the leader to which the server said so.
     pub term: u64,
     /// See [`Kept`].
     pub last: Place,
