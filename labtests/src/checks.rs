@@ -189,7 +189,7 @@ impl Cluster {
                 "{leader} accepted it at index {index}, but no server has applied anything at that index"
             ),
             Some(found) if found == *command => format!(
-                "{leader} accepted it at index {index}, and {count} of the {servers} servers that must apply it did so ({who}){lack}"
+                "{leader} accepted it at index {index}, and {count} servers applied it ({who}), but {servers} must{lack}"
             ),
             Some(found) => format!(
                 "{leader} accepted it at index {index}, but {who} applied {} at that index",

@@ -74,8 +74,9 @@ impl<C, M: Model + Default> Store<C, M> {
             Verdict::Linearizable => {}
             Verdict::Not(why) => run::fail(format!(
                 "the results that the clients got are not linearizable (§8): each operation must appear to happen once, at one \
-                 moment between its call and its reply. If a read is too old, a server answered it that was deposed, or that had \
-                 not applied enough. If a write shows twice or not at all, look at how repeated requests are recognised:\n{why}"
+                 moment between its call and its reply. If a read is too old, look for a server that answered it although it \
+                 was deposed or had not applied enough. If a write shows twice or not at all, look at how repeated requests are \
+                 recognised:\n{why}"
             )),
             Verdict::Undecided => run::fail(format!(
                 "{STEPS} steps of the checker were not enough to decide whether the {} operations of this run are linearizable",

@@ -41,7 +41,7 @@ impl StateMachine for Counter {
             Count::Nothing => {}
             Count::Down => run::fail(
                 "an operation was carried out that can't have been committed: only a leader without a majority had accepted \
-                 it, and its entry is overwritten when that server hears the next leader (§5.3)",
+                 it, and its entry is overwritten when that server hears from the next leader (§5.3)",
             ),
         }
         self.show();

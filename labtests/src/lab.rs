@@ -81,14 +81,14 @@ impl Lab {
         Lab { strict: true, ..self }
     }
 
-    /// Simulates on this backend. The default is coroutines, as long as threads [give the same
-    /// results](crate::runner::Backends).
+    /// Simulates on this backend. The default is coroutines, as long as they give the [same results as
+    /// threads](crate::runner::Backends).
     pub fn backend(self, backend: Backend) -> Lab {
         Lab { backends: Backends::new(backend), ..self }
     }
 
-    /// Why simulations continue on threads, though coroutines would be faster. The reason is that the code under test behaves
-    /// differently on coroutines. `None`: they do not.
+    /// Why simulations continue on threads, though coroutines would be faster: the code under test behaves differently on
+    /// coroutines. `None`: there is no such reason.
     pub fn why_threads(&self) -> Option<String> {
         self.backends.why_threads()
     }

@@ -56,7 +56,7 @@ struct Applier {
     crash: Option<String>,
 }
 
-/// A snapshot that the service is to hand to its Raft.
+/// A snapshot that the service must hand to its Raft.
 pub type ToSave = Option<(u64, Snapshot)>;
 
 /// A snapshot of the tester's service: its first eight bytes are the last index that it covers. After them come its contents:
@@ -122,8 +122,8 @@ impl Ledger {
         self.servers[server].alive = false;
     }
 
-    /// A message came out of a server's apply channel. Returns a snapshot if the service is to make one: after each index whose
-    /// successor is a multiple of `every`.
+    /// A message came out of a server's apply channel. Returns a snapshot if one is due. It is due after each index whose successor
+    /// is a multiple of `every`.
     ///
     /// # Errors
     /// What is wrong with the message.

@@ -90,7 +90,7 @@ pub struct Reading {
 /// Replaces a value before it is read. Returns the new method name and value; `None`: nothing changes.
 pub type Disguise = Arc<dyn Fn(&Spoken<'_>) -> Option<(String, Value)> + Send + Sync>;
 
-/// A value on its way to its reader.
+/// A value before it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Spoken<'a> {
     /// The end, such as `S0->S1`; for a saved value, the server.
@@ -103,7 +103,7 @@ pub struct Spoken<'a> {
     pub value: &'a Value,
 }
 
-/// What a value is.
+/// Which kind of value it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leg {
     /// The arguments of a call.

@@ -19,8 +19,8 @@ impl Cluster {
             Ok(index) if index < applied => run::fail(format!(
                 "{} returned read index {index}, but index {applied} had been applied before the call: a stale read. Before a leader \
                  returns a read index, it must have committed an entry of its own term, and it must confirm after the call that it \
-                 still leads (thesis §6.4). A lease starts when the messages are sent that a majority answers, and it ends with a \
-                 leadership transfer (§6.4.1)",
+                 still leads (thesis §6.4). A lease starts when the leader sends the messages that a majority answers, and it \
+                 ends with a leadership transfer (§6.4.1)",
                 name(i)
             )),
             result => Some(result),

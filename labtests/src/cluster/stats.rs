@@ -1,4 +1,4 @@
-//! What a run of a test amounted to.
+//! The results of a test's run.
 
 /// The numbers of a test's run, as the Go lab prints them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
         (is_number(value) && self.number(word).is_none()).then_some(value)
     }
 
-    /// The same, if it is a `bool`.
+    /// The field's value, if it is a `bool`.
     pub fn flag(&self, word: Word) -> Option<bool> {
         match self.get(word)? {
             Value::Bool(yes) => Some(*yes),

@@ -40,7 +40,7 @@ impl FromStr for Rename {
         let parts = text.trim().split_once('=');
         let (from, to) = parts
             .filter(|(from, to)| !from.is_empty() && !to.is_empty())
-            .ok_or_else(|| format!("{text:?} is no renaming such as success=agreed"))?;
+            .ok_or_else(|| format!("{text:?} is not a renaming. Write it like success=agreed"))?;
         let (place, from) = from.split_once('.').unwrap_or(("", from));
         // Names of fields are static. The leak is small: there are only a few names per process.
         let to = Box::leak(to.to_string().into_boxed_str());
