@@ -179,7 +179,7 @@ fn fields_may_have_other_names() {
     let wrong = run("vote_granted");
     assert_eq!(wrong.status.code(), Some(2));
     let said = String::from_utf8(wrong.stderr).unwrap();
-    assert!(said.contains("LAB_RENAME: \"vote_granted\" is no renaming"), "{said}");
+    assert!(said.contains("LAB_RENAME: \"vote_granted\" is not a renaming"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a test asks of the cluster, under the Go lab's names: `one`, `n_committed`, `check_one_leader`..
 //!
-//! Each either gives an answer or fails the test with what it saw.
+//! Each function either returns an answer or fails the test with what it saw.
 
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::{command, show};
@@ -9,28 +9,28 @@ use labrpc::time::{Duration, Instant};
 use labrpc::{run, trace};
 use std::collections::BTreeMap;
 
-/// What the tests take for an election timeout: longer than anybody's.
+/// What the tests assume as an election timeout: longer than that of any Raft.
 pub const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long `one` tries.
+/// How long `one` tries in all.
 const ONE_TRIES: Duration = Duration::from_secs(10);
-/// How long it waits for a command that some leader took.
+/// How long `one` waits for a command that a leader accepted.
 const ONE_WAITS: Duration = Duration::from_secs(2);
 
-/// So many milliseconds.
+/// This number of milliseconds.
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 impl Cluster {
-    /// Waits until one connected server says that it is the leader and no other in the same term; gives it back.
-    /// It may take five seconds, ten polls of half a second each.
+    /// Waits until a connected server says that it is the leader, and returns that server. Fails if two servers lead one term.
+    /// This may take five seconds: ten polls of half a second each.
     #[track_caller]
     pub fn check_one_leader(&self) -> usize {
         self.one_leader_within(10)
     }
 
-    /// As [`Cluster::check_one_leader`], where that may take so many polls of half a second.
+    /// Like [`Cluster::check_one_leader`], with this number of polls of half a second each.
     #[track_caller]
     pub fn one_leader_within(&self, polls: u32) -> usize {
         for _ in 0..polls {
@@ -61,7 +61,7 @@ impl Cluster {
         ))
     }
 
-    /// The term that all connected servers are in.
+    /// The term of all connected servers. Fails if they are in different terms.
     #[track_caller]
     pub fn check_terms(&self) -> u64 {
         let mut agreed = None;
@@ -73,10 +73,12 @@ impl Cluster {
                 run::fail(format!("servers disagree on the term: {}", self.who_thinks_what()));
             }
         }
-        agreed.unwrap_or_else(|| run::fail("no connected server is up to be asked for its term"))
+        agreed.unwrap_or_else(|| {
+            run::fail("no connected server is running, so none can be asked for its term")
+        })
     }
 
-    /// No connected server says that it is the leader.
+    /// Fails if a connected server says that it is the leader.
     #[track_caller]
     pub fn check_no_leader(&self) {
         let mut asked = 0;
@@ -94,17 +96,17 @@ impl Cluster {
             }
         }
         if asked == 0 {
-            run::fail("no connected server is up to be asked whether it leads");
+            run::fail("no connected server is running, so none can be asked whether it leads");
         }
     }
 
-    /// How many servers have applied a command at `index`, and which command. That no two differ is checked as they
-    /// are applied.
+    /// How many servers have applied a command at `index`, and which command. When commands are applied, the tester checks that
+    /// all servers apply the same one.
     pub fn n_committed(&self, index: u64) -> (usize, Option<Command>) {
         self.ledger().lock().committed(index)
     }
 
-    /// Fails if anybody has applied something at `index`; `why` says why that can't be.
+    /// Fails if a server has applied something at `index`. `why` says why that can't happen.
     #[track_caller]
     pub fn check_not_committed(&self, index: u64, why: &str) {
         let (count, found) = self.n_committed(index);
@@ -117,20 +119,20 @@ impl Cluster {
         }
     }
 
-    /// Gets `value` agreed on by at least `servers` servers and gives back its index. It may take ten seconds, during
-    /// which leaders may change: with `retry`, the command is given to the next leader; without, one that a
-    /// leader took must be applied within two seconds.
+    /// Waits until at least `servers` servers have applied `value`, and returns its index. This may take ten seconds, and the
+    /// leader may change meanwhile. With `retry`, the command is then given to the next leader. Without it, a command that a
+    /// leader accepted must be applied within two seconds.
     #[track_caller]
     pub fn one(&self, value: impl ToString, servers: usize, retry: bool) -> u64 {
         self.one_command(&command(value), servers, retry)
     }
 
-    /// As [`Cluster::one`], with a command as it is.
+    /// Like [`Cluster::one`], with a command that is already encoded.
     #[track_caller]
     pub fn one_command(&self, command: &Command, servers: usize, retry: bool) -> u64 {
         let began = Instant::now();
         let mut next = 0;
-        let mut last_try = "no connected server took it".to_string();
+        let mut last_try = "no connected server accepted it".to_string();
         while began.elapsed() < ONE_TRIES {
             let Some((leader, index)) = self.offer(command, &mut next) else {
                 self.sleep(ms(50));
@@ -150,14 +152,14 @@ impl Cluster {
             }
         }
         run::fail(format!(
-            "{} was not agreed on by {servers} servers within {:.1} s: {last_try}; {}",
+            "command {} was not applied by {servers} servers within {:.1} s: {last_try}; {}",
             show(command),
             began.elapsed().as_secs_f64(),
             self.who_thinks_what()
         ))
     }
 
-    /// Gives the command to the first connected server, in turn, that says that it is the leader.
+    /// Tries the connected servers in turn, and gives the command to the first one that accepts it as the leader.
     fn offer(&self, command: &Command, next: &mut usize) -> Option<(usize, u64)> {
         for _ in 0..self.n() {
             let i = *next;
@@ -177,24 +179,27 @@ impl Cluster {
         let ledger = self.ledger().lock();
         let have = ledger.who_has(index);
         let lack = connected.iter().filter(|i| !have.contains(i));
-        let lack = lack.map(|&i| format!("; {} has applied up to {}", name(i), ledger.last_of(i)));
+        let lack =
+            lack.map(|&i| format!("; {} has applied up to index {}", name(i), ledger.last_of(i)));
         let lack: String = lack.collect();
         drop(ledger);
         let (who, leader) = (names(&have), name(leader));
         match found {
-            None => format!("{leader} took it at index {index}, where nobody has applied anything"),
+            None => format!(
+                "{leader} accepted it at index {index}, but no server has applied anything at that index"
+            ),
             Some(found) if found == *command => format!(
-                "{leader} took it at index {index}, and {count} of {servers} servers applied it ({who}){lack}"
+                "{leader} accepted it at index {index}, and {count} servers applied it ({who}), but {servers} must{lack}"
             ),
             Some(found) => format!(
-                "{leader} took it at index {index}, where {who} applied {} instead",
+                "{leader} accepted it at index {index}, but {who} applied {} at that index",
                 show(&found)
             ),
         }
     }
 
-    /// Waits until at least `servers` servers have applied a command at `index` and gives it back; `None` once a
-    /// server has left `term`, for then the command may never be.
+    /// Waits until at least `servers` servers have applied a command at `index`, and returns that command. Returns `None` as soon
+    /// as a server is in a newer term than `term`, because then the command may never be committed.
     #[track_caller]
     pub fn wait(&self, index: u64, servers: usize, term: Option<u64>) -> Option<Command> {
         let mut pause = ms(10);
@@ -215,14 +220,14 @@ impl Cluster {
         let (count, found) = self.n_committed(index);
         if count < servers {
             run::fail(format!(
-                "only {count} of {servers} servers have applied index {index}; {}",
+                "only {count} servers have applied index {index}, but {servers} must; {}",
                 self.who_thinks_what()
             ));
         }
         found
     }
 
-    /// A line that says what every server believes, and one for each thing that is odd about its elections.
+    /// One line that says what every server believes, and one line for each oddity of recent elections.
     pub fn who_thinks_what(&self) -> String {
         let servers = (0..self.n()).map(|i| {
             let cut = if self.is_connected(i) { "" } else { ", cut off" };
@@ -237,11 +242,11 @@ impl Cluster {
         odd.fold(beliefs, |text, odd| text + "\n" + &odd)
     }
 
-    /// That no server has ever sent a message, and what that may mean.
+    /// If no server has ever sent a message: a sentence that says so, and what it may mean.
     fn silence(&self) -> Option<String> {
         let silent = self.n() > 1 && self.net().total_count() == 0;
-        let text = "no server has sent a message yet: a follower that hears no leader for an election timeout becomes a \
-                    candidate and asks for votes (§5.2)";
+        let text = "no server has sent a message yet. A follower that hears no leader for an election timeout must become a \
+                    candidate and ask for votes (§5.2)";
         let suspicion = run::suspect_the_clock().map_or(String::new(), |text| format!("; {text}"));
         silent.then(|| text.to_string() + &suspicion)
     }

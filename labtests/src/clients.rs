@@ -1,5 +1,5 @@
-//! Clients of a store, as tests use them: somebody's clerk, and a record of what it was told. In the end, what all of them were
-//! told must be [linearizable](crate::linearizability).
+//! Clients of a store, as tests use them: the clerk under test, and a record of its operations and their results. At the end, the
+//! records of all clients together must be [linearizable](crate::linearizability).
 
 use crate::cluster::{Setup, Stats};
 use crate::invariants::Watch;
@@ -18,7 +18,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A store of some kind, and its clients, whose clerks are made by a `C`.
+/// A store of some kind, and its clients. A `C` makes their clerks.
 pub struct Store<C, M: Model> {
     site: Site<dyn Replica>,
     clerk: C,
@@ -31,10 +31,12 @@ pub type Texts = Store<MakeClerk, Text>;
 /// A 2025 store and its clients.
 pub type Versions = Store<MakeVersionedClerk, Versioned>;
 
-/// What all clients were told so far. No lock of the simulation: who writes here yields nowhere.
+/// The operations of all clients so far, with their results. This is not a lock of the simulation, so a thread that writes here
+/// does not yield.
 type History<M> = Arc<Mutex<Vec<Operation<<M as Model>::Op>>>>;
 
-/// The checker's limit, in steps: far more than it needs for what the suites do, so that a run that it can't decide fails.
+/// The checker's limit, in steps. It is far more than the suites' histories need, so a run that the checker can't decide within it
+/// fails.
 const STEPS: u64 = 50_000_000;
 
 impl<C, M: Model> Deref for Store<C, M> {
@@ -52,7 +54,7 @@ impl<C, M: Model + Default> Store<C, M> {
         Store::with_members((server, clerk), setup, watch)
     }
 
-    /// The same where not all servers need be members.
+    /// The same for a store in which some servers may not be members.
     pub(crate) fn with_members(
         (server, clerk): (MakeMemberReplica, C),
         setup: Setup,
@@ -64,19 +66,20 @@ impl<C, M: Model + Default> Store<C, M> {
         Store { site, clerk, history: Arc::default() }
     }
 
-    /// Fails the test if what clients were told so far isn't linearizable. None of them may be waiting for an answer.
+    /// Fails the test if the operations of all clients so far aren't linearizable. No client may be waiting for a reply.
     #[track_caller]
     pub fn check_history(&self) {
         let history = self.history.lock();
         match check(&M::default(), &history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
             Verdict::Not(why) => run::fail(format!(
-                "what clients were told is not linearizable (§8): each operation must seem to be done at once, and once, between \
-                     its call and its answer. Where a read is too old, a server answered it that had been deposed, or had not applied \
-                     enough; where a write shows twice, or not at all, look at how requests that come again are recognised:\n{why}"
+                "the results that the clients got are not linearizable (§8): each operation must appear to happen once, at one \
+                 moment between its call and its reply. If a read is too old, look for a server that answered it although it \
+                 was deposed or had not applied enough. If a write shows twice or not at all, look at how repeated requests are \
+                 recognised:\n{why}"
             )),
             Verdict::Undecided => run::fail(format!(
-                "{STEPS} steps were not enough to find out whether the {} operations of this run are linearizable",
+                "{STEPS} steps of the checker were not enough to decide whether the {} operations of this run are linearizable",
                 history.len()
             )),
         }
@@ -94,12 +97,12 @@ impl<C, M: Model + Default> Store<C, M> {
 }
 
 impl Texts {
-    /// A client of all servers.
+    /// A client that can reach all servers.
     pub fn clerk(&self) -> TextClient {
         self.clerk_to(&self.all())
     }
 
-    /// A client of these servers.
+    /// A client that can reach only these servers.
     pub fn clerk_to(&self, servers: &[usize]) -> TextClient {
         let (id, ends) = self.client(servers);
         let clerk = run::calling(|| "the constructor of a clerk".into(), || (self.clerk)(ends));
@@ -108,12 +111,12 @@ impl Texts {
 }
 
 impl Versions {
-    /// A client of all servers.
+    /// A client that can reach all servers.
     pub fn clerk(&self) -> VersionClient {
         self.clerk_to(&self.all())
     }
 
-    /// A client of these servers.
+    /// A client that can reach only these servers.
     pub fn clerk_to(&self, servers: &[usize]) -> VersionClient {
         let (id, ends) = self.client(servers);
         let clerk = run::calling(|| "the constructor of a clerk".into(), || (self.clerk)(ends));
@@ -121,7 +124,7 @@ impl Versions {
     }
 }
 
-/// Writes down what a client is told.
+/// Records the operations of a client.
 struct Teller<M: Model> {
     id: u64,
     history: History<M>,
@@ -129,7 +132,7 @@ struct Teller<M: Model> {
 }
 
 impl<M: Model> Teller<M> {
-    /// Has something done, and writes it down.
+    /// Runs an operation and records it.
     fn tell<R>(
         &self,
         what: impl FnOnce() -> String,
@@ -150,7 +153,7 @@ impl<M: Model> Teller<M> {
 
 /// A client of a 2022 store.
 pub struct TextClient {
-    /// Its number: its ends are `C3->S1`.
+    /// Its number. Client 3's end to server 1 is `C3->S1`.
     pub id: u64,
     clerk: Box<dyn Clerk>,
     teller: Teller<Text>,
@@ -186,7 +189,7 @@ impl TextClient {
 
 /// A client of a 2025 store.
 pub struct VersionClient {
-    /// Its number: its ends are `C3->S1`.
+    /// Its number. Client 3's end to server 1 is `C3->S1`.
     pub id: u64,
     clerk: Box<dyn VersionedClerk>,
     teller: Teller<Versioned>,

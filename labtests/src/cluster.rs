@@ -1,7 +1,7 @@
 //! The servers under test and the network between them: what the Go lab calls `config`.
 //!
-//! A [`Cluster`] makes servers, connects and cuts them off, crashes and restarts them, and reads their apply
-//! channels. What they apply goes into the [ledger](crate::ledger), which fails the test at once when something is wrong.
+//! A [`Cluster`] makes servers, connects and disconnects them, crashes and restarts them, and reads their apply
+//! channels. What they apply goes into the [ledger](crate::ledger), which fails the test as soon as something is wrong.
 
 mod beyond;
 mod leaks;
@@ -35,7 +35,7 @@ pub use stats::{Check, Stats};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The servers under test. Clones are the same cluster.
+/// The servers under test. All clones are the same cluster.
 #[derive(Clone)]
 pub struct Cluster(Arc<Inner>);
 
@@ -44,55 +44,55 @@ struct Inner {
     setup: Setup,
     net: Network,
     slots: Mutex<Vec<Slot>>,
-    /// No lock of the simulation: whoever asks for it yields nowhere.
+    /// This is not a lock of the simulation, so locking it is no yield point.
     links: parking_lot::Mutex<Links>,
     hiccups: parking_lot::Mutex<Option<Hiccups>>,
-    /// What each server said last of its term and role.
+    /// The term that each server last reported, and whether it leads.
     states: parking_lot::Mutex<BTreeMap<usize, (u64, bool)>>,
     /// Whether a crash was ever planned.
     planned: AtomicBool,
-    /// No lock of the simulation, either.
+    /// This is not a lock of the simulation, either.
     check: parking_lot::Mutex<Check>,
     ledger: Arc<Mutex<Ledger>>,
     watch: Watch,
     draws: Arc<Stream>,
-    /// Readers of apply channels. They end when their server lets go of the channel, or when `stop` is dropped.
+    /// Readers of apply channels. A reader ends when its server drops the channel, or when `stop` is dropped.
     readers: Mutex<Vec<JoinHandle<()>>>,
     stop: Mutex<Option<Sender<()>>>,
     stopped: Receiver<()>,
 }
 
-/// The place of one server, whether it runs or not.
+/// The place of one server, whether it is running or not.
 struct Slot {
     raft: Option<Arc<Incarnation<dyn Raft>>>,
     connected: bool,
-    /// On which side of a partition it is.
+    /// The side of a partition on which it is.
     side: u8,
     /// Which incarnation this is, from 1.
     life: u64,
     group: Group,
     persister: Persister,
-    /// The names of its ends, by peer.
+    /// The names of its network ends, by peer.
     ends: Vec<String>,
-    /// Whether its service takes no message for now.
+    /// Whether its service currently does not read the apply channel.
     service_waits: Arc<AtomicBool>,
-    /// What is left of crashed incarnations, in real mode.
+    /// In real mode, what is left of crashed incarnations.
     remains: Vec<Group>,
 }
 
 impl Cluster {
-    /// Makes and connects all servers. Calls on the network have long delays, as in the Go lab: a server that
-    /// sends to one peer after another would stall.
+    /// Makes and connects all servers. Calls to unreachable servers take long, as in the Go lab: a server that calls its peers
+    /// one after another stalls.
     pub fn new(make: Make, setup: Setup) -> Cluster {
         Cluster::watched(make, setup, Watch::blind(setup.servers))
     }
 
-    /// As [`Cluster::new`], with somebody watching.
+    /// Like [`Cluster::new`], with a watch.
     pub fn watched(make: Make, setup: Setup, watch: Watch) -> Cluster {
         Cluster::with_members(all_members(make), setup, watch)
     }
 
-    /// The same where not all servers need be members.
+    /// The same for a cluster in which some servers may not be members.
     pub fn with_members(make: MakeMember, setup: Setup, watch: Watch) -> Cluster {
         let net = Network::new();
         net.reliable(setup.reliable);
@@ -135,7 +135,7 @@ impl Cluster {
         cluster
     }
 
-    /// What it was made of.
+    /// The setup that it was made from.
     pub fn setup(&self) -> &Setup {
         &self.0.setup
     }
@@ -155,7 +155,7 @@ impl Cluster {
         self.0.watch.reading()
     }
 
-    /// The tester's random draws.
+    /// The tester's random numbers.
     pub fn draws(&self) -> &Stream {
         &self.0.draws
     }
@@ -194,7 +194,7 @@ impl Cluster {
         sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
     }
 
-    /// Gives a command to server `i`. A server that is down refuses as one that is stopped.
+    /// Gives a command to server `i`. A server that is down refuses like a stopped one.
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));
@@ -214,7 +214,7 @@ impl Cluster {
         result
     }
 
-    /// The term and belief of server `i`; `None` if it is down.
+    /// The term of server `i`, and whether it believes that it leads; `None` if it is down.
     pub fn state(&self, i: usize) -> Option<(u64, bool)> {
         let (raft, group) = self.running(i)?;
         let look = self.0.watch.look(i);
@@ -230,14 +230,14 @@ impl Cluster {
         Some(state)
     }
 
-    /// A server and its group, which threads that it makes while we call it belong to.
+    /// A server and its thread group. Threads that the server spawns during a call of the tester must belong to this group.
     fn running(&self, i: usize) -> Option<(Arc<Incarnation<dyn Raft>>, Group)> {
         let slot = &self.0.slots.lock()[i];
         let raft = slot.raft.clone().filter(|_| !slot.group.has_crashed())?;
         Some((raft, slot.group.clone()))
     }
 
-    /// Lets server `i` talk to all connected ones.
+    /// Connects server `i` with all connected servers.
     pub fn connect(&self, i: usize) {
         trace::tester(|| format!("connects {}", name(i)));
         self.set_connected(i, true);
@@ -249,11 +249,11 @@ impl Cluster {
         (0..self.n()).for_each(|i| self.connect(i));
     }
 
-    /// Connects all servers, but these only among themselves and the others only among themselves.
+    /// Partitions the cluster: connects these servers with each other, and the other servers with each other.
     pub fn partition(&self, side: &[usize]) {
         trace::tester(|| {
             let (these, others): (Vec<_>, Vec<_>) = (0..self.n()).partition(|i| side.contains(i));
-            format!("parts {} from {}", names(&these), names(&others))
+            format!("partitions {} from {}", names(&these), names(&others))
         });
         for (i, slot) in self.0.slots.lock().iter_mut().enumerate() {
             slot.side = u8::from(side.contains(&i));
@@ -284,7 +284,8 @@ impl Cluster {
         }
     }
 
-    /// Whether the service of server `i` takes nothing from its apply channel for now, in this life and the next.
+    /// Sets whether the service of server `i` stops reading its apply channel. This holds until it is changed, also after a
+    /// restart.
     pub fn service_waits(&self, i: usize, yes: bool) {
         let verb = if yes { "stops" } else { "wakes" };
         trace::tester(|| format!("{verb} the service of {}", name(i)));
@@ -292,33 +293,34 @@ impl Cluster {
         self.0.slots.lock()[i].service_waits.store(yes, Relaxed);
     }
 
-    /// Lets the service of server `i` make a snapshot of what it has applied up to `index`.
+    /// The service of server `i` makes a snapshot of what it has applied up to `index`.
     pub fn make_snapshot(&self, i: usize, index: u64) {
         let Some((raft, group)) = self.running(i) else { return };
         let snapshot = self.0.ledger.lock().snapshot_of(i, index);
         reader::hand_over(i, &raft, &group, &self.0.watch, index, snapshot);
     }
 
-    /// Whether the servers' threads stop now and then, also those of servers that are yet to start.
+    /// Sets whether the servers' threads pause now and then. This also holds for servers that start later.
     pub fn hiccups(&self, hiccups: Option<Hiccups>) {
         trace::tester(|| format!("makes threads slow: {hiccups:?}"));
         self.0.slots.lock().iter().for_each(|slot| slot.group.hiccups(hiccups.clone()));
         *self.0.hiccups.lock() = hiccups;
     }
 
-    /// The test has established the situation that it is for, and is about to look at what must hold there. A test that gives up
-    /// before has checked nothing: see [`Report::check`](crate::runner::Report::check).
+    /// A test calls this when it has brought about the situation that it is for, just before it checks what must hold there. A
+    /// test that gives up earlier has checked nothing: see [`Report::check`](crate::runner::Report::check).
     pub fn reached_check(&self) {
         *self.0.check.lock() = Check::Reached;
     }
 
-    /// The test has found what breaks no rule, and yet could be better: it passes with a warning, which should have a number in it.
+    /// A test calls this when it has found something that breaks no rule but could be better. The test passes with this advice as
+    /// a warning. The advice should have a number in it.
     pub fn advise(&self, advice: String) {
         trace::tester(|| format!("warns: {advice}"));
         run::warn(FailureKind::Advice, advice);
     }
 
-    /// The situation can't be on this Raft, though that breaks no rule.
+    /// A test calls this when its situation can't occur on this Raft, though the Raft breaks no rule.
     pub fn does_not_fit(&self, why: &'static str) {
         let mut check = self.0.check.lock();
         if *check == Check::Missed {
@@ -326,10 +328,10 @@ impl Cluster {
         }
     }
 
-    /// What is odd about the elections of late, among the servers that are connected: a line for each thing.
+    /// What is odd about the recent elections among the connected servers: one line for each oddity.
     pub fn elections(&self) -> Vec<String> {
         let connected: Vec<_> = (0..self.n()).filter(|&i| self.is_connected(i)).collect();
-        trace::tester(|| "looks at the elections".into()); // and so the watch knows what time it is
+        trace::tester(|| "looks at the elections".into()); // this event also tells the watch what time it is
         self.0.watch.elections(&connected)
     }
 

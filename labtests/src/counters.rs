@@ -1,4 +1,4 @@
-//! What the tests of a replicated state machine replicate: a counter.
+//! The state machine that the tests of a replicated state machine use: a counter.
 
 use crate::cluster::{Setup, Stats};
 use crate::invariants::Watch;
@@ -13,21 +13,21 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a [`Counter`] can be told.
+/// The operations of a [`Counter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Count {
-    /// Add one.
+    /// Adds one.
     Up,
-    /// What no server may ever be told: tests only ask leaders for it who can't have it carried out.
+    /// No server may ever carry this out: tests give it only to leaders that can't commit it.
     Down,
-    /// Nothing.
+    /// Changes nothing.
     Nothing,
 }
 
-/// A number. It answers how much it is now.
+/// A number. Each operation returns its value after the operation.
 pub struct Counter {
     number: u64,
-    /// Where the tester sees it.
+    /// A copy of the number, for the tester.
     shown: Arc<AtomicU64>,
 }
 
@@ -40,8 +40,8 @@ impl StateMachine for Counter {
             Count::Up => self.number += 1,
             Count::Nothing => {}
             Count::Down => run::fail(
-                "an operation is carried out that only a leader without a majority had taken, and that its log lost \
-                 when it learned of the next (§5.3)",
+                "an operation was carried out that can't have been committed: only a leader without a majority had accepted \
+                 it, and its entry is overwritten when that server hears from the next leader (§5.3)",
             ),
         }
         self.show();
@@ -55,7 +55,7 @@ impl StateMachine for Counter {
     fn restore(&mut self, snapshot: &[u8]) {
         let bytes = snapshot.try_into().unwrap_or_else(|_| {
             run::fail(format!(
-                "a counter is to be restored from {snapshot:?}, which is none of its snapshots"
+                "restore() of a counter was called with {snapshot:?}, which is not a snapshot of a counter"
             ))
         });
         self.number = u64::from_le_bytes(bytes);
@@ -83,7 +83,7 @@ impl Deref for Counters {
     }
 }
 
-/// How long a test tries to have something done.
+/// How long a test waits until an operation is carried out.
 const TRIES: Duration = Duration::from_secs(10);
 
 impl Counters {
@@ -105,7 +105,7 @@ impl Counters {
         self.site.finish()
     }
 
-    /// Has server `i` do it. A server that is down refuses as one that is stopped.
+    /// Submits an operation to server `i`. A server that is down refuses like a stopped one.
     pub fn submit(&self, i: usize, op: Count) -> Result<u64, Refused> {
         let result = self.call(i, &format!("submit({op:?})"), |server| server.submit(op));
         if let Some(Ok(_)) = result {
@@ -115,13 +115,13 @@ impl Counters {
         result.unwrap_or(Err(Refused::Stopped))
     }
 
-    /// Has a connected server that leads do it, and gives back the answer.
+    /// Submits an operation to the connected servers in turn, until one carries it out. Returns its result.
     #[track_caller]
     pub fn one(&self, op: Count) -> u64 {
         self.one_of(&self.all(), op)
     }
 
-    /// As [`Counters::one`], but only asks these servers.
+    /// Like [`Counters::one`], but asks only these servers.
     #[track_caller]
     pub fn one_of(&self, servers: &[usize], op: Count) -> u64 {
         let began = Instant::now();
@@ -134,12 +134,12 @@ impl Counters {
             self.sleep(Duration::from_millis(50));
         }
         run::fail(format!(
-            "no server got {op:?} carried out within {TRIES:?}; {}",
+            "no server carried out {op:?} within {TRIES:?}; {}",
             self.who_thinks_what()
         ))
     }
 
-    /// Waits until so many servers have counted to `number`.
+    /// Waits until at least `servers` servers have counted to `number`.
     #[track_caller]
     pub fn check_counters(&self, number: u64, servers: usize) {
         let began = Instant::now();
@@ -148,13 +148,14 @@ impl Counters {
             if began.elapsed() >= TRIES {
                 let shown: Vec<_> = self.shown.iter().map(|shown| shown.load(Relaxed)).collect();
                 let why = if shown.iter().any(|shown| *shown > number) {
-                    "a higher one has carried out an operation more than once, or one that only a deposed leader had taken. Look at what \
-                     a snapshot holds, and at what is carried out again after a restart (§7)"
+                    "a server with a higher counter has carried out an operation more than once, or one that only a deposed leader \
+                     had accepted. Look at what a snapshot holds, and at what is carried out again after a restart (§7)"
                 } else {
-                    "a lower one has not applied what is committed: its apply channel isn't read, or it missed what a snapshot held (§7)"
+                    "a server with a lower counter has not applied all that is committed: its apply channel isn't read, or it missed \
+                     what a snapshot held (§7)"
                 };
                 run::fail(format!(
-                    "{servers} servers are to have counted to {number} within {TRIES:?}; their counters are {shown:?}: {why}"
+                    "{servers} servers must have counted to {number} within {TRIES:?}, but their counters are {shown:?}: {why}"
                 ));
             }
             self.sleep(Duration::from_millis(20));
@@ -166,7 +167,7 @@ impl Counters {
         self.shown[i].load(Relaxed)
     }
 
-    /// Stops all servers as `kill` does, and after that crashes them.
+    /// Stops all servers with `kill()`, and then crashes them.
     pub fn shut_down(&self) {
         for i in 0..self.n() {
             self.call(i, "kill()", Replica::kill);

@@ -1,20 +1,20 @@
-//! The paper's properties (Figure 3), checked while a test runs, on anybody's Raft.
+//! The paper's properties (Figure 3), checked while a test runs, on any Raft.
 //!
-//! Nothing is asked of the Raft: what its servers say to each other tells what they have promised, if the fields of its
-//! RPCs are called as in Figure 2, in Go's spelling or Rust's. So most mistakes are found when a rule is broken, long before
-//! two services differ:
+//! The checks call nothing on the Raft. They read the RPCs that its servers send each other. These RPCs show what each server
+//! has promised, if their fields are named as in Figure 2, in Go's spelling or Rust's. So most mistakes are found at the moment
+//! when a rule is broken, long before two services differ:
 //!
 //! | property | what is checked | from |
 //! |---|---|---|
-//! | Election Safety | one leader a term, elected by a majority; one vote a term and server, over all its lives | RequestVote, `get_state` |
-//! | Leader Append-Only | a leader's log is what it was elected with and what it has added in its term | AppendEntries, `start` |
-//! | Log Matching | an index and a term name one entry and all before it; who acknowledges was sent what it says it has | AppendEntries |
-//! | Leader Completeness | voters are not more up-to-date than their candidate; leaders have all that is committed; what was acknowledged stays, also across crashes | votes, AppendEntries |
-//! | State Machine Safety | what a leader counts as committed, or a server applies, a majority has, and its leader's own term has reached it (§5.4.2) | AppendEntries, the apply channel |
-//! | persistence | terms and votes outlive crashes, and are saved before anybody hears of them | saves, terms in RPCs |
+//! | Election Safety | a term has at most one leader, and a majority elected it; a server votes once per term, also across its crashes | RequestVote, `get_state` |
+//! | Leader Append-Only | a leader's log contains the entries that it was elected with and those that it has added in its term, and no others | AppendEntries, `start` |
+//! | Log Matching | an index and a term identify one entry and all entries before it; a server acknowledges only entries that it was sent | AppendEntries |
+//! | Leader Completeness | no voter's log is more up-to-date than its candidate's; leaders have all committed entries; acknowledged entries stay, also across crashes | votes, AppendEntries |
+//! | State Machine Safety | if a leader counts an entry as committed, or a server applies it, then a majority has it, and it or a later entry that the majority has is of the leader's own term (§5.4.2) | AppendEntries, the apply channel |
+//! | persistence | terms and votes survive crashes; a server saves them before another server hears of them | saves, terms in RPCs |
 //!
-//! A request is in a handler for a while, and when exactly it had its effect isn't seen. A rule counts as broken only if it
-//! was at every moment at which that may have been: none of these checks can fail on a correct Raft.
+//! A request stays in a handler for a while, and the exact moment at which it takes effect is unknown. So a rule counts as
+//! broken only if it is broken for every possible moment: none of these checks can fail on a correct Raft.
 
 mod asked;
 mod committed;
@@ -39,27 +39,27 @@ use model::{Model, Verdict};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Watches one run. Clones are the same watch. It draws nothing and waits for nothing, so that a seed is the same run
-/// with it and without.
+/// Watches one run. All clones are the same watch. It consumes no random numbers and waits for nothing, so a seed gives the
+/// same run with it and without it.
 #[derive(Clone)]
 pub struct Watch {
     watched: Arc<Mutex<Watched>>,
-    /// Who watches the same run, and reads it otherwise.
+    /// Other watches of the same run, which read its messages differently.
     beside: Arc<[Watch]>,
 }
 
 struct Watched {
     model: Model,
-    /// What happens while a test clears up concerns nobody.
+    /// Whether the test is over. What happens while it clears up is ignored.
     over: bool,
     looks: u64,
-    /// Holds the run against itself, if somebody wants to know.
+    /// Checks whether the run's messages contradict each other. `None`: nobody needs that.
     study: Option<Study>,
     /// Whether a broken rule ends the run.
     judges: bool,
-    /// The first rule that was broken, if that ends nothing.
+    /// `None`: a broken rule ends the run. `Some`: it does not, and the first broken rule is noted here.
     noted: Option<Option<String>>,
-    /// Whether the run takes its course by how messages are read: a script does.
+    /// Whether the course of the run depends on how messages are read. In a run with a script it does.
     consulted: bool,
 }
 
@@ -67,18 +67,18 @@ struct Watched {
 pub struct Look {
     server: usize,
     number: u64,
-    /// What the server had spoken of when the look began.
+    /// The highest term that the server had named when the look began.
     term: u64,
     beside: Vec<Look>,
 }
 
 impl Watch {
-    /// Of so many servers. `saving`: whether they are expected to save what Figure 2 calls persistent.
+    /// A watch for this number of servers. `saving`: whether they must save what Figure 2 calls persistent.
     pub fn new(servers: usize, saving: bool, reading: Reading) -> Watch {
         Watch::with(servers, saving, reading, None, true)
     }
 
-    /// One that also holds the run against itself. If it isn't to judge, it only does that.
+    /// A watch that also [studies](Study) whether the run contradicts itself. Without `judges` it does nothing else.
     pub fn studying(servers: usize, saving: bool, reading: Reading, judges: bool) -> Watch {
         let study = Study::new(servers, reading.clone());
         Watch::with(servers, saving, reading, Some(study), judges)
@@ -97,23 +97,23 @@ impl Watch {
         Watch { watched: Arc::new(Mutex::new(watched)), beside: Arc::default() }
     }
 
-    /// With others, who only note what they would have ended the run for: see [`Watch::noted`].
+    /// Adds other watches. They never end the run. Each only notes the rule for which it would have ended it: see [`Watch::noted`].
     pub fn beside(self, others: Vec<Watch>) -> Watch {
         others.iter().for_each(|other| other.watched.lock().noted = Some(None));
         Watch { beside: others.into(), ..self }
     }
 
-    /// For which broken rule this one would have ended the run, if it is [beside](Watch::beside) another.
+    /// The broken rule for which this watch would have ended the run, if it is [beside](Watch::beside) another watch.
     pub fn noted(&self) -> Option<String> {
         self.watched.lock().noted.clone().flatten()
     }
 
-    /// Whether the run has taken its course by how this one reads messages.
+    /// Whether the course of the run has depended on how this watch reads messages.
     pub fn was_consulted(&self) -> bool {
         self.watched.lock().consulted
     }
 
-    /// One that sees nothing.
+    /// A watch that sees nothing.
     pub fn blind(servers: usize) -> Watch {
         let watch = Watch::new(servers, false, Reading::default());
         watch.end();
@@ -127,25 +127,25 @@ impl Watch {
         watched.model.reading.clone()
     }
 
-    /// What the run says of its words, if it was [studied](Watch::studying).
+    /// The run's evidence on what its words mean, if the run was [studied](Watch::studying).
     pub fn evidence(&self) -> Evidence {
         self.watched.lock().study.as_ref().map(Study::evidence).unwrap_or_default()
     }
 
-    /// Which servers are members, and so what a majority is, isn't known: what rests on it is taken at the servers' word, and held
-    /// against what others say.
+    /// From now on it is unknown which servers are members, and so what a majority is. What a server says about things that
+    /// depend on this is believed, and compared with what other servers say.
     pub fn members_vary(&self) {
         self.watched.lock().model.members_vary = true;
         self.beside.iter().for_each(Watch::members_vary);
     }
 
-    /// The test is over.
+    /// Tells the watch that the test is over.
     pub fn end(&self) {
         self.watched.lock().over = true;
         self.beside.iter().for_each(Watch::end);
     }
 
-    /// What could be read of this run, and what could not.
+    /// Which facts of this run could be read, and which could not.
     pub fn coverage(&self) -> Coverage {
         let model = &self.watched.lock().model;
         let mut coverage = Coverage::of(&model.known, &model.reading);
@@ -158,7 +158,7 @@ impl Watch {
         (!watched.over).then(|| f(&mut watched.model))
     }
 
-    /// Tells who studies the run.
+    /// Passes an event to the study of the run, if there is one.
     fn note(&self, f: impl FnOnce(&mut Study)) {
         let mut watched = self.watched.lock();
         if !watched.over
@@ -168,7 +168,8 @@ impl Watch {
         }
     }
 
-    /// The rule that is broken, if somebody judges and nothing is doubtful. Messages that contradict themselves accuse nobody.
+    /// The rule that is broken, if this watch judges and no fact is doubtful. If messages contradict themselves, no server is
+    /// accused.
     fn broken(&self, f: impl FnOnce(&mut Model) -> Verdict) -> Option<String> {
         let mut watched = self.watched.lock();
         if watched.over || !watched.judges {
@@ -193,38 +194,38 @@ impl Watch {
         }
     }
 
-    /// What is odd about the elections of late among these servers, which hear each other.
+    /// What is odd about the recent elections among these servers, which can hear each other.
     pub fn elections(&self, servers: &[usize]) -> Vec<String> {
         self.watched.lock().model.elections(servers)
     }
 
-    /// A server refused a command, and named this one as the leader.
+    /// Server `i` refused a command and named `leader` as the leader.
     #[track_caller]
     pub fn refused(&self, i: usize, leader: usize) {
         self.judge(|model| model.refuses(i, leader));
         self.beside.iter().for_each(|other| other.refused(i, leader));
     }
 
-    /// A server starts, or starts again.
+    /// Server `i` starts or restarts.
     pub fn begins_life(&self, i: usize) {
         self.note(|study| study.begins_life(i));
         self.tell(|model| model.begins_life(i));
         self.beside.iter().for_each(|other| other.begins_life(i));
     }
 
-    /// A server has crashed: neither its calls nor its answers count from now on.
+    /// Server `i` has crashed: from now on neither its calls nor its replies count.
     pub fn ends_life(&self, i: usize) {
         self.tell(|model| model.ends_life(i));
         self.beside.iter().for_each(|other| other.ends_life(i));
     }
 
-    /// Server `i` is another machine from now on: what was promised under that name doesn't bind it.
+    /// From now on server `i` is a different machine: what the old one promised doesn't bind it.
     pub fn forgets(&self, i: usize) {
         self.tell(|model| model.servers[i].forget());
         self.beside.iter().for_each(|other| other.forgets(i));
     }
 
-    /// Server `i` took a command.
+    /// Server `i` accepted a command.
     #[track_caller]
     pub fn took(&self, i: usize, started: Started, command: &Command) {
         self.note(|study| study.took(i, started, command));
@@ -232,7 +233,7 @@ impl Watch {
         self.beside.iter().for_each(|other| other.took(i, started, command));
     }
 
-    /// Server `i`, in its life number `life`, hands this to its service.
+    /// Server `i`, in its incarnation number `life`, hands this message to its service.
     #[track_caller]
     pub fn applies(&self, i: usize, life: u64, message: &ApplyMsg) {
         self.note(|study| study.applies(i, message));
@@ -240,17 +241,17 @@ impl Watch {
         self.beside.iter().for_each(|other| other.applies(i, life, message));
     }
 
-    /// Server `i` is about to get a snapshot of its service.
+    /// The service of server `i` is about to give it a snapshot.
     pub fn is_given_snapshot(&self, i: usize, index: u64) {
         self.tell(|model| model.is_given_snapshot(i, index));
         self.beside.iter().for_each(|other| other.is_given_snapshot(i, index));
     }
 
-    /// Somebody is about to call `get_state` or `inspect` of server `i`.
+    /// The tester is about to call `get_state` or `inspect` on server `i`.
     pub fn look(&self, i: usize) -> Look {
         let mut watched = self.watched.lock();
         watched.looks += 1;
-        let number = u64::MAX - watched.looks; // a number that no call has
+        let number = u64::MAX - watched.looks; // a number that no call uses
         let term = watched.model.term_of(i);
         watched.model.looks(i, number);
         drop(watched);
@@ -258,7 +259,7 @@ impl Watch {
         Look { server: i, number, term, beside }
     }
 
-    /// And this is what they said.
+    /// Those calls have returned these results.
     #[track_caller]
     pub fn saw(&self, look: Look, (term, leads): (u64, bool), inspection: Option<Inspection>) {
         self.note(|study| study.believes(look.server, term, leads));

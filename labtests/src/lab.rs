@@ -1,4 +1,4 @@
-//! What is under test: a Raft, and what is built on one.
+//! What is under test: a Raft, and services that are built on one.
 
 use crate::counters::Counter;
 use crate::reading::{Names, Reading, Renamed};
@@ -15,26 +15,27 @@ use labrpc::{ClientEnd, Persister, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What a Raft may have beyond the lab; each has a suite. See [`labrpc::api::beyond`].
+/// What a Raft may offer beyond the lab. Each ability has a suite. See [`labrpc::api::beyond`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ability {
-    /// Who can't be elected disturbs nobody, and a leader without a majority steps down (thesis §9.6, §6.2, §4.2.3). Nothing is
-    /// called for it. Where a pre-vote has the fields of RequestVote, `pre` in its method's name, or in a flag's, tells the two apart.
+    /// A server that cannot win an election does not disturb the others, and a leader without a majority steps down (thesis §9.6,
+    /// §6.2, §4.2.3). The tests call nothing for it. If a pre-vote has the fields of RequestVote, then `pre` in the name of its
+    /// method, or of a flag, distinguishes the two.
     PreVote,
-    /// A leader hands over to a server of one's choice (§3.10): [`labrpc::api::beyond::Transfer`].
+    /// A leader transfers its leadership to a chosen server (§3.10): [`labrpc::api::beyond::Transfer`].
     Transfer,
-    /// Reads that a leader shows to be fresh by asking the others (§6.4): [`labrpc::api::beyond::Reads`].
+    /// Reads without the log: the leader confirms that it still leads by asking the others (§6.4): [`labrpc::api::beyond::Reads`].
     Reads,
-    /// The same, by the clock (§6.4.1).
+    /// The same, but the leader relies on the clock: a lease (§6.4.1).
     Lease,
-    /// Members come and go (§4): [`labrpc::api::beyond::Membership`].
+    /// Configuration changes: members are added and removed (§4): [`labrpc::api::beyond::Membership`].
     Members,
-    /// Large and many things, a little at a time (§10.2). Messages have some 20 kB at most, and a leader takes no more commands
-    /// than a few thousand that wait. Nothing is called for it.
+    /// Flow control: large commands, snapshots and backlogs are sent a little at a time (§10.2). A message has about 20 kB at most,
+    /// and a leader refuses commands while a few thousand are waiting. The tests call nothing for it.
     Flow,
 }
 
-/// What somebody has built of the lab, as far as the suites need it. A test of what isn't there isn't run.
+/// The parts of the lab that a learner has built, as far as the suites need them. Tests of missing parts are not run.
 ///
 /// ```no_run
 /// # use labtests::lab::Lab;
@@ -49,7 +50,7 @@ pub enum Ability {
 #[derive(Clone, Default)]
 pub struct Lab {
     pub(crate) raft: Option<Make>,
-    /// How its messages are read.
+    /// How the Raft's messages are read.
     pub(crate) reading: Reading,
     pub(crate) kv: Option<(MakeReplica, MakeClerk)>,
     pub(crate) rsm: Option<MakeReplicated<Counter>>,
@@ -61,7 +62,8 @@ pub struct Lab {
     pub(crate) backends: Backends,
 }
 
-/// How a server of a store is made whose members change: as [`MakeReplica`], and last who they are at first.
+/// The constructor of a server of a store whose members change: like [`MakeReplica`], and its last argument is the set of initial
+/// members.
 pub(crate) type MakeMemberReplica = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<dyn Replica>
         + Send
@@ -69,32 +71,35 @@ pub(crate) type MakeMemberReplica = Arc<
 >;
 
 impl Lab {
-    /// Nothing yet.
+    /// A lab in which nothing is built yet.
     pub fn new() -> Lab {
         Lab::default()
     }
 
-    /// What is otherwise a warning fails its test: threads that are left after `kill()`, and advice.
+    /// Warnings fail their test: threads that still run after `kill()`, and advice.
     pub fn strict(self) -> Lab {
         Lab { strict: true, ..self }
     }
 
-    /// Simulated on this: on coroutines, if nothing is said, as long as threads [bear them out](crate::runner::Backends).
+    /// Simulates on this backend. The default is coroutines, as long as they give the [same results as
+    /// threads](crate::runner::Backends).
     pub fn backend(self, backend: Backend) -> Lab {
         Lab { backends: Backends::new(backend), ..self }
     }
 
-    /// Why simulations go on on threads, though coroutines would be faster: code under test runs otherwise there.
+    /// Why simulations continue on threads, though coroutines would be faster: the code under test behaves differently on
+    /// coroutines. `None`: there is no such reason.
     pub fn why_threads(&self) -> Option<String> {
         self.backends.why_threads()
     }
 
-    /// How many runs were had on coroutines and then on threads, to compare them, and how many coroutines could not do.
+    /// How many runs were made on coroutines and again on threads, to compare them; and how many runs were not possible on
+    /// coroutines.
     pub fn backend_counts(&self) -> (u64, u64) {
         self.backends.counts()
     }
 
-    /// With a Raft, for 2A to 2D; see [`labrpc::api::Make`].
+    /// Adds a Raft, for 2A to 2D; see [`labrpc::api::Make`].
     pub fn raft<R, F>(self, make: F) -> Lab
     where
         R: Raft,
@@ -106,17 +111,17 @@ impl Lab {
         Lab { raft: Some(crate::make(make)), reading: self.reading.afresh(), ..self }
     }
 
-    /// Whose messages use these names, where they don't use the paper's.
+    /// Declares the names that the Raft's messages use where they don't use the paper's.
     pub fn names(self, names: Names) -> Lab {
         Lab { reading: Reading::new(names), ..self }
     }
 
-    /// Read as if its fields had these names: to measure what the suites lose with names that they don't know.
+    /// Reads messages as if their fields had these names. This measures what the suites lose with names that they don't know.
     pub fn renamed(self, renamed: Renamed) -> Lab {
         Lab { reading: self.reading.afresh().disguised(renamed.disguise()), ..self }
     }
 
-    /// With the 2022 store, for 3A and 3B; see [`labrpc::api::kv`].
+    /// Adds the 2022 store, for 3A and 3B; see [`labrpc::api::kv`].
     pub fn kv<S, F, C, G>(self, server: F, clerk: G) -> Lab
     where
         S: Replica,
@@ -128,7 +133,7 @@ impl Lab {
         Lab { kv: Some((replica(server), clerk)), ..self }
     }
 
-    /// With a replicated state machine, for 4A; see [`labrpc::api::kv`].
+    /// Adds a replicated state machine, for 4A; see [`labrpc::api::kv`].
     pub fn rsm<S, F>(self, make: F) -> Lab
     where
         S: Replicated<Counter>,
@@ -144,7 +149,7 @@ impl Lab {
         Lab { rsm: Some(make), ..self }
     }
 
-    /// With the 2025 store, for 4B and 4C; see [`labrpc::api::kv`].
+    /// Adds the 2025 store, for 4B and 4C; see [`labrpc::api::kv`].
     pub fn versioned<S, F, C, G>(self, server: F, clerk: G) -> Lab
     where
         S: Replica,
@@ -156,8 +161,8 @@ impl Lab {
         Lab { versioned: Some((replica(server), clerk)), ..self }
     }
 
-    /// With a 2025 store whose puts are answered rightly even if the network doubles requests, which the lab's contract rules out
-    /// (see [`labrpc::api::kv`]); the constructors are as [`Lab::versioned`]'s.
+    /// Adds a 2025 store that answers puts correctly even if the network duplicates requests, which the lab's contract rules out
+    /// (see [`labrpc::api::kv`]). The constructors are those of [`Lab::versioned`].
     pub fn once<S, F, C, G>(self, server: F, clerk: G) -> Lab
     where
         S: Replica,
@@ -169,8 +174,8 @@ impl Lab {
         Lab { once, ..self }
     }
 
-    /// With a Raft that can more, for the suite of that ability; the constructor is as [`Lab::raft`]'s. One that changes its members
-    /// has [another](Lab::members).
+    /// Adds a Raft with an ability beyond the lab, for the suite of that ability. The constructor is that of [`Lab::raft`]. A Raft
+    /// that changes its members has [another constructor](Lab::members).
     pub fn beyond<R, F>(mut self, ability: Ability, make: F) -> Lab
     where
         R: Raft,
@@ -183,7 +188,7 @@ impl Lab {
         self
     }
 
-    /// With a Raft that changes its members; see [`labrpc::api::MakeMember`].
+    /// Adds a Raft that changes its members; see [`labrpc::api::MakeMember`].
     pub fn members<R, F>(mut self, make: F) -> Lab
     where
         R: Raft,
@@ -196,7 +201,8 @@ impl Lab {
         self
     }
 
-    /// With a store on such a Raft, whose clients read without the log; the constructors are as [`Lab::kv`]'s.
+    /// Adds a store on a Raft with an ability beyond the lab. Its clients read without the log. The constructors are those of
+    /// [`Lab::kv`].
     pub fn store<S, F, C, G>(mut self, ability: Ability, server: F, clerk: G) -> Lab
     where
         S: Replica,
@@ -213,7 +219,7 @@ impl Lab {
         self
     }
 
-    /// With a store on a Raft that changes its members, who at first are the server's last argument.
+    /// Adds a store on a Raft that changes its members. The last argument of the server's constructor is the set of initial members.
     pub fn members_store<S, F, C, G>(mut self, server: F, clerk: G) -> Lab
     where
         S: Replica,
@@ -233,7 +239,7 @@ impl Lab {
         self
     }
 
-    /// Whether there is what this test is a test of.
+    /// Whether the part that this test tests is there.
     pub fn has(&self, test: &LabTest) -> bool {
         match test.body {
             Body::Raft(_) => self.raft.is_some(),
@@ -246,13 +252,13 @@ impl Lab {
         }
     }
 
-    /// The tests of what there is, in the lab's order.
+    /// The tests of the parts that are there, in the lab's order.
     pub fn tests(&self) -> impl Iterator<Item = &'static LabTest> {
         suites::all().filter(|test| self.has(test))
     }
 }
 
-/// A constructor that has heard of no members: all servers are.
+/// A constructor that knows no configuration changes: all servers are members.
 pub(crate) fn all_members(make: Make) -> MakeMember {
     Arc::new(move |peers, me, persister, apply_ch, _| make(peers, me, persister, apply_ch))
 }

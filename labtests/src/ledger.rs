@@ -1,7 +1,7 @@
-//! What every server has applied, over all its lives.
+//! What every server has applied, in all its incarnations.
 //!
-//! The tester remembers what a server applied before a crash: a Raft that overwrites a committed entry afterwards
-//! is caught by it.
+//! The tester remembers what a server applied before a crash. So it catches a Raft that overwrites a committed entry after
+//! that.
 
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::codec;
@@ -10,19 +10,19 @@ use std::fmt;
 
 /// See the [module](self).
 pub struct Ledger {
-    /// What was applied first at each index, from 1 on, and by whom.
+    /// What was applied first at each index, from 1 on, and by which server.
     agreed: Vec<Applied>,
-    /// These entries, encoded one behind the other: a snapshot is the first part of it.
+    /// These entries, encoded one after another: a snapshot is a prefix of these bytes.
     encoded: Vec<u8>,
     servers: Vec<Applier>,
-    /// The last snapshot that was made of what was agreed on, and up to where: several servers make the same one.
+    /// The last snapshot that was made of the agreed entries, and its last index: several servers make the same snapshot.
     latest: Option<(u64, Snapshot)>,
 }
 
 struct Applied {
     entry: Entry,
     by: usize,
-    /// Where it ends in what is encoded.
+    /// Where the entry ends in [`Ledger::encoded`].
     end: usize,
 }
 
@@ -30,7 +30,7 @@ struct Applied {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Entry {
     Command(Command),
-    /// Raft's own: it takes an index, and the service doesn't see it.
+    /// An entry of Raft's own. It occupies an index, but the service doesn't see it.
     Internal,
 }
 
@@ -43,30 +43,31 @@ impl fmt::Display for Entry {
     }
 }
 
-/// One server's side.
+/// What one server has applied.
 #[derive(Default)]
 struct Applier {
-    /// The last index that it has applied in any of its lives: in each it begins with 1.
+    /// The last index that it has applied in any of its incarnations. Each incarnation begins with index 1.
     ever: u64,
     life: u64,
     alive: bool,
-    /// The last index that it has applied in this life.
+    /// The last index that it has applied in this incarnation.
     last: u64,
-    /// How it crashed last, if a test knows.
+    /// How it last crashed, if the test has said so.
     crash: Option<String>,
 }
 
-/// A snapshot that the service is to hand to its Raft.
+/// A snapshot that the service must hand to its Raft.
 pub type ToSave = Option<(u64, Snapshot)>;
 
-/// What a snapshot of the tester's service holds behind the last index, which is its first eight bytes: every entry from index 1 to that.
+/// A snapshot of the tester's service: its first eight bytes are the last index that it covers. After them come its contents:
+/// every entry from index 1 to that index.
 type Contents = Vec<Entry>;
 
-/// How many bytes the index is.
+/// The length of that index in bytes.
 const HEAD: usize = 8;
 
 impl Ledger {
-    /// For so many servers, none of which has applied anything.
+    /// A ledger for this number of servers. None of them has applied anything.
     pub fn new(servers: usize) -> Ledger {
         Ledger {
             agreed: Vec::new(),
@@ -76,7 +77,7 @@ impl Ledger {
         }
     }
 
-    /// A server starts, perhaps from a saved snapshot. Gives back the number of this life.
+    /// A server starts, perhaps from a saved snapshot. Returns the number of this incarnation.
     ///
     /// # Errors
     /// What is wrong with the snapshot.
@@ -102,7 +103,7 @@ impl Ledger {
         Ok(life)
     }
 
-    /// Notes how a server crashed: it is told with what is wrong in its next life.
+    /// Notes how a server crashed. If something is wrong in its next incarnation, the failure message says so too.
     pub fn note_crash(&mut self, server: usize, how: &str) {
         self.servers[server].crash = Some(how.to_string());
     }
@@ -110,22 +111,22 @@ impl Ledger {
     fn how_it_crashed(&self, server: usize) -> String {
         self.servers[server].crash.as_ref().map_or(String::new(), |how| {
             format!(
-                ". {how}. State and snapshot are saved in one step: a crash between two saves leaves a log that doesn't join its \
-                 snapshot (§7)"
+                ". {how}. Raft state and snapshot must be saved in one step. Otherwise a crash between two saves leaves a log that \
+                 doesn't fit its snapshot (§7)"
             )
         })
     }
 
-    /// A server has crashed: what it still sends counts no more.
+    /// A server has crashed. What it still sends does not count any more.
     pub fn end_life(&mut self, server: usize) {
         self.servers[server].alive = false;
     }
 
-    /// A message came out of a server's apply channel. Gives back a snapshot if one is due: when the service has
-    /// applied an index whose successor is divided by `every`.
+    /// A message came out of a server's apply channel. Returns a snapshot if one is due. It is due after each index whose successor
+    /// is a multiple of `every`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the message.
     pub fn applied(
         &mut self,
         server: usize,
@@ -154,7 +155,9 @@ impl Ledger {
                 return Ok(None);
             }
             other => {
-                return Err(format!("S{server} delivered what the tester doesn't know: {other:?}"));
+                return Err(format!(
+                    "S{server} delivered a message that the tester doesn't know: {other:?}"
+                ));
             }
         }
         let last = self.servers[server].last;
@@ -168,14 +171,15 @@ impl Ledger {
             return Ok(());
         }
         Err(format!(
-            "S{server} applied index {index} after index {last}; index {} was due. Commands are applied in the \
-             order of the log, each once (Figure 2, Rules for All Servers){}",
+            "S{server} applied index {index} after index {last}, but index {} comes next. A server must apply commands in the \
+             order of the log, each one once (Figure 2, Rules for All Servers){}",
             last + 1,
             self.how_it_crashed(server)
         ))
     }
 
-    /// Enters what a server has at an index, unless somebody had something else there. Nobody has an entry without all before it.
+    /// Records the entry that a server has at an index. Fails if another entry was recorded there before. A server that has an
+    /// entry also has all entries before it.
     fn enter(&mut self, server: usize, index: u64, entry: Entry) -> Result<(), String> {
         match self.agreed(index) {
             None => {
@@ -184,9 +188,9 @@ impl Ledger {
             }
             Some(first) if first.entry != entry => {
                 return Err(format!(
-                    "S{server} applied {entry} at index {index}, where S{} had applied {}. State Machine Safety \
-                     (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever applies \
-                     another there",
+                    "S{server} applied {entry} at index {index}, but S{} had applied {} at that index. This breaks State Machine \
+                     Safety (Figure 3, §5.4.3): if a server has applied an entry at an index, no server ever applies a \
+                     different entry at that index",
                     first.by, first.entry
                 ));
             }
@@ -201,7 +205,7 @@ impl Ledger {
         self.agreed.get(usize::try_from(index.checked_sub(1)?).ok()?)
     }
 
-    /// A service replaces its state by a snapshot, which is to go up to `index`.
+    /// A service replaces its state by a snapshot, which must go up to `index`.
     fn take_in(
         &mut self,
         server: usize,
@@ -209,18 +213,20 @@ impl Ledger {
         snapshot: &Snapshot,
     ) -> Result<(), String> {
         if snapshot.is_empty() {
-            return Err("is empty: what it is to replace is lost. A snapshot is delivered only where there is one \
+            return Err("is empty, so the state that it replaces is lost. A server may deliver a snapshot only if it has one \
                         (Figure 13)"
                 .into());
         }
         let inner = up_to(snapshot)?;
         if let Some(index) = index.filter(|index| *index != inner) {
-            return Err(format!("was said to go up to index {index}, and goes up to {inner}"));
+            return Err(format!(
+                "was delivered with index {index}, but its contents go up to index {inner}"
+            ));
         }
         let last = self.servers[server].last;
         if inner < last {
             return Err(format!(
-                "goes up to index {inner}, after index {last} was applied: the service would go back"
+                "goes up to index {inner}, but index {last} was already applied: the service would go back"
             ));
         }
         if self.agreed(inner).is_some() && **snapshot == *self.agreed_up_to(inner) {
@@ -233,7 +239,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Not what was agreed on, or more than that.
+    /// Takes in a snapshot that is not the agreed one, or goes beyond it.
     fn take_in_each(
         &mut self,
         server: usize,
@@ -242,7 +248,10 @@ impl Ledger {
     ) -> Result<(), String> {
         let entries = codec::decode::<Contents>(&snapshot[HEAD..]).map_err(not_of_the_service)?;
         if inner != entries.len() as u64 {
-            return Err(format!("goes up to index {inner} and holds {} entries", entries.len()));
+            return Err(format!(
+                "says that it goes up to index {inner}, but it holds {} entries",
+                entries.len()
+            ));
         }
         for (index, entry) in (1..).zip(entries) {
             self.enter(server, index, entry).map_err(|wrong| format!("is wrong: {wrong}"))?;
@@ -250,7 +259,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A snapshot of what a server has applied up to `index`, or of less, if that is all.
+    /// A snapshot of what a server has applied up to `index`, or of less if it has applied less.
     pub fn snapshot_of(&mut self, server: usize, index: u64) -> Snapshot {
         let ever = self.servers[server].ever;
         if index <= ever {
@@ -261,7 +270,7 @@ impl Ledger {
         Snapshot::from(bytes)
     }
 
-    /// A snapshot of what was agreed on up to `index`.
+    /// A snapshot of the agreed entries up to `index`.
     fn agreed_up_to(&mut self, index: u64) -> Snapshot {
         match &self.latest {
             Some((of, snapshot)) if *of == index => snapshot.clone(),
@@ -273,14 +282,14 @@ impl Ledger {
         }
     }
 
-    /// The bytes of such a snapshot.
+    /// The bytes of the snapshot up to `index`.
     fn bytes(&self, index: u64) -> Vec<u8> {
         let end = self.agreed(index).map_or(0, |applied| applied.end);
-        // A list is its length, and then its items.
+        // A list is encoded as its length followed by its items.
         [&index.to_le_bytes()[..], &codec::encode(&index), &self.encoded[..end]].concat()
     }
 
-    /// How many servers have applied something at `index`, and which command, if it is one.
+    /// How many servers have applied something at `index`, and the command, if it is a command.
     pub fn committed(&self, index: u64) -> (usize, Option<Command>) {
         let count = self.who_has(index).len();
         match self.agreed(index) {
@@ -294,12 +303,12 @@ impl Ledger {
         (0..self.servers.len()).filter(|&s| (1..=self.servers[s].ever).contains(&index)).collect()
     }
 
-    /// The last index that the server's service has, in this life.
+    /// The last index that the server's service has in this incarnation.
     pub fn last_of(&self, server: usize) -> u64 {
         self.servers[server].last
     }
 
-    /// The highest index that anybody has applied.
+    /// The highest index that any server has applied.
     pub fn max_index(&self) -> u64 {
         self.agreed.len() as u64
     }
@@ -311,7 +320,7 @@ impl Ledger {
     }
 }
 
-/// Up to which index a snapshot says that it goes.
+/// The index up to which a snapshot says that it goes.
 fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
     match snapshot.first_chunk::<HEAD>() {
         Some(head) => Ok(u64::from_le_bytes(*head)),
@@ -321,16 +330,17 @@ fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
 
 fn not_of_the_service(error: impl fmt::Display) -> String {
     format!(
-        "is none of its service's: {error}. One that comes in pieces is there when all have come, each in its place (Figure 13)"
+        "is not a snapshot of its service: {error}. A snapshot that comes in pieces is complete when all pieces have come, each at \
+         its offset (Figure 13)"
     )
 }
 
-/// A command of the tester.
+/// A command of the tester, encoded.
 pub fn command(value: impl ToString) -> Command {
     Command::from(value.to_string().into_bytes())
 }
 
-/// A command of the tester, for messages.
+/// A command of the tester, as messages show it.
 pub fn show(command: &Command) -> String {
     match std::str::from_utf8(command) {
         Ok(text) if text.len() <= 24 => format!("{text:?}"),
@@ -347,7 +357,7 @@ mod tests {
         ApplyMsg::Command { index, term: 1, command: command(value) }
     }
 
-    /// A ledger of two servers in their first lives.
+    /// A ledger of two servers in their first incarnations.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(2);
         assert_eq!([0, 1].map(|server| ledger.begin_life(server, None)), [Ok(1), Ok(1)]);
@@ -431,7 +441,7 @@ mod tests {
         assert!(empty.contains("is empty"), "{empty}");
         let half = Snapshot::from(snapshot[..snapshot.len() - 1].to_vec());
         let half = ledger.applied(0, 1, install(9, half), Some(10)).unwrap_err();
-        assert!(half.contains("none of its service's"), "{half}");
+        assert!(half.contains("not a snapshot of its service"), "{half}");
         ledger.end_life(1);
         let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
         ledger.applied(1, life, apply(10, 10), Some(10)).unwrap();

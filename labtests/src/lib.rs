@@ -1,8 +1,8 @@
-//! The lab's test suites, for anybody's Raft.
+//! The lab's test suites, for any Raft.
 //!
-//! A Raft is known only by [`labrpc::api::Raft`] and by how it is made: `make(peers, me, persister, apply_ch)`. Give
-//! your own to [`raft_suite!`] and `cargo test` runs the lab; give it to [`cli::main`] and you have the `raftlab`
-//! command for it.
+//! The suites know a Raft only by [`labrpc::api::Raft`] and by its constructor: `make(peers, me, persister, apply_ch)`. Give
+//! your own constructor to [`raft_suite!`], and `cargo test` runs the lab. Give it to [`cli::main`], and you have the `raftlab`
+//! command for your Raft.
 //!
 //! ```no_run
 //! # mod my_raft {
@@ -34,19 +34,19 @@
 //! | what | module |
 //! |---|---|
 //! | the tests | [`suites`] |
-//! | what they ask: `one`, `check_one_leader`.. | [`checks`] |
+//! | the checks that tests call: `one`, `check_one_leader`.. | [`checks`] |
 //! | what is under test | [`lab`] |
-//! | the servers under test | [`cluster`], and what they applied: [`ledger`]; those of a service: [`service`], and its [`clients`] and [`counters`] |
-//! | the paper's properties, checked all the while | [`invariants`] |
-//! | what a stranger's messages say | [`reading`] |
-//! | a Raft without threads in random worlds | [`mod@fuzz`] |
+//! | the servers under test | [`cluster`]; what they applied: [`ledger`]; the servers of a service: [`service`], with its [`clients`] and [`counters`] |
+//! | the paper's properties, checked during all tests | [`invariants`] |
+//! | reading the messages of an unknown Raft | [`reading`] |
+//! | testing a Raft without threads in random worlds | [`mod@fuzz`] |
 //! | whether a history is linearizable | [`linearizability`] |
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
-//! | what a wrong word may have meant | [`mod@nearest`] |
-//! | ending before all is done: Ctrl-C | [`interrupt`] |
-//! | saying how it went | [`report`] |
+//! | guessing what a misspelled word means | [`mod@nearest`] |
+//! | stopping early: Ctrl-C | [`interrupt`] |
+//! | reporting the results | [`report`] |
 
-// The macros panic where what they print can't be written.
+// `println!` and `eprintln!` panic if their output can't be written.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod checks;
@@ -74,7 +74,7 @@ use labrpc::{ClientEnd, Persister, Service};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Anybody's constructor, as the suites want it.
+/// Converts the constructor of any Raft to the type that the suites need.
 pub fn make<R, F>(make: F) -> Make
 where
     R: Raft,
@@ -104,14 +104,15 @@ where
     })
 }
 
-/// One `#[test]` for each test of a Raft, 2A to 2D, on the Raft that the constructor makes.
+/// Makes one `#[test]` for each test of a Raft, 2A to 2D. The tests run on the Raft that the constructor makes.
 ///
-/// `cargo test 2A` runs the lab's part 2A and nothing else; `cargo test plus_A` runs what the table of tests calls 2A+. So it is
-/// with the other parts: `part_` is in the name of each test of the lab's, `plus_` in that of each of ours.
+/// `cargo test 2A` runs only the lab's part 2A. `cargo test plus_A` runs the tests that the table of tests calls 2A+. The same
+/// holds for the other parts: the name of each test of the lab contains `part_`, and the name of each additional test contains
+/// `plus_`.
 ///
-/// Where messages have other names than the paper's, a second argument says what they mean: [`Names`](reading::Names).
+/// If messages use names other than the paper's, a second argument says what they mean: [`Names`](reading::Names).
 ///
-/// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL`, `LAB_BACKEND` and `LAB_STRICT` choose how they run; see [`runner::cargo_test`].
+/// `LAB_SEED`, `LAB_SEEDS`, `LAB_REAL`, `LAB_BACKEND` and `LAB_STRICT` control how the tests run; see [`runner::cargo_test`].
 #[macro_export]
 macro_rules! raft_suite {
     ($make:expr) => {
@@ -184,7 +185,8 @@ macro_rules! raft_tests {
     };
 }
 
-/// The same for a store with get, put and append, 3A and 3B: `kv_suite!(server, clerk)`, as [`Lab::kv`](lab::Lab::kv) has it.
+/// The same for a store with get, put and append, 3A and 3B: `kv_suite!(server, clerk)`, with the arguments of
+/// [`Lab::kv`](lab::Lab::kv).
 #[macro_export]
 macro_rules! kv_suite {
     ($server:expr, $clerk:expr) => {
@@ -209,7 +211,7 @@ macro_rules! kv_suite {
     };
 }
 
-/// The same for a replicated state machine, 4A: `rsm_suite!(make)`, as [`Lab::rsm`](lab::Lab::rsm) has it.
+/// The same for a replicated state machine, 4A: `rsm_suite!(make)`, with the argument of [`Lab::rsm`](lab::Lab::rsm).
 #[macro_export]
 macro_rules! rsm_suite {
     ($make:expr) => {
@@ -226,8 +228,8 @@ macro_rules! rsm_suite {
     };
 }
 
-/// The same for a store whose values have versions, 4B and 4C: `versioned_suite!(server, clerk)`, as
-/// [`Lab::versioned`](lab::Lab::versioned) has it.
+/// The same for a store whose values have versions, 4B and 4C: `versioned_suite!(server, clerk)`, with the arguments of
+/// [`Lab::versioned`](lab::Lab::versioned).
 #[macro_export]
 macro_rules! versioned_suite {
     ($server:expr, $clerk:expr) => {
@@ -255,8 +257,8 @@ macro_rules! versioned_suite {
     };
 }
 
-/// The same for a 2025 store that is right even if the network doubles requests: `once_suite!(server, clerk)`, as
-/// [`Lab::once`](lab::Lab::once) has it.
+/// The same for a 2025 store that is correct even if the network duplicates requests: `once_suite!(server, clerk)`, with the
+/// arguments of [`Lab::once`](lab::Lab::once).
 #[macro_export]
 macro_rules! once_suite {
     ($server:expr, $clerk:expr) => {
@@ -269,7 +271,8 @@ macro_rules! once_suite {
     };
 }
 
-/// The same for a Raft with pre-vote and check-quorum: `prevote_suite!(make)`, as [`Lab::beyond`](lab::Lab::beyond) has it.
+/// The same for a Raft with pre-vote and check-quorum: `prevote_suite!(make)`, with the constructor of
+/// [`Lab::beyond`](lab::Lab::beyond).
 #[macro_export]
 macro_rules! prevote_suite {
     ($make:expr) => {
@@ -293,7 +296,8 @@ macro_rules! prevote_suite {
     };
 }
 
-/// The same for a Raft that hands its leadership over: `transfer_suite!(make)`, as [`Lab::beyond`](lab::Lab::beyond) has it.
+/// The same for a Raft with leadership transfer: `transfer_suite!(make)`, with the constructor of
+/// [`Lab::beyond`](lab::Lab::beyond).
 #[macro_export]
 macro_rules! transfer_suite {
     ($make:expr) => {
@@ -313,8 +317,9 @@ macro_rules! transfer_suite {
     };
 }
 
-/// The same for a Raft that reads without the log, by asking, and a store on it: `reads_suite!(make, server, clerk)`, as
-/// [`Lab::beyond`](lab::Lab::beyond) and [`Lab::store`](lab::Lab::store) have them.
+/// The same for a Raft with reads without the log, confirmed by asking the other servers, and for a store on it:
+/// `reads_suite!(make, server, clerk)`, with the constructors of [`Lab::beyond`](lab::Lab::beyond) and
+/// [`Lab::store`](lab::Lab::store).
 #[macro_export]
 macro_rules! reads_suite {
     ($make:expr, $server:expr, $clerk:expr) => {
@@ -331,7 +336,7 @@ macro_rules! reads_suite {
     };
 }
 
-/// The same for a Raft that reads by a lease, and a store on it: `lease_suite!(make, server, clerk)`.
+/// The same for a Raft that reads with a lease, and for a store on it: `lease_suite!(make, server, clerk)`.
 #[macro_export]
 macro_rules! lease_suite {
     ($make:expr, $server:expr, $clerk:expr) => {
@@ -349,8 +354,8 @@ macro_rules! lease_suite {
     };
 }
 
-/// The same for a Raft that changes its members, and a store on it: `members_suite!(make, server, clerk)`, as
-/// [`Lab::members`](lab::Lab::members) and [`Lab::members_store`](lab::Lab::members_store) have them.
+/// The same for a Raft that changes its members, and for a store on it: `members_suite!(make, server, clerk)`, with the
+/// constructors of [`Lab::members`](lab::Lab::members) and [`Lab::members_store`](lab::Lab::members_store).
 #[macro_export]
 macro_rules! members_suite {
     ($make:expr, $server:expr, $clerk:expr) => {
@@ -369,7 +374,7 @@ macro_rules! members_suite {
     };
 }
 
-/// The same for a Raft that sends large and many things a little at a time: `flow_suite!(make)`.
+/// The same for a Raft with flow control, which sends large data a little at a time: `flow_suite!(make)`.
 #[macro_export]
 macro_rules! flow_suite {
     ($make:expr) => {
@@ -385,12 +390,12 @@ macro_rules! flow_suite {
     };
 }
 
-/// One `#[test]` for each test in the list, and one that says whether the list is complete.
+/// One `#[test]` for each test in the list, and one that checks whether the list is complete.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! suite {
     ($complete:ident, $lab:expr; $($part:ident { $($test:ident)* })*) => {
-        $(#[allow(non_snake_case, reason = "the parts are called so")]
+        $(#[allow(non_snake_case, reason = "the parts have these names")]
         mod $part {
             #[allow(unused_imports, reason = "the constructors may be paths or closures")]
             use super::*;

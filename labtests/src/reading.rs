@@ -1,16 +1,16 @@
-//! A stranger's messages and saved values, read as the paper's: by what their fields are called.
+//! Reads the messages and saved values of an unknown Raft as those of the paper, by the names of their fields.
 //!
-//! The suites' sharpest checks rest on what servers say, and nobody has to say it in the paper's words. So every fact that is
-//! read has three values: seen, seen not to be, or unknown. What could not be read is unknown, and the unknown accuses nobody:
-//! a check needs each fact that it rests on.
+//! The suites' sharpest checks rest on what servers say in messages, but no Raft has to use the paper's words. So every fact has
+//! one of three values: true, false, or unknown. A fact that could not be read is unknown, and an unknown fact never accuses a
+//! server: a check is made only if all facts that it needs are known.
 //!
 //! - [`vocabulary`] has the words: the fields of Figure 2 and Figure 13 with the spellings that people use, and what a user
 //!   [declares](Names).
-//! - [`fields`] finds them in a message, also in nested structs.
-//! - [`called`] is what kind of call one is by its names.
-//! - [`message`] is what a message then says: [`Ask`], [`Reply`], [`Saved`].
-//! - [`study`] holds a whole run against itself: a word that is known may mean something else here. A fact that contradicts
-//!   what is certain is [doubted](Fact), and then it is unknown, too.
+//! - [`fields`] finds these fields in a message, also in nested structs.
+//! - [`called`] decides by the names of a call which kind of call it is.
+//! - [`message`] has what a message says once its fields are known: [`Ask`], [`Reply`], [`Saved`].
+//! - [`study`] checks a whole run for contradictions, because a known word may mean something else in this Raft. A fact that
+//!   contradicts what is certain is [doubted](Fact), and a doubted fact counts as unknown.
 
 mod called;
 mod fields;
@@ -32,24 +32,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a word stands.
+/// The kind of message, or other place, in which a word stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
     /// The arguments of RequestVote.
     Vote,
-    /// Its reply.
+    /// The reply to RequestVote.
     VoteReply,
     /// The arguments of AppendEntries.
     Append,
-    /// Its reply.
+    /// The reply to AppendEntries.
     AppendReply,
     /// The arguments of InstallSnapshot.
     Install,
-    /// Its reply.
+    /// The reply to InstallSnapshot.
     InstallReply,
     /// What a server saves.
     Saved,
-    /// What `start()` and the apply channel say, compared with messages.
+    /// What `start()` and the apply channel say, in comparison with messages.
     Service,
 }
 
@@ -74,10 +74,10 @@ impl fmt::Display for Part {
     }
 }
 
-/// Something that messages say, if it can be read: a word at its place.
+/// Something that messages may say: a word, and the kind of message in which it stands.
 pub type Fact = (Part, Word);
 
-/// How messages are read in a run. Clones are cheap.
+/// How the messages of a run are read. Clones are cheap.
 #[derive(Clone, Default)]
 pub struct Reading {
     names: Names,
@@ -87,30 +87,30 @@ pub struct Reading {
     met: called::Met,
 }
 
-/// Turns what was said into what is read: a method's name and a value. `None`: nothing changes.
+/// Replaces a value before it is read. Returns the new method name and value; `None`: nothing changes.
 pub type Disguise = Arc<dyn Fn(&Spoken<'_>) -> Option<(String, Value)> + Send + Sync>;
 
-/// A value on its way to its reader.
+/// A value before it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Spoken<'a> {
-    /// On which end, such as `S0->S1`; of a saved value, whose it is.
+    /// The end, such as `S0->S1`; for a saved value, the server.
     pub who: &'a str,
-    /// The call's method, or what is saved.
+    /// The method of the call; for a saved value, what is saved.
     pub method: &'a str,
-    /// Arguments, reply, or saved.
+    /// Whether the value is arguments, a reply, or a saved value.
     pub leg: Leg,
     /// The value.
     pub value: &'a Value,
 }
 
-/// What a value is.
+/// Which kind of value it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leg {
     /// The arguments of a call.
     Call,
     /// A reply.
     Reply,
-    /// Something saved.
+    /// A saved value.
     Saved,
 }
 
@@ -121,35 +121,35 @@ impl fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// By the usual words and these.
+    /// Reads by the usual words and these names.
     pub fn new(names: Names) -> Reading {
         Reading { names, ..Reading::default() }
     }
 
-    /// The same as if the Raft had said everything in other words. For tests of the suites: its runs stay the same, and what
-    /// the tester makes of them may not.
+    /// Reads as if the Raft used other words. This is for tests of the suites: the runs stay the same, but what the tester can read
+    /// of them changes.
     pub fn disguised(self, disguise: Disguise) -> Reading {
         Reading { disguise: Some(disguise), ..self }
     }
 
-    /// The same for another Raft, of which nothing was learnt yet.
+    /// The same reading for another Raft, of which nothing was learned yet.
     pub fn afresh(&self) -> Reading {
         Reading { learnt: Arc::default(), ..self.clone() }
     }
 
-    /// What so many runs say. They are had once, by `have_runs`, for all clones.
+    /// The evidence of this number of runs. `have_runs` makes these runs, only once for all clones.
     pub(crate) fn learnt(&self, runs: usize, have_runs: impl FnOnce() -> Evidence) -> Evidence {
         self.learnt.lock().entry(runs).or_insert_with(have_runs).clone()
     }
 
-    /// The same, but these facts are not believed, for the reasons given.
+    /// The same reading, but these facts are not believed, for the given reasons.
     pub fn doubting(&self, doubts: BTreeMap<Fact, String>) -> Reading {
         let mut all = (*self.doubts).clone();
         all.extend(doubts);
         Reading { doubts: Arc::new(all), ..self.clone() }
     }
 
-    /// What is not believed, and why.
+    /// The facts that are not believed, and why.
     pub fn doubts(&self) -> &BTreeMap<Fact, String> {
         &self.doubts
     }
@@ -159,17 +159,17 @@ impl Reading {
         self.doubts.is_empty() || !self.doubts.contains_key(&fact)
     }
 
-    /// What was declared.
+    /// The declared names.
     pub fn names(&self) -> &Names {
         &self.names
     }
 
-    /// What its names say of a call.
+    /// What the names of a call say about it.
     fn called(&self, method: &str, title: &str) -> called::Called {
         self.met.called(method, title)
     }
 
-    /// What a call asks. `f` gets it as long as there is the value that it is read from.
+    /// Reads what a call asks and passes it to `f`, together with the value that it was read from.
     pub fn ask<R>(
         &self,
         who: &str,
@@ -189,7 +189,7 @@ impl Reading {
         Reply::read(self, part, other.as_ref().map_or(reply, |(_, value)| value))
     }
 
-    /// What a saved value says of term and vote; `what` it is: state or record.
+    /// What a saved value says about term and vote. `what` is the kind of value: state or record.
     pub fn saved(&self, who: &str, what: &str, value: &Value) -> Saved {
         let other = self.disguised_as(Spoken { who, method: what, leg: Leg::Saved, value });
         Saved::read(self, other.as_ref().map_or(value, |(_, value)| value))

@@ -1,7 +1,8 @@
-//! Servers of a service that is built on Raft, and its clients.
+//! Servers of a service that is built on Raft, and the clients of that service.
 //!
-//! To the [`Cluster`] such a server is a Raft like any other, only that nobody gives it commands and nobody reads its apply
-//! channel: the service does both. So whatever can be done to a Raft can be done to a service, and the same rules are watched.
+//! To the [`Cluster`] such a server is a Raft like any other. The only difference: the tester neither gives it commands nor reads
+//! its apply channel, because the service does both. So a test can do to a service whatever it can do to a Raft, and the same
+//! rules are watched.
 
 use crate::cluster::{Cluster, Incarnation, Setup, Stats, name};
 use crate::invariants::Watch;
@@ -19,19 +20,19 @@ use std::ops::{Deref, Range};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How a server of a service is made.
+/// The constructor of a server of a service.
 type MakeServer<S> =
     dyn Fn(Vec<ClientEnd>, usize, Persister, BTreeSet<usize>) -> Served<S> + Send + Sync;
 
-/// In a simulation, a client's message takes so much longer than one between servers, each way. So one client does as much in 15 s
-/// as on the Go lab, some 900 operations, and five do 4,000. As near as servers are to each other, they would do many times that,
-/// which takes longer and finds no more.
+/// In a simulation, a client's message takes this much longer than a message between servers, each way. So one client does about
+/// 900 operations in 15 s, as many as in the Go lab, and five clients do 4,000. Without this delay they would do many times as
+/// many, which takes longer and finds no more bugs.
 const CLIENTS_ARE_FAR: Range<Duration> = Duration::ZERO..Duration::from_millis(10);
 
-/// The servers of a service, and the ends of its clients. What a [`Cluster`] can, it can.
+/// The servers of a service, and the network ends of its clients. It can do all that a [`Cluster`] can do.
 pub struct Site<S: Replica + ?Sized> {
     cluster: Cluster,
-    /// The servers that run, by number.
+    /// The running servers, by number.
     servers: Servers<S>,
     clients: AtomicU64,
     /// How many operations clients have finished.
@@ -65,7 +66,7 @@ impl<S: Replica + ?Sized> Site<S> {
         Site { cluster, servers, clients: AtomicU64::new(0), operations: Arc::default() }
     }
 
-    /// Calls server `i` for the tester. `None`: it is down, or crashes meanwhile.
+    /// Calls server `i` for the tester. `None`: it is down, or it crashes during the call.
     pub fn call<R>(&self, i: usize, what: &str, f: impl FnOnce(&S) -> R) -> Option<R> {
         let (server, group) = self.servers.lock()[i].clone()?;
         let server = Incarnation::new(server.upgrade()?, group.clone());
@@ -75,7 +76,7 @@ impl<S: Replica + ?Sized> Site<S> {
         result
     }
 
-    /// A new client, by its number, and its ends, one to each server; those to `servers` work.
+    /// Makes a client. Returns its number and its ends, one to each server. Only the ends to `servers` work.
     pub fn client(&self, servers: &[usize]) -> (u64, Vec<ClientEnd>) {
         if servers.len() < self.n() {
             run::excuse_for_good();
@@ -94,7 +95,7 @@ impl<S: Replica + ?Sized> Site<S> {
         (client, ends.collect())
     }
 
-    /// From now on the ends of this client to `servers` work, and no others.
+    /// From now on, only the ends of this client to `servers` work.
     pub fn connect_client(&self, client: u64, servers: &[usize]) {
         run::excuse_for_good();
         for i in 0..self.n() {
@@ -102,14 +103,14 @@ impl<S: Replica + ?Sized> Site<S> {
         }
     }
 
-    /// Whether from now on this client hears no answer, though its requests arrive.
+    /// Sets whether all replies to this client are lost. Its requests still arrive.
     pub fn set_replies_lost(&self, client: u64, yes: bool) {
         for i in 0..self.n() {
             self.net().lose_replies(&format!("C{client}->S{i}"), yes);
         }
     }
 
-    /// The servers, as what every server on Raft is.
+    /// The servers as a cluster of Rafts.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
@@ -119,7 +120,7 @@ impl<S: Replica + ?Sized> Site<S> {
         (0..self.n()).collect()
     }
 
-    /// How many operations clients have finished; they count them themselves.
+    /// How many operations clients have finished. The clients update this number.
     pub fn operations(&self) -> &Arc<AtomicU64> {
         &self.operations
     }
@@ -131,7 +132,7 @@ impl<S: Replica + ?Sized> Site<S> {
     }
 }
 
-/// A server of a service, in the guise of a Raft.
+/// A server of a service, presented to the cluster as a Raft.
 struct Hosted<S: Replica + ?Sized> {
     server: Arc<S>,
     raft: Arc<dyn Raft>,

@@ -157,19 +157,20 @@ fn a_panic_in_a_server_names_thread_time_and_place() {
 
 #[test]
 fn a_thread_that_outlives_kill_is_named() {
-    let words = ["S0/ticker, S1/ticker, S2/ticker", "kill() is to wake every thread"];
+    let words = ["S0/ticker, S1/ticker, S2/ticker", "kill() must wake every thread"];
     expect(Wrong::IgnoresKill, "initial_election", FailureKind::Leak, &words);
 }
 
 #[test]
 fn commands_out_of_order_are_named_with_the_index_that_was_due() {
-    let words = ["S0 applied index 2 after index 0; index 1 was due"];
+    let words = ["S0 applied index 2 after index 0, but index 1 comes next"];
     expect(Wrong::AppliesOutOfOrder, "basic_agree", FailureKind::Test, &words);
 }
 
 #[test]
 fn two_commands_at_one_index_break_state_machine_safety() {
-    let words = ["applied \"1\" at index 1", "S0 had applied \"0\". State", "State Machine Safety"];
+    let words =
+        ["applied \"1\" at index 1", "S0 had applied \"0\" at that", "State Machine Safety"];
     expect(Wrong::AppliesItsOwn, "basic_agree", FailureKind::Test, &words);
 }
 

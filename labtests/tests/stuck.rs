@@ -377,7 +377,7 @@ fn assert_names_the_appliers(text: &str, place: &str) {
         "10s after kill() 3 threads still run",
         &format!("S0/applier, S1/applier, S2/applier: {place}"),
         ", spawned at labtests/tests/stuck.rs:",
-        "kill() is to wake every thread",
+        "kill() must wake every thread",
     ];
     for word in words {
         assert!(text.contains(word), "{word:?} is missing in\n{text}");

@@ -151,7 +151,7 @@ fn a_declared_name_that_no_message_has_is_told() {
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
     for name in ["agred", "Gossip"] {
-        let told = format!("the declared name {name:?} was to tell");
+        let told = format!("the meaning of the declared name {name:?}");
         assert_eq!(said.matches(&told).count(), 1, "{said}");
     }
     assert!(!said.contains("votegranted"), "{said}");

@@ -1,4 +1,4 @@
-//! What a test asks of a Raft that can more than the lab wants: to read, to hand over, to change its members.
+//! What a test asks of a Raft that can do more than the lab requires: reads, leadership transfer, configuration changes.
 
 use super::{Cluster, name};
 use labrpc::api::beyond::{Membership, NotChanged, NotTransferred, Reads, Transfer};
@@ -7,27 +7,27 @@ use labrpc::{run, trace};
 use std::collections::BTreeSet;
 
 impl Cluster {
-    /// Asks server `i` for an index to read at, and fails the test if that is stale: if anybody had applied more before it was asked.
-    /// `None`: the server is down, or crashes meanwhile.
+    /// Asks server `i` for a read index. Fails the test if the index is stale: if any server had applied a higher index before the
+    /// call. `None`: server `i` is down, or it crashes during the call.
     #[track_caller]
     pub fn read_index(&self, i: usize) -> Option<Result<u64, Refused>> {
         let applied = self.ledger().lock().max_index();
         let reads = |raft: &dyn Raft| raft.reads().map(Reads::read_index);
         let result = self.beyond(i, "reads().read_index()", "reads()", reads)?;
-        trace::tester(|| format!("asked {} for an index to read at: {result:?}", name(i)));
+        trace::tester(|| format!("asked {} for a read index: {result:?}", name(i)));
         match result {
             Ok(index) if index < applied => run::fail(format!(
-                "{} gave index {index} to read at, though index {applied} had been applied before it was asked: who reads there \
-                 reads something old. A leader must have committed an entry of its term, and must make sure, after it was asked, \
-                 that it still leads (thesis §6.4); a lease counts from when the messages were sent that a majority answered, and \
-                 ends with a handover (§6.4.1)",
+                "{} returned read index {index}, but index {applied} had been applied before the call: a stale read. Before a leader \
+                 returns a read index, it must have committed an entry of its own term, and it must confirm after the call that it \
+                 still leads (thesis §6.4). A lease starts when the leader sends the messages that a majority answers, and it \
+                 ends with a leadership transfer (§6.4.1)",
                 name(i)
             )),
             result => Some(result),
         }
     }
 
-    /// Asks server `i` to hand its leadership over to `to`. `None`: it is down, or crashes meanwhile.
+    /// Asks server `i` to transfer its leadership to `to`. `None`: server `i` is down, or it crashes during the call.
     #[track_caller]
     pub fn transfer(&self, i: usize, to: usize) -> Option<Result<(), NotTransferred>> {
         trace::tester(|| format!("asks {} to hand over to S{to}", name(i)));
@@ -37,7 +37,7 @@ impl Cluster {
         Some(result)
     }
 
-    /// Asks server `i` to make `server` a member. `None`: it is down, or crashes meanwhile.
+    /// Asks server `i` to make `server` a member. `None`: server `i` is down, or it crashes during the call.
     #[track_caller]
     pub fn add_server(&self, i: usize, server: usize) -> Option<Result<(), NotChanged>> {
         trace::tester(|| format!("asks {} to add S{server}", name(i)));
@@ -47,7 +47,7 @@ impl Cluster {
         Some(result)
     }
 
-    /// Asks server `i` to make `server` a member no longer. `None`: it is down, or crashes meanwhile.
+    /// Asks server `i` to remove the member `server`. `None`: server `i` is down, or it crashes during the call.
     #[track_caller]
     pub fn remove_server(&self, i: usize, server: usize) -> Option<Result<(), NotChanged>> {
         trace::tester(|| format!("asks {} to remove S{server}", name(i)));
@@ -57,14 +57,14 @@ impl Cluster {
         Some(result)
     }
 
-    /// Who the members are, in the eyes of server `i`. `None`: it is down.
+    /// The members as server `i` knows them. `None`: server `i` is down.
     #[track_caller]
     pub fn members(&self, i: usize) -> Option<BTreeSet<usize>> {
         let members = |raft: &dyn Raft| raft.membership().map(Membership::members);
         self.beyond(i, "membership().members()", "membership()", members)
     }
 
-    /// Calls what `hook` offers on server `i`.
+    /// Calls a function that `hook` offers on server `i`.
     #[track_caller]
     fn beyond<R>(
         &self,
@@ -78,7 +78,7 @@ impl Cluster {
         let result = run::calling(|| format!("{what} on {}", name(i)), calling)?;
         Some(result.unwrap_or_else(|| {
             run::fail(format!(
-                "{} offers no {hook}, and this test is about it; see labrpc::api::Raft::{hook}",
+                "{} does not offer {hook}, which this test needs; see labrpc::api::Raft::{hook}",
                 name(i)
             ))
         }))

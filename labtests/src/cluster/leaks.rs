@@ -6,11 +6,11 @@ use labrpc::thread::{Group, Straggler};
 use labrpc::time::{Duration, Instant, sleep};
 use std::collections::BTreeMap;
 
-/// In real mode, how long one looks how much CPU time the threads take.
+/// In real mode, how long the CPU time of the threads is measured.
 const MEASURED: Duration = Duration::from_millis(500);
 
-/// What there is to say of threads that still run after `kill()`; nothing if there are none. `handlers` are names of RPC
-/// handlers of which no more is known.
+/// A description of the threads that still run after `kill()`; `None` if there are none. `handlers` are RPC handlers that still
+/// run: only their names are known.
 pub(super) fn describe(groups: &[Group], handlers: &[String]) -> Option<String> {
     let left = stragglers(groups);
     let all = left.len() + handlers.len();
@@ -27,8 +27,8 @@ pub(super) fn describe(groups: &[Group], handlers: &[String]) -> Option<String> 
         text.push_str(&format!("\n  {}: an RPC handler", handlers.join(", ")));
     }
     text.push_str(
-        "\n  kill() is to wake every thread of a server: those that wait for a condition variable, for a reply, for the \
-         clock, and for the service to read the apply channel",
+        "\n  kill() must wake every thread of a server: those that wait for a condition variable, for a reply, for the \
+         clock, or for the service to read the apply channel",
     );
     text.push_str(&consequences(groups));
     Some(text)
@@ -38,7 +38,7 @@ fn stragglers(groups: &[Group]) -> Vec<Straggler> {
     groups.iter().flat_map(Group::stragglers).collect()
 }
 
-/// Threads of one name that stand at one place are of one kind, whatever server they belong to.
+/// Threads with the same name that stand at the same place are of one kind, even if they belong to different servers.
 fn by_kind(left: &[Straggler]) -> BTreeMap<(&str, &str, &str), Vec<&str>> {
     let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for thread in left {
@@ -50,7 +50,7 @@ fn by_kind(left: &[Straggler]) -> BTreeMap<(&str, &str, &str), Vec<&str>> {
     kinds
 }
 
-/// The names, or the first of many.
+/// The names; if there are many, the first ones.
 fn some_of(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let more = names.len().saturating_sub(SHOWN);
@@ -58,7 +58,7 @@ fn some_of(names: &[&str]) -> String {
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
-/// In a simulation none: the run unwinds the threads when it ends.
+/// What the threads cost later tests. In a simulation nothing, because the run unwinds them when it ends.
 fn consequences(groups: &[Group]) -> String {
     if run::in_simulation() {
         return String::new();
@@ -68,12 +68,12 @@ fn consequences(groups: &[Group]) -> String {
         None => "take an unknown share of the CPU".into(),
     };
     format!(
-        "\n  On real threads nobody can end them. They go on while later tests run, and {load}. What a later test \
-         measures by the clock may suffer: speed, the time until a leader is elected or a command is agreed on"
+        "\n  In real mode the tester can't end these threads. They run on during later tests, and {load}. This may distort \
+         what later tests measure by the clock: speed, the time until a leader is elected or a command is agreed on"
     )
 }
 
-/// How many CPUs the threads keep busy, if the system tells.
+/// How many CPUs the threads keep busy, if the system reports it.
 fn load(groups: &[Group]) -> Option<f64> {
     let cpu = || stragglers(groups).iter().map(|thread| thread.cpu).sum::<Option<Duration>>();
     let (before, began) = (cpu()?, Instant::now());

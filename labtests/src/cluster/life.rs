@@ -1,4 +1,4 @@
-//! The lives of servers: how they start, crash, and are stopped at the end.
+//! How servers start, crash, and are stopped at the end.
 
 use super::names::name_in_life;
 use super::reader::Reader;
@@ -12,21 +12,21 @@ use labrpc::time::{Duration, Instant};
 use labrpc::{Server, trace};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How often a service that waits looks whether it still has to.
+/// How often a waiting service checks whether it must still wait.
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// How long a killed server may take to end its threads.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cluster {
-    /// Crashes server `i`, if it is running. What it had saved stays.
+    /// Crashes server `i`, if it is running. What it has saved stays.
     ///
-    /// In a simulation its threads stop where they stand; in real mode it is killed, and given time to notice.
+    /// In a simulation, its threads stop where they stand. In real mode, it is killed, and its threads need some time to notice that.
     pub fn crash(&self, i: usize) {
         trace::tester(|| format!("crashes {}", name(i)));
         self.set_connected(i, false);
         self.0.net.delete_server(&name(i));
-        // From now on it promises nothing to anybody, and what it saves will soon be nothing.
+        // From now on its replies promise nothing, and its saves will soon have no effect.
         self.0.watch.ends_life(i);
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
@@ -51,7 +51,8 @@ impl Cluster {
         }
     }
 
-    /// Starts server `i`, after a crash of the life before; it finds what that had saved. It isn't connected yet.
+    /// Starts server `i`. If it is running, it crashes first. The new incarnation finds what the old one had saved. It is not
+    /// connected yet.
     pub fn start_server(&self, i: usize) {
         self.crash_if_up(i);
         trace::tester(|| format!("starts {}", name(i)));
@@ -86,7 +87,7 @@ impl Cluster {
             self.0.net.add_server(name(i), Server::new(services));
             raft
         });
-        let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed as it was made", name(i))));
+        let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed during make()", name(i))));
         let raft = Arc::new(Incarnation::new(raft, group.clone()));
         self.0.slots.lock()[i].raft = Some(raft.clone());
         self.read(i, life, raft, group, applied);
@@ -99,7 +100,7 @@ impl Cluster {
         }
     }
 
-    /// A thread that reads the apply channel of server `i`, as its service would.
+    /// Spawns a thread that reads the apply channel of server `i`, as its service would.
     fn read(
         &self,
         i: usize,
@@ -139,7 +140,7 @@ impl Cluster {
         self.0.readers.lock().push(thread.expect("the system refuses another thread"));
     }
 
-    /// Ends a test that has passed: kills every server, and [warns](run::warn) of threads that are left.
+    /// Ends a test that has passed: kills every server, and [warns](run::warn) of threads that still run.
     pub fn finish(self) -> Stats {
         let stats = self.stats();
         if let Some(left) = self.stop() {
@@ -158,14 +159,14 @@ impl Cluster {
         }
     }
 
-    /// Stops everything; says which threads go on nevertheless.
+    /// Stops everything. Returns a description of threads that still run.
     fn stop(&self) -> Option<String> {
         trace::tester(|| "stops all servers".into());
         trace::end();
         self.0.watch.end();
         self.settle_plans();
         self.0.net.no_intercept();
-        self.0.net.discard(|_| true); // nobody is to wait for these when it is killed
+        self.0.net.discard(|_| true); // a server that is killed must not wait for these
         let mut slots = std::mem::take(&mut *self.0.slots.lock());
         for (i, slot) in slots.iter_mut().enumerate() {
             if let Some(raft) = slot.raft.take() {
@@ -191,7 +192,7 @@ impl Cluster {
 }
 
 impl Drop for Inner {
-    /// In real mode nobody else stops the servers of a test that has failed.
+    /// In real mode, stops the servers of a test that has failed. Nothing else does.
     fn drop(&mut self) {
         if run::in_simulation() {
             return;

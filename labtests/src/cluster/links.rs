@@ -1,4 +1,4 @@
-//! What is wrong between two servers, in one direction each; it stays wrong when they restart.
+//! Faults between two servers, each in one direction. They stay when the servers restart.
 
 use super::{Cluster, name, parse_end};
 use labrpc::network::{Leg, Letter};
@@ -7,7 +7,8 @@ use labrpc::trace;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// From which server to which a message goes; `None` if it isn't one between servers. Replies travel backwards on an end.
+/// The sender and the receiver of a message; `None` if it isn't a message between servers. On an end, a reply travels in the
+/// opposite direction to its request.
 pub fn way_of(letter: &Letter) -> Option<(usize, usize)> {
     let (caller, _, called) = parse_end(&letter.end)?;
     Some(match letter.leg {
@@ -16,7 +17,7 @@ pub fn way_of(letter: &Letter) -> Option<(usize, usize)> {
     })
 }
 
-/// What is wrong, by sender and receiver.
+/// The faults, by sender and receiver.
 pub(super) type Links = BTreeMap<(usize, usize), Link>;
 
 #[derive(Clone, Default)]
@@ -26,8 +27,7 @@ pub(super) struct Link {
 }
 
 impl Cluster {
-    /// Whether nothing that `from` sends reaches `to` any more, neither requests nor replies; the other direction is
-    /// not concerned.
+    /// Sets whether messages from `from` to `to` are lost, both requests and replies. The other direction does not change.
     pub fn cut_one_way(&self, from: usize, to: usize, yes: bool) {
         let what = if yes { "cuts" } else { "mends" };
         trace::tester(|| format!("{what} the way from {} to {}", name(from), name(to)));
@@ -36,7 +36,7 @@ impl Cluster {
         self.set_link(to, from);
     }
 
-    /// Delays every message between two servers by a drawn time of this range, each way; `d..d` is always `d`.
+    /// Delays every message between two servers, in both directions, by a random time from this range; `d..d` is always `d`.
     pub fn delay_link(&self, a: usize, b: usize, range: Range<Duration>) {
         trace::tester(|| {
             format!("delays messages between {} and {} by {range:?}", name(a), name(b))
@@ -45,7 +45,7 @@ impl Cluster {
         self.set_delay(b, a, &range);
     }
 
-    /// The same for what `from` sends to `to` only, be it requests or replies.
+    /// The same only for messages from `from` to `to`, both requests and replies.
     pub fn delay_way(&self, from: usize, to: usize, range: Range<Duration>) {
         trace::tester(|| {
             format!("delays messages from {} to {} by {range:?}", name(from), name(to))
@@ -59,7 +59,7 @@ impl Cluster {
         self.set_link(to, from);
     }
 
-    /// Nothing is wrong between any two servers any more.
+    /// Removes the faults between all servers.
     pub fn mend_links(&self) {
         trace::tester(|| "mends all links".into());
         let ways: Vec<_> = std::mem::take(&mut *self.0.links.lock()).into_keys().collect();
@@ -69,7 +69,7 @@ impl Cluster {
         }
     }
 
-    /// Tells the network about the end from `i` to `j`, if it has one: its replies go from `j` to `i`.
+    /// Tells the network about faults on the end from `i` to `j`, if that end exists. Replies on this end go from `j` to `i`.
     pub(super) fn set_link(&self, i: usize, j: usize) {
         let links = self.0.links.lock();
         let there = links.get(&(i, j)).cloned().unwrap_or_default();
@@ -84,7 +84,7 @@ impl Cluster {
         }
     }
 
-    /// The same for all ends of a new life of `i`.
+    /// The same for all ends of a new incarnation of server `i`.
     pub(super) fn set_links(&self, i: usize) {
         if !self.0.links.lock().is_empty() {
             (0..self.n()).for_each(|j| self.set_link(i, j));

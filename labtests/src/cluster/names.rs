@@ -10,7 +10,7 @@ pub fn name(i: usize) -> Arc<str> {
     NAMES.get(i).cloned().unwrap_or_else(|| format!("S{i}").into())
 }
 
-/// How server `i` calls itself in its life number `life`: `S0`, then `S0.2`.
+/// The name of server `i` in its incarnation number `life`: `S0`, then `S0.2`.
 pub(super) fn name_in_life(i: usize, life: u64) -> String {
     if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
 }
@@ -20,7 +20,7 @@ pub(crate) fn names(servers: &[usize]) -> String {
     servers.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Whose end that is, from 0; in which life, from 1; and whom it leads to: `S0.2->S1`.
+/// For an end such as `S0.2->S1`: its server, counted from 0; the incarnation, counted from 1; and the server that it leads to.
 pub fn parse_end(end: &str) -> Option<(usize, u64, usize)> {
     let (from, to) = end.split_once("->")?;
     let (from, life) = from.split_once('.').unwrap_or((from, "1"));

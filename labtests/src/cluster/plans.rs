@@ -1,4 +1,4 @@
-//! Crashes at moments that no tester could meet by the clock.
+//! Crashes at exact moments, which the tester could not hit by waiting for a time.
 
 use super::{Cluster, name};
 use labrpc::thread::{Group, bury};
@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// One life of a server, as the tester holds it. If it has crashed, what is left of it is
-/// [buried](labrpc::thread::bury), whoever lets go of it last.
+/// One incarnation of a server, as the tester holds it. If it has crashed, its last owner [buries](labrpc::thread::bury) what is
+/// left of it.
 pub(crate) struct Incarnation<S: ?Sized> {
     server: Option<Arc<S>>,
     group: Group,
@@ -42,20 +42,21 @@ impl<S: ?Sized> Drop for Incarnation<S> {
 }
 
 impl Cluster {
-    /// Crashes server `i` when its threads have passed so many more [points](labrpc::thread::Group::crash_after), wherever
-    /// each of them stands then. Until [`wait_crashed`](Cluster::wait_crashed) has noticed, the server is as dead as after
-    /// [`crash`](Cluster::crash), but its place is still taken. Only a simulation can do that; in real mode nothing happens.
+    /// Crashes server `i` after its threads have passed this number of further [yield points](labrpc::thread::Group::crash_after),
+    /// wherever each thread stands then. From that moment the server is as dead as after [`crash`](Cluster::crash), but the cluster
+    /// still counts it as up until [`wait_crashed`](Cluster::wait_crashed) notices. Only a simulation can do this; in real mode
+    /// nothing happens.
     ///
-    /// [`crash`](Cluster::crash) and [`start_server`](Cluster::start_server) call a plan off.
+    /// [`crash`](Cluster::crash) and [`start_server`](Cluster::start_server) cancel the plan.
     pub fn crash_after_steps(&self, i: usize, steps: u64) {
         trace::tester(|| format!("is going to crash {} after {steps} steps", name(i)));
         self.0.planned.store(true, Relaxed);
         self.0.slots.lock()[i].group.crash_after(steps);
     }
 
-    /// Crashes server `i` at its `saves`th save from now, just before it takes effect or just after; for the rest as
-    /// [`crash_after_steps`](Cluster::crash_after_steps). In real mode the server is cut off from network and storage at that
-    /// moment, and killed when [`wait_crashed`](Cluster::wait_crashed) notices.
+    /// Crashes server `i` at its `saves`th save from now, just before or just after the save takes effect. Otherwise like
+    /// [`crash_after_steps`](Cluster::crash_after_steps). In real mode, the server loses network and storage at that moment, and is
+    /// killed when [`wait_crashed`](Cluster::wait_crashed) notices.
     pub fn crash_at_save(&self, i: usize, saves: u64, moment: Moment) {
         trace::tester(|| format!("is going to crash {} {moment:?} save {saves}", name(i)));
         self.0.planned.store(true, Relaxed);
@@ -63,8 +64,8 @@ impl Cluster {
         slot.persister.crash_at_save(&slot.group, saves, moment);
     }
 
-    /// Waits until a planned crash of server `i` has happened, for `timeout` at most, and says whether it has. If so, the
-    /// server is down as after [`crash`](Cluster::crash). A server that is down already counts as crashed.
+    /// Waits at most `timeout` until a planned crash of server `i` has happened. Returns whether it has. If so, the server is down
+    /// as after [`crash`](Cluster::crash). A server that was already down counts as crashed.
     pub fn wait_crashed(&self, i: usize, timeout: Duration) -> bool {
         let slots = self.0.slots.lock();
         let (group, up) = (slots[i].group.clone(), slots[i].raft.is_some());
@@ -76,8 +77,9 @@ impl Cluster {
         true
     }
 
-    /// Starts server `i` with an empty disk, as another machine under that name, which knows nothing of what the old one promised. Right
-    /// only when the old one is no member any more; a member that forgets is [`lose_disk`](Cluster::lose_disk)'s.
+    /// Starts server `i` with an empty disk, as a different machine with the same name. It is not bound by what the old machine has
+    /// promised. This is allowed only if the old server is not a member any more. For a member that forgets, see
+    /// [`lose_disk`](Cluster::lose_disk).
     pub fn replace_server(&self, i: usize) {
         self.lose_disk(i);
         trace::tester(|| format!("puts another machine in the place of {}", name(i)));
@@ -85,25 +87,26 @@ impl Cluster {
         self.start_server(i);
     }
 
-    /// Crashes server `i`, and empties its disk: its next life finds nothing. It is still held to what it has promised, by its votes and its
-    /// acknowledgements: Raft doesn't allow a member to forget (Figure 2, Persistent state), and what comes of it is told as the
-    /// property that falls.
+    /// Crashes server `i` and empties its disk: its next incarnation finds nothing saved. The server is still bound by its promises,
+    /// that is, its votes and acknowledgements: Raft doesn't allow a member to forget (Figure 2, Persistent state). If the loss
+    /// breaks one of the paper's properties, the test fails with that property.
     pub fn lose_disk(&self, i: usize) {
         self.crash(i);
         trace::tester(|| format!("empties the disk of {}", name(i)));
         self.0.slots.lock()[i].persister = Persister::new().named(name(i));
     }
 
-    /// Notes where server `i` was when it crashed: what it applies in its next life that is wrong is told together with that.
+    /// Notes where server `i` was when it crashed. If its next incarnation applies something wrong, the failure message says so
+    /// too.
     pub fn crashed(&self, i: usize, how: &str) {
         trace::tester(|| how.to_string());
         self.ledger().lock().note_crash(i, how);
     }
 
-    /// Finishes the crashes that have happened and calls off the others.
+    /// Completes the planned crashes that have happened, and cancels the others.
     pub(super) fn settle_plans(&self) {
         if !self.0.planned.load(Relaxed) {
-            return; // and yields nowhere
+            return; // and passes no yield point
         }
         for i in 0..self.n() {
             let slots = self.0.slots.lock();

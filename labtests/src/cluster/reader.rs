@@ -1,5 +1,4 @@
-//! The service above a server, as far as a test has one: it takes what comes out of the apply channel, and makes
-//! snapshots.
+//! The tester's simple service above a server: it reads the apply channel and makes snapshots.
 
 use super::plans::Incarnation;
 use super::{Snapshots, name};
@@ -12,7 +11,7 @@ use labrpc::thread::Group;
 use labrpc::time::sleep;
 use labrpc::{run, trace};
 
-/// Who reads the apply channel of one server.
+/// The reader of one server's apply channel.
 pub(super) struct Reader {
     pub i: usize,
     pub life: u64,
@@ -22,15 +21,15 @@ pub(super) struct Reader {
     pub watch: Watch,
     pub snapshots: Snapshots,
     pub draws: Arc<Stream>,
-    /// Snapshots that a sloppy service has not handed over yet, or will again.
+    /// Snapshots of a sloppy service that it has not handed over yet, or will hand over again.
     pub late: Vec<(u64, Snapshot)>,
 }
 
 impl Reader {
-    /// Takes a message in, as it comes out of the apply channel.
+    /// Handles a message that came out of the apply channel.
     pub fn take(&mut self, message: ApplyMsg) {
         if self.group.has_crashed() && !run::in_simulation() {
-            return; // its threads still run, and may tell of what was never saved
+            return; // its threads still run, and may apply what was never saved
         }
         let sloppy = self.snapshots == Snapshots::Sloppy;
         trace::applied(&name(self.i), || describe(&message));
@@ -62,7 +61,7 @@ impl Reader {
     }
 }
 
-/// Gives a snapshot of its service to server `i`. It may come late, twice, and after a newer one.
+/// Hands a snapshot of its service to server `i`. The snapshot may come late, twice, or after a newer one.
 pub(super) fn hand_over(
     i: usize,
     raft: &Incarnation<dyn Raft>,

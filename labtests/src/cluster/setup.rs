@@ -1,20 +1,20 @@
-//! What a test wants its cluster to be.
+//! What kind of cluster a test needs.
 
-/// How a test wants its cluster.
+/// The cluster that a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// How many servers.
+    /// The number of servers.
     pub servers: usize,
-    /// How many of them are members at first; the others are spare.
+    /// How many of them are initial members. The others are spare.
     pub members: usize,
-    /// Whether the network begins reliable.
+    /// Whether the network is reliable at the start.
     pub reliable: bool,
-    /// Whether and how the service makes snapshots.
+    /// Whether and when the service makes snapshots.
     pub snapshots: Snapshots,
 }
 
 impl Setup {
-    /// What a service of its own gets as `max_raft_state`.
+    /// The `max_raft_state` for a service that makes its own snapshots.
     pub fn max_raft_state(&self) -> Option<usize> {
         match self.snapshots {
             Snapshots::Own(max) => max,
@@ -26,19 +26,20 @@ impl Setup {
 /// How the service that a test puts above each server makes snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snapshots {
-    /// It doesn't.
+    /// It makes no snapshots.
     Never,
-    /// After every tenth command.
+    /// It makes one after every tenth command.
     EveryTenth,
-    /// After every fourth, and some are handed over late, twice, or after newer ones. It takes its time, too.
+    /// It makes one after every fourth command, and hands some over late, twice, or after newer ones. It also pauses now and
+    /// then.
     Sloppy,
-    /// The service is not the tester's: it reads the apply channel itself, and makes a snapshot when the saved Raft state nears
-    /// this size, in bytes; `None`: it doesn't.
+    /// The service is not the tester's. It reads the apply channel itself, and makes a snapshot when the saved Raft state nears
+    /// this size in bytes; `None`: it makes no snapshots.
     Own(Option<usize>),
 }
 
 impl Snapshots {
-    /// After how many commands one is made.
+    /// After how many commands the tester's service makes a snapshot.
     pub(super) fn every(self) -> Option<u64> {
         match self {
             Snapshots::Never | Snapshots::Own(_) => None,

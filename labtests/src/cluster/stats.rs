@@ -1,35 +1,35 @@
-//! What came of a test's run.
+//! The results of a test's run.
 
-/// What a test's run amounted to, as the Go lab prints it.
+/// The numbers of a test's run, as the Go lab prints them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// How many servers there were.
+    /// The number of servers.
     pub servers: usize,
-    /// How many calls they made.
+    /// The number of calls that the servers made.
     pub rpcs: u64,
-    /// How many bytes went over the network.
+    /// The number of bytes that went over the network.
     pub bytes: u64,
-    /// How many commands were agreed on.
+    /// The number of commands that were agreed on.
     pub commands: u64,
-    /// Whether the test came to what it is for.
+    /// Whether the test reached the check that it is for.
     pub check: Check,
 }
 
 impl Stats {
-    /// Of a test that was given up: it doesn't fit.
+    /// The stats of a test that was given up because it doesn't fit the Raft.
     pub(crate) fn of_none(servers: usize, why: &'static str) -> Stats {
         Stats { servers, check: Check::DoesNotFit(why), ..Stats::default() }
     }
 }
 
-/// Whether a test came to what it is for.
+/// Whether a test reached the check that it is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
-    /// It gave up before.
+    /// The test gave up before its check.
     #[default]
     Missed,
-    /// It did.
+    /// The test reached its check.
     Reached,
-    /// It can't on such a Raft, which is right nevertheless: why.
+    /// The test can't reach its check on this Raft, though the Raft is correct. The text says why.
     DoesNotFit(&'static str),
 }

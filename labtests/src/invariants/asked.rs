@@ -1,4 +1,4 @@
-//! What the tester sees of a server itself: what it asks it, and what the server hands to its service.
+//! What the tester sees of a server directly: what the server returns to the tester, and what it hands to its service.
 
 use super::model::{Model, Verdict};
 use crate::cluster::name;
@@ -6,16 +6,17 @@ use crate::reading::Place;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 
 impl Model {
-    /// What a server has spoken of so far; to be given to [`Model::believes`].
+    /// The highest term that a server has named so far. Pass it to [`Model::believes`].
     pub fn term_of(&self, i: usize) -> u64 {
         self.servers[i].term
     }
 
-    /// A server's `get_state` gave this; when it was asked it had spoken of `before`.
+    /// A server's `get_state` returned this. When it was called, the server had already named term `before`.
     pub fn believes(&mut self, i: usize, before: u64, term: u64, leads: bool) -> Verdict {
         if term < before {
             return Err(format!(
-                "get_state() of {} says term {term} after it had spoken of term {before}. Terms never go back (§5.1)",
+                "get_state() of {0} returned term {term}, but {0} had already named term {before} before the call. A server's \
+                 term never decreases (§5.1)",
                 name(i)
             ));
         }
@@ -27,12 +28,12 @@ impl Model {
         }
     }
 
-    /// A server took a command.
+    /// A server accepted a command.
     pub fn takes(&mut self, i: usize, started: Started, command: &Command) -> Verdict {
         let Started { index, term } = started;
         let place = Place { index, term };
         if self.servers.len() > 1 {
-            self.leads(i, term, "took a command as the leader of")?;
+            self.leads(i, term, "accepted a command as the leader of")?;
         }
         let counts = self.numbers_agree();
         if counts && self.servers.len() > 1 {
@@ -40,29 +41,29 @@ impl Model {
         }
         let last = self.reigns.get(&term).map(|reign| reign.last).filter(|_| counts);
         let before = last.filter(|last| last.index + 1 == index).map(|last| last.term);
-        self.history
-            .started(place, before, command)
-            .map_err(|what| format!("{}: {what}. Leader Append-Only (Figure 3, §5.3)", name(i)))?;
+        self.history.started(place, before, command).map_err(|what| {
+            format!("{}: {what}. This breaks Leader Append-Only (Figure 3, §5.3)", name(i))
+        })?;
         if counts {
             self.has(term, place);
         }
         Ok(())
     }
 
-    /// A server refused a command: another one leads, and it has never led.
+    /// Server `i` refused a command and named `leader` as the leader. It must not name itself if it has never led.
     pub fn refuses(&self, i: usize, leader: usize) -> Verdict {
-        // Who has led may not have heard yet who leads now.
+        // A server that has led may not know yet that another server leads now.
         if leader != i || self.reigns.values().any(|reign| reign.leader == i) {
             return Ok(());
         }
         Err(format!(
-            "{0} refuses a command, for it is not the leader, and says that the leader is {0}. A follower names the leader \
-             that it hears (leaderId: \"so follower can redirect clients\", Figure 2), or nobody",
+            "{0} refuses a command because it is not the leader, but it names itself, {0}, as the leader. A follower must name \
+             the leader that it hears (leaderId: \"so follower can redirect clients\", Figure 2), or no server",
             name(i)
         ))
     }
 
-    /// A server hands this to its service.
+    /// A server hands this message to its service.
     pub fn applies(&mut self, i: usize, life: u64, message: &ApplyMsg) -> Verdict {
         let server = &self.servers[i];
         if !server.alive || server.life != life {
@@ -80,7 +81,8 @@ impl Model {
             && taken != command
         {
             return Err(format!(
-                "{} applies at index {index} of term {term} another command than start() took there",
+                "{} applies a command at index {index} of term {term}, but start() had returned that index and term for a \
+                 different command",
                 name(i)
             ));
         }
@@ -98,12 +100,12 @@ impl Model {
         self.servers[i].snapshot = self.servers[i].snapshot.max(index);
     }
 
-    /// Begins to look into a server: what it keeps until then is noted under `look`.
+    /// The tester begins to look into a server. From now on, what its log keeps is noted under the number `look`.
     pub fn looks(&mut self, i: usize, look: u64) {
         self.servers[i].open(look, None, &self.history);
     }
 
-    /// A server's `inspect` gave this.
+    /// A server's `inspect` returned this.
     pub fn looked(&mut self, i: usize, look: u64, found: Option<Inspection>) -> Verdict {
         let open = self.servers[i].close(look);
         self.seen.looks = true;
@@ -114,7 +116,7 @@ impl Model {
         }
         if found.last_log_index.is_some_and(|last| last < open.kept.index) {
             return Err(format!(
-                "the log of {} ends at index {}, and it had said that it has {}: entries that were acknowledged are \
+                "the log of {0} ends at index {1}, but {0} had said that its log has {2}: entries that were acknowledged are \
                  gone (§5.3)",
                 name(i),
                 found.last_log_index.unwrap_or(0),
@@ -124,20 +126,20 @@ impl Model {
         let Some(commit) = found.commit_index else { return Ok(()) };
         if found.last_applied.is_some_and(|applied| applied > commit) {
             return Err(format!(
-                "{} has applied more than the {commit} entries that it has committed (§5.3)",
+                "{} has applied entries beyond its commit index {commit}. A server applies only committed entries (§5.3)",
                 name(i)
             ));
         }
         if commit < open.commit_index {
             return Err(format!(
-                "the commit index of {} went from {} back to {commit}. What is committed stays so (Figure 2, Volatile \
-                 state: \"increases monotonically\")",
+                "the commit index of {} went from {} back to {commit}. A committed entry stays committed: commitIndex never \
+                 decreases (Figure 2, Volatile state: \"increases monotonically\")",
                 name(i),
                 open.commit_index
             ));
         }
         let server = &mut self.servers[i];
-        server.commit_index = server.commit_index.max(commit); // it may have gone on since
+        server.commit_index = server.commit_index.max(commit); // it may have increased since the call
         self.commits(i, u64::MAX, commit, None, "has committed")
     }
 }

@@ -1,11 +1,11 @@
-//! What is committed, and what servers take for committed.
+//! What is committed, and what servers treat as committed.
 
 use super::model::{Model, Verdict};
 use crate::cluster::name;
 use crate::reading::Place;
 
 impl Model {
-    /// A server treats `index` as committed, with an entry of term `there`, in `term` at the latest.
+    /// A server treats `index` as committed, with an entry of term `there`. The commit happened in `term` or an earlier term.
     pub(super) fn commits(
         &mut self,
         i: usize,
@@ -15,14 +15,14 @@ impl Model {
         how: &str,
     ) -> Verdict {
         if self.servers.len() == 1 || !self.seen.appends || index == 0 {
-            return Ok(()); // alone, a server commits before anybody sees it
+            return Ok(()); // a server that is alone commits before any message shows it
         }
         if index <= self.history.last_committed().index {
             let committed = self.history.committed_term(index);
             return match (there, committed) {
                 (Some(there), Some(committed)) if there != committed => Err(format!(
-                    "{} {how} index {index} with an entry of term {there}, where one of term {committed} is committed. \
-                     State Machine Safety (Figure 3, §5.4.3)",
+                    "{} {how} index {index} with an entry of term {there}, but the entry committed at that index is of term \
+                     {committed}. This breaks State Machine Safety (Figure 3, §5.4.3)",
                     name(i)
                 )),
                 _ => Ok(()),
@@ -43,7 +43,7 @@ impl Model {
             reign.leader == i && reign.must_be_committed().is_none_or(|most| most < index);
         let place = self.history.term_at(reign.last, index).map(|term| Place { index, term });
         if !self.known.answers {
-            return self.takes_its_word(term, index, there); // who has it isn't quite sure
+            return self.takes_its_word(term, index, there); // it is not certain which servers have the entry
         }
         self.committed(by, index)?;
         if let Some(place) = place.filter(|_| counts_itself) {
@@ -55,9 +55,9 @@ impl Model {
     fn not_committed(&self, i: usize, index: u64, there: Option<u64>, how: &str) -> String {
         let of_term = there.map_or(String::new(), |term| format!(" (an entry of term {term})"));
         format!(
-            "{} {how} index {index}{of_term}, but no leader may have committed that: {}. A leader commits an entry \
-             once a majority has it and it is, or is followed by, one of the leader's own term (§5.3, §5.4.2, Figure \
-             8). Leader Completeness and State Machine Safety (Figure 3) rest on it",
+            "{} {how} index {index}{of_term}, but no leader can have committed that: {}. A leader commits an entry only when \
+             a majority has it, and when it or a later entry that the majority has is of the leader's own term (§5.3, §5.4.2, \
+             Figure 8). Leader Completeness and State Machine Safety (Figure 3) rest on this rule",
             name(i),
             match self
                 .reigns
@@ -65,14 +65,16 @@ impl Model {
                 .rev()
                 .find_map(|(term, reign)| Some((term, reign.may_commit()?)))
             {
-                Some((term, most)) =>
-                    format!("the last that could be counted is index {most}, in term {term}"),
-                None => "nothing could be counted yet".into(),
+                Some((term, most)) => format!(
+                    "the highest index that a leader could commit is {most}, in term {term}"
+                ),
+                None => "no leader could commit any entry yet".into(),
             }
         )
     }
 
-    /// Who the members are isn't known, so nobody can count. But what is committed is in the logs of later leaders.
+    /// Believes that the entry is committed. It is unknown which servers are members, so a majority can't be counted. But a
+    /// committed entry must be in the logs of later leaders.
     fn takes_its_word(&mut self, term: u64, index: u64, there: Option<u64>) -> Verdict {
         let by = self.reigns.range(..=term).next_back().map(|(by, _)| *by);
         let (Some(by), Some(there)) = (by, there) else { return Ok(()) };
@@ -80,7 +82,7 @@ impl Model {
         self.history.commit(place).map_err(|other| contradicts(by, other))?;
         self.commits.insert(by, place);
         if !self.known.leaders {
-            return Ok(()); // one that nobody has seen may have committed it
+            return Ok(()); // a leader that was never seen may have committed it
         }
         let mut later = self.reigns.range(by + 1..);
         later.try_for_each(|(later, _)| self.is_complete(*later, by, place))
@@ -100,7 +102,7 @@ impl Model {
         later.try_for_each(|(later, _)| self.is_complete(*later, term, place))
     }
 
-    /// A server says in `term` that its log is the leader's up to `last`.
+    /// A server says in `term` that its log agrees with the leader's log up to `last`.
     pub(super) fn agrees(&mut self, i: usize, term: u64, last: Place) -> Verdict {
         self.servers[i].keeps(term, last, &self.history);
         let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
@@ -114,7 +116,7 @@ impl Model {
 
 fn contradicts(term: u64, (index, there, here): (u64, u64, u64)) -> String {
     format!(
-        "the leader of term {term} has committed an entry of term {here} at index {index}, where one of term {there} was \
-         committed. State Machine Safety (Figure 3, §5.4.3)"
+        "the leader of term {term} has committed an entry of term {here} at index {index}, but an entry of term {there} was \
+         already committed at that index. This breaks State Machine Safety (Figure 3, §5.4.3)"
     )
 }

@@ -1,24 +1,24 @@
-//! What could not be read, and so was not checked.
+//! Which facts could not be read, and so were not checked.
 
 use crate::reading::{CONTENTS, Fact, Part, Reading, Word};
 use labrpc::describe::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of a run, and what is not. Nothing is concluded from what nobody said, unless everything could be read that
-/// could have said it.
+/// What is known of a run, and what is not. A fact that was never seen counts as absent only if all messages that could have had
+/// it could be read.
 pub struct Known {
-    /// Every vote that was given, and by whom.
+    /// Whether every vote is known, with its voter.
     pub votes: bool,
-    /// Every leader, by its messages.
+    /// Whether every leader is known, by its messages.
     pub leaders: bool,
-    /// All that servers were sent, and may have acknowledged.
+    /// Whether all entries are known that servers were sent, and so may have acknowledged.
     pub acknowledgements: bool,
-    /// All answers to that.
+    /// Whether all replies to these entries are known.
     pub answers: bool,
     missed: BTreeMap<Fact, String>,
     methods: BTreeMap<String, String>,
-    /// The declared names that some message had.
+    /// The declared names that were found in some message.
     pub met: BTreeSet<String>,
 }
 
@@ -42,7 +42,7 @@ impl Known {
         self.missed.entry(fact).or_insert_with(|| format!("{method} has {}", shape(value)));
     }
 
-    /// Something that could have been read was not.
+    /// Something could have been read, but was not.
     pub fn knows_nothing_more(&mut self) {
         (self.votes, self.leaders, self.acknowledgements, self.answers) =
             (false, false, false, false);
@@ -57,7 +57,7 @@ impl Known {
     }
 }
 
-/// A value's fields, by name.
+/// The names of a value's fields.
 fn shape(value: &Value) -> String {
     match value {
         Value::Tagged("Some", inner) => shape(inner),
@@ -72,7 +72,7 @@ fn shape(value: &Value) -> String {
     }
 }
 
-/// What the messages of a run, or of several, let one check.
+/// What could be checked with the messages of one run or of several runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coverage {
     #[serde(with = "in_pairs")]
@@ -80,15 +80,15 @@ pub struct Coverage {
     #[serde(with = "in_pairs")]
     doubts: BTreeMap<Fact, String>,
     methods: BTreeMap<String, String>,
-    /// What was declared, and what of it some message had.
+    /// The declared names, and those of them that were found in some message.
     declared: BTreeSet<String>,
     met: BTreeSet<String>,
-    /// Whether a server was looked into, and whether that showed something.
+    /// Whether the tester looked into a server, and whether `inspect()` returned something.
     pub(super) looks: (bool, bool),
 }
 
 impl Coverage {
-    /// Of one run.
+    /// The coverage of one run.
     pub(super) fn of(known: &Known, reading: &Reading) -> Coverage {
         Coverage {
             missed: known.missed.clone(),
@@ -100,7 +100,7 @@ impl Coverage {
         }
     }
 
-    /// That of one more run.
+    /// Adds the coverage of one more run.
     pub fn add(&mut self, other: &Coverage) {
         self.declared.extend(other.declared.iter().cloned());
         self.met.extend(other.met.iter().cloned());
@@ -110,33 +110,34 @@ impl Coverage {
         self.looks = (self.looks.0 || other.looks.0, self.looks.1 || other.looks.1);
     }
 
-    /// What contradicts itself, and so was not believed. A sentence each.
+    /// The facts that contradict themselves, and so were not believed. One sentence for each.
     pub fn doubted(&self) -> impl Iterator<Item = String> {
         self.doubts.iter().map(|(fact, why)| doubted(*fact, why))
     }
 
-    /// What could not be checked though there was the opportunity: why, what that would find, and what helps. A sentence or two each.
+    /// What could not be checked though there was the opportunity. One or two sentences for each: what the check would find, why
+    /// it was not possible, and what helps.
     pub fn unchecked(&self) -> Vec<String> {
         let missed = self.missed.iter().filter(|(fact, _)| !self.doubts.contains_key(fact));
         let missed = missed.map(|(fact, shape)| unread(*fact, shape));
         let methods = self.methods.iter().map(|(method, shape)| {
             format!(
-                "calls of {method} ({shape}) may carry votes, entries or snapshots, so nothing is concluded from what was not \
-                 said elsewhere: who was elected by too few, what was committed by too few, what was acknowledged and never \
-                 sent. If they carry none of that, declare it: Names::new().harmless({method:?})"
+                "leaders elected with too few votes, entries committed on too few servers, entries acknowledged but never sent: \
+                 calls of {method} ({shape}) can't be read, and may carry the missing votes, entries or snapshots. If they never \
+                 carry any, declare it: Names::new().harmless({method:?})"
             )
         });
         let looks = (self.looks == (true, false)).then(|| {
-            "commit indexes before anything is applied: there is no inspect(), which would show them".to_string()
+            "commit indexes before entries are applied: the Raft has no inspect(), which would show them".to_string()
         });
         let unmet = self.declared.difference(&self.met).map(|name| {
-            format!("what the declared name {name:?} was to tell: no message and no saved value has it. Is it spelt so?")
+            format!("the meaning of the declared name {name:?}: no message and no saved value has that name. Is it spelled right?")
         });
         missed.chain(self.doubted()).chain(methods).chain(looks).chain(unmet).collect()
     }
 }
 
-/// JSON's objects have only texts for keys.
+/// As a list of pairs, because the keys of JSON objects can only be strings.
 mod in_pairs {
     use super::Fact;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -164,7 +165,7 @@ fn add<K: Clone + Ord>(to: &mut BTreeMap<K, String>, from: &BTreeMap<K, String>)
 
 fn unread((part, word): Fact, shape: &str) -> String {
     format!(
-        "{}: {word} can't be read in {part} ({shape}). Call it {word:?} as the paper does ({word}), or declare the name that it has: \
+        "{}: {word} can't be read in {part} ({shape}). Name the field {word:?} as the paper does ({word}), or declare its name: \
          Names::new().field(.., Word::{word:?})",
         finds((part, word))
     )
@@ -173,43 +174,43 @@ fn unread((part, word): Fact, shape: &str) -> String {
 fn doubted((part, word): Fact, why: &str) -> String {
     if (part, word) == CONTENTS {
         return format!(
-            "what entries at one index and term carry, besides a command (§5.3): {why}"
+            "what entries with the same index and term carry besides a command (§5.3): {why}"
         );
     }
     format!(
-        "{}: {word} in {part} seems to mean something else here, for {why}",
+        "{}: {word} in {part} seems to mean something else here, because {why}",
         finds((part, word))
     )
 }
 
-/// What rests on a fact.
+/// What is checked with a fact.
 fn finds((part, word): Fact) -> &'static str {
     match (part, word) {
         (Part::Vote, Word::LastLogIndex) => {
-            "whether voters are more up-to-date than their candidate, and leaders have all that is committed (§5.4.1)"
+            "whether a voter's log is more up-to-date than its candidate's, and whether leaders have all committed entries (§5.4.1)"
         }
         (Part::Vote | Part::VoteReply, Word::VoteGranted | Word::LastLogTerm) | (Part::Vote, _) => {
-            "who elected whom: two votes of one server in a term, leaders without a majority (§5.2)"
+            "votes: two votes of one server in one term, leaders without a majority (§5.2)"
         }
         (Part::Append, Word::LeaderCommit) => {
-            "what leaders take for committed before anything is applied (§5.3, §5.4.2)"
+            "which entries leaders treat as committed, before servers apply them (§5.3, §5.4.2)"
         }
         (Part::Append, _) => {
-            "logs: entries that differ at one index and term, leaders that overwrite their log, commits without a majority (§5.3, §5.4)"
+            "logs: different entries with the same index and term, leaders that overwrite their log, commits without a majority (§5.3, §5.4)"
         }
         (Part::AppendReply, Word::Success) => {
-            "what followers acknowledge: entries that are lost after that, commits without a majority (§5.3)"
+            "acknowledgements: acknowledged entries that are lost later, commits without a majority (§5.3)"
         }
         (Part::Install | Part::InstallReply, _) => {
-            "what snapshots bring: followers that agree to what they never had (§7)"
+            "snapshots: followers that acknowledge entries that they never had (§7)"
         }
         (Part::Saved, _) => {
-            "that term and vote are saved before anybody hears of them; only that they outlive crashes is checked (Figure 2)"
+            "whether term and vote are saved before another server hears of them; only whether they survive crashes is checked (Figure 2)"
         }
         (Part::Service, _) => {
-            "what is applied, against what messages commit: the log's indices are not the service's, perhaps since entries of Raft's \
-             own are hidden from the service"
+            "whether servers apply the entries that messages commit: the service counts indices differently from the log, perhaps \
+             because Raft hides its own entries from the service"
         }
-        _ => "whether replies name their server's term (§5.1)",
+        _ => "whether a reply names the term of the server that sends it (§5.1)",
     }
 }

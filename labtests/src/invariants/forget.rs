@@ -1,25 +1,26 @@
-//! What no check can need any more is forgotten: a run of a day takes the memory of one of an hour.
+//! The model forgets what no check can need any more, so a run of a day needs no more memory than a run of an hour.
 //!
-//! Where something that was forgotten would have counted for a server, it is taken to have been so.
+//! If something that was forgotten could excuse a server, the model assumes that it does.
 
 use super::model::Model;
 use labrpc::time::Duration;
 use std::collections::VecDeque;
 
-/// After so long nothing comes of a message, nor of a term that is over. A test takes two minutes at most, so in tests nothing is forgotten.
+/// After this time, an old message or a term that is over has no effect any more. A test takes two minutes at most, so nothing is
+/// forgotten in tests.
 const LONG: Duration = Duration::from_secs(600);
 
-/// How often there is a look.
+/// How often the model looks for what it can forget.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How many leaders are remembered, however long ago they led.
+/// How many leaders are always remembered, no matter how long ago they led.
 const LEADERS: usize = 100;
 
-/// How far the run was at some time.
+/// How far the run had come at some time.
 #[derive(Clone, Copy, Default)]
 struct Mark {
     at: Duration,
-    /// The highest term that anybody had spoken of.
+    /// The highest term that any server had named.
     term: u64,
     /// The last index that was committed.
     committed: u64,
@@ -28,18 +29,18 @@ struct Mark {
 /// What has been forgotten.
 #[derive(Default)]
 pub(super) struct Forgotten {
-    /// Marks of the last while, the oldest first.
+    /// Recent marks, the oldest first.
     marks: VecDeque<Mark>,
-    /// Calls up to this number.
+    /// Calls up to this number are forgotten.
     pub calls: u64,
-    /// Who voted for whom, in terms before this one.
+    /// Votes of terms before this one are forgotten.
     pub terms: u64,
-    /// Who was sent which entries, up to this index.
+    /// Which server was sent which entries is forgotten, up to this index.
     pub index: u64,
 }
 
 impl Model {
-    /// Forgets what is old, now and then.
+    /// Forgets what is old. It does so once per [`EVERY`].
     pub(super) fn forget_the_old(&mut self) {
         let marks = &mut self.forgotten.marks;
         if marks.back().is_some_and(|last| self.now < last.at + EVERY) {
@@ -80,7 +81,7 @@ impl Model {
         let many = self.reigns.len().saturating_sub(LEADERS);
         let old: Vec<_> = self.reigns.range(..term).take(many).map(|(term, _)| *term).collect();
         old.iter().for_each(|term| _ = self.reigns.remove(term));
-        // All that was committed is one log: who has the last of it has all of it.
+        // All committed entries are one log, so the last one stands for all of them.
         let newer = self.commits.split_off(&term);
         let last = std::mem::replace(&mut self.commits, newer)
             .into_iter()
@@ -96,7 +97,8 @@ impl Model {
         self.history.forget_up_to(index);
     }
 
-    /// Something came of a call that isn't known. If it was forgotten, nothing is concluded from what nobody said.
+    /// There is an event of a call that isn't known. If the call was forgotten, a fact that was never seen does not count as absent
+    /// any more.
     pub(super) fn may_have_forgotten(&mut self, call: u64) {
         if call <= self.forgotten.calls {
             self.known.knows_nothing_more();

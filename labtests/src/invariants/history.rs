@@ -1,7 +1,7 @@
-//! Every entry that anybody was seen to have, and what is committed of them.
+//! Every entry that any server was seen to have, and which entries are committed.
 //!
-//! An index and a term name an entry, for only one leader of that term can have made it, and one that stands at the end
-//! of a log names the whole log (§5.3, the Log Matching Property). So entries form a tree, and a log is a path in it.
+//! An index and a term identify an entry, because only one leader of that term can have created it. The last entry of a log
+//! identifies the whole log (§5.3, the Log Matching Property). So entries form a tree, and a log is a path in that tree.
 
 use crate::reading::{Place, Sent, command_of};
 use labrpc::api::Command;
@@ -11,10 +11,10 @@ use std::fmt;
 
 /// See the [module](self).
 pub struct History {
-    /// Whether what is in entries is compared.
+    /// Whether the contents of entries are compared.
     contents: bool,
     entries: BTreeMap<Place, Entry>,
-    /// The terms of what is committed, from index 1 on.
+    /// The terms of the committed entries, from index 1 on.
     committed: Vec<u64>,
 }
 
@@ -22,29 +22,29 @@ pub struct History {
 struct Entry {
     /// The term of the entry before it, once that is known.
     before: Option<u64>,
-    /// What an AppendEntries carried there.
+    /// The contents that an AppendEntries carried.
     carried: Option<Carried>,
-    /// The command for which `start()` named this place.
+    /// The command for which `start()` returned this place.
     started: Option<Command>,
 }
 
 impl History {
-    /// Of nothing so far. `contents`: what is in an entry is the same in all messages, and so is compared.
+    /// An empty history. `contents`: all messages have the same contents for an entry, so these are compared.
     pub fn new(contents: bool) -> History {
         History { contents, entries: BTreeMap::new(), committed: Vec::new() }
     }
 
-    /// What the entries up to this index are is forgotten; only the terms of those that are committed are still known.
+    /// Forgets the entries up to this index. Only the terms of committed entries stay known.
     pub fn forget_up_to(&mut self, index: u64) {
         self.entries.retain(|place, _| place.index > index);
     }
 }
 
-/// What makes an entry that entry.
+/// What identifies the contents of an entry.
 enum Carried {
-    /// Its command. What else is in it may differ from message to message.
+    /// The entry's command. The rest of the entry may differ from message to message.
     Command(Vec<u8>),
-    /// It has none, or several.
+    /// The whole entry, because it has no command, or several.
     Whole(Value),
 }
 
@@ -67,7 +67,9 @@ impl Carried {
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Carried::Command(command) => write!(f, "one with {}", Value::Bytes(command[..].into())),
+            Carried::Command(command) => {
+                write!(f, "an entry with {}", Value::Bytes(command[..].into()))
+            }
             Carried::Whole(whole) => whole.fmt(f),
         }
     }
@@ -85,12 +87,14 @@ impl Entry {
             (None, Some(value)) => self.carried = Some(Carried::of(value)),
             (Some(known), Some(value)) if known.is(value) => {}
             (Some(known), Some(value)) => {
-                return Err(format!("the entry at {place} is {value}, and elsewhere {known}"));
+                return Err(format!(
+                    "the entry at {place} is {value} in this message, but it was {known} in an earlier message"
+                ));
             }
         }
         match self.before.replace(before) {
             Some(known) if known != before => Err(format!(
-                "the entry before {place} is of term {before}, and elsewhere of term {known}"
+                "the entry before {place} is of term {before} in this message, but it was seen with term {known} earlier"
             )),
             _ => Ok(()),
         }
@@ -100,14 +104,14 @@ impl Entry {
 const BEGINNING: Place = Place { term: 0, index: 0 };
 
 impl History {
-    /// An AppendEntries carries these entries, after this one.
+    /// An AppendEntries carries these entries, which follow the entry `prev`.
     ///
     /// # Errors
-    /// Another one had another entry at one of their places, or another one before it.
+    /// An earlier message had a different entry at one of these places, or a different entry before one of them.
     pub fn carried(&mut self, Sent { prev, entries }: &Sent<'_>) -> Result<(), String> {
-        // Most messages carry what others have carried. Those entries stand side by side in the map: one search for them all.
+        // Most messages carry entries that others have carried. Those are neighbours in the map: one search finds them all.
         let mut before = prev.term;
-        let mut known = self.entries.range_mut(..Place::default()); // none: the first is searched for
+        let mut known = self.entries.range_mut(..Place::default()); // an empty range: the first entry is searched for
         let mut new = Vec::new();
         for (index, (term, value)) in (prev.index + 1..).zip(entries) {
             let place = Place { index, term: *term };
@@ -131,10 +135,10 @@ impl History {
         Ok(())
     }
 
-    /// `start()` gave this place to a command, after an entry of term `before`, if that is known.
+    /// `start()` returned this place for a command. The entry before it is of term `before`, if that is known.
     ///
     /// # Errors
-    /// It had given it to one already.
+    /// `start()` had already returned this place for a command.
     pub fn started(
         &mut self,
         place: Place,
@@ -145,16 +149,17 @@ impl History {
         entry.before = entry.before.or(before);
         match entry.started.replace(command.clone()) {
             None => Ok(()),
-            Some(_) => Err(format!("start() gave {place} to two commands")),
+            Some(_) => Err(format!("start() returned {place} for two commands")),
         }
     }
 
-    /// The command for which `start()` named this place, if it did.
+    /// The command for which `start()` returned this place, if any.
     pub fn command(&self, place: Place) -> Option<&Command> {
         self.entries.get(&place)?.started.as_ref()
     }
 
-    /// The term at `index` in the log that ends with `last`, or 0 if that is shorter; `None` if nobody has shown it.
+    /// The term at `index` in the log that ends with `last`, or 0 if that log is shorter; `None` if no message has shown that
+    /// term.
     pub fn term_at(&self, last: Place, index: u64) -> Option<u64> {
         if index == 0 || index > last.index {
             return Some(0);
@@ -170,7 +175,7 @@ impl History {
         Some(at.term)
     }
 
-    /// The entries from `last` back to the one after `index`, as far as anybody has shown them.
+    /// The entries from `last` back to the one after `index`, as far as messages have shown them.
     pub fn back_to(&self, last: Place, index: u64) -> impl Iterator<Item = Place> {
         let before = move |at: &Place| {
             let term = self.entries.get(at)?.before?;
@@ -185,7 +190,7 @@ impl History {
         Some(self.term_at(last, place.index)? == place.term)
     }
 
-    /// What two logs have in common, by its last entry. Where that is unknown: nothing.
+    /// The last entry that two logs have in common; index 0 if that is unknown.
     pub fn common(&self, a: Place, b: Place) -> Place {
         let mut index = a.index.min(b.index);
         while index > 0 {
@@ -212,10 +217,10 @@ impl History {
         Place { term: self.committed_term(index).unwrap_or(0), index }
     }
 
-    /// The log that ends with `last` is committed, as far as anybody has shown it.
+    /// The log that ends with `last` is committed, as far as messages have shown it.
     ///
     /// # Errors
-    /// Where it differs from what is committed already: the index, its term there and here.
+    /// It contradicts an entry that is committed already: the index, the committed term, and the term in this log.
     pub fn commit(&mut self, last: Place) -> Result<(), (u64, u64, u64)> {
         let known = self.committed.len() as u64;
         let joint = known.min(last.index);
@@ -240,7 +245,7 @@ mod tests {
     }
 
     impl History {
-        /// One entry that is just a number.
+        /// A message with one entry, which is just a number.
         fn carry(&mut self, place: Place, before: u64, number: u64) -> Result<(), String> {
             let prev = Place { term: before, index: place.index - 1 };
             let value = Value::Unsigned(number);
@@ -248,7 +253,7 @@ mod tests {
         }
     }
 
-    /// Two logs: terms 1 1 2, and 1 1 3 3.
+    /// Two logs, with the terms 1 1 2 and 1 1 3 3.
     fn history() -> History {
         let mut history = History::new(true);
         for (at, before) in
@@ -278,7 +283,7 @@ mod tests {
         assert!(history.started(place(4, 3), Some(3), &Command::from(vec![4])).is_err());
     }
 
-    /// A message with entries of two terms, some of them known, in a map that has others in between.
+    /// A message has entries of two terms. Some of them are known, and the map has other entries between them.
     #[test]
     fn each_entry_of_a_message_is_held_against_its_own_place() {
         let values: Vec<_> = (1..=5).map(Value::Unsigned).collect();

@@ -1,5 +1,5 @@
-//! When servers last stood for election, and what kept them from it: what a failure is told with where nothing comes to
-//! pass. No rule is checked here.
+//! When servers last became candidates, and what kept them from it. A failure report shows this when a cluster makes no
+//! progress. No rule is checked here.
 
 use super::model::Model;
 use crate::checks::ELECTION_TIMEOUT;
@@ -7,25 +7,25 @@ use crate::cluster::name;
 use labrpc::time::Duration;
 use std::collections::BTreeMap;
 
-/// What one server did, by the run's clock.
+/// What one server did recently, by the run's clock.
 #[derive(Default)]
 pub(super) struct Lately {
-    /// When it began to stand for election, by term.
+    /// When it became a candidate, by term.
     pub stood: BTreeMap<u64, Duration>,
     /// When it last had a reason to wait: it started, heard a leader, or granted a vote.
     pub waits_since: Duration,
 }
 
-/// Longer than this nobody waits.
+/// No server waits longer than this.
 const LONG: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 
-/// For so long one looks back.
+/// How far the report looks back.
 const BACK: Duration = ELECTION_TIMEOUT.saturating_mul(5);
 
-/// Below this an election timeout doesn't outlast two lost heartbeats of ten a second.
+/// An election timeout below this runs out when two heartbeats in a row are lost, at ten heartbeats per second.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// As many candidacies in that time are more than a cluster needs that finds its leader.
+/// A cluster that finds its leader needs fewer candidacies than this in the time [`BACK`].
 const MANY: usize = 8;
 
 impl Model {
@@ -35,7 +35,7 @@ impl Model {
         self.servers[i].lately.stood.entry(term).or_insert(now);
     }
 
-    /// What comes to server `i` in `term` is a reason to wait, if that isn't over.
+    /// Server `i` gets a message of `term`. That is a reason to wait, unless the term is over.
     pub(super) fn is_seen_waiting(&mut self, i: usize, term: u64) {
         let now = self.now;
         let server = &mut self.servers[i];
@@ -44,7 +44,7 @@ impl Model {
         }
     }
 
-    /// What is odd about the elections of late among these servers: a line for each thing.
+    /// What is odd about the recent elections among these servers: one line for each oddity.
     pub fn elections(&self, servers: &[usize]) -> Vec<String> {
         if self.servers.len() == 1 || !self.seen.votes {
             return Vec::new();
@@ -56,7 +56,7 @@ impl Model {
         silent.chain(many).chain(refusals).collect()
     }
 
-    /// How often a server became a candidate of late, and why others did not vote for it.
+    /// How often a server became a candidate recently, and why the other servers did not vote for it.
     fn candidate(&self, i: usize) -> Option<String> {
         let since = self.now.saturating_sub(BACK);
         let stood = self.servers[i].lately.stood.iter().filter(|(_, at)| **at >= since);
@@ -67,7 +67,7 @@ impl Model {
             terms
                 .iter()
                 .for_each(|&term| *answers.entry(self.answer(j, term, i)).or_default() += 1);
-            let times = |(answer, count): (&String, &usize)| format!("{answer} ({count})");
+            let times = |(answer, count): (&String, &usize)| format!("{answer} ({count}x)");
             format!("{} {}", name(j), answers.iter().map(times).collect::<Vec<_>>().join(", "))
         });
         let others: Vec<_> = others.collect();
@@ -79,7 +79,7 @@ impl Model {
         ))
     }
 
-    /// What became of the vote of server `j` when `candidate` asked for it in `term`, as far as it was seen.
+    /// What server `j` did with its vote when `candidate` asked for it in `term`, as far as it was seen.
     fn answer(&self, j: usize, term: u64, candidate: usize) -> String {
         let server = &self.servers[j];
         match server.votes.get(&term) {
@@ -96,12 +96,13 @@ impl Model {
             Some(claim) if (claim.term, claim.index) < (kept.term, kept.index) => {
                 format!("has a newer log, up to {kept} at least (§5.4.1)")
             }
-            _ => "gave no vote, and no reason for that was seen".into(),
+            _ => "gave no vote, for a reason that was not seen".into(),
         }
     }
 
     fn silent(&self, i: usize) -> Option<String> {
-        // A server that is no member doesn't stand. Where not all leaders and votes can be read, it may have heard one.
+        // A server that is not a member does not become a candidate. And if not all leaders and votes can be read, the server may
+        // have heard a leader, or granted a vote.
         if self.members_vary || !self.known.leaders || !self.known.votes {
             return None;
         }
@@ -111,15 +112,16 @@ impl Model {
         let silent = self.now.saturating_sub(stood.max(server.lately.waits_since));
         (server.alive && !leads && silent > LONG).then(|| {
             format!(
-                "{} has heard no leader, granted no vote and not stood for election for {:.1} s: who hears no leader for \
-                 an election timeout becomes a candidate, and a candidate one again (§5.2)",
+                "{} has heard no leader, granted no vote and not become a candidate for {:.1} s. A follower that hears no leader \
+                 for an election timeout must become a candidate, and a candidate that wins no election must start another one \
+                 (§5.2)",
                 name(i),
                 silent.as_secs_f64()
             )
         })
     }
 
-    /// What there is to say of an election timeout that is too short for the lab's network.
+    /// A sentence about an election timeout that is too short for the lab's network, if there is one.
     fn short_timeout(&self, servers: &[usize]) -> Option<String> {
         let waits = |i: usize| {
             let stood: Vec<_> = self.servers[i].lately.stood.values().copied().collect();
@@ -128,8 +130,9 @@ impl Model {
         let waits = servers.iter().flat_map(|&i| waits(i).into_iter().map(move |wait| (wait, i)));
         let (wait, i) = waits.min().filter(|(wait, _)| *wait < SHORT)?;
         Some(format!(
-            ". {} stood again {wait:?} after it had stood before: election timeouts below {SHORT:?} are too short for the lab's network, \
-             which loses messages, brings them late, and has ten heartbeats a second (§5.6: broadcastTime << electionTimeout)",
+            ". {} became a candidate again {wait:?} after its last candidacy. Election timeouts below {SHORT:?} are too short \
+             for the lab's network, which loses and delays messages and allows ten heartbeats per second (§5.6: \
+             broadcastTime << electionTimeout)",
             name(i)
         ))
     }
@@ -153,16 +156,18 @@ impl Model {
         };
         let won: usize = servers.iter().map(|&i| won(i)).sum();
         let who = counts.iter().filter(|(_, count)| *count > 0);
-        let who: Vec<_> = who.map(|(i, count)| format!("{} {count}", name(*i))).collect();
+        let who: Vec<_> = who.map(|(i, count)| format!("{}: {count}", name(*i))).collect();
         let why = if won > all / 2 {
-            "leaders don't last: heartbeats that don't come, or don't count, or timeouts that don't outlast a lost one (§5.2, §5.6)"
+            "Leaders don't last: look at whether heartbeats are sent, whether they reset the election timer, and whether \
+             an election timeout outlasts a lost heartbeat (§5.2, §5.6)"
         } else {
-            "votes are split or refused, or don't count: randomized election timeouts (§5.2), logs that are behind (§5.4.1)"
+            "Votes are split, refused or not counted: look at whether election timeouts are randomized (§5.2), and at \
+             candidates whose logs are behind (§5.4.1)"
         };
         let short = self.short_timeout(servers).unwrap_or_default();
         (all >= MANY).then(|| {
             format!(
-                "in the last {BACK:?} there were {all} candidacies ({}), and {won} of them won; {why}{short}",
+                "in the last {BACK:?} there were {all} candidacies ({}), and {won} of them won. {why}{short}",
                 who.join(", ")
             )
         })

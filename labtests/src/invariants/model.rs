@@ -1,5 +1,5 @@
-//! What was seen of a run. Each further thing is held against it: what servers [say](super::said) and
-//! [promise](super::promised), what they take for [committed](super::committed), and what they [show](super::asked).
+//! Everything that was seen of a run. Each new event is checked against it: what servers [request](super::said) and
+//! [promise](super::promised), what they treat as [committed](super::committed), and what they [show](super::asked).
 
 use super::coverage::Known;
 use super::forget::Forgotten;
@@ -12,7 +12,7 @@ use labrpc::time::Duration;
 use labrpc::trace::What;
 use std::collections::BTreeMap;
 
-/// A rule was broken: which, by whom, how.
+/// The error says which rule was broken, by which server, and how.
 pub type Verdict = Result<(), String>;
 
 /// Everything that was seen of a run.
@@ -20,54 +20,54 @@ pub struct Model {
     pub(super) servers: Vec<Server>,
     pub(super) history: History,
     pub(super) reigns: BTreeMap<u64, Reign>,
-    /// Where candidates said that their logs end, by term and candidate.
+    /// The last log entry that each candidate named, by term and candidate.
     pub(super) claims: BTreeMap<(u64, usize), Place>,
-    /// How far the log was committed, by the term of the leader that committed it.
+    /// The last committed entry, by the term of the leader that committed it.
     pub(super) commits: BTreeMap<u64, Place>,
     pub(super) calls: BTreeMap<u64, Call>,
-    /// Whether not all servers are members all the time.
+    /// Whether the members may change, so that not all servers are always members.
     pub members_vary: bool,
-    /// By the run's clock, when something was seen last.
+    /// When something was last seen, by the run's clock.
     pub(super) now: Duration,
-    /// Whether what isn't saved is a mistake: not in 2A and 2B, which many pass before they save anything.
+    /// Whether it is a mistake not to save. In 2A and 2B it is not, because many Rafts pass them before they save anything.
     pub saving: bool,
     pub(super) seen: Seen,
-    /// What could not be read of it, and so is unknown.
+    /// Which facts could not be read, and so are unknown.
     pub(super) known: Known,
     pub(super) forgotten: Forgotten,
     pub(super) reading: Reading,
 }
 
-/// Which kinds of things could be read at all.
+/// Which kinds of facts could be read at all.
 #[derive(Default)]
 pub(super) struct Seen {
     pub votes: bool,
     pub appends: bool,
     pub inspections: bool,
-    /// Whether a command has reached another server than its leader.
+    /// Whether a server other than the leader has applied an entry of that leader.
     pub replicated: bool,
-    /// Whether a server was ever looked into.
+    /// Whether the tester ever looked into a server.
     pub looks: bool,
-    /// Whether a follower said yes to a message without entries that follows one.
+    /// Whether a follower ever said yes to a message without entries whose previous index is above 0.
     pub heartbeats_agreed_to: bool,
 }
 
-/// A call, as far as it matters to its receiver.
+/// The parts of a call that matter to its receiver.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub from: usize,
     pub to: usize,
     pub method: &'static str,
-    /// `None`: it may be any.
+    /// `None`: unknown.
     pub term: Option<u64>,
     pub what: Asked,
     /// When it was made.
     pub made: Duration,
-    /// Where its reply's words stand, whatever could be read of the call.
+    /// Which kind of message its reply is. This is known even if the call could not be read.
     pub reply: Part,
 }
 
-/// What it asks. Of entries, the last one tells the log.
+/// What a call asks. A log is identified by its last entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Vote {
@@ -77,7 +77,7 @@ pub(super) enum Asked {
         prev: Place,
         last: Place,
     },
-    /// A heartbeat that says nothing of logs, or a piece of a snapshot.
+    /// A heartbeat that says nothing about logs, or a piece of a snapshot.
     Nothing,
     Install {
         last: Place,
@@ -87,7 +87,7 @@ pub(super) enum Asked {
 }
 
 impl Model {
-    /// Of so many servers, before any has started.
+    /// A model for this number of servers, before any of them has started.
     pub fn new(servers: usize, saving: bool, reading: Reading) -> Model {
         Model {
             servers: (0..servers).map(|_| Server::default()).collect(),
@@ -110,7 +110,7 @@ impl Model {
         self.servers.len() / 2 + 1
     }
 
-    /// A server starts, or starts again.
+    /// A server starts or restarts.
     pub fn begins_life(&mut self, i: usize) {
         self.servers[i].begin_life();
         self.servers[i].lately.waits_since = self.now;
@@ -141,7 +141,7 @@ impl Model {
         }
     }
 
-    /// Which of the declared names there are.
+    /// Notes which of the declared names this message has.
     fn note_names(&mut self, what: &What) {
         let names = self.reading.names();
         if names.is_empty() {
@@ -168,13 +168,13 @@ impl Model {
             }
             Saved::Silent => {}
             Saved::Unread => {
-                server.saved = None; // it may be a newer term or vote
+                server.saved = None; // the unread value may have a newer term or vote
                 self.known.miss((Part::Saved, Word::Term), what, value);
             }
         }
     }
 
-    /// Whether the service's indices are those of messages. A Raft may hide entries of its own from its service.
+    /// Whether the service counts indices as messages do. A Raft may hide its own entries from its service.
     pub(super) fn numbers_agree(&self) -> bool {
         self.reading.trusts(NUMBERING)
     }

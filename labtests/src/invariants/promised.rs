@@ -1,4 +1,4 @@
-//! What servers promise: the answers that they give to calls.
+//! What servers promise: their replies to calls.
 
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
@@ -33,7 +33,7 @@ impl Model {
                 server.snapshot = server.snapshot.max(last.index);
                 Some((term, last))
             }
-            _ => Some((u64::MAX, Place::default())), // who knows what it does to the log
+            _ => Some((u64::MAX, Place::default())), // it is unknown what this does to the log
         };
         server.open(number, cuts, &self.history);
     }
@@ -61,9 +61,9 @@ impl Model {
             (Asked::Append { prev, last }, Some(true)) => {
                 self.acknowledges(call, asked_in, (prev, last), open)
             }
-            // Without its term nobody knows whether it refuses the leader or what the leader sends.
+            // A refusal without a term may refuse the leader, or only the entries that the leader sends.
             (Asked::Append { prev, last }, Some(false)) if !refused && said.term.is_some() => {
-                // Where no heartbeat is ever agreed to, what is said to them means nothing.
+                // If no heartbeat is ever accepted, then refusals of heartbeats mean nothing.
                 if prev != last || self.seen.heartbeats_agreed_to {
                     self.disagrees(call, prev, open)?;
                 }
@@ -74,7 +74,8 @@ impl Model {
                 self.may_agree(call, asked_in, last);
                 Ok(())
             }
-            // The answer promises nothing: it may come before the snapshot is installed. What that covers is committed without this server.
+            // This reply promises nothing: it may come before the snapshot is installed. The entries that the snapshot covers are
+            // committed even without this server.
             (Asked::Install { last }, yes) if !refused && yes != Some(false) => {
                 if let Some(reign) = self.reigns.get_mut(&asked_in) {
                     reign.may_agree(call.to, last.index);
@@ -106,8 +107,8 @@ impl Model {
         }
     }
 
-    /// A reply names a term: the present one, or that in which the request came. Some replies to what isn't refused leave
-    /// it at 0; no rule of Figure 3 forbids it.
+    /// A reply names a term: the server's current term, or its term when the request came. Some Rafts leave the term at 0 in
+    /// replies that do not refuse; no rule of Figure 3 forbids that.
     fn answers_in(&mut self, call: Call, asked_in: u64, term: u64, open: Open) -> Verdict {
         let i = call.to;
         let lost = term > 0 && term < self.servers[i].term_of_earlier_lives;
@@ -118,9 +119,9 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "{} answers {}'s call of term {} in term {term}, and was in term {} before that came. A reply names the \
-             server's own term, \"for leader to update itself\" (Figure 2): without it an old leader, or candidate, never \
-             learns that its term is over (§5.1)",
+            "{0} answers {1}'s call of term {2} with term {term}, but {0} was in term {3} before the call came. A reply must name \
+             the server's own term, \"for leader to update itself\" (Figure 2). Otherwise an old leader or candidate never learns \
+             that its term is over (§5.1)",
             name(i),
             name(call.from),
             asked_in,
@@ -133,7 +134,7 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "{} {what} {} in term {}, and was in term {} already. A server refuses what comes from older terms (§5.1)",
+            "{} {what} {} in term {}, but it was already in term {}. A server must refuse requests of older terms (§5.1)",
             name(call.to),
             name(call.from),
             term,
@@ -147,9 +148,9 @@ impl Model {
         self.speaks(voter, term)?;
         if let Some(last) = last.filter(|last| *last < open.kept) {
             return Err(format!(
-                "{} grants its vote of term {} to {}, whose log ends with {last}, and has itself said that it has {}. \
-                 Leader Completeness (Figure 3) rests on it that a candidate's log is at least as up-to-date as the \
-                 voter's (§5.4.1)",
+                "{0} grants its vote of term {1} to {2}, whose log ends with {last}, but {0} had said that its own log has {3}. \
+                 The candidate's log must be at least as up-to-date as the voter's (§5.4.1): Leader Completeness (Figure 3) \
+                 rests on it",
                 name(voter),
                 term,
                 name(candidate),
@@ -159,13 +160,13 @@ impl Model {
         self.votes(voter, term, candidate)?;
         self.is_seen_waiting(voter, term);
         let server = &self.servers[voter];
-        // Who asks itself, too, may have saved that vote before it asked anybody.
+        // A candidate that also sends itself a request may have saved its vote before it sent any.
         let unsaved =
             voter != candidate && server.asked.get(&(term, candidate)) == Some(&server.saves);
         if self.saving && self.known.votes && unsaved {
             return Err(format!(
-                "{} grants its vote of term {} to {} and has saved nothing since it was asked. After a crash it may \
-                 vote again, for another: votedFor is saved before the reply (Figure 2, Persistent state)",
+                "{} grants its vote of term {} to {}, but it has saved nothing since the request came. After a crash it may vote \
+                 again in that term, for another candidate. votedFor must be saved before the reply (Figure 2, Persistent state)",
                 name(voter),
                 term,
                 name(candidate)
@@ -189,12 +190,12 @@ impl Model {
         let made_it =
             |place: Place| self.reigns.get(&place.term).is_none_or(|reign| reign.leader == i);
         let in_snapshot = |place: Place| place.index <= server.snapshot.max(self.forgotten.index);
-        // What it was sent in a message that can't be read isn't known.
+        // It is unknown what it was sent in messages that can't be read.
         let all_known = self.known.acknowledgements;
         if all_known && !(in_snapshot(prev) || made_it(prev) || server.given.contains_key(&prev)) {
             return Err(format!(
-                "{} says that its log agrees with {}'s at {prev}, an entry that it was never sent. Log Matching (Figure \
-                 3) rests on the consistency check, also of heartbeats (§5.3)",
+                "{0} says that its log agrees with {1}'s log at {prev}, but {0} was never sent that entry. A follower must make the \
+                 consistency check for every AppendEntries, also for heartbeats (§5.3): Log Matching (Figure 3) rests on it",
                 name(i),
                 name(call.from)
             ));
@@ -202,8 +203,8 @@ impl Model {
         let unsaved = all_known && server.given.get(&last) == Some(&server.saves);
         if self.saving && unsaved && last != prev && !in_snapshot(last) && !made_it(last) {
             return Err(format!(
-                "{} acknowledges {last} and has saved nothing since it was sent that. After a crash it is gone: log[] \
-                 is saved before the reply (Figure 2, Persistent state)",
+                "{} acknowledges {last}, but it has saved nothing since it was first sent that entry. After a crash the entry is \
+                 gone. log[] must be saved before the reply (Figure 2, Persistent state)",
                 name(i)
             ));
         }
@@ -214,7 +215,7 @@ impl Model {
     fn disagrees(&mut self, call: Call, prev: Place, open: Open) -> Verdict {
         let i = call.to;
         let had = self.history.holds(open.kept, prev) == Some(true) && prev.index > 0;
-        // Below what is committed, or what may be in its snapshot, a server may have other reasons to refuse.
+        // At an index that is committed, or that its snapshot may cover, a server may have other reasons to refuse.
         let most = self.reigns.values().filter_map(Reign::may_commit).max().unwrap_or(0);
         if had
             && self.known.acknowledgements
@@ -222,9 +223,10 @@ impl Model {
             && prev.index > self.servers[i].snapshot
         {
             return Err(format!(
-                "{} had said that it has {}, and now refuses what its leader {} sends to follow {prev}. Either entries that \
-                 were acknowledged are gone, though only one that conflicts with a new one is deleted (Figure 2, \
-                 AppendEntries 3; §5.3); or it does not follow the leader of its term (Rules for Servers, Candidates)",
+                "{0} had said that its log has {1}, but now it refuses an AppendEntries of its leader {2} that follows {prev}. \
+                 Either entries that were acknowledged are gone, though a follower deletes entries only from the first conflict \
+                 on (Figure 2, AppendEntries 3; §5.3). Or {0} does not follow the leader of its term (Rules for Servers, \
+                 Candidates)",
                 name(i),
                 open.kept,
                 name(call.from)

@@ -1,25 +1,25 @@
-//! One leader's term of office, as far as it was seen.
+//! One leader's term of office, as far as messages have shown it.
 
 use crate::reading::Place;
 
 /// See the [module](self).
 pub struct Reign {
-    /// Who leads.
+    /// The leader.
     pub leader: usize,
-    /// Where its log ended when it stood for election, if that was seen.
+    /// The last entry of its log when it became a candidate, if that was seen.
     pub base: Option<Place>,
     /// The last entry that it was seen to have.
     pub last: Place,
     /// The index of its first own entry.
     first: Option<u64>,
-    /// Up to where each server has said, in this term, that its log is the leader's.
+    /// The index up to which each server has said, in this term, that its log agrees with the leader's.
     agrees: Vec<u64>,
-    /// The same, with answers that can't be read, which may have said so.
+    /// The same, but a reply that can't be read counts as well, because it may have said so.
     may_agree: Vec<u64>,
 }
 
 impl Reign {
-    /// Of a leader of whose log no more is known than where it ended.
+    /// For a leader of whose log only the last entry is known.
     pub fn new(leader: usize, base: Option<Place>, servers: usize) -> Reign {
         let last = base.unwrap_or_default();
         Reign {
@@ -42,24 +42,25 @@ impl Reign {
         }
     }
 
-    /// A server says that its log is the leader's up to `index`.
+    /// A server says that its log agrees with the leader's up to `index`.
     pub fn agrees(&mut self, server: usize, index: u64) {
         self.agrees[server] = self.agrees[server].max(index);
         self.may_agree(server, index);
     }
 
-    /// A server gives an answer that can't be read: it may say so.
+    /// A server sends a reply that can't be read. It may say that the logs agree up to `index`.
     pub fn may_agree(&mut self, server: usize, index: u64) {
         self.may_agree[server] = self.may_agree[server].max(index);
     }
 
-    /// Up to where the leader may count entries as committed: a majority has them, itself among them, and the last
-    /// of them is of its own term (§5.4.2).
+    /// The highest index that the leader may count as committed: a majority, which includes the leader, has all entries up to
+    /// it, and one of these entries is of the leader's own term (§5.4.2).
     pub fn may_commit(&self) -> Option<u64> {
         self.counted(self.may_agree.clone(), self.last.index)
     }
 
-    /// The same without counting the leader, who may save its own entries later than it sends them (thesis 10.2.1).
+    /// The same without the leader itself, because a leader may save its own entries later than it sends them (thesis
+    /// §10.2.1).
     pub fn must_be_committed(&self) -> Option<u64> {
         self.counted(self.agrees.clone(), 0)
     }

@@ -1,4 +1,4 @@
-//! What candidates and leaders say: the calls that servers make.
+//! What candidates and leaders say: the requests that servers send.
 
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
@@ -7,7 +7,7 @@ use crate::cluster::{name, parse_end};
 use crate::reading::{Ask, Fact, Logs, Part, Place, Sent, Word};
 use labrpc::describe::Value;
 
-/// A call, as it is made.
+/// A call at the moment when it is made.
 #[derive(Clone, Copy)]
 struct Saying<'a> {
     from: usize,
@@ -26,7 +26,7 @@ impl Model {
         let Some((from, life, to)) = parse_end(end) else { return Ok(()) };
         let server = &self.servers[from];
         if !server.alive || server.life != life {
-            return Ok(()); // a dead server's thread, in real mode
+            return Ok(()); // in real mode, a thread of a crashed server
         }
         let reading = self.reading.clone();
         reading.ask(end, method, args, |ask, args| {
@@ -42,11 +42,11 @@ impl Model {
                     Some((Part::InstallReply, self.says_install(saying, *term, *last, *whole)?))
                 }
                 Ask::PreVote => {
-                    self.is_seen_waiting(from, self.servers[from].term); // for a majority that would vote for it
+                    self.is_seen_waiting(from, self.servers[from].term); // it waits until a majority says that it would vote for it
                     None
                 }
                 Ask::Harmless => None,
-                // Whatever it is, it may cut a log. Its reply is held against nothing.
+                // The call may be anything, so it may cut a log. Its reply is not checked.
                 Ask::Unknown => {
                     self.known.miss_all(method, args);
                     Some((Part::AppendReply, (None, Asked::Unknown)))
@@ -143,7 +143,7 @@ impl Model {
         Ok((term, what))
     }
 
-    /// Notes a fact that could not be read. Gives back whether it could.
+    /// Notes the fact if it could not be read. Returns whether it could.
     fn reads(&mut self, saying: Saying<'_>, fact: Fact, readable: bool) -> bool {
         if !readable {
             self.known.miss(fact, saying.method, saying.args);
@@ -151,21 +151,21 @@ impl Model {
         readable
     }
 
-    /// A server names a term as its own. What earlier lives named, it must have saved.
+    /// A server names a term as its own. It must have saved the terms that it named before a restart.
     pub(super) fn speaks(&mut self, i: usize, term: u64) -> Verdict {
         let server = &mut self.servers[i];
         if term < server.term_of_earlier_lives {
             return Err(format!(
-                "{} is in term {term}, and was in term {} before it crashed. Terms never go back: currentTerm is saved \
-                 before anybody hears of it (Figure 2, Persistent state)",
+                "{} is in term {term}, but it was in term {} before it crashed. A server's term never decreases: currentTerm must \
+                 be saved before another server hears of it (Figure 2, Persistent state)",
                 name(i),
                 server.term_of_earlier_lives
             ));
         }
         if let Some(saved) = server.saved.filter(|saved| self.saving && saved.term < term) {
             return Err(format!(
-                "{} speaks of term {term} and has saved only term {}. currentTerm is saved before anybody hears of it \
-                 (Figure 2, Persistent state)",
+                "{} names term {term} in a message, but it has saved only term {}. currentTerm must be saved before another \
+                 server hears of it (Figure 2, Persistent state)",
                 name(i),
                 saved.term
             ));
@@ -174,18 +174,18 @@ impl Model {
         Ok(())
     }
 
-    /// A server stands for election, and so votes for itself.
+    /// A server becomes a candidate, and so votes for itself.
     fn stands(&mut self, i: usize, term: u64, last: Option<Place>) -> Verdict {
         self.seen.votes = true;
         let kept = self.servers[i].kept;
         let lacks =
             |last: &Place| *last < kept.last || self.history.holds(*last, kept.last) == Some(false);
-        // What it acknowledged in an earlier term, it had when it began to stand.
+        // Entries that it acknowledged in an earlier term were in its log when it became a candidate.
         if let Some(last) = last.filter(|last| kept.term < term && lacks(last)) {
             return Err(format!(
-                "{} stands for election in term {term} with a log that ends with {last}, but it had said that it has \
-                 {}: either entries that were acknowledged are gone (§5.3; Figure 2, Persistent state), or it names another entry than \
-                 its last. Leader Completeness (Figure 3) rests on both",
+                "{0} becomes a candidate in term {term} with a log that ends with {last}, but {0} had said that its log has {1}. \
+                 Either entries that were acknowledged are gone (§5.3; Figure 2, Persistent state), or the request for votes does \
+                 not name the last entry of {0}'s log. Leader Completeness (Figure 3) requires that neither happens",
                 name(i),
                 kept.last
             ));
@@ -203,8 +203,8 @@ impl Model {
         let before = *self.servers[i].votes.entry(term).or_insert(candidate);
         if before != candidate {
             return Err(format!(
-                "{} votes for {} in term {term}, and had voted for {}. Election Safety (Figure 3) rests on one vote a \
-                 term for each server, also across crashes (§5.2)",
+                "{} votes for {} in term {term}, but it had voted for {} in that term. Each server has one vote per term, also \
+                 across crashes (§5.2): Election Safety (Figure 3) rests on it",
                 name(i),
                 name(candidate),
                 name(before)
@@ -217,8 +217,8 @@ impl Model {
         });
         if self.saving && unsaved {
             return Err(format!(
-                "{} votes for {} in term {term} and has not saved that. After a crash it may vote again, for another: \
-                 votedFor is saved before anybody hears of it (Figure 2, Persistent state)",
+                "{} votes for {} in term {term}, but it has not saved that vote. After a crash it may vote again in that term, for \
+                 another candidate. votedFor must be saved before another server hears of the vote (Figure 2, Persistent state)",
                 name(i),
                 name(candidate)
             ));
@@ -226,15 +226,15 @@ impl Model {
         Ok(())
     }
 
-    /// Whether `voter` gave its vote to `candidate`, or an answer that may have been that.
+    /// Whether `voter` gave `candidate` its vote, or a reply that may have been its vote.
     fn may_have_voted(&self, voter: usize, term: u64, candidate: usize) -> bool {
         let server = &self.servers[voter];
         server.votes.get(&term) == Some(&candidate) || server.perhaps.contains(&(term, candidate))
     }
 
-    /// A server acts as the leader of a term; `how` says how.
+    /// A server acts as the leader of a term. `how` says in which way.
     pub fn leads(&mut self, i: usize, term: u64, how: &str) -> Verdict {
-        self.is_seen_waiting(i, term); // a leader waits for nobody, until it is deposed
+        self.is_seen_waiting(i, term); // a leader has no election timeout until it is deposed
         if let Some(reign) = self.reigns.get(&term) {
             if reign.leader == i {
                 return Ok(());
@@ -258,7 +258,8 @@ impl Model {
                 some => format!(" ({})", some.join(", ")),
             };
             return Err(format!(
-                "{} {how} term {term} with {} of {} votes{whose}. Election Safety (Figure 3) rests on a majority (§5.2)",
+                "{} {how} term {term}, but it has only {} of {} votes{whose}. A leader needs the votes of a majority (§5.2): \
+                 Election Safety (Figure 3) rests on it",
                 name(i),
                 voters.len(),
                 self.servers.len()
@@ -270,7 +271,7 @@ impl Model {
         commits.into_iter().try_for_each(|(t, place)| self.is_complete(term, t, place))
     }
 
-    /// A leader has what leaders of earlier terms have committed.
+    /// A leader must have what leaders of earlier terms have committed.
     pub(super) fn is_complete(&self, term: u64, earlier: u64, committed: Place) -> Verdict {
         let reign = &self.reigns[&term];
         let Some(base) = reign.base else { return Ok(()) };
@@ -279,8 +280,8 @@ impl Model {
         }
         Err(format!(
             "{} leads term {term} with a log that ended with {base} when it was elected, but {committed} was committed \
-             in term {earlier}. Leader Completeness (Figure 3, §5.4): a committed entry is in the logs of the leaders \
-             of all higher terms",
+             in term {earlier}. This breaks Leader Completeness (Figure 3, §5.4): a committed entry is in the logs of the \
+             leaders of all higher terms",
             name(reign.leader)
         ))
     }
@@ -294,9 +295,9 @@ impl Model {
         let (old, own) = places.split_at(places.partition_point(|place| place.index <= base));
         own.iter().try_for_each(|place| self.is_of_log_of(reign, term, *place))?;
         self.history.carried(sent).map_err(|what| {
-            format!("{what}. Log Matching (Figure 3, §5.3): an index and a term name one entry, and all before it")
+            format!("{what}. This breaks Log Matching (Figure 3, §5.3): an index and a term identify one entry and all entries before it")
         })?;
-        // The last that the leader was elected with, if it is among them.
+        // The last of these entries that the leader was elected with, if there is one.
         self.is_of_leaders_log(term, *old.last().unwrap_or(&prev))?;
         if let Some(reign) = self.reigns.get_mut(&term) {
             places.iter().chain([&prev]).for_each(|place| reign.has(*place, term));
@@ -304,7 +305,7 @@ impl Model {
         Ok(Asked::Append { prev, last: *places.last().unwrap_or(&prev) })
     }
 
-    /// Where the service's indices are others than the log's, a commit index may be of either kind.
+    /// If the service counts indices differently from the log, a commit index may be of either kind.
     fn names_commit(&mut self, term: u64, commit: u64) -> Verdict {
         if !self.numbers_agree() {
             return Ok(());
@@ -320,7 +321,7 @@ impl Model {
         }
     }
 
-    /// What a leader shows of its log is what it was elected with, and what it has added since.
+    /// An entry that a leader shows must be one that it was elected with, or one that it has added since.
     pub(super) fn is_of_leaders_log(&self, term: u64, place: Place) -> Verdict {
         self.is_of_log_of(&self.reigns[&term], term, place)
     }
@@ -334,8 +335,9 @@ impl Model {
         };
         match there {
             Some(there) if there != place.term => Err(format!(
-                "{}, the leader of term {term}, has an entry of term {} at index {}, where its log has one of term \
-                 {there}. Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes entries of its own",
+                "{}, the leader of term {term}, shows an entry of term {} at index {}, but its log can only have an entry of term \
+                 {there} there. This breaks Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes entries in \
+                 its log",
                 name(reign.leader),
                 place.term,
                 place.index

@@ -1,5 +1,5 @@
-//! What one server has been told, and what it has promised: by a vote, by an acknowledgement, by a term that it named.
-//! A promise binds all its lives.
+//! What one server was sent, and what it has promised: by a vote, by an acknowledgement, by a term that it named.
+//! A promise also binds the server after a restart.
 
 use super::history::History;
 use super::lately::Lately;
@@ -11,33 +11,33 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Server {
     /// Which incarnation this is, from 1.
     pub life: u64,
-    /// Whether it runs.
+    /// Whether it is running.
     pub alive: bool,
-    /// The highest term that it has named or answered in.
+    /// The highest term that it has named, in a request or a reply.
     pub term: u64,
-    /// The same, of earlier lives.
+    /// The same for its earlier incarnations.
     pub term_of_earlier_lives: u64,
-    /// Whom it voted for, by term.
+    /// The server that it voted for, by term.
     pub votes: BTreeMap<u64, usize>,
-    /// To whom it gave an answer that can't be read, by term: perhaps its vote.
+    /// The candidates that got a reply that can't be read, by term: the reply may be its vote.
     pub perhaps: BTreeSet<(u64, usize)>,
-    /// What its log certainly has.
+    /// The entries that its log certainly has.
     pub kept: Kept,
-    /// Which entries it was ever sent, and how often it had saved by then.
+    /// The entries that it was ever sent, and how many saves it had made when each one first arrived.
     pub given: BTreeMap<Place, u64>,
-    /// Which candidates have asked it, in which terms, and how often it had saved by then.
+    /// The requests for votes that it got, by term and candidate, and how many saves it had made when each one first arrived.
     pub asked: BTreeMap<(u64, usize), u64>,
-    /// The highest index that a snapshot of its own may cover.
+    /// The highest index that its own snapshot may cover.
     pub snapshot: u64,
-    /// How often it has saved anything.
+    /// How many saves it has made.
     pub saves: u64,
-    /// What it saved last of term and vote, if that can be read.
+    /// The term and vote that it saved last, if they can be read.
     pub saved: Option<SavedVote>,
-    /// Requests that are with its handlers, and whoever else wants to know what it kept all the while.
+    /// Requests that are in its handlers, and looks of the tester: for both, what its log kept meanwhile is noted.
     open: Vec<Open>,
-    /// The highest commit index that it has admitted to in this life.
+    /// The highest commit index that it has shown in this incarnation.
     pub commit_index: u64,
-    /// When it last stood for election, or waited.
+    /// When it last became a candidate, or had a reason to wait.
     pub(super) lately: Lately,
 }
 
@@ -46,38 +46,38 @@ pub struct Server {
 pub struct SavedVote {
     /// currentTerm.
     pub term: u64,
-    /// votedFor; `None`: it can't be read.
+    /// votedFor; `None` if it can't be read.
     pub vote: Option<Option<u64>>,
 }
 
-/// That a server's log has `last` and all before it.
+/// A server's log has `last` and all entries before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// The term of the leader to whom it said so.
+    /// The term of the leader to which the server said so.
     pub term: u64,
     /// See [`Kept`].
     pub last: Place,
 }
 
-/// A request between its delivery and its answer. When in between the handler did its work is not known.
+/// A request between its delivery and its reply. At which moment in between the handler did its work is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Open {
     /// The number of the call.
     call: u64,
-    /// How many copies of it are with handlers.
+    /// How many copies of it are in handlers.
     copies: u32,
-    /// See [`Server::term`], when it came.
+    /// [`Server::term`] when the request arrived.
     pub term: u64,
-    /// See [`Server::commit_index`], when it came.
+    /// [`Server::commit_index`] when the request arrived.
     pub commit_index: u64,
-    /// The least that the server's log had since it came.
+    /// The shortest certain log of the server since the request arrived, by its last entry.
     pub kept: Place,
-    /// If it may cut the log: the term of its leader, and the leader's log as far as it shows it.
+    /// If the request may cut the log: the term of its leader, and the leader's log as far as the request shows it.
     cuts: Option<(u64, Place)>,
 }
 
 impl Server {
-    /// It has spoken of `term`.
+    /// It has named `term`.
     pub fn speaks_of(&mut self, term: u64) {
         self.term = self.term.max(term);
     }
@@ -90,7 +90,7 @@ impl Server {
         self.commit_index = 0;
     }
 
-    /// Another machine takes its place, which was told nothing and has promised nothing. Its lives are counted on.
+    /// A different machine takes its place, which was sent nothing and has promised nothing. The incarnation count continues.
     pub fn forget(&mut self) {
         *self = Server { life: self.life, ..Server::default() };
     }
@@ -101,7 +101,7 @@ impl Server {
         self.open.clear();
     }
 
-    /// A request comes to a handler; if it comes from a leader, it may cut off what conflicts with the leader's log.
+    /// A request arrives at a handler. If a leader sent it, it may cut off entries that conflict with the leader's log.
     pub fn open(&mut self, call: u64, cuts: Option<(u64, Place)>, history: &History) {
         if let Some((term, path)) = cuts
             && term >= self.kept.term
@@ -116,7 +116,7 @@ impl Server {
             }
         }
         match self.open.iter_mut().find(|open| open.call == call) {
-            // Which copy an answer comes from is not known, so it is held against what the first one found.
+            // It is unknown which copy a reply belongs to, so a reply is checked against the state when the first copy arrived.
             Some(open) => open.copies += 1,
             None => {
                 let (term, commit_index, kept) = (self.term, self.commit_index, self.kept.last);
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    /// A handler has done its work. `None`: it belonged to an earlier life.
+    /// A handler has done its work. `None`: the handler belonged to an earlier incarnation.
     pub fn close(&mut self, call: u64) -> Option<Open> {
         let at = self.open.iter().position(|open| open.call == call)?;
         let open = self.open[at];
@@ -136,16 +136,16 @@ impl Server {
         Some(open)
     }
 
-    /// It says to the leader of `term` that its log has `last` and all before it.
+    /// It tells the leader of `term` that its log has `last` and all entries before it.
     pub fn keeps(&mut self, term: u64, last: Place, history: &History) {
         if term < self.kept.term {
-            return; // it said so before what we know
+            return; // this is older than what is known
         }
         if history.holds(self.kept.last, last) != Some(true) {
             self.kept.last = last;
         }
         self.kept.term = term;
-        // Later leaders may have cut it since.
+        // A later leader may have cut the log since then.
         for (later, path) in self.open.iter().filter_map(|open| open.cuts) {
             if later > term && history.holds(self.kept.last, path) != Some(true) {
                 self.kept.last = history.common(self.kept.last, path);
@@ -153,7 +153,7 @@ impl Server {
         }
     }
 
-    /// It has heard the leader of `term`, and did not say that it agrees.
+    /// It has heard the leader of `term`, but did not say that its log agrees.
     pub fn heard(&mut self, term: u64) {
         self.kept.term = self.kept.term.max(term);
     }

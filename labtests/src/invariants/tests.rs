@@ -1,4 +1,4 @@
-//! Small stories: what three servers say to each other, and whether a rule is broken.
+//! Small stories: three servers send each other messages, and the test checks whether a rule is broken.
 
 use super::model::{Model, Verdict};
 use crate::reading::Reading;
@@ -71,14 +71,14 @@ impl Story {
         self.model.event(self.now, &What::Answered { call, end: "".into(), reply })
     }
 
-    /// `candidate` asks `voter`, whose vote it gets.
+    /// `candidate` asks `voter` for its vote and gets it.
     fn vote(&mut self, candidate: usize, voter: usize, term: u64, last: (u64, u64)) -> Verdict {
         let vote = Vote { term, last_log_term: last.0, last_log_index: last.1 };
         let call = self.call(candidate, voter, vote)?;
         self.answer(call, Reply { term, vote_granted: true })
     }
 
-    /// `leader` sends entries of these terms after `prev`, a term and an index.
+    /// `leader` sends entries of these terms after the entry `prev`, given as term and index.
     fn send(
         &mut self,
         (leader, to): (usize, usize),
@@ -99,7 +99,7 @@ impl Story {
     }
 }
 
-/// That the rule of these words is broken.
+/// Asserts that a rule is broken, and that the message has these words.
 #[track_caller]
 fn broken<T: std::fmt::Debug>(verdict: Result<T, String>, words: &str) {
     let text = verdict.unwrap_err();
@@ -122,7 +122,7 @@ fn a_leader_has_a_majority_of_votes() {
     story.vote(0, 2, 1, (0, 0)).unwrap();
     story.send((0, 1), 1, (0, 0), &[], 0).unwrap();
     broken(story.send((1, 0), 1, (0, 0), &[], 0), "S0 and S1 both lead term 1");
-    broken(story.send((1, 0), 2, (0, 0), &[], 0), "with 0 of 3 votes");
+    broken(story.send((1, 0), 2, (0, 0), &[], 0), "only 0 of 3 votes");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_vote_for_a_log_that_is_behind() {
     broken(story.vote(2, 1, 2, (0, 0)), "at least as up-to-date");
 }
 
-/// The handler of the old leader's entries may have done its work before the new leader's came.
+/// The handler of the old leader's entries may have done its work before the new leader's entries came.
 #[test]
 fn handlers_that_overlap_may_have_worked_in_either_order() {
     let mut story = Story::new();
@@ -144,7 +144,7 @@ fn handlers_that_overlap_may_have_worked_in_either_order() {
     let new = story.send((2, 1), 2, (0, 0), &[2], 0).unwrap();
     story.agree(new, 2).unwrap();
     story.agree(old, 1).unwrap();
-    // S1's log is [2] now, and S0 has but entries of term 1, which are behind.
+    // S1's log is [2] now. S0 has only entries of term 1, so its log is behind.
     story.vote(1, 0, 3, (2, 1)).unwrap();
     broken(story.vote(0, 1, 4, (1, 2)), "at least as up-to-date");
 }
@@ -199,7 +199,7 @@ fn a_leader_has_what_was_committed() {
     broken(story.vote(2, 1, 2, (0, 0)), "Leader Completeness");
 }
 
-/// Between what a server says of itself and the moment that it is read, it may go on.
+/// A server may make progress between the moment when it answers and the moment when the tester reads the answer.
 #[test]
 fn what_a_server_shows_is_held_against_what_was_known_when_it_was_asked() {
     let mut story = Story::new();
@@ -237,7 +237,7 @@ fn other_names_are_not_guessed_at() {
     assert!(!story.model.known.votes && !story.model.known.acknowledgements);
 }
 
-/// What is so old that nothing comes of it is forgotten. That accuses nobody who is as slow as that.
+/// Old events that have no effect any more are forgotten. A server that is very slow is not accused because of that.
 #[test]
 fn what_is_old_is_forgotten_and_accuses_nobody() {
     let mut story = Story::new();
@@ -254,23 +254,23 @@ fn what_is_old_is_forgotten_and_accuses_nobody() {
     let Model { calls, servers, history, known, .. } = &story.model;
     assert!(calls.len() < 15, "{} calls", calls.len());
     assert!(servers.iter().all(|server| server.votes.keys().all(|term| *term == 2)));
-    assert_eq!(history.last_committed().index, 2, "that is still known");
+    assert_eq!(history.last_committed().index, 2, "the committed index is still known");
     assert!(known.answers);
-    // The old leader was cut off all the while, and a handler of its was stuck.
+    // The old leader was cut off the whole time, and one of its calls was stuck in a handler.
     story.send((0, 2), 1, (1, 2), &[], 2).unwrap();
     story.agree(late, 1).unwrap();
-    assert!(!story.model.known.answers, "whatever that was");
+    assert!(!story.model.known.answers, "the forgotten call may have been anything");
     broken(story.send((2, 0), 2, (1, 2), &[], 2), "S1 and S2 both lead term 2");
 }
 
-/// What a failure is told with where nothing comes to pass.
+/// What a failure report says about elections when the cluster makes no progress.
 #[test]
 fn who_stands_in_vain_is_told_and_why() {
     let mut story = Story::new();
     story.vote(0, 1, 1, (0, 0)).unwrap();
     let call = story.send((0, 1), 1, (0, 0), &[1], 0).unwrap();
     story.agree(call, 1).unwrap();
-    assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "one candidacy is nothing odd");
+    assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "one candidacy is not odd");
     for term in 2..12 {
         story.now += Duration::from_millis(400);
         let call = story.call(2, 1, Vote { term, last_log_index: 0, last_log_term: 0 }).unwrap();
@@ -278,8 +278,8 @@ fn who_stands_in_vain_is_told_and_why() {
     }
     let told = story.model.elections(&[0, 1, 2]).join("\n");
     let lines = [
-        "there were 11 candidacies (S0 1, S2 10), and 1 of them won",
-        "S2 became a candidate in 10 terms from 2 to 11: S0 did not get the request (10); S1 has a newer log, up to index 1 of term 1",
+        "there were 11 candidacies (S0: 1, S2: 10), and 1 of them won",
+        "S2 became a candidate in 10 terms from 2 to 11: S0 did not get the request (10x); S1 has a newer log, up to index 1 of term 1",
     ];
     lines.iter().for_each(|line| assert!(told.contains(line), "{line:?} is missing from {told}"));
 }
@@ -297,7 +297,8 @@ fn who_hears_nobody_and_does_nothing_is_told_unless_it_may_have_heard() {
     assert_eq!(story.model.elections(&[0, 1, 2]), [""; 0], "that may have been a heartbeat");
 }
 
-/// A snapshot may be answered before the service has taken it, and be lost then. What it covers is committed all the same.
+/// A server may reply to a snapshot before its service has it, and then lose the snapshot. The entries that it covers are committed
+/// all the same.
 #[test]
 fn the_answer_to_a_snapshot_promises_nothing() {
     #[derive(Serialize)]
@@ -317,6 +318,6 @@ fn the_answer_to_a_snapshot_promises_nothing() {
     story.call(2, 0, empty(2)).unwrap();
     broken(
         story.call(1, 0, empty(3)),
-        "S1 stands for election in term 3 with a log that ends with nothing",
+        "S1 becomes a candidate in term 3 with a log that ends with index 0 (empty)",
     );
 }

@@ -1,4 +1,4 @@
-//! What kind of call one is by its names: that of its method, and that of the struct or variant that it carries.
+//! Which kind of call it is, by its names: the name of the method, and the name of the struct or variant that it carries.
 
 use super::vocabulary::plain;
 use parking_lot::Mutex;
@@ -7,21 +7,23 @@ use std::sync::Arc;
 /// What the names of a call say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Called {
-    /// The words that RequestVote, AppendEntries and InstallSnapshot go by.
+    /// A name has a word for RequestVote.
     pub vote: bool,
-    /// See [`Called::vote`].
+    /// A name has a word for AppendEntries.
     pub append: bool,
-    /// See [`Called::vote`].
+    /// A name has a word for InstallSnapshot.
     pub install: bool,
-    /// A pre-vote (thesis §9.6), which asks in a term that may never be: it has the fields of RequestVote, and the word `pre`.
+    /// A pre-vote (thesis §9.6), which asks for a term that may never begin. It has the fields of RequestVote, and the word `pre`
+    /// in its name.
     pub pre_vote: bool,
-    /// It answers one of the three, or asks for one: some Rafts reply by a call of their own, and some followers fetch.
+    /// It replies to one of the three calls, or asks for one: some Rafts send a reply as a separate call, and in some Rafts
+    /// followers fetch entries.
     pub answer: bool,
-    /// It is known, and carries nothing of what the three carry.
+    /// It is a known call that carries nothing of what the three calls carry.
     pub harmless: bool,
 }
 
-/// What names of calls have in them that answer one of the three, or ask for one.
+/// Words in the names of calls that reply to one of the three calls, or ask for one.
 const ANSWERS: [&str; 10] = [
     "reply",
     "response",
@@ -49,7 +51,8 @@ impl Called {
         }
     }
 
-    /// Whether the names say that it is another of the three calls, and not this one. Then a field means something else here, or the name does.
+    /// Whether the names say that it is one of the other two calls, not this one. Then either a field or the name means something
+    /// else here.
     pub fn is_otherwise(self, is_named_so: bool) -> bool {
         !is_named_so && (self.vote || self.append || self.install)
     }
@@ -77,12 +80,12 @@ fn words(name: &str) -> String {
     words.to_ascii_lowercase()
 }
 
-/// The names that were met, of which a Raft has a few. Clones share them.
+/// The names that have been seen so far. A Raft has only a few. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Met(Arc<Mutex<Vec<(String, String, Called)>>>);
 
 impl Met {
-    /// Of a method such as `Raft.RequestVote`, and the title of what it carries.
+    /// Looks up a method such as `Raft.RequestVote`, with the title of what it carries.
     pub fn called(&self, method: &str, title: &str) -> Called {
         let method = method.rsplit('.').next().unwrap_or(method);
         let mut met = self.0.lock();

@@ -1,13 +1,13 @@
-//! The paper's fields in anybody's struct.
+//! Finds the paper's fields in the structs of any Raft.
 
 use super::Names;
 use super::vocabulary::Word;
 use labrpc::describe::Value;
 
-/// What was found in a value.
+/// The fields that were found in a value.
 pub struct Fields<'a> {
     slots: [Slot<'a>; Word::COUNT],
-    /// Fields that nobody knows: their names and values.
+    /// Unknown fields: their names and values.
     rest: Vec<(&'static str, &'a Value)>,
     names: &'a Names,
 }
@@ -18,18 +18,18 @@ enum Slot<'a> {
     #[default]
     Absent,
     One(&'a Value),
-    /// Several fields claim to be it. That they are equal now and then is chance.
+    /// Several fields have a name that means this word. Even if they are equal now and then, that may be chance.
     Several,
 }
 
-/// Structs that only hold others together: what is in them is as if it stood outside.
+/// Names of structs that only group fields: their fields count as if they stood outside.
 const WRAPPERS: [&str; 12] = [
     "header", "head", "meta", "common", "base", "info", "args", "request", "reply", "body",
     "inner", "message",
 ];
 
 impl<'a> Fields<'a> {
-    /// Finds them.
+    /// Finds the fields of a value.
     pub fn of(value: &'a Value, names: &'a Names) -> Fields<'a> {
         let mut fields = Fields { slots: [Slot::Absent; Word::COUNT], rest: Vec::new(), names };
         fields.visit("", value);
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         };
     }
 
-    /// The words that there are.
+    /// The words for which there is a field.
     pub fn words(&self) -> impl Iterator<Item = Word> {
         Word::ALL.into_iter().filter(|word| self.has(*word))
     }
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> {
         !matches!(self.slots[word as usize], Slot::Absent)
     }
 
-    /// The field's value, if just one has that name.
+    /// The field's value, if exactly one field means this word.
     pub fn get(&self, word: Word) -> Option<&'a Value> {
         match self.slots[word as usize] {
             Slot::One(value) => Some(value),
@@ -91,18 +91,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The same, if it is a number that is not below zero. `usize::MAX` is: somebody took one from nothing.
+    /// The same, if it is a number of at least 0. `usize::MAX` counts as below 0, because somebody subtracted 1 from 0.
     pub fn number(&self, word: Word) -> Option<u64> {
         self.get(word)?.as_u64().filter(|number| i64::try_from(*number).is_ok())
     }
 
-    /// The same, if it is a number below zero, as it is written.
+    /// The field's value, if it is a number below 0.
     pub fn below_zero(&self, word: Word) -> Option<&'a Value> {
         let value = self.get(word)?;
         (is_number(value) && self.number(word).is_none()).then_some(value)
     }
 
-    /// The same, if it is a `bool`.
+    /// The field's value, if it is a `bool`.
     pub fn flag(&self, word: Word) -> Option<bool> {
         match self.get(word)? {
             Value::Bool(yes) => Some(*yes),
@@ -110,13 +110,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What nobody knows.
+    /// The unknown fields.
     pub fn rest(&self) -> &[(&'static str, &'a Value)] {
         &self.rest
     }
 }
 
-/// Words that mean the same wherever they stand. A `term` in a nested struct may be anything's.
+/// Whether a word means the same wherever it stands. A `term` in a nested struct may be the term of anything.
 fn stands_alone(word: Word) -> bool {
     !matches!(
         word,

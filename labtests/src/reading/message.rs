@@ -1,23 +1,23 @@
-//! What a message says, or a saved value: the paper's facts, as far as they can be read.
+//! What a message or a saved value says: the paper's facts, as far as they can be read.
 
 use super::called::says_pre;
 use super::{Fields, Names, Part, Reading, Word};
 use labrpc::describe::Value;
 
-/// An entry's place: its index, and the term of the leader that created it. Ordered as §5.4.1 orders logs by their
-/// last entries: by term first.
+/// An entry's place: its index, and the term of the leader that created it. Places are ordered as §5.4.1 orders logs by their
+/// last entries: first by term, then by index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The term of the entry.
     pub term: u64,
-    /// Its index.
+    /// The index of the entry.
     pub index: u64,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.index {
-            0 => f.write_str("nothing"),
+            0 => f.write_str("index 0 (empty)"),
             index => write!(f, "index {index} of term {}", self.term),
         }
     }
@@ -37,9 +37,9 @@ pub enum Ask<'a> {
     Append {
         /// "Leader's term".
         term: Option<u64>,
-        /// What it says of logs.
+        /// What the request says about logs.
         logs: Logs<'a>,
-        /// leaderCommit, if there is one.
+        /// leaderCommit, if it can be read.
         commit: Option<u64>,
     },
     /// InstallSnapshot.
@@ -51,26 +51,26 @@ pub enum Ask<'a> {
         /// Whether the snapshot is complete with this call.
         whole: Option<bool>,
     },
-    /// A pre-vote (thesis §9.6), which asks in a term that may never be.
+    /// A pre-vote (thesis §9.6), which asks for a term that may never begin.
     PreVote,
-    /// It carries nothing of all that: its name says so, or the user.
+    /// It carries nothing of the above: its name says so, or the user has declared it.
     Harmless,
     /// It may carry anything.
     Unknown,
 }
 
-/// What an AppendEntries says of logs.
+/// What an AppendEntries says about logs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Logs<'a> {
-    /// All of it.
+    /// All of it could be read.
     Read(Sent<'a>),
-    /// It can't be read, or not all of it: perhaps prevLogIndex, and how many entries there are.
+    /// Not all of it could be read. The values are prevLogIndex and the number of entries, if known.
     Unread(Option<u64>, Option<usize>),
-    /// There is nothing, and no field in which it could be: a heartbeat of a method of its own.
+    /// It says nothing about logs, and has no field that could: a heartbeat with its own method.
     Silent,
 }
 
-/// Entries, and where they belong.
+/// The entries of a message, and their place in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent<'a> {
     /// prevLogIndex and prevLogTerm.
@@ -80,32 +80,32 @@ pub struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    /// Where the entries stand.
+    /// The places of the entries.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         let terms = self.entries.iter().map(|(term, _)| *term);
         (self.prev.index + 1..).zip(terms).map(|(index, term)| Place { term, index })
     }
 }
 
-/// What a reply says. What isn't there, or can't be read, is `None`.
+/// What a reply says. A fact that is missing or can't be read is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// "currentTerm".
     pub term: Option<u64>,
     /// voteGranted, or success.
     pub yes: Option<bool>,
-    /// Whether it says yes, and names a conflict of logs all the same; `None`: it doesn't say yes, or has no field for a conflict.
+    /// Whether a reply that says yes also names a conflict of logs. `None`: it doesn't say yes, or has no field for a conflict.
     pub yes_but: Option<bool>,
 }
 
-/// What a saved value says of term and vote.
+/// What a saved value says about term and vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
-    /// currentTerm; and votedFor, if that can be read.
+    /// currentTerm; and votedFor, if it can be read.
     Read(u64, Option<Option<u64>>),
-    /// It has neither.
+    /// It has neither term nor vote.
     Silent,
-    /// It may have them, under other names.
+    /// It may have them under other names.
     Unread,
 }
 
@@ -135,9 +135,9 @@ impl<'a> Ask<'a> {
             (false, false, true) => {
                 unless_named_otherwise(called.vote, Ask::vote(reading, &fields))
             }
-            // Of no kind, or of several.
+            // The fields are of no kind of call, or of several.
             _ if is_pre_vote() => Ask::PreVote,
-            // By the names of method and struct, where the fields tell nothing.
+            // The fields don't tell the kind of call, so the names of method and struct decide.
             _ if called.harmless => Ask::Harmless,
             _ if called.vote => Ask::vote(reading, &fields),
             _ if called.append => Ask::append(reading, &fields),
@@ -165,7 +165,7 @@ impl<'a> Ask<'a> {
 
     fn install(reading: &Reading, fields: &Fields<'a>) -> Ask<'a> {
         let place = place(fields, Word::LastIncludedIndex, Word::LastIncludedTerm);
-        // An unknown field may be what says that more is to come.
+        // An unknown field may say that more pieces follow.
         let alone = !fields.has(Word::Done) && fields.rest().is_empty();
         Ask::Install {
             term: reading.believed(Part::Install, Word::Term, fields.number(Word::Term)),
@@ -206,7 +206,7 @@ impl<'a> Logs<'a> {
         fields.rest().is_empty() && !words.iter().any(|word| fields.has(*word))
     }
 
-    /// The index of the last entry that the call speaks of.
+    /// The index of the last entry that the call names or carries.
     pub fn last_index(&self) -> Option<u64> {
         match self {
             Logs::Read(sent) => Some(sent.prev.index + sent.entries.len() as u64),
@@ -215,7 +215,7 @@ impl<'a> Logs<'a> {
         }
     }
 
-    /// How many entries it carries.
+    /// How many entries the call carries.
     pub fn carries(&self) -> Option<usize> {
         match self {
             Logs::Read(sent) => Some(sent.entries.len()),
@@ -225,7 +225,7 @@ impl<'a> Logs<'a> {
     }
 }
 
-/// Where an entry's term stands. Entries of one message mostly have one shape, and it is looked up once for all of them.
+/// Where the term stands in an entry. The entries of a message mostly have the same shape, so it is looked up once for all of them.
 #[derive(Default)]
 struct Shape<'a> {
     fields: &'a [(&'static str, Value)],
@@ -238,7 +238,7 @@ impl<'a> Shape<'a> {
         match entry {
             Value::Tagged(_, inner) => self.term(names, inner),
             Value::Struct(_, fields) => self.term_of(names, fields),
-            // `(term, command)`: nothing else in it is a number.
+            // `(term, command)`: the term is the only number.
             Value::List(items) => match &items[..] {
                 [term, Value::Bytes(_)] | [Value::Bytes(_), term] => term.as_u64(),
                 _ => None,
@@ -272,7 +272,7 @@ pub(super) fn title(value: &Value) -> &str {
     }
 }
 
-/// Whether a flag is set that says `pre`: `is_pre_vote: true`, `kind: PreVote`.
+/// Whether a field marks the request as a pre-vote: `is_pre_vote: true`, `kind: PreVote`.
 fn is_flagged(args: &Value) -> bool {
     let set = |(name, value): &(&str, Value)| match value {
         Value::Bool(yes) => *yes && says_pre(name),
@@ -307,10 +307,10 @@ impl Reply {
     }
 }
 
-/// What the fields are called that say after a refusal where the logs differ (§5.3).
+/// Names of the fields that say, in a refusal, where the logs differ (§5.3).
 const CONFLICTS: [&str; 5] = ["conflict", "conflictterm", "conflictindex", "xterm", "xindex"];
 
-/// Whether one of these fields has something in it. `None`: there is none.
+/// Whether one of these fields has a value. `None`: there is no such field.
 fn names_a_conflict(reply: &Value) -> Option<bool> {
     let fields = match reply {
         Value::Struct(_, fields) => fields,
@@ -338,7 +338,7 @@ fn yes_or_no(fields: &Fields<'_>) -> Option<bool> {
     }
 }
 
-/// In a reply without names, the only number is the term, and the only `bool` the answer.
+/// In a reply without names, the only number is the term, and the only `bool` is the answer.
 fn in_tuple(items: &[Value]) -> (Option<u64>, Option<bool>) {
     let numbers = items.iter().filter(|v| matches!(v, Value::Unsigned(_) | Value::Signed(_)));
     let flags =
@@ -352,7 +352,7 @@ fn in_tuple(items: &[Value]) -> (Option<u64>, Option<bool>) {
 }
 
 impl Saved {
-    /// Reads a saved value. Term and vote may be anywhere in it, side by side.
+    /// Reads a saved value. Term and vote must be next to each other, at any place in the value.
     pub(super) fn read(reading: &Reading, value: &Value) -> Saved {
         match value {
             Value::Tagged(_, inner) => Saved::read(reading, inner),
@@ -385,8 +385,8 @@ impl Saved {
     }
 }
 
-/// Whether there is a piece of a log, a commit index or where a snapshot ends, and nothing else: any other field may be what a term or a
-/// vote is called here.
+/// Whether the only fields are those of a log, a commit index, or the end of a snapshot. Any other field may be this Raft's name
+/// for a term or a vote.
 fn is_of_a_log(fields: &Fields<'_>) -> bool {
     use Word::{
         Entries, LastIncludedIndex, LastIncludedTerm, LeaderCommit, PrevLogIndex, PrevLogTerm,
@@ -400,7 +400,7 @@ fn is_of_a_log(fields: &Fields<'_>) -> bool {
 }
 
 impl Reading {
-    /// A fact, if it is believed.
+    /// The value of a fact, if the fact is believed.
     fn believed<T>(&self, part: Part, word: Word, value: Option<T>) -> Option<T> {
         value.filter(|_| self.trusts((part, word)))
     }

@@ -1,12 +1,13 @@
-//! A Raft as it would be read if its fields had other names: to measure what the suites lose then.
+//! Reads a Raft as if its fields had other names. This measures what the suites lose then.
 
 use super::{Disguise, Leg, Spoken};
 use labrpc::describe::Value;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Other names for fields: `success=agreed,RequestVoteReply.term=t,Entry.term=t`. Before the point may stand the method, for its
-/// arguments; the method with `Reply` behind it, for its reply; what is saved (`state`); or `Entry`, for whatever is in a list.
+/// Other names for fields: `success=agreed,RequestVoteReply.term=t,Entry.term=t`. A place may stand before the point: a method, for
+/// its arguments; a method with `Reply` appended, for its reply; the kind of a saved value (`state`); or `Entry`, for the items of
+/// any list.
 ///
 /// ```
 /// use labtests::reading::Renamed;
@@ -18,7 +19,7 @@ pub struct Renamed(Vec<Rename>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Rename {
-    /// Where; everywhere, if that is empty.
+    /// The place where the name changes. Empty: everywhere.
     place: String,
     from: String,
     to: &'static str,
@@ -39,9 +40,9 @@ impl FromStr for Rename {
         let parts = text.trim().split_once('=');
         let (from, to) = parts
             .filter(|(from, to)| !from.is_empty() && !to.is_empty())
-            .ok_or_else(|| format!("{text:?} is no renaming such as success=agreed"))?;
+            .ok_or_else(|| format!("{text:?} is not a renaming. Write it like success=agreed"))?;
         let (place, from) = from.split_once('.').unwrap_or(("", from));
-        // Names of fields are static. There are a few for the whole process.
+        // Names of fields are static. The leak is small: there are only a few names per process.
         let to = Box::leak(to.to_string().into_boxed_str());
         Ok(Rename { place: place.to_string(), from: from.to_string(), to })
     }

@@ -1,10 +1,11 @@
-//! Whether a run bears out what its words are taken to mean.
+//! Checks whether a run confirms the meanings that its words are assumed to have.
 //!
-//! Common words are ambiguous: a reply's `term` may be the conflict's, `vote` may say who had the vote already. So when a test
-//! has failed, its run is held against itself. Some things are certain, whatever messages say: what `get_state()`, `start()` and the
-//! apply channel tell, who called whom, and in which order. Each fact that meets one of them agrees with it or contradicts it. A
-//! fact that contradicts more than now and then is doubted: the Raft means something else by the word. A bug contradicts, too,
-//! but now and then: most of what a wrong Raft says is as it should be.
+//! Common words are ambiguous: the `term` of a reply may be the term of a conflict, and `vote` may name the server that already has
+//! the vote. So when a test has failed, its run is checked for contradictions. Some things are certain, no matter what messages say:
+//! what `get_state()`, `start()` and the apply channel report, which server called which, and in which order. A fact of a message
+//! that can be compared with one of these either agrees with it or contradicts it. A fact that contradicts often is doubted: the
+//! Raft means something else by the word. A bug also causes contradictions, but only a few: most of what a buggy Raft says is
+//! correct.
 
 mod evidence;
 mod logs;
@@ -21,7 +22,7 @@ use labrpc::describe::Value;
 use labrpc::trace::What;
 use std::collections::BTreeMap;
 
-/// Holds one run against itself.
+/// Checks one run for contradictions.
 pub struct Study {
     reading: Reading,
     servers: Vec<Server>,
@@ -31,28 +32,29 @@ pub struct Study {
     logs: logs::Places,
 }
 
-/// What is certain of a server in its present life.
+/// What is certain about a server in its present incarnation.
 #[derive(Default)]
 struct Server {
-    /// The highest term that `get_state()` or `start()` told.
+    /// The highest term that `get_state()` or `start()` returned.
     term: u64,
     /// The highest term of its own calls.
     called_in: u64,
-    /// The term in which it said last that it leads.
+    /// The last term that it said it leads.
     leads: Option<u64>,
     /// The highest term of its requests for votes.
     asked_last: Option<u64>,
-    /// The same, as long as `get_state()` hasn't told it.
+    /// The same, until the next call of `get_state()`.
     asked_in: Option<u64>,
-    /// The highest term that its replies, and its calls as a leader, named, by their kind, until it tells its term.
+    /// The highest term in its replies and in its calls as a leader, by the kind of message, until `get_state()` or `start()`
+    /// returns its term.
     told: BTreeMap<Part, u64>,
     /// The highest index that its service was given.
     applied: u64,
-    /// Term and vote as it saved them last.
+    /// The term and vote that it saved last.
     saved: Option<(u64, Option<Option<u64>>)>,
 }
 
-/// A call, as far as its reply is held against it.
+/// What is needed of a call to check its reply.
 #[derive(Clone, Copy)]
 struct Call {
     from: usize,
@@ -60,14 +62,14 @@ struct Call {
     method: &'static str,
     part: Part,
     term: Option<u64>,
-    /// Of AppendEntries: prevLogIndex, and the last index.
+    /// For AppendEntries: prevLogIndex and the last index.
     range: Option<(u64, u64)>,
-    /// The receiver's term when it came, as far as that is certain.
+    /// The receiver's term when the call arrived, as far as that is certain.
     found: u64,
 }
 
 impl Study {
-    /// Of so many servers.
+    /// A study of a run with this number of servers.
     pub fn new(servers: usize, reading: Reading) -> Study {
         Study {
             reading,
@@ -79,12 +81,12 @@ impl Study {
         }
     }
 
-    /// What the run so far gives reason to doubt.
+    /// The facts that the run so far gives reason to doubt.
     pub fn doubts(&self) -> Doubts {
         self.evidence().doubts()
     }
 
-    /// What the run so far says of its words.
+    /// The evidence of the run so far about the meanings of its words.
     pub fn evidence(&self) -> Evidence {
         let mut evidence = self.evidence.clone();
         self.votes.conclude(&mut evidence.tallies);
@@ -119,20 +121,20 @@ impl Study {
         self.tally(fact).means_something_else = true;
     }
 
-    /// A server starts, or starts again.
+    /// A server starts or restarts.
     pub fn begins_life(&mut self, i: usize) {
         let saved = self.servers[i].saved;
         self.servers[i] = Server { saved, ..Server::default() };
     }
 
-    /// `get_state()` of server `i` gave this.
+    /// `get_state()` of server `i` returned this.
     pub fn believes(&mut self, i: usize, term: u64, leads: bool) {
         self.servers[i].leads = leads.then_some(term);
         self.is_in(i, term);
         if let Some(asked) = self.servers[i].asked_in.take() {
             let fact = (Part::Vote, Word::Term);
             self.bears_out(fact, term >= asked, || {
-                format!("S{i} asked for votes in term {asked}, and get_state() said term {term} after that")
+                format!("S{i} asked for votes in term {asked}, but get_state() returned term {term} after that")
             });
         }
         if leads {
@@ -140,35 +142,35 @@ impl Study {
         }
     }
 
-    /// A server says that it is in a term. It has named none higher before.
+    /// A server says that it is in this term. It cannot have named a higher term before.
     fn is_in(&mut self, i: usize, term: u64) {
         let server = &mut self.servers[i];
         server.term = server.term.max(term);
         for (part, told) in std::mem::take(&mut server.told) {
             self.bears_out((part, Word::Term), term >= told, || {
-                format!("S{i} named term {told}, and said that it is in term {term} after that")
+                format!("S{i} named term {told}, but said after that that it is in term {term}")
             });
         }
     }
 
-    /// `start()` of server `i` gave this.
+    /// `start()` of server `i` returned this.
     pub fn took(&mut self, i: usize, started: Started, command: &Command) {
         self.servers[i].leads = Some(started.term);
         self.is_in(i, started.term);
         self.evidence.read.insert(NUMBERING);
-        // What it was elected with is in its log, and counts there.
+        // The entries that it was elected with are in its log, so a new command comes after them.
         if let Some(Some(claim)) = self.votes.candidacies.get(&(i, started.term)).copied()
             && claim.index > 0
         {
             self.bears_out(NUMBERING, started.index > claim.index, || {
-                format!("S{i} was elected with a log that ended with {claim}, and start() gave index {} to a command after that", started.index)
+                format!("S{i} was elected with a log that ended with {claim}, but start() returned index {} for a command after that", started.index)
             });
         }
         self.votes.led(i, started.term);
         self.logs.started(started, command);
     }
 
-    /// Server `i` gave this to its service.
+    /// Server `i` gave this message to its service.
     pub fn applies(&mut self, i: usize, message: &ApplyMsg) {
         let (ApplyMsg::Command { index, .. }
         | ApplyMsg::Snapshot { index, .. }
@@ -237,26 +239,27 @@ impl Study {
         });
     }
 
-    /// Who writes -1 for none counts from 0.
+    /// A Raft that writes -1 for "no entry" counts from 0.
     fn counts_from_one(&mut self, part: Part, word: Word, args: &Value) {
         let fields = Fields::of(args, self.reading.names());
         if let Some(number) = fields.below_zero(word) {
-            let text = format!("it is {number} once, so it is no index that counts from 1");
+            let text = format!("it was {number} once, so it is not an index that counts from 1");
             self.means_something_else((part, word), || text);
         }
     }
 
-    /// A server that says that it leads term 5 sends nothing in term 4.
+    /// A server that has said that it leads term 5 sends nothing with term 4.
     fn is_of_its_leader(&mut self, from: usize, fact: Fact, term: Option<u64>) {
         let Some(term) = term else { return };
         if term == 0 {
-            return self.means_something_else(fact, || "nobody leads term 0".into());
+            return self
+                .means_something_else(fact, || "it was 0, but no server leads term 0".into());
         }
         let server = &mut self.servers[from];
         if let Some(asked) = server.asked_last.filter(|asked| term < *asked) {
             self.contradicts(fact, || {
                 format!(
-                    "S{from} asked for votes in term {asked}, and then sent one with term {term}"
+                    "S{from} asked for votes in term {asked}, but then sent a message of a leader with term {term}"
                 )
             });
         }
@@ -267,20 +270,24 @@ impl Study {
         if let Some(leads) = server.leads.filter(|leads| term <= *leads) {
             self.bears_out(fact, term == leads, || {
                 format!(
-                    "S{from} said that it leads term {leads}, and then sent one with term {term}"
+                    "S{from} said that it leads term {leads}, but then sent a message of a leader with term {term}"
                 )
             });
         }
         self.saved_term_is(from, term);
     }
 
-    /// A leader sends in terms that it led itself, and in no others.
+    /// A leader sends messages only with terms that it led itself.
     fn led_it_itself(&mut self, from: usize, fact: Fact, term: u64) {
         let server = &self.servers[from];
         let later = server.called_in.max(server.leads.unwrap_or(0));
         let Some(other) = self.votes.leader_besides(from, term) else { return };
-        let text = || format!("S{from} sent one with term {term}, which S{other} said that it led");
-        // One that had gone on to a newer term is no second leader of this one: no bug would make it say that.
+        let text = || {
+            format!(
+                "S{from} sent a message of a leader with term {term}, but S{other} had said that it leads that term"
+            )
+        };
+        // A server that was already in a newer term is not a second leader of this one: no bug would make it send this term.
         if term < later {
             self.means_something_else(fact, text);
         } else if self.votes.claims_besides.insert((fact.0, from, term)) {
@@ -299,23 +306,23 @@ impl Study {
         match part {
             Part::VoteReply => self.reads(part, Word::VoteGranted, reply.yes),
             Part::AppendReply => self.reads(part, Word::Success, reply.yes),
-            // Only what says no to a snapshot is read, and a no excuses.
+            // Of replies to snapshots only a refusal is read, and a refusal excuses the server.
             _ => {}
         }
         let Some(asked) = call.term else { return };
         let fact = (part, Word::Term);
         if reply.term == Some(0) {
-            // A reply that says nothing may be a bug, if others say something.
+            // Term 0 in a reply may be a bug, if other replies have a term.
             self.contradicts(fact, || {
-                format!("S{} answered a call of term {asked} with term 0", call.to)
+                format!("S{} replied with term 0 to a call of term {asked}", call.to)
             });
         }
         if let Some(term) = reply.term.filter(|term| *term > 0) {
             if term < call.found.min(asked) {
-                // Not the server's own term, nor the caller's: a bug may give either.
+                // This is neither the server's own term nor the caller's. A bug would send one of these two.
                 self.means_something_else(fact, || {
                     format!(
-                        "S{} was in term {} and answered a call of term {asked} with term {term}",
+                        "S{} was in term {} and replied with term {term} to a call of term {asked}",
                         call.to, call.found
                     )
                 });
@@ -329,7 +336,7 @@ impl Study {
                 self.servers[call.to].told.iter().filter_map(higher).collect::<Vec<_>>()
             {
                 self.contradicts((other, Word::Term), || {
-                    format!("S{} named term {told}, and then term {term} in {part}", call.to)
+                    format!("S{} named term {told}, but then term {term} in {part}", call.to)
                 });
             }
             self.names_term(call.to, part, term);
@@ -353,7 +360,7 @@ impl Call {
 }
 
 impl Server {
-    /// The term that it has certainly reached.
+    /// The term that the server has certainly reached.
     fn certainly_in(&self) -> u64 {
         self.term.max(self.called_in)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A field that the paper has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Word {
-    /// The term of the server that speaks; of a saved value, currentTerm; of an entry, its term.
+    /// The term of the sender. In a saved value: currentTerm. In an entry: the entry's term.
     Term,
     /// "Index of candidate's last log entry".
     LastLogIndex,
@@ -21,7 +21,7 @@ pub enum Word {
     PrevLogTerm,
     /// "Log entries to store", a list of structs with a term.
     Entries,
-    /// The term of an entry, where it isn't called `term`.
+    /// The term of an entry, if the field isn't named `term`.
     EntryTerm,
     /// "Leader's commitIndex".
     LeaderCommit,
@@ -37,15 +37,15 @@ pub enum Word {
     Success,
     /// "candidateId that received vote in current term (or null if none)", saved.
     VotedFor,
-    /// A field that says nothing of all that: who speaks, a snapshot's bytes, a hint after a conflict.
+    /// A field that says nothing of the above: the sender, a snapshot's bytes, a hint after a conflict.
     Other,
 }
 
 impl Word {
-    /// How many there are.
+    /// How many words there are.
     pub(super) const COUNT: usize = Word::Other as usize + 1;
 
-    /// All of them.
+    /// All words.
     pub(super) const ALL: [Word; Word::COUNT] = [
         Word::Term,
         Word::LastLogIndex,
@@ -85,7 +85,7 @@ impl Word {
         }
     }
 
-    /// The word that a field's name stands for, spelt in any way.
+    /// The word that a field's name stands for, in any known spelling.
     fn spelt(name: &[u8]) -> Option<Word> {
         Some(match name {
             b"term" | b"currentterm" | b"curterm" | b"leaderterm" | b"candidateterm"
@@ -138,7 +138,7 @@ impl fmt::Display for Word {
     }
 }
 
-/// What a user says of the names in their own messages, where the paper's are not used.
+/// What a user declares about the names in their own messages, where these are not the paper's.
 ///
 /// ```
 /// use labtests::reading::{Names, Word};
@@ -148,8 +148,8 @@ impl fmt::Display for Word {
 ///     .harmless("Raft.Gossip");
 /// ```
 ///
-/// Give it to [`Lab::names`](crate::lab::Lab::names), or to [`raft_suite!`](crate::raft_suite) after the constructor. What is
-/// declared is held against the runs as everything is: a word that contradicts itself isn't believed.
+/// Give it to [`Lab::names`](crate::lab::Lab::names), or to [`raft_suite!`](crate::raft_suite) after the constructor. Declared
+/// names are compared with the runs like all others: a word that contradicts itself isn't believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(Arc<Declared>);
 
@@ -160,15 +160,15 @@ struct Declared {
 }
 
 impl Names {
-    /// None but the usual ones.
+    /// Only the usual names.
     pub fn new() -> Names {
         Names::default()
     }
 
-    /// A field of this name is this one of the paper's. Capitals and underscores don't matter.
+    /// Declares that a field with this name is this field of the paper. Capitals and underscores don't matter.
     ///
     /// # Panics
-    /// If the same name was declared to be something else.
+    /// If the same name was declared as another word before.
     pub fn field(mut self, name: &str, word: Word) -> Names {
         let plain = plain(name);
         let known = self.0.fields.iter().find(|(other, _)| *other == plain);
@@ -179,7 +179,7 @@ impl Names {
         self
     }
 
-    /// Calls of this method carry no votes, no entries, no snapshots and no acknowledgements.
+    /// Declares that calls of this method carry no votes, entries, snapshots or acknowledgements.
     pub fn harmless(mut self, method: &str) -> Names {
         let method = method.rsplit('.').next().unwrap_or(method);
         Arc::make_mut(&mut self.0).harmless.push(method.to_string());
@@ -226,7 +226,7 @@ impl Names {
         }
     }
 
-    /// All that was declared: fields as they are compared, and methods.
+    /// All declared names: fields in the form in which they are compared, and methods.
     pub(crate) fn all(&self) -> BTreeSet<String> {
         let fields = self.0.fields.iter().map(|(name, _)| name);
         fields.chain(&self.0.harmless).cloned().collect()
@@ -238,10 +238,10 @@ impl Names {
     }
 }
 
-/// No name of the vocabulary is longer.
+/// No name of the vocabulary is longer than this.
 const LONGEST: usize = 48;
 
-/// Both names as one, in small letters without underscores. `None`: too long.
+/// Both names joined, in small letters without underscores. `None`: the result is too long.
 fn join<'b>(letters: &'b mut [u8; LONGEST], parent: &str, name: &str) -> Option<&'b [u8]> {
     let mut len = 0;
     for byte in parent.bytes().chain(name.bytes()).filter(|byte| *byte != b'_') {

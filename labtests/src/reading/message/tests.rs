@@ -1,4 +1,4 @@
-//! What is read of messages and saved values, and what isn't.
+//! Tests which facts are read from messages and saved values, and which are not.
 
 use super::*;
 use crate::reading::Names;
@@ -43,7 +43,7 @@ fn gos_and_rusts_spelling_are_read() {
     assert!(read);
     for other in ["Raft.PreVote", "Raft.request_pre_vote", "Raft.PreCandidate"] {
         let ask = Ask::read(&reading(), other, &vote) == Ask::PreVote;
-        assert!(ask, "{other} asks in a term that may never be");
+        assert!(ask, "{other} asks for a term that may never begin");
     }
     let append = Append {
         term: 3,
@@ -62,7 +62,7 @@ fn gos_and_rusts_spelling_are_read() {
     assert_eq!(commit, Some(1));
 }
 
-/// One word out of place makes a call look like another one. Its name tells that something is wrong.
+/// One word out of place makes a call look like another one. The call's name shows that something is wrong.
 #[test]
 fn a_call_that_is_named_otherwise_may_be_anything() {
     #[derive(Serialize)]
@@ -85,7 +85,7 @@ fn a_call_that_is_named_otherwise_may_be_anything() {
     }
 }
 
-/// Some Rafts answer by a call of their own, and some ask for what they lack.
+/// In some Rafts a reply is a separate call, and in some a server asks for entries that it lacks.
 #[test]
 fn a_call_that_answers_is_none_of_the_three() {
     #[derive(Serialize)]
@@ -136,7 +136,7 @@ fn what_says_pre_is_a_word() {
     }
 }
 
-/// Some send pre-votes as RequestVote, and say so in it.
+/// Some Rafts send a pre-vote as a RequestVote with a field that says so.
 #[test]
 fn a_pre_vote_is_known_by_its_flag() {
     #[derive(Serialize)]
@@ -184,7 +184,7 @@ fn what_is_not_believed_is_unknown() {
     assert_eq!(Ask::read(&reading, "x", &vote), Ask::Vote { term: Some(3), last: None });
 }
 
-/// A place may be a struct of its own; a `term` in there is no server's.
+/// A place may be a nested struct. A `term` in that struct is not the term of a server.
 #[test]
 fn fields_are_found_in_nested_structs() {
     #[derive(Serialize)]
@@ -227,7 +227,7 @@ fn two_fields_that_claim_to_be_the_same_are_none() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(term(3, 3), None, "that they are equal may be chance");
+    assert_eq!(term(3, 3), None, "they may be equal by chance");
     assert_eq!(term(3, 4), None);
 }
 
@@ -256,7 +256,7 @@ fn replies_may_be_tuples() {
     assert_eq!(read(&Value::of(&Number { vote: 1 })), Reply::default(), "a candidate is no answer");
 }
 
-/// More may be to come than a field tells that nobody knows.
+/// An unknown field may say that more pieces follow.
 #[test]
 fn a_snapshot_is_whole_if_nothing_may_say_otherwise() {
     #[derive(Serialize)]

@@ -1,31 +1,32 @@
-//! How far words agree with what is certain.
+//! How well the words of messages agree with what is certain.
 
 use super::logs;
 use crate::reading::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is not believed, and why.
+/// The facts that are not believed, and why.
 pub type Doubts = BTreeMap<Fact, String>;
 
-/// How far the words of a run, or of several, agree with what is certain.
+/// How well the words of one run or of several runs agree with what is certain.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     pub(super) tallies: BTreeMap<Fact, Tally>,
-    /// The facts that messages and saved values had.
+    /// The facts that could be read in messages and saved values.
     pub read: BTreeSet<Fact>,
-    /// How often leaderCommit was prevLogIndex, above 0, and how often not.
+    /// How often leaderCommit was equal to a prevLogIndex above 0, and how often it was different.
     pub(super) commit_is_prev: (u64, u64),
-    /// How often a leader went back after a no, and how often after a yes.
+    /// How often a leader went back to an earlier index after a no, and how often after a yes.
     pub(super) went_back: (u64, u64),
-    /// How often a yes named a conflict of logs, and how often not.
+    /// How often a reply with a yes named a conflict of logs, and how often it did not.
     pub(super) yes_but: (u64, u64),
 }
 
-/// So many leaders that went back after a yes are no accident. An old refusal that comes late makes one go back.
+/// If leaders go back after a yes this often, it is no accident. A leader goes back after a yes by accident if an old refusal
+/// arrives late.
 const SEVERAL: u64 = 4;
 
 impl Evidence {
-    /// That of another run of the same Raft, too.
+    /// Adds the evidence of another run of the same Raft.
     pub fn add(&mut self, other: Evidence) {
         for (fact, theirs) in other.tallies {
             self.tallies.entry(fact).or_default().add(theirs);
@@ -39,20 +40,21 @@ impl Evidence {
         add(&mut self.yes_but, other.yes_but);
     }
 
-    /// What it gives no reason to believe, of these facts, if it is all that there is.
+    /// Those of these facts that this evidence gives no reason to believe, if there is no other evidence.
     pub fn is_silent_on(&self, facts: &BTreeSet<Fact>) -> Doubts {
         let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
         let silent = facts.iter().filter(|fact| !agrees(fact));
         let mut doubts: Doubts =
-            silent.map(|fact| (*fact, "nothing that is certain bears it out".into())).collect();
+            silent.map(|fact| (*fact, "nothing that is certain confirms it".into())).collect();
         if let (same @ 1.., 0) = self.commit_is_prev {
-            let text = format!("it was prevLogIndex, {same} times, and never another index");
+            let text =
+                format!("it was equal to prevLogIndex all {same} times, and never another index");
             doubts.insert(logs::COMMIT, text);
         }
         doubts
     }
 
-    /// What it gives reason to doubt.
+    /// The facts that this evidence gives reason to doubt.
     pub fn doubts(&self) -> Doubts {
         let doubtful = self.tallies.iter().filter(|(_, tally)| tally.is_doubtful());
         let mut doubts: Doubts =
@@ -60,14 +62,14 @@ impl Evidence {
         let (no, yes) = self.went_back;
         if yes > no && yes >= SEVERAL {
             let text = format!(
-                "leaders went back {yes} times after it said yes, and {no} times after it said no"
+                "leaders went back to an earlier index {yes} times after a yes, and only {no} times after a no"
             );
             doubts.entry(logs::SUCCESS).or_insert(text);
         }
-        // A Raft that always fills the field says nothing by it.
+        // If a Raft always fills the field, then the field means nothing.
         if let (but @ 1.., 1..) = self.yes_but {
             let text = format!(
-                "{but} times it was yes where the same reply named a conflict of the logs, as after a no"
+                "{but} times a reply said yes and also named a conflict of the logs, as a refusal does"
             );
             doubts.entry(logs::SUCCESS).or_insert(text);
         }
@@ -80,7 +82,7 @@ impl Evidence {
 pub(super) struct Tally {
     pub agrees: u64,
     contradicts: u64,
-    /// No bug would make it say that.
+    /// A contradiction was seen that no bug would cause.
     pub means_something_else: bool,
     example: String,
 }
@@ -109,7 +111,7 @@ impl Tally {
     fn reason(self) -> String {
         let Tally { agrees, contradicts, example, .. } = self;
         format!(
-            "it contradicts what is certain {contradicts} times, and agrees {agrees} times; at first: {example}"
+            "it contradicts what is certain {contradicts} times and agrees with it {agrees} times; the first contradiction: {example}"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! What is certain of logs.
+//! What is certain about logs.
 
 use super::evidence::Tally;
 use super::{Call, Study};
@@ -12,50 +12,50 @@ const PLACES: Fact = (Part::Append, Word::PrevLogIndex);
 pub(super) const SUCCESS: Fact = (Part::AppendReply, Word::Success);
 pub(super) const COMMIT: Fact = (Part::Append, Word::LeaderCommit);
 const SNAPSHOT: Fact = (Part::Install, Word::LastIncludedIndex);
-/// That an index means the same to the service and in messages.
+/// The fact that an index means the same to the service and in messages.
 pub const NUMBERING: Fact = (Part::Service, Word::PrevLogIndex);
-/// That an entry is the same in all messages.
+/// The fact that an entry is the same in all messages.
 pub const CONTENTS: Fact = (Part::Append, Word::Entries);
 
 /// Where commands and entries were seen.
 #[derive(Default)]
 pub(super) struct Places {
-    /// Where `start()` put a command.
+    /// The places that `start()` returned, by command.
     started: BTreeMap<Vec<u8>, Vec<Place>>,
-    /// Where messages carried a command.
+    /// The places at which messages carried a command, by command.
     carried: BTreeMap<Vec<u8>, BTreeSet<Place>>,
-    /// The entries that a leader sent, by its term and their index.
+    /// The terms of the entries that leaders sent, by the leader's term and the entry's index.
     sent: BTreeMap<(u64, u64), u64>,
-    /// The first index of a leader's own entries, by its term.
+    /// The first index of a leader's own entries, by the leader's term.
     first_own: BTreeMap<u64, u64>,
-    /// The highest index that a leader showed, by its term.
+    /// The highest index that a leader showed, by the leader's term.
     highest: BTreeMap<u64, u64>,
-    /// Whether every message with entries, or about them, could be read.
+    /// Whether some message with entries, or about them, could not be read.
     unread: bool,
-    /// What leaders sent of their entries, by their term and the entry's index.
+    /// The contents of the entries that leaders sent, by the leader's term and the entry's index.
     contents: BTreeMap<(u64, u64), Content>,
-    /// The last AppendEntries that was answered: its term, prevLogIndex, last index and answer.
+    /// The last AppendEntries that was answered, by sender and receiver: its term, prevLogIndex, last index and answer.
     answered: BTreeMap<(usize, usize), (u64, u64, u64, bool)>,
-    /// The snapshot that was sent last, by its term and end.
+    /// The snapshot that was sent last, by sender and receiver: the leader's term, and the last entry that it covers.
     snapshots: BTreeMap<(usize, usize), (u64, Place)>,
-    /// What leaders said already: a message that is sent again says nothing new.
+    /// What leaders have said already. A message that is sent again is no new evidence.
     said: BTreeSet<Said>,
-    /// What every follower answered to entries: the range, and whether it was yes, by the leader's term.
+    /// The followers' answers to entries, by the leader's term: follower, prevLogIndex, last index, and whether it was a yes.
     answers: BTreeMap<u64, Vec<(usize, u64, u64, bool)>>,
-    /// What services were given.
+    /// The entries that services were given.
     pub applied: BTreeSet<Place>,
-    /// What the run's claims are held against, by candidate and term.
+    /// The last entry that each leader named when it was a candidate, by term.
     claims: BTreeMap<u64, Place>,
 }
 
-/// What there is in an entry.
+/// The contents of an entry.
 enum Content {
-    /// One command, and whatever.
+    /// One command, and anything else.
     Command,
     Else(Value),
 }
 
-/// What one message of a leader says, with its term.
+/// What one message of a leader says, with the leader's term.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
     Entries { term: u64, prev: Place, last: u64 },
@@ -67,8 +67,8 @@ impl Places {
         self.started.entry(command.to_vec()).or_default().push(Place { index, term });
     }
 
-    /// Messages have two commands at one place, and `start()` put one of them elsewhere. A bug may send what belongs elsewhere, too; then
-    /// services will differ, and that is certain.
+    /// Finds places at which messages have two commands, although `start()` returned a different place for one of them. A bug may
+    /// also send an entry at a wrong place. But then services differ, and that is certain.
     fn places_are_shared(&self, tallies: &mut BTreeMap<Fact, Tally>) {
         let mut at: BTreeMap<Place, &Vec<u8>> = BTreeMap::new();
         let elsewhere = |command: &Vec<u8>, place: &Place| {
@@ -82,7 +82,7 @@ impl Places {
                     tally.means_something_else = true;
                     let text = || {
                         format!(
-                            "messages have two commands at {place}, and start() put one of them elsewhere"
+                            "messages have two commands at {place}, but start() returned a different place for one of them"
                         )
                     };
                     tally.contradict(text);
@@ -91,23 +91,25 @@ impl Places {
         }
     }
 
-    /// What the run as a whole tells.
+    /// Adds the evidence of the run as a whole.
     pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
         for (command, places) in &self.carried {
             let Some([started]) = self.started.get(command).map(Vec::as_slice) else { continue };
             let text = || {
                 format!(
-                    "start() put a command at {started}, and messages have it at {}",
+                    "start() returned {started} for a command, but messages have it at {}",
                     list(places)
                 )
             };
             tally(tallies, NUMBERING, places.contains(started), text);
             let one_each = places.iter().map(|place| place.term).collect::<BTreeSet<_>>().len()
                 == places.len();
-            tally(tallies, PLACES, one_each, || format!("one command stands at {}", list(places)));
+            tally(tallies, PLACES, one_each, || {
+                format!("messages have one command at {}", list(places))
+            });
         }
         self.places_are_shared(tallies);
-        // What is applied, more servers have agreed to than refused.
+        // For an applied entry, more followers said yes than no.
         for Place { index, term } in &self.applied {
             let answers = self.answers.get(term).map(Vec::as_slice).unwrap_or_default();
             let about = answers.iter().filter(|(_, prev, last, _)| prev < index && index <= last);
@@ -122,7 +124,7 @@ impl Places {
             if yes != no {
                 tally(tallies, SUCCESS, yes > no, || {
                     format!(
-                        "index {index} of term {term} was applied, where {yes} followers said yes to it and {no} said no"
+                        "index {index} of term {term} was applied, but {yes} followers said yes to it and {no} said no"
                     )
                 });
             }
@@ -131,7 +133,7 @@ impl Places {
             let Some(first) = self.first_own.get(term) else { continue };
             tally(tallies, (Part::Vote, Word::LastLogIndex), claim.index + 1 == *first, || {
                 format!(
-                    "the leader of term {term} was elected with a log that ended with {claim}, and its first own entry is at index {first}"
+                    "the leader of term {term} was elected with a log that ended with {claim}, but its first own entry is at index {first}"
                 )
             });
         }
@@ -152,7 +154,7 @@ fn list(places: &BTreeSet<Place>) -> String {
     places.iter().map(Place::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-/// The command in an entry: its only bytes.
+/// The command in an entry: its only byte string.
 pub fn command_of(entry: &Value) -> Option<Cow<'_, [u8]>> {
     let (mut found, mut count) = (None, 0);
     each_command(entry, &mut |command| {
@@ -181,7 +183,7 @@ fn each_command<'a>(value: &'a Value, found: &mut impl FnMut(Cow<'a, [u8]>)) {
 }
 
 impl Study {
-    /// Gives back prevLogIndex and the last index.
+    /// Returns prevLogIndex and the last index.
     pub(super) fn sends_entries(
         &mut self,
         from: usize,
@@ -211,18 +213,19 @@ impl Study {
             self.is_no_other_index(sent.prev.index, commit);
             let applied = self.servers[from].applied;
             self.bears_out(COMMIT, (applied..=highest.max(applied)).contains(&commit), || {
-                format!("S{from} names {commit}, and has shown a log up to {highest} and applied up to {applied}")
+                format!("S{from} names {commit}, but it has shown a log up to index {highest} and has applied up to index {applied}")
             });
         }
         Some((sent.prev.index, last))
     }
 
-    /// A leader's commit index is that of an entry, and not always the one that this follower is thought to have.
+    /// A leader's commit index is the index of an entry. It is not always prevLogIndex, the last index that the leader assumes in
+    /// the follower's log.
     fn is_no_other_index(&mut self, prev: u64, commit: u64) {
         let shown = self.logs.highest.values().max().copied().unwrap_or(0);
         if commit > shown && !self.logs.unread {
             self.means_something_else(COMMIT, || {
-                format!("it is {commit}, when no leader had shown an entry beyond {shown}")
+                format!("it was {commit} when no leader had shown an entry beyond index {shown}")
             });
         }
         let (same, differs) = &mut self.evidence.commit_is_prev;
@@ -233,7 +236,8 @@ impl Study {
         }
     }
 
-    /// A leader sends an entry in one way. What varies beside its command is no part of the entry. Two commands are a bug, and no evidence.
+    /// A leader always sends an entry in the same form. Something beside the command that varies is not a part of the entry. Two
+    /// different commands are a bug, so they are no evidence.
     fn is_always_the_same(&mut self, term: u64, Sent { prev, entries }: &Sent<'_>) {
         for (index, (_, value)) in (prev.index + 1..).zip(entries) {
             let is = |known: &Content| match known {
@@ -246,7 +250,9 @@ impl Study {
             };
             if !is(self.logs.contents.entry((term, index)).or_insert_with(new)) {
                 self.means_something_else(CONTENTS, || {
-                    format!("the leader of term {term} sent the entry at index {index} in two ways")
+                    format!(
+                        "the leader of term {term} sent the entry at index {index} in two forms"
+                    )
                 });
             }
         }
@@ -260,18 +266,21 @@ impl Study {
         }
         if prev.index > 0 && prev.term == 0 {
             self.contradicts(PLACES, || {
-                format!("the entry at index {} is of term 0, in which nobody leads", prev.index)
+                format!(
+                    "the entry at index {} is of term 0, but no server leads term 0",
+                    prev.index
+                )
             });
         }
         if let Some(known) = self.logs.sent.get(&(term, prev.index)).copied() {
             self.bears_out(PLACES, known == prev.term, || {
-                format!("the leader of term {term} sent an entry of term {known} at index {}, and then {prev}", prev.index)
+                format!("the leader of term {term} sent an entry of term {known} at index {}, and then named {prev}", prev.index)
             });
         }
         let mut before = prev.term;
         for (index, (entry_term, value)) in (prev.index + 1..).zip(entries) {
             self.bears_out(PLACES, (before..=term).contains(entry_term), || {
-                format!("an entry of term {entry_term} follows one of term {before}, from the leader of term {term}")
+                format!("the leader of term {term} sent an entry of term {entry_term} after an entry of term {before}")
             });
             before = *entry_term;
             self.logs.sent.insert((term, index), *entry_term);
@@ -286,21 +295,21 @@ impl Study {
         }
     }
 
-    /// After a yes a leader goes on behind what was sent; after a no it goes back.
+    /// After a yes, a leader continues after the entries that it sent. After a no, it goes back.
     fn follows_the_answer(&mut self, from: usize, to: usize, term: u64, prev: u64) {
         let answered = self.logs.answered.remove(&(from, to));
         if let Some((_, at, last, yes)) = answered.filter(|(of, ..)| *of == term) {
             if prev >= last && at < last {
                 self.bears_out(SUCCESS, yes, || {
-                    format!("S{to} said no to entries up to index {last}, and S{from} went on behind them")
+                    format!("S{to} said no to entries up to index {last}, but S{from} continued after them")
                 });
             } else if prev < at {
                 let (no, after_yes) = &mut self.evidence.went_back;
                 *(if yes { after_yes } else { no }) += 1;
-                // What follows the same index again may have been on its way before the answer came.
+                // A message that follows the same index again may have been sent before the answer came.
                 if at < last {
                     self.bears_out(SUCCESS, !yes, || {
-                        format!("S{to} said yes to entries up to index {last}, and S{from} went back to {prev}")
+                        format!("S{to} said yes to entries up to index {last}, but S{from} went back to index {prev}")
                     });
                 }
             }
@@ -310,7 +319,7 @@ impl Study {
             && prev.abs_diff(snapshot.index) <= 1
         {
             self.bears_out(SNAPSHOT, prev == snapshot.index, || {
-                format!("S{from} sent a snapshot up to index {}, and what follows index {prev} after that", snapshot.index)
+                format!("S{from} sent a snapshot up to index {}, but then the entries after index {prev}", snapshot.index)
             });
         }
     }
@@ -323,7 +332,7 @@ impl Study {
         }
         if reply.term.is_some_and(|newer| newer > term) {
             self.bears_out(SUCCESS, !yes, || {
-                format!("S{} said yes to a leader of term {term}, and named a newer term", call.to)
+                format!("S{} said yes to a leader of term {term}, but named a newer term in the same reply", call.to)
             });
         }
         if let Some((prev, last)) = call.range {
@@ -343,7 +352,7 @@ impl Study {
         let is_new = self.logs.said.insert(Said::Snapshot { term, last });
         if is_new && !self.logs.carried.values().any(|places| places.contains(&last)) {
             self.contradicts(SNAPSHOT, || {
-                format!("no entry was ever seen at {last}, where a snapshot ends")
+                format!("a snapshot ends at {last}, but no message had an entry there")
             });
         }
         self.logs.snapshots.insert((from, to), (term, last));

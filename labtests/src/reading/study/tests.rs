@@ -1,4 +1,4 @@
-//! Small stories of Rafts that mean something else by a word, and what of them is not believed.
+//! Small stories of Rafts that mean something else by a word. The tests check which facts are not believed.
 
 use super::*;
 use serde::Serialize;
@@ -63,7 +63,7 @@ impl Story {
         call
     }
 
-    /// S0 sends S1 entries of term 1 after `prev`, and gets this answer.
+    /// S0 sends S1 entries of term 1 that follow index `prev`, and gets this answer.
     fn send<E: Serialize>(&mut self, prev: u64, entries: Vec<E>, success: bool) {
         self.send_for(prev, entries, &Appended { term: 1, success });
     }
@@ -76,7 +76,7 @@ impl Story {
         self.study.event(&What::Answered { call, end: "S0->S1".into(), reply });
     }
 
-    /// `start()` of the leader of `term` gives this index.
+    /// `start()` of server `i`, the leader of `term`, returns this index.
     fn start(&mut self, i: usize, term: u64, index: u64) {
         self.study.took(i, Started { index, term }, &Command::from(vec![index as u8]));
     }
@@ -94,7 +94,7 @@ fn vote(term: u64, last_log_index: u64) -> Vote {
     Vote { term, last_log_index, last_log_term: u64::from(last_log_index > 0) }
 }
 
-/// Pre-votes and votes may be two variants of one method's arguments.
+/// Pre-votes and votes may be two variants of the arguments of one method.
 #[test]
 fn two_kinds_of_requests_for_votes_are_no_votes() {
     #[derive(Serialize)]
@@ -119,7 +119,7 @@ fn a_leader_sends_in_no_term_that_another_led() {
     story.study.believes(1, 2, true);
     story.call(1, 2, install(2));
     assert!(!story.doubts(LEADER));
-    // What it sends late it may have prepared as the leader of an earlier term.
+    // A message that it sends late may have been prepared when it led an earlier term.
     story.study.believes(1, 4, true);
     story.call(1, 2, install(4));
     story.call(1, 2, install(4));
@@ -134,19 +134,19 @@ fn a_higher_term_than_get_state_tells_later_is_no_term() {
     let mut story = Story::new();
     story.study.believes(0, 1, true);
     story.call(0, 1, Install { term: 9, last_included_index: 9, last_included_term: 1 });
-    assert!(!story.doubts(LEADER), "it may have gone on since");
+    assert!(!story.doubts(LEADER), "it may have moved to a newer term since");
     story.study.believes(0, 1, true);
     assert!(story.doubts(LEADER));
 }
 
-/// A service may count commands alone. That its indexes are those of messages is a word like others.
+/// A service may count only commands. That its indexes are those of messages is a fact that can be doubted, like others.
 #[test]
 fn that_indexes_are_those_of_messages_must_be_borne_out() {
     let mut story = Story::new();
     story.call(0, 1, vote(1, 0));
     story.start(0, 1, 1);
     assert!(story.study.evidence().read.contains(&NUMBERING));
-    assert!(story.is_silent_on(NUMBERING), "the first index is 1, whatever is counted");
+    assert!(story.is_silent_on(NUMBERING), "the first index is 1 in every way of counting");
     story.call(1, 2, vote(2, 2));
     story.start(1, 2, 3);
     assert!(!story.is_silent_on(NUMBERING) && !story.doubts(NUMBERING));
@@ -155,7 +155,7 @@ fn that_indexes_are_those_of_messages_must_be_borne_out() {
     assert!(story.doubts(NUMBERING), "its log ended with index 5");
 }
 
-/// Success may mean "you are my leader", and what does not fit is told elsewhere.
+/// `success` may mean "you are my leader", while another field reports a conflict.
 #[test]
 fn leaders_that_go_back_after_a_yes_do_not_take_it_for_success() {
     let mut story = Story::new();
@@ -167,14 +167,17 @@ fn leaders_that_go_back_after_a_yes_do_not_take_it_for_success() {
         story.send(30, Vec::<Entry>::new(), false);
         story.send(20, Vec::<Entry>::new(), false);
     }
-    assert!(!story.doubts(SUCCESS), "they go back after a no; once an old refusal came late");
+    assert!(
+        !story.doubts(SUCCESS),
+        "they go back after a no; once because an old refusal came late"
+    );
     for prev in (10..20).rev() {
         story.send(prev, Vec::<Entry>::new(), true);
     }
     assert!(story.doubts(SUCCESS));
 }
 
-/// Success may mean that the message was taken, and the leader looks at the conflict.
+/// `success` may mean that the message was received, while the leader looks at the conflict field.
 #[test]
 fn a_yes_that_names_a_conflict_is_none() {
     #[derive(Serialize)]
@@ -193,7 +196,7 @@ fn a_yes_that_names_a_conflict_is_none() {
     assert!(story.doubts(SUCCESS));
     let mut always = Story::new();
     (1..4).for_each(|at| always.send_for(at, vec![entry(at as u8)], &reply(at as i64)));
-    assert!(!always.doubts(SUCCESS), "who always fills it says nothing by that");
+    assert!(!always.doubts(SUCCESS), "a Raft that always fills the field says nothing with it");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is certain of elections.
+//! What is certain about elections.
 
 use super::evidence::Tally;
 use super::{Call, Study};
@@ -12,35 +12,35 @@ const GRANTED: Fact = (Part::VoteReply, Word::VoteGranted);
 /// What was seen of elections.
 #[derive(Default)]
 pub(super) struct Votes {
-    /// Who asked for votes, in which term, and where its log ended.
+    /// The candidates that asked for votes, with their term and the last entry of their log.
     pub candidacies: BTreeMap<(usize, u64), Option<Place>>,
-    /// How many said yes to a candidate, and how many no.
+    /// How many servers said yes to a candidate, and how many said no.
     answers: BTreeMap<(usize, u64), (u64, u64)>,
-    /// The terms that servers said they lead, and who.
+    /// The terms that servers said they lead, with the server.
     led: BTreeSet<(u64, usize)>,
-    /// In which calls servers seemed to lead a term that another said that it led.
+    /// Servers that seemed to lead a term which another server said it leads, with the kind of call and the term.
     pub claims_besides: BTreeSet<(Part, usize, u64)>,
-    /// A request for votes whose term can't be read.
+    /// Whether there was a request for votes whose term can't be read.
     unread: bool,
     /// The methods that ask for votes, with the names of their arguments.
     methods: BTreeSet<(&'static str, String)>,
-    /// What the fields said that nobody knows, if that was little.
+    /// The values of unknown fields that look like flags, by field.
     flags: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl Votes {
-    /// A server said that it leads.
+    /// Server `i` said that it leads this term.
     pub fn led(&mut self, i: usize, term: u64) {
         self.led.insert((term, i));
     }
 
-    /// Another server that said that it leads this term, if `i` never did.
+    /// Another server that said that it leads this term, if server `i` never said so.
     pub fn leader_besides(&self, i: usize, term: u64) -> Option<usize> {
         let leaders = self.led.range((term, 0)..=(term, usize::MAX)).map(|(_, leader)| *leader);
         leaders.clone().all(|leader| leader != i).then_some(leaders)?.next()
     }
 
-    /// What the run as a whole tells.
+    /// Adds the evidence of the run as a whole.
     pub fn conclude(&self, tallies: &mut BTreeMap<Fact, Tally>) {
         for (term, leader) in &self.led {
             let (yes, no) = self.answers.get(&(*leader, *term)).copied().unwrap_or_default();
@@ -48,7 +48,7 @@ impl Votes {
             match yes.cmp(&no) {
                 std::cmp::Ordering::Greater => tally.agrees += 1,
                 std::cmp::Ordering::Less => tally.contradict(|| {
-                    format!("S{leader} said that it leads term {term}, where {yes} servers granted their votes and {no} did not")
+                    format!("S{leader} said that it leads term {term}, but only {yes} servers granted it their votes and {no} did not")
                 }),
                 std::cmp::Ordering::Equal => {}
             }
@@ -58,7 +58,7 @@ impl Votes {
             match self.candidacies.contains_key(&(*leader, *term)) {
                 true => asks.agrees += 1,
                 false => asks.contradict(|| {
-                    format!("S{leader} said that it leads term {term}, for which it had not asked for votes")
+                    format!("S{leader} said that it leads term {term}, but it had not asked for votes in that term")
                 }),
             }
         }
@@ -74,7 +74,7 @@ impl Votes {
         if let Some((flag, values)) = self.flags.iter().find(|(_, values)| values.len() > 1) {
             asks.means_something_else = true;
             asks.contradict(|| {
-                format!("the field {flag} is now {} and then another: it may tell a pre-vote from a vote", first(values))
+                format!("the field {flag} is sometimes {} and sometimes not: it may distinguish a pre-vote from a vote", first(values))
             });
         }
     }
@@ -116,7 +116,7 @@ impl Study {
         };
         if term == 0 {
             self.means_something_else((Part::Vote, Word::Term), || {
-                "nobody stands in term 0".into()
+                "it was 0, but no server becomes a candidate in term 0".into()
             });
         }
         let is_new = !self.votes.candidacies.contains_key(&(from, term));
@@ -134,7 +134,7 @@ impl Study {
         let before = server.term;
         if is_new {
             self.bears_out((Part::Vote, Word::Term), term >= before, || {
-                format!("S{from} was in term {before} and asked for votes in term {term}")
+                format!("S{from} was in term {before}, but asked for votes in term {term}")
             });
         }
         self.saved_term_is(from, term);
@@ -147,13 +147,16 @@ impl Study {
         *(if yes { &mut counts.0 } else { &mut counts.1 }) += 1;
         if reply.term.is_some_and(|newer| newer > term) {
             self.bears_out(GRANTED, !yes, || {
-                format!("S{} granted a vote of term {term}, and named a newer term", call.to)
+                format!(
+                    "S{} granted a vote of term {term}, but named a newer term in the same reply",
+                    call.to
+                )
             });
         }
         if call.to != call.from && self.votes.candidacies.contains_key(&(call.to, term)) {
             self.bears_out(GRANTED, !yes, || {
                 format!(
-                    "S{} asked for votes in term {term} itself, and granted its own to S{}",
+                    "S{} asked for votes in term {term} itself, but granted its vote to S{}",
                     call.to, call.from
                 )
             });
