@@ -354,7 +354,7 @@ fn a_condition_variable_of_std_is_named() {
 
 #[test]
 fn a_thread_of_std_is_named() {
-    let words = ["touched its mutex at labtests/tests/stuck.rs:", "not std::thread::spawn"];
+    let words = ["used a mutex of the simulation at labtests/tests/stuck.rs:", "not std::thread::spawn"];
     stuck(StdThread, "initial_election", FailureKind::Stranger, &words);
 }
 
