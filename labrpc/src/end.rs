@@ -204,7 +204,10 @@ impl<R: DeserializeOwned> Pending<R> {
             Answer::Mistake(text) => panic!("{text}"),
             Answer::Reply(bytes) => match codec::decode(&bytes) {
                 Ok(reply) => Some(reply),
-                Err(error) => panic!("the reply to {} has another type than the caller expects: {error}", self.method),
+                Err(error) => panic!(
+                    "the reply to {} has another type than the caller expects: {error}",
+                    self.method
+                ),
             },
         }
     }

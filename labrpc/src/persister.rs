@@ -220,7 +220,10 @@ impl Persister {
 
     fn decode<T: DeserializeOwned>(&self, what: &str, bytes: &[u8]) -> T {
         codec::decode(bytes).unwrap_or_else(|error| {
-            panic!("{}: the {what} was not saved as the type that it is read as: {error}", self.owner)
+            panic!(
+                "{}: the {what} was not saved as the type that it is read as: {error}",
+                self.owner
+            )
         })
     }
 

@@ -171,7 +171,10 @@ fn try_spawn_real(
         let alive = group.enlist(&name, spawned);
         (alive, Arc::new(Here { world, group, name, task: None }))
     });
-    #[expect(clippy::disallowed_methods, reason = "outside a simulation the system's threads are used")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "outside a simulation the system's threads are used"
+    )]
     builder.spawn(move || {
         let (alive, here) = registered.unzip();
         if let Some(alive) = &alive {

@@ -95,7 +95,10 @@ pub fn sleep(duration: Duration) {
         }
         // A thread of the test ends here if the run has failed. The threads of servers go on.
         Some(here) if here.group.is_test() => here.world.sleep_or_unwind(duration),
-        #[expect(clippy::disallowed_methods, reason = "outside a simulation the system's sleep is used")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "outside a simulation the system's sleep is used"
+        )]
         _ => std::thread::sleep(duration),
     }
 }

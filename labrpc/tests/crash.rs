@@ -732,7 +732,8 @@ fn a_limit_on_virtual_time_ends_what_would_run_for_ever() {
         }
     });
     assert_eq!(outcome.lab_time.as_secs(), 10);
-    let failure = failure::<()>(outcome, FailureKind::TimeLimit, &["10s", "test/condvar waits"]);
+    let failure =
+        failure::<()>(outcome, FailureKind::TimeLimit, &["10s", "test/condvar has waited"]);
     assert_eq!(failure.at.as_secs(), 10);
     live.assert_none();
 }

@@ -331,7 +331,7 @@ impl Expected {
 
     fn note(&self, thread: &str, what: &str, line: u32) {
         let mut all = self.0.lock().unwrap();
-        all.push(format!("{thread} waits since 0.00"));
+        all.push(format!("{thread} has waited since 0.00"));
         all.push(format!(" s: {what} at {}:{line}", file!()));
     }
 
@@ -341,7 +341,7 @@ impl Expected {
         let all = self.0.lock().unwrap();
         let words: Vec<&str> = all.iter().map(String::as_str).collect();
         let failure = failure(outcome, kind, &words);
-        let threads = failure.message.matches(" waits since ").count();
+        let threads = failure.message.matches(" has waited since ").count();
         assert_eq!(threads, words.len() / 2, "{failure}");
         failure
     }
@@ -427,7 +427,10 @@ fn locks_taken_in_a_circle_are_reported_when_it_closes() {
             loop_for_ever()
         });
         let failure = expected.assert_in(outcome, FailureKind::Deadlock);
-        assert!(failure.message.starts_with("locks are taken in a circle"), "{failure}");
+        assert!(
+            failure.message.starts_with("threads wait for each other's locks in a circle"),
+            "{failure}"
+        );
         assert_eq!(failure.at.as_millis(), 5);
         for i in 0..n {
             assert!(failure.message.contains(&format!("held by S1/T{i}")), "{failure}");
@@ -472,7 +475,8 @@ fn a_long_wait_for_a_lock_is_told_with_any_failure() {
         sleep(Duration::from_secs(10));
         run::fail("no leader");
     });
-    let words = &["no leader", "test/patient waits since", "held by test/careless", "sleep at"];
+    let words =
+        &["no leader", "test/patient has waited since", "held by test/careless", "sleep at"];
     let failure = failure(outcome, FailureKind::Test, words);
     assert_eq!(failure.place.as_deref().map(|place| place.contains("simulation.rs")), Some(true));
 }
@@ -502,7 +506,8 @@ fn a_run_that_goes_on_for_ever_is_ended() {
         named("applier", || _ = channel::never::<u8>().recv());
         sleep(Duration::from_secs(1000));
     });
-    let words = &["10s", "test/main waits", "sleep at", "test/applier waits", "simulation.rs"];
+    let words =
+        &["10s", "test/main has waited", "sleep at", "test/applier has waited", "simulation.rs"];
     let failure = failure(outcome, FailureKind::TimeLimit, words);
     assert!(failure.at.abs_diff(Duration::from_secs(10)) <= ms(1), "{failure}");
 }

@@ -56,7 +56,8 @@ fn wait_for(thread: thread::JoinHandle<()>) {
 
 #[test]
 fn a_run_in_which_nothing_happens_is_stuck() {
-    let words = ["nothing has happened for 30s", "test/main waits since", "join at", "test/ticker"];
+    let words =
+        ["nothing has happened for 30s", "test/main has waited since", "join at", "test/ticker"];
     let failure = stuck(|| wait_for(every_second(|| ())), secs(30), &words);
     assert_eq!(failure.since, Some(Duration::ZERO));
     let later = || {
@@ -170,7 +171,7 @@ fn a_circle_of_a_lock_and_a_channel_is_named_when_it_has_lasted() {
     });
     let words = [
         "in a circle",
-        "test/reader waits since 2.0",
+        "test/reader has waited since 2.0",
         "held by test/main, which took it",
         "send at",
     ];

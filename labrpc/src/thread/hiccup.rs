@@ -40,7 +40,10 @@ impl Group {
     /// If `one_in` is 0, or `lasting` is an empty range.
     pub fn hiccups(&self, hiccups: Option<Hiccups>) {
         let sound = |it: &Hiccups| it.one_in > 0 && it.lasting.start < it.lasting.end;
-        assert!(hiccups.as_ref().is_none_or(sound), "hiccups need a one_in above 0 and a range of times that is not empty: {hiccups:?}");
+        assert!(
+            hiccups.as_ref().is_none_or(sound),
+            "hiccups need a one_in above 0 and a range of times that is not empty: {hiccups:?}"
+        );
         if hiccups.is_some() {
             run::excuse_for_good();
         }
