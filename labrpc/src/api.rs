@@ -43,8 +43,8 @@ pub trait Raft: Send + Sync + 'static {
     /// thread that sends on the apply channel must not hold a lock that this method takes.
     fn snapshot(&self, index: u64, snapshot: Snapshot);
 
-    /// Stops the server: wakes all of the server's threads and drops the apply sender. At best, `kill` returns when all threads
-    /// have ended. The Go lab's way, a flag that every thread checks, is enough if all threads have ended 10 s later.
+    /// Stops the server: wakes all of the server's threads and drops the apply sender. Preferably, `kill` returns only after all
+    /// threads have ended. As in the Go lab, a flag that every thread checks is also enough, if all threads have ended 10 s later.
     ///
     /// The service may be slow to receive from the apply channel, also after `kill`. So that the sending thread can still end, it
     /// sends in a [`select!`](crate::channel::select) with a channel that `kill` closes, or with a timeout.
@@ -89,9 +89,9 @@ pub type Make =
 /// What [`Make`] returns.
 pub type Made = (Arc<dyn Raft>, Vec<Service>);
 
-/// How the lab makes one server of a Raft that can change its [members](Membership): as [`Make`], with one more argument, the
-/// initial members, which are the same for all servers. The other `peers` are spare servers: they run, get the same initial
-/// members, and wait to be added.
+/// How the lab makes one server of a Raft that can change its [members](Membership): like [`Make`], with one more argument, the
+/// initial members. All servers get the same initial members. The other `peers` are spare servers: they run, get the same initial
+/// members too, and wait to be added.
 pub type MakeMember = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, BTreeSet<usize>) -> Made
         + Send

@@ -60,8 +60,8 @@ pub enum NotTransferred {
 /// They need two more things:
 /// - A leader begins no change before an entry of its own term is committed. If its log holds an uncommitted configuration of an
 ///   earlier term, it commits that one by an entry of its own term. So it appends a no-op if no client sends a command.
-/// - A server that hears from a leader votes for nobody (§4.2.3). Otherwise a server that was removed, and does not know it, could
-///   depose the leader.
+/// - A server that has recently heard from a leader does not vote for a candidate (§4.2.3). Otherwise a server that was removed,
+///   and does not know it, could depose the leader.
 pub trait Membership {
     /// Makes `server` a member after it has caught up with the log. Returns when that change is committed.
     ///

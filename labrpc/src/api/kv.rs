@@ -36,8 +36,8 @@ pub trait Replica: Send + Sync + 'static {
 
 /// The state machine that is replicated. It does the same on every server if it applies the same operations in the same order.
 ///
-/// So nothing in it may depend on the clock, on random numbers, on addresses or on which server it runs on. The iteration order of
-/// a `HashMap` is such a thing: it differs between servers.
+/// So nothing in it may depend on the clock, on random numbers, on addresses or on which server it runs on. For example, the
+/// iteration order of a `HashMap` differs between servers.
 pub trait StateMachine: Send + 'static {
     /// An operation. In the log it is stored as bytes.
     type Op: Serialize + DeserializeOwned + Send + 'static;
@@ -114,7 +114,7 @@ pub type MakeReplica = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<dyn Replica> + Send + Sync,
 >;
 
-/// How the lab makes a server of a replicated state machine: as [`MakeReplica`], with one more argument, the state machine in its
+/// How the lab makes a server of a replicated state machine: like [`MakeReplica`], with one more argument, the state machine in its
 /// initial state.
 pub type MakeReplicated<M> = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, M) -> Served<dyn Replicated<M>>
@@ -126,5 +126,5 @@ pub type MakeReplicated<M> = Arc<
 /// for clients.
 pub type MakeClerk = Arc<dyn Fn(Vec<ClientEnd>) -> Box<dyn Clerk> + Send + Sync>;
 
-/// As [`MakeClerk`], for the 2025 store.
+/// Like [`MakeClerk`], for the 2025 store.
 pub type MakeVersionedClerk = Arc<dyn Fn(Vec<ClientEnd>) -> Box<dyn VersionedClerk> + Send + Sync>;

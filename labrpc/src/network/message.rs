@@ -90,7 +90,9 @@ impl Message {
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
             if draws.chance("request lost", LOSS.0, LOSS.1) {
-                return net.delivery.after(delay, move || self.lose(Some(caller), "the request"));
+                return net.delivery.after(delay, move || {
+                    self.lose(Some(caller), "the network dropped the request")
+                });
             }
         }
         let late = fate.delay() + net.switches.delay(draws, &self.end, Leg::Request);
@@ -111,7 +113,8 @@ impl Message {
         let long = net.long_delays.load(Relaxed) && !deleted;
         let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
         let delay = net.draws.millis("cut off", range);
-        net.delivery.after(delay, move || self.lose(Some(caller), "nobody reached"));
+        net.delivery
+            .after(delay, move || self.lose(Some(caller), "it could not reach its receiver"));
     }
 
     /// Sends a copy of the request. Returns the original request's share of the caller.
@@ -152,7 +155,7 @@ impl Message {
         // after the insertion above: whoever cuts the end off later finds the call in `with_handler`.
         if !self.end.route.lock().enabled || !host.is_up() {
             let given_up = self.end.with_handler.lock().remove(&(self.call, self.copy));
-            self.lose(given_up, "cut off on its way");
+            self.lose(given_up, "the end was cut off meanwhile");
         }
         let group = host.group.clone();
         net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
@@ -206,7 +209,7 @@ impl Message {
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
         }
         if net.unreliable.load(Relaxed) && draws.chance("reply lost", LOSS.0, LOSS.1) {
-            return self.lose(Some(caller), "the reply");
+            return self.lose(Some(caller), "the network dropped the reply");
         }
         let mut delay = net.delivery.latency(draws);
         if net.long_reordering.load(Relaxed) && draws.chance("reply late", LATE.0, LATE.1) {

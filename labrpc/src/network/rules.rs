@@ -150,7 +150,9 @@ impl Network {
     pub fn discard(&self, which: impl FnMut(&Letter) -> bool) -> usize {
         let discarded = self.0.rules.take(which);
         let count = discarded.len();
-        discarded.into_iter().for_each(|held| held.message.lose(held.caller, "discarded"));
+        discarded
+            .into_iter()
+            .for_each(|held| held.message.lose(held.caller, "the test discarded it"));
         count
     }
 }
@@ -190,7 +192,8 @@ impl Rules {
         let of_end = held.iter_mut().filter(|held| Arc::ptr_eq(&held.message.end, end));
         let left: Vec<_> = of_end.map(|held| (held.message.clone(), held.caller.take())).collect();
         drop(held);
-        left.into_iter().for_each(|(message, caller)| message.lose(caller, "its caller is gone"));
+        left.into_iter()
+            .for_each(|(message, caller)| message.lose(caller, "its caller has crashed"));
     }
 
     /// Drops all held messages.
