@@ -67,8 +67,8 @@ pub enum Moment {
 pub trait Storage: Send + Sync + 'static {
     /// From now on, only calls of incarnation `life` have an effect.
     fn begin(&self, life: u64);
-    /// Replaces the state and, if one is given, the snapshot; deletes the records. Returns false if `life` is an older incarnation;
-    /// then nothing was done.
+    /// Replaces the state and, if one is given, the snapshot; deletes the records. Returns false if `life` is an older
+    /// incarnation; then nothing was done.
     fn replace(&self, life: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool;
     /// Adds a record. Returns false if `life` is an older incarnation; then nothing was done.
     fn append(&self, life: u64, record: Vec<u8>) -> bool;
@@ -138,8 +138,8 @@ impl Persister {
     /// Plans a crash of `group`, whose server this handle belongs to, at the `saves`th save from now: just before that save takes
     /// effect, or just after. Replaces any earlier plan. [`Group::wait_crashed`] waits for the crash.
     ///
-    /// In real mode the thread that saves can't be stopped. But before the save returns, the group is off the network and its later
-    /// saves have no effect, so no other server learns what that thread does.
+    /// In real mode the thread that saves can't be stopped. But before the save returns, the group is off the network and its
+    /// later saves have no effect, so no other server learns what that thread does.
     pub fn crash_at_save(&self, group: &Group, saves: u64, moment: Moment) {
         run::excuse_for_good();
         *self.plan.lock() = Some(Plan { group: group.clone(), saves: saves.max(1), moment });

@@ -17,8 +17,8 @@ impl Realm {
     /// Checks that the calling thread may use the object. Returns the simulation that the thread is in.
     ///
     /// # Panics
-    /// If the object belongs to a running simulation and the thread does not. This also fails the run. Otherwise the run would only
-    /// see a thread that waits for ever, or virtual time that passes far too fast.
+    /// If the object belongs to a running simulation and the thread does not. This also fails the run. Otherwise the run would
+    /// only see a thread that waits for ever, or virtual time that passes far too fast.
     #[track_caller]
     pub fn enter(self, what: &str) -> Option<Arc<Here>> {
         self.enter_at(what, Location::caller())

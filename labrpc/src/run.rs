@@ -43,8 +43,8 @@ pub struct Run {
 /// What a simulation uses as threads. The same seed gives the same run with either backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
-    /// OS threads, of which only one runs at a time. Code that uses thread-locals or [`std::thread::current`] works as usual, and so
-    /// do debuggers.
+    /// OS threads, of which only one runs at a time. Code that uses thread-locals or [`std::thread::current`] works as usual, and
+    /// so do debuggers.
     #[default]
     Threads,
     /// Coroutines on one OS thread, which take a fraction of the time. All of them share the thread-locals,
@@ -88,8 +88,8 @@ pub struct Outcome<R> {
     pub result: Result<R, Failure>,
     /// How long the run took on its own clock: virtual time in a simulation.
     pub lab_time: Duration,
-    /// A hash of all scheduling decisions until the run ends or fails, and of all random numbers that were consumed. Two simulations
-    /// with the same seed have the same fingerprint. In real mode it means nothing.
+    /// A hash of all scheduling decisions until the run ends or fails, and of all random numbers that were consumed. Two
+    /// simulations with the same seed have the same fingerprint. In real mode it means nothing.
     pub fingerprint: u64,
     /// How many scheduling decisions the simulation made; 0 in real mode.
     pub steps: u64,
@@ -98,7 +98,8 @@ pub struct Outcome<R> {
 }
 
 impl Run {
-    /// A run under the seeded scheduler in virtual time. It uses OS threads unless the environment has `LABRPC_BACKEND=coroutines`.
+    /// A run under the seeded scheduler in virtual time. It uses OS threads unless the environment has
+    /// `LABRPC_BACKEND=coroutines`.
     pub fn simulated(seed: u64) -> Run {
         let logs = Logs::default();
         let backend = Backend::of_env();
@@ -128,7 +129,8 @@ impl Run {
         self
     }
 
-    /// Ends a simulation that makes no progress for `patience` of virtual time, as [`FailureKind::Stuck`]. That is one of two cases:
+    /// Ends a simulation that makes no progress for `patience` of virtual time, as [`FailureKind::Stuck`]. That is one of two
+    /// cases:
     /// - Nobody has called [`note_progress`] for that time, the test has held nobody back on purpose ([`excuse`]), and for that
     ///   time the main thread has waited without a deadline, or any thread has waited for a lock.
     /// - A call that should return soon ([`calling_briefly`]) has lasted that long, even if the test holds somebody back.

@@ -1,7 +1,7 @@
 //! A place where one thread leaves a value for another, in real mode.
 //!
-//! Before the receiving thread sleeps, it checks a few times and yields in between. The reason: waking a sleeping thread costs more
-//! than a small call does, and on a busy machine the yield lets the thread run that makes the value.
+//! Before the receiving thread sleeps, it checks a few times and yields in between. The reason: waking a sleeping thread costs
+//! more than a small call does, and on a busy machine the yield lets the thread run that makes the value.
 
 use crate::channel::Sender;
 use parking_lot::{Condvar, Mutex};

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// A mutual-exclusion lock.
 ///
-/// In a simulation, the run fails at once if a thread takes a lock that it already holds, or if threads wait for each other's locks
-/// in a circle. The failure names each of these threads and where it waits.
+/// In a simulation, the run fails at once if a thread takes a lock that it already holds, or if threads wait for each other's
+/// locks in a circle. The failure names each of these threads and where it waits.
 ///
 /// ```
 /// let total = labrpc::sync::Mutex::new(1);

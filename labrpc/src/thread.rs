@@ -300,7 +300,8 @@ impl Group {
         alive.values().map(straggler).collect()
     }
 
-    /// Waits until all threads of the group have ended, at most for `timeout`. Returns the names of the threads that have not ended.
+    /// Waits until all threads of the group have ended, at most for `timeout`. Returns the names of the threads that have not
+    /// ended.
     pub fn wait_ended(&self, timeout: Duration) -> Vec<String> {
         if run::in_simulation() {
             let deadline = Instant::now() + timeout;

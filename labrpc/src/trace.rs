@@ -132,8 +132,8 @@ pub trait Sink: Send + 'static {
     /// Receives an event. Any thread of the run may call this, but only one at a time. This must not wait.
     fn event(&mut self, event: &Event);
 
-    /// Whether the sink reads the texts for people: what the tester does, and what services get from the apply channel. If not, these
-    /// texts are left empty, because it takes time to make them.
+    /// Whether the sink reads the texts for people: what the tester does, and what services get from the apply channel. If not,
+    /// these texts are left empty, because it takes time to make them.
     fn reads_words(&self) -> bool {
         true
     }

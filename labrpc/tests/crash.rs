@@ -428,8 +428,8 @@ fn a_destructor_may_use_the_guard_of_a_wait_that_a_crash_cut_short() {
 
 // Destructors that wait.
 
-/// Runs threads whose destructor does `last`, once for each way in which a thread can be ended. Asserts that each destructor came to
-/// its end.
+/// Runs threads whose destructor does `last`, once for each way in which a thread can be ended. Asserts that each destructor came
+/// to its end.
 fn last_words(last: impl Fn() + Clone + Send + 'static) -> Vec<Outcome<()>> {
     let ended = Arc::new(AtomicU64::new(0));
     let ways: [fn(Group); 3] = [

@@ -27,7 +27,8 @@ pub trait Reads {
 /// Leadership transfer (thesis §3.10).
 pub trait Transfer {
     /// Hands the leadership over to server `to`. Returns when this server knows that `to` is the leader. Until then this server
-    /// refuses commands with [`Busy`](Refused::Busy). If the transfer fails, this server stays the leader, or there is an election.
+    /// refuses commands with [`Busy`](Refused::Busy). If the transfer fails, this server stays the leader, or there is an
+    /// election.
     ///
     /// # Errors
     /// See [`NotTransferred`].
@@ -73,8 +74,8 @@ pub trait Membership {
     /// See [`NotChanged`].
     fn add_server(&self, server: usize) -> Result<(), NotChanged>;
 
-    /// Removes `server` from the members. Returns when that change is committed. A leader may remove itself; it steps down when the
-    /// change is committed.
+    /// Removes `server` from the members. Returns when that change is committed. A leader may remove itself; it steps down when
+    /// the change is committed.
     ///
     /// # Errors
     /// See [`NotChanged`].

@@ -65,8 +65,8 @@ pub trait Replicated<M: StateMachine>: Replica {
     fn submit(&self, op: M::Op) -> Result<M::Output, Refused>;
 }
 
-/// A client of the 2022 store, in which every key begins with the value `""`. The client retries an operation until it is done. The
-/// operation is done exactly once, however often its request arrives.
+/// A client of the 2022 store, in which every key begins with the value `""`. The client retries an operation until it is done.
+/// The operation is done exactly once, however often its request arrives.
 pub trait Clerk: Send {
     /// The value of `key`.
     fn get(&mut self, key: &str) -> String;
@@ -114,8 +114,8 @@ pub type MakeReplica = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<dyn Replica> + Send + Sync,
 >;
 
-/// How the lab makes a server of a replicated state machine: like [`MakeReplica`], with one more argument, the state machine in its
-/// initial state.
+/// How the lab makes a server of a replicated state machine: like [`MakeReplica`], with one more argument, the state machine in
+/// its initial state.
 pub type MakeReplicated<M> = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, M) -> Served<dyn Replicated<M>>
         + Send

@@ -151,8 +151,8 @@ impl Message {
         if let Some(caller) = caller {
             self.end.with_handler.lock().insert((self.call, self.copy), caller);
         }
-        // If the end was cut off while the request was on its way, the handler runs, but the caller gets no reply. This check comes
-        // after the insertion above: whoever cuts the end off later finds the call in `with_handler`.
+        // If the end was cut off while the request was on its way, the handler runs, but the caller gets no reply. This check
+        // comes after the insertion above: whoever cuts the end off later finds the call in `with_handler`.
         if !self.end.route.lock().enabled || !host.is_up() {
             let given_up = self.end.with_handler.lock().remove(&(self.call, self.copy));
             self.lose(given_up, "the end was cut off meanwhile");

@@ -37,8 +37,8 @@ pub enum FailureKind {
     Panic,
     /// Every thread waits and no timer is left, or threads wait for each other in a circle.
     Deadlock,
-    /// A thread has overflowed its stack. Only a run on [coroutines](super::Backend::Coroutines) can report this; on OS threads the
-    /// process dies.
+    /// A thread has overflowed its stack. Only a run on [coroutines](super::Backend::Coroutines) can report this; on OS threads
+    /// the process dies.
     Overflow,
     /// A thread runs for long without reaching any operation that the scheduler sees.
     Stall,
@@ -54,8 +54,8 @@ pub enum FailureKind {
     Advice,
     /// The test can't go on, but the code under test has not failed: see [`give_up`].
     GivenUp(&'static str),
-    /// The run is not possible on [coroutines](super::Backend::Coroutines) and must be repeated on OS threads. The code under test has
-    /// not failed.
+    /// The run is not possible on [coroutines](super::Backend::Coroutines) and must be repeated on OS threads. The code under
+    /// test has not failed.
     Unfit,
 }
 
@@ -101,8 +101,8 @@ pub fn fail(message: impl Into<String>) -> ! {
     unwind()
 }
 
-/// Ends the run like [`fail`], but not as a failure of the code under test: the situation that the test needs can't be reached here,
-/// so the run shows nothing.
+/// Ends the run like [`fail`], but not as a failure of the code under test: the situation that the test needs can't be reached
+/// here, so the run shows nothing.
 ///
 /// # Panics
 /// Always. Outside a run it is an ordinary panic.

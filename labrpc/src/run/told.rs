@@ -85,8 +85,8 @@ pub fn suspect_the_clock() -> Option<String> {
 }
 
 impl World {
-    /// Of the running calls that should return soon, the one that has lasted longest. Returns its thread, what was called, and since
-    /// when.
+    /// Of the running calls that should return soon, the one that has lasted longest. Returns its thread, what was called, and
+    /// since when.
     pub fn longest_brief_call(&self) -> Option<(String, String, Duration)> {
         let state = self.state.lock();
         let brief = state.calling.iter().filter(|calling| calling.brief);

@@ -1,9 +1,9 @@
 //! Tasks as coroutines: all tasks of a run share one OS thread, their *carrier*, but each task has a stack of its own.
 //!
-//! Switching to another coroutine takes nanoseconds, while waking an OS thread takes microseconds. But a coroutine has no thread of
-//! its own: thread-locals, `std::thread::current` and `std::thread::panicking` are those of the carrier. Two things follow. While a
-//! task is suspended, labrpc's thread-local values of that task are stored elsewhere. And a task can't be suspended while it
-//! unwinds: a run that would need that ends as [`Unfit`](crate::run::FailureKind::Unfit).
+//! Switching to another coroutine takes nanoseconds, while waking an OS thread takes microseconds. But a coroutine has no thread
+//! of its own: thread-locals, `std::thread::current` and `std::thread::panicking` are those of the carrier. Two things follow.
+//! While a task is suspended, labrpc's thread-local values of that task are stored elsewhere. And a task can't be suspended while
+//! it unwinds: a run that would need that ends as [`Unfit`](crate::run::FailureKind::Unfit).
 
 use super::baton::Job;
 use super::cpu::OsThread;
@@ -35,8 +35,8 @@ const TASKS_OF_A_STACK: u32 = 1000;
 /// How many stacks were leaked with the tasks on them. The process can't use their memory again.
 static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
 
-/// At most this many stacks may be leaked. Linux allows a process 65,530 memory maps (`vm.max_map_count`), and a stack with its guard
-/// page takes two.
+/// At most this many stacks may be leaked. Linux allows a process 65,530 memory maps (`vm.max_map_count`), and a stack with its
+/// guard page takes two.
 const MOST_FORGOTTEN: usize = 10_000;
 
 /// Whether too many stacks were leaked for more runs on coroutines.
@@ -91,8 +91,8 @@ impl Carrier {
         self.fresh.lock().insert(task, job);
     }
 
-    /// Runs the next task until it hands over to another task, runs that one, and so on. All of this happens on the calling thread,
-    /// which must end afterwards.
+    /// Runs the next task until it hands over to another task, runs that one, and so on. All of this happens on the calling
+    /// thread, which must end afterwards.
     ///
     /// The tasks that are left at the end are leaked, because they can't be unwound.
     pub fn carry(&self) -> Carried {

@@ -1,7 +1,7 @@
 //! Binds all threads of a simulation to one CPU.
 //!
-//! Waking a thread on the same CPU takes 1.5 us, on another CPU ten times as long. A simulation uses the CPU on which it is started,
-//! unless another simulation of this process uses that CPU and another allowed CPU is free.
+//! Waking a thread on the same CPU takes 1.5 us, on another CPU ten times as long. A simulation uses the CPU on which it is
+//! started, unless another simulation of this process uses that CPU and another allowed CPU is free.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{Claim, OsThread, claim};

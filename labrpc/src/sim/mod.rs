@@ -2,8 +2,8 @@
 //!
 //! A thread that is made through [`thread`](crate::thread) inside [`run`] is a *task*. A task is an OS thread or a coroutine, see
 //! [`Backend`](crate::run::Backend). Exactly one task holds the *baton* and runs. Every operation that blocks uses one primitive,
-//! *park*, which passes the baton on. When no task is ready, virtual time jumps to the next timer. The seed decides which task runs
-//! next, so a run is a function of its seed. Ten virtual seconds take only as long as the work that is done in them.
+//! *park*, which passes the baton on. When no task is ready, virtual time jumps to the next timer. The seed decides which task
+//! runs next, so a run is a function of its seed. Ten virtual seconds take only as long as the work that is done in them.
 //!
 //! - `sched` decides which task runs next. Its parts are `park` (the one primitive), `timers` (what is due at which time), `tasks`
 //!   (how tasks begin, crash and end) and `stuck` (whether the run makes progress).

@@ -124,8 +124,8 @@ pub(crate) fn stall(thread: &str, wall: Duration) -> String {
 /// A wait for a lock that has lasted this long gets a line in every failure.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Lines about the threads that have waited long for a lock. They are often the cause of a test's failure. Lines that are already in
-/// `text` are left out.
+/// Lines about the threads that have waited long for a lock. They are often the cause of a test's failure. Lines that are already
+/// in `text` are left out.
 pub(crate) fn long_waits(text: &str, waits: &[Waiting], now: Duration) -> String {
     let long = waits.iter().filter(|w| w.holder.is_some() && now.saturating_sub(w.since) >= LONG);
     let mut told = Vec::new();

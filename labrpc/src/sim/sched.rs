@@ -1,8 +1,8 @@
 //! The seeded scheduler, which decides which task runs next; the virtual clock; park and unpark.
 //!
-//! A *task* is one thread of the simulation. Exactly one task runs at a time, the one that holds the baton. Only this task changes
-//! [`Core`]. So nothing happens between two statements of a task unless the task parks or reaches a yield point (`Here::point`). In
-//! particular, nothing happens between the task's last check of a condition and its park.
+//! A *task* is one thread of the simulation. Exactly one task runs at a time, the one that holds the baton. Only this task
+//! changes [`Core`]. So nothing happens between two statements of a task unless the task parks or reaches a yield point
+//! (`Here::point`). In particular, nothing happens between the task's last check of a condition and its park.
 
 mod park;
 mod stuck;
@@ -125,8 +125,8 @@ const STEP: Duration = Duration::from_micros(1);
 /// If virtual time does not jump for this many steps, some task is always ready: it spins.
 const SPIN_LIMIT: u64 = 1_000_000;
 
-/// If a simulation makes fewer steps than this between two looks of the watchdog, it counts as stalled. Normally it makes hundreds of
-/// thousands.
+/// If a simulation makes fewer steps than this between two looks of the watchdog, it counts as stalled. Normally it makes
+/// hundreds of thousands.
 const HARDLY_ANY: u64 = 50;
 
 /// If a thread wants to run but gets less CPU time than this between two looks, other programs use the CPU.
@@ -293,8 +293,8 @@ impl Sched {
                 let now = core.now + STEP;
                 self.set_now(&mut core, now);
                 core.running = id;
-                // Steps after the end of the run are not part of the fingerprint: while tasks unwind, destructors that wait make the
-                // steps differ between OS threads and coroutines.
+                // Steps after the end of the run are not part of the fingerprint: while tasks unwind, destructors that wait make
+                // the steps differ between OS threads and coroutines.
                 if !core.ending {
                     core.fingerprint = mix(core.fingerprint, id ^ now.as_nanos() as u64);
                 }

@@ -212,8 +212,8 @@ impl Here {
         self.hiccup(HICCUP_AFTER_LOCK);
     }
 
-    /// Pauses for a while, if the seed says so. Consumes no random number unless hiccups are on, so a seed still gives the same run as
-    /// before in runs without hiccups.
+    /// Pauses for a while, if the seed says so. Consumes no random number unless hiccups are on, so a seed still gives the same
+    /// run as before in runs without hiccups.
     #[track_caller]
     fn hiccup(&self, divided_by: u32) {
         let Some((sched, task)) = self.sched().filter(|_| self.group.is_slow()) else { return };
@@ -323,8 +323,8 @@ impl Here {
         };
     }
 
-    /// Whether the current task must unwind: the run or its group ends it, or a group that it visits has crashed. Its destructors must
-    /// not wait for others for ever.
+    /// Whether the current task must unwind: the run or its group ends it, or a group that it visits has crashed. Its destructors
+    /// must not wait for others for ever.
     pub fn is_crashed(&self) -> bool {
         let crashed = |task: &Task| task.crashed.load(Ordering::Relaxed);
         self.task.as_deref().is_some_and(|task| crashed(task) || self.group.has_crashed())
@@ -337,7 +337,8 @@ impl Here {
         std::mem::replace(&mut core.tasks.get_mut(&task.id)?.visits, group)
     }
 
-    /// The current task was unwound, but only out of a group that it visited. So this does not count as unwinding of the task itself.
+    /// The current task was unwound, but only out of a group that it visited. So this does not count as unwinding of the task
+    /// itself.
     pub fn was_unwound_for_another(&self) {
         if let Some(task) = &self.task {
             task.unwound.store(0, Ordering::Relaxed);
@@ -436,8 +437,8 @@ impl Core {
         })
     }
 
-    /// Looks for a circle: follows the task that holds the lock that `first` waits for, the holder of the lock that this task waits
-    /// for, and so on. Returns the circle if it leads back to `first`.
+    /// Looks for a circle: follows the task that holds the lock that `first` waits for, the holder of the lock that this task
+    /// waits for, and so on. Returns the circle if it leads back to `first`.
     pub(super) fn lock_circle(&self, first: u64) -> Option<Vec<Waiting>> {
         let mut circle = Vec::new();
         let mut id = first;

@@ -1,5 +1,5 @@
-//! Finds out whether the simulation goes on without any use: threads wait for each other, though timers are left, or nothing happens
-//! any more that the test could wait for.
+//! Finds out whether the simulation goes on without any use: threads wait for each other, though timers are left, or nothing
+//! happens any more that the test could wait for.
 //!
 //! These checks do not change the run: they consume no random numbers, make no timers and wake no thread.
 

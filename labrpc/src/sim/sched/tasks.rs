@@ -39,8 +39,8 @@ impl Sched {
         self.core.lock().end_all();
     }
 
-    /// Makes every task of `group` end, and every visitor leave the group. All of them are marked and woken in one step, before any
-    /// destructor runs.
+    /// Makes every task of `group` end, and every visitor leave the group. All of them are marked and woken in one step, before
+    /// any destructor runs.
     pub fn crash_group(&self, group: u64) {
         let mut core = self.core.lock();
         core.crashed.insert(group);
