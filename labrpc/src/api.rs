@@ -1,8 +1,8 @@
-//! What a lab and a Raft agree on.
+//! The interface between the lab and a Raft.
 //!
-//! A test suite sees a Raft only through [`Raft`], and the Raft sees the lab only through its peers'
-//! [`ClientEnd`]s, its [`Persister`] and the channel on which it hands over what is committed. What is built on Raft has
-//! its own page: [`kv`]; so has what a Raft may offer [beyond] the lab.
+//! A test suite sees a Raft only through [`Raft`]. The Raft sees the lab only through its peers' [`ClientEnd`]s, its [`Persister`]
+//! and the channel on which it hands committed entries to the service. Two more pages describe the services built on Raft
+//! ([`kv`]) and what a Raft may offer [beyond] the lab.
 
 pub mod beyond;
 pub mod kv;
@@ -16,43 +16,44 @@ use std::sync::Arc;
 
 /// A Raft server, as the service above it and the tests see it.
 ///
-/// The names are the Go lab's: `Start`, `GetState`, `Snapshot`, `Kill`. All may be called from several threads at once.
+/// The methods are named as in the Go lab: `Start`, `GetState`, `Snapshot`, `Kill`. All of them may be called from several
+/// threads at once.
 ///
-/// A Go method starts a goroutine with `go rf.f()`. Here a thread must own what it uses, and has only `&self`: keep
-/// what threads share in an `Arc` of its own (as `raftlab::raft` does), or a `Weak` of oneself made by
-/// `Arc::new_cyclic` (as the example `go_shape` does).
+/// In Go, a method starts a goroutine with `go rf.f()`. In Rust, a thread must own what it uses, but a method has only `&self`.
+/// So keep the state that threads share in an `Arc` of its own (as `raftlab::raft` does), or keep a `Weak` reference to the Raft
+/// itself, made by `Arc::new_cyclic` (as the example `go_shape` does).
 pub trait Raft: Send + Sync + 'static {
-    /// Begins agreement on `command` and returns at once; the command comes out of the apply channel if and when
-    /// it is committed, on every server.
+    /// Begins agreement on `command` and returns at once. If the command is ever committed, every server sends it on its apply
+    /// channel.
     fn start(&self, command: Command) -> Result<Started, Refused>;
 
     /// The current term, and whether this server believes that it is the leader.
     ///
-    /// After [`kill`](Raft::kill) nobody asks any more; whatever is answered then will do.
+    /// After [`kill`](Raft::kill) the lab does not call this any more, so any answer is right then.
     fn get_state(&self) -> (u64, bool);
 
-    /// The service has made `snapshot` of everything up to and including `index`: the log before it may go. The service
-    /// has applied `index`, in this life.
+    /// The service has made `snapshot`, which covers everything up to and including `index`, so the log up to there may be
+    /// discarded. The service has applied `index` since this server started.
     ///
-    /// The call may come late: when more has been applied since, when the log has been trimmed beyond `index` already, or
-    /// when a newer snapshot has arrived from the leader. It may come twice, and after a call with a higher `index`. A
-    /// Raft ignores a snapshot that is not newer than its own (§7), and does not panic.
+    /// The call may come late: the service may have applied more since, the log may already be trimmed beyond `index`, or a
+    /// newer snapshot may have arrived from the leader. The call may also come twice, or after a call with a higher `index`.
+    /// A Raft ignores a snapshot that is not newer than its own (§7), and does not panic.
     ///
-    /// It is called by the thread that reads the apply channel, which reads on only when this returns: a thread that sends
-    /// on that channel must not hold a lock that is taken here.
+    /// The thread that reads the apply channel makes this call. It reads the next message only after this method returns. So a
+    /// thread that sends on the apply channel must not hold a lock that this method takes.
     fn snapshot(&self, index: u64, snapshot: Snapshot);
 
-    /// Stops the server: wakes every thread of its own and drops the apply sender. Best, it returns when no thread is
-    /// left; Go's way, a mere flag that every thread looks at, will do if all have ended 10 s later.
+    /// Stops the server: wakes all of the server's threads and drops the apply sender. Preferably, `kill` returns only after all
+    /// threads have ended. As in the Go lab, a flag that every thread checks is also enough, if all threads have ended 10 s later.
     ///
-    /// The service may be slow to receive from the apply channel, also after `kill`. A thread that is to end nevertheless
+    /// The service may be slow to receive from the apply channel, also after `kill`. So that the sending thread can still end, it
     /// sends in a [`select!`](crate::channel::select) with a channel that `kill` closes, or with a timeout.
     ///
-    /// An RPC handler of a killed server must still return a reply. A refusal in term 0 does no harm, as in Go: the lab
-    /// takes a server off the network before it kills it, except at the end of a test.
+    /// An RPC handler of a killed server must still return a reply. As in Go, a refusal in term 0 does no harm, because the lab
+    /// takes a server off the network before it kills the server, except at the end of a test.
     fn kill(&self);
 
-    /// What this server thinks, for sharper checks. Optional: `None` means "not offered".
+    /// This server's view of its own state, for sharper checks. Optional: `None` means "not offered".
     fn inspect(&self) -> Option<Inspection> {
         None
     }
@@ -67,62 +68,66 @@ pub trait Raft: Send + Sync + 'static {
         None
     }
 
-    /// Change of members, if this server offers it.
+    /// Membership changes, if this server offers them.
     fn membership(&self) -> Option<&dyn Membership> {
         None
     }
 }
 
-/// How the lab makes one server: `make(peers, me, persister, apply_ch)`, as in the Go lab, gives the Raft and the
+/// How the lab makes one server: `make(peers, me, persister, apply_ch)`, as in the Go lab, returns the Raft and the
 /// RPC services to register for it.
 ///
-/// - `peers[me]` is the server's own end, never used.
-/// - `persister` holds what an earlier life has saved. The service reads the snapshot in it for itself, so the first
-///   command that is to come out of `apply_ch` is the one after it.
-/// - Services, methods and the fields of messages may be called as one likes. What the tests make of the paper's names, and how to
-///   declare others, the README tells.
-/// - `apply_ch` has no buffer, as in Go: a send waits until the service takes the message.
+/// - `peers[me]` is the server's end to itself. It is never used.
+/// - `persister` holds what the server saved before its restart. The service itself reads the snapshot in it, so the first
+///   command that the Raft sends on `apply_ch` must be the one after that snapshot.
+/// - Services, methods and the fields of messages may have any names. The README tells what the tests do with the paper's names,
+///   and how to declare other names.
+/// - `apply_ch` has no buffer, as in Go: a send waits until the service receives the message.
 pub type Make =
     Arc<dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Made + Send + Sync>;
 
 /// What [`Make`] returns.
 pub type Made = (Arc<dyn Raft>, Vec<Service>);
 
-/// How the lab makes one server of a Raft that can change its [members](Membership): as [`Make`], and last who the members are at
-/// first, the same for all servers. Of the `peers` the others are spare: they run, know the first members too, and wait to be added.
+/// How the lab makes one server of a Raft that can change its [members](Membership): like [`Make`], with one more argument, the
+/// initial members. All servers get the same initial members. The other `peers` are spare servers: they run, get the same initial
+/// members too, and wait to be added.
 pub type MakeMember = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, BTreeSet<usize>) -> Made
         + Send
         + Sync,
 >;
 
-/// Where [`Raft::start`] put the command, should it ever be committed.
+/// Where [`Raft::start`] put the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// The index that the command will have on the apply channel. The first of all is 1.
+    /// The index that the command will have on the apply channel if it is ever committed. The first index is 1.
     ///
-    /// Usually that is its index in the log. A Raft whose leaders begin their terms with an entry of their own (a no-op, §8) may hand
-    /// that to the service as [`ApplyMsg::Internal`], so that it counts; or it may keep it to itself and number the commands alone. Both
-    /// are right, as long as `start`, `snapshot` and the apply channel count alike.
+    /// Usually this is the command's index in the log. In some Rafts a leader begins its term with an entry of its own (a no-op,
+    /// §8). Such a Raft may hand the no-op to the service as [`ApplyMsg::Internal`], so that the no-op has an index too. Or it may
+    /// hide the no-op from the service and number only the commands. Both are right, as long as `start`, `snapshot` and the apply
+    /// channel use the same numbering.
     pub index: u64,
     /// The leader's term.
     pub term: u64,
 }
 
-/// Why [`Raft::start`] did not take the command, or why nobody can say what became of it ([`kv::Replicated::submit`]).
+/// Why [`Raft::start`] did not accept the command, or why it is unknown whether the command was carried out
+/// ([`kv::Replicated::submit`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
-    /// This server is not the leader; `leader` is who it thinks is.
+    /// This server is not the leader; `leader` is the server that it believes to be the leader.
     NotLeader {
         /// A hint, which may be out of date.
         leader: Option<usize>,
     },
-    /// The leader takes no commands for now: too much is uncommitted, or it hands its leadership over. Try again later.
+    /// The leader accepts no commands for now: too many entries are uncommitted, or it is handing its leadership over. Try again
+    /// later.
     Busy,
     /// The server has been killed.
     Stopped,
-    /// Only from [`submit`](kv::Replicated::submit): the server took the command, and then lost its leadership. The command
+    /// Only from [`submit`](kv::Replicated::submit): the server accepted the command and later lost its leadership. The command
     /// may or may not be carried out.
     Deposed,
 }
@@ -137,19 +142,19 @@ pub enum ApplyMsg {
         index: u64,
         /// The term of its entry.
         term: u64,
-        /// What was given to [`Raft::start`].
+        /// The command that was given to [`Raft::start`].
         command: Command,
     },
-    /// The service is to replace its state by `snapshot`, which covers everything up to and including `index`.
+    /// The service must replace its state by `snapshot`, which covers everything up to and including `index`.
     Snapshot {
         /// The last index that the snapshot covers.
         index: u64,
         /// The term of the entry at `index`.
         term: u64,
-        /// What some server's service gave to [`Raft::snapshot`].
+        /// The bytes that the service of some server gave to [`Raft::snapshot`].
         snapshot: Snapshot,
     },
-    /// An entry of Raft's own (a no-op, a configuration) is committed; it concerns the service only as an index.
+    /// An entry that Raft itself made (a no-op, a configuration) is committed. The service only notes that its index is used.
     Internal {
         /// Its log index.
         index: u64,
@@ -158,11 +163,11 @@ pub enum ApplyMsg {
     },
 }
 
-/// What [`Raft::inspect`] may tell. Fields that an implementation doesn't have stay `None`; more may be added, so end
-/// with `..Inspection::default()`.
+/// What [`Raft::inspect`] may return. Fields that an implementation doesn't have stay `None`. More fields may be added later, so
+/// end the expression with `..Inspection::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Whom the server voted for in its current term.
+    /// The server that this one voted for in its current term.
     pub voted_for: Option<usize>,
     /// The highest index known to be committed.
     pub commit_index: Option<u64>,
@@ -172,8 +177,8 @@ pub struct Inspection {
     pub last_log_index: Option<u64>,
 }
 
-/// A newtype over bytes that is cheap to clone and goes through serde as bytes, not as a list of numbers
-/// (for 5 kB: 0.07 us against 2.6 us).
+/// A newtype over bytes that is cheap to clone. serde handles it as bytes, not as a list of numbers: 5 kB take 0.07 us instead of
+/// 2.6 us.
 macro_rules! bytes_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -220,12 +225,12 @@ macro_rules! bytes_newtype {
 }
 
 bytes_newtype! {
-    /// A command of the service: bytes that Raft copies and orders, and never looks into.
+    /// A command of the service: bytes that Raft copies and orders, but never interprets.
     Command
 }
 
 bytes_newtype! {
-    /// A service's state up to some index: bytes that Raft keeps and ships, and never looks into.
+    /// A service's state up to some index: bytes that Raft keeps and sends, but never interprets.
     Snapshot
 }
 
@@ -256,7 +261,7 @@ mod tests {
     fn commands_cross_the_wire_as_bytes() {
         let command = Command::from(vec![7; 300]);
         let bytes = codec::encode(&command);
-        assert_eq!(bytes.len(), 303, "a length and the bytes, nothing for each of them");
+        assert_eq!(bytes.len(), 303, "the length and the bytes, with no overhead for each byte");
         assert_eq!(codec::decode::<Command>(&bytes), Ok(command));
     }
 }

@@ -1,7 +1,7 @@
-//! Channels in both worlds, shaped as crossbeam-channel has them, with `select!`, [`after`] and [`tick`].
+//! Channels in both worlds, with the interface of crossbeam-channel: `select!`, [`after`] and [`tick`] too.
 //!
-//! Outside a simulation these are crossbeam's channels. Inside, a channel is a queue whose users park; the seed
-//! chooses among the arms of a `select!` that are ready.
+//! Outside a simulation these are crossbeam's channels. Inside a simulation, a channel is a queue, and the threads that wait on it
+//! park. If several arms of a `select!` are ready, the seed chooses one.
 
 mod queue;
 mod select;
@@ -33,12 +33,12 @@ enum Sending<T> {
 
 enum Receiving<T> {
     Real(crossbeam_channel::Receiver<T>),
-    /// `after` and `tick` of crossbeam give std's instants.
+    /// For `after` and `tick`: crossbeam's channels give std's instants, which this converts.
     Clock(crossbeam_channel::Receiver<std::time::Instant>, fn(std::time::Instant) -> T),
     Simulated(Arc<Queue<T>>),
 }
 
-/// A channel that holds at most `capacity` messages; with 0, a send waits for its receive, as in Go.
+/// A channel that holds at most `capacity` messages. With a capacity of 0, a send waits until its message is received, as in Go.
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     channel(Some(capacity))
 }
@@ -48,7 +48,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     channel(None)
 }
 
-#[expect(clippy::disallowed_methods, reason = "outside a simulation these are the channels")]
+#[expect(clippy::disallowed_methods, reason = "crossbeam's channels are used outside a simulation")]
 fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     if run::in_simulation() {
         let queue = Arc::new(Queue::new(capacity));
@@ -61,7 +61,7 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     (Sender(Sending::Real(sender)), Receiver(Receiving::Real(receiver)))
 }
 
-/// A channel that gives one message, the time, after `duration`.
+/// A channel that gives one message, the current time, after `duration`.
 pub fn after(duration: Duration) -> Receiver<Instant> {
     if let Some(here) = run::simulated() {
         here.note_clock();
@@ -70,7 +70,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
     Receiver(Receiving::Clock(crossbeam_channel::after(duration), Instant::from_std))
 }
 
-/// A channel that gives the time every `duration`; a tick that nobody has taken yet is not repeated.
+/// A channel that gives the current time every `duration`. While a tick has not been received, no further tick is added.
 pub fn tick(duration: Duration) -> Receiver<Instant> {
     if let Some(here) = run::simulated() {
         here.note_clock();
@@ -83,17 +83,17 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
 pub fn never<T>() -> Receiver<T> {
     if run::in_simulation() {
         let queue = Arc::new(Queue::new(None));
-        queue.add_sender(); // which nobody ever drops
+        queue.add_sender(); // this sender is never dropped
         return Receiver(Receiving::Simulated(queue));
     }
     Receiver(Receiving::Real(crossbeam_channel::never()))
 }
 
 impl<T> Sender<T> {
-    /// Sends, waiting for room.
+    /// Sends a message. Waits while there is no room.
     ///
     /// # Errors
-    /// Every receiver is gone; the message comes back.
+    /// All receivers were dropped. The error holds the message.
     #[track_caller]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match &self.0 {
@@ -107,10 +107,10 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends, waiting for room not longer than `timeout`.
+    /// Sends a message. While there is no room, waits at most for `timeout`.
     ///
     /// # Errors
-    /// Time is up, or every receiver is gone; the message comes back.
+    /// The time is up, or all receivers were dropped. The error holds the message.
     #[track_caller]
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         match &self.0 {
@@ -122,10 +122,10 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends if there is room.
+    /// Sends a message if there is room.
     ///
     /// # Errors
-    /// There is no room, or every receiver is gone; the message comes back.
+    /// There is no room, or all receivers were dropped. The error holds the message.
     #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         match &self.0 {
@@ -134,7 +134,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// As [`try_send`](Sender::try_send) from between two steps of the simulation: yields to nobody.
+    /// Like [`try_send`](Sender::try_send), but may be called between two steps of the simulation: it is no yield point.
     pub(crate) fn deliver(&self, message: T) {
         match &self.0 {
             Sending::Real(sender) => _ = sender.try_send(message),
@@ -160,7 +160,7 @@ impl<T> Receiver<T> {
     /// Waits for a message.
     ///
     /// # Errors
-    /// The channel is empty and every sender is gone.
+    /// The channel is empty and all senders were dropped.
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         match &self.0 {
@@ -173,10 +173,10 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Waits for a message, not longer than `timeout`.
+    /// Waits for a message, at most for `timeout`.
     ///
     /// # Errors
-    /// Time is up, or the channel is empty and every sender is gone.
+    /// The time is up, or the channel is empty and all senders were dropped.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         match &self.0 {
@@ -189,10 +189,10 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Takes a message if there is one.
+    /// Receives a message if there is one.
     ///
     /// # Errors
-    /// The channel is empty; perhaps every sender is gone.
+    /// The channel is empty. The error tells whether all senders were dropped.
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.0 {
@@ -202,12 +202,12 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The messages until every sender is gone, waiting for each.
+    /// Iterates over the messages. Waits for each one, until all senders were dropped.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| self.recv().ok())
     }
 
-    /// The messages that are there now.
+    /// Iterates over the messages that are in the channel now.
     pub fn try_iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| self.try_recv().ok())
     }
@@ -227,12 +227,12 @@ impl<T> Receiver<T> {
     }
 }
 
-/// A simulated thread that blocks in a channel from outside would stop the whole simulation.
+/// Panics in a simulation: a simulated thread that blocks in a channel made outside would stop the whole simulation.
 #[track_caller]
 fn refuse_to_block(what: &str) {
     assert!(
         !run::in_simulation(),
-        "{what} on a channel that was made outside the simulation; make it inside"
+        "{what}() on a channel that was made outside the simulation: make the channel inside it"
     );
 }
 

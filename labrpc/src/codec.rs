@@ -1,11 +1,11 @@
-//! Bytes on the wire and on "disk": the one place that knows it is bincode.
+//! The encoding of messages and of saved state. Only this module knows that it is bincode.
 //!
-//! bincode carries no types: it reads the bytes of one struct as another without complaint. So the callers
-//! name what they decode, and bytes left over are an error here.
+//! bincode does not encode types: it can read the bytes of one struct as another struct, without an error. So the callers name
+//! the type that they decode, and bytes that are left over are an error here.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Why bytes could not be read as the type asked for.
+/// Why bytes could not be decoded as a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError(String);
 
@@ -20,13 +20,13 @@ impl std::error::Error for DecodeError {}
 /// Encodes `value`.
 ///
 /// # Panics
-/// If the value's own `Serialize` refuses, which is a mistake in the program.
+/// If the value's own `Serialize` returns an error. That is a mistake in the program.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .unwrap_or_else(|error| panic!("{} can't be encoded: {error}", std::any::type_name::<T>()))
 }
 
-/// Decodes a `T` that must take up all of `bytes`.
+/// Decodes a `T`. It must use all of `bytes`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let name = std::any::type_name::<T>();
     match bincode::serde::decode_from_slice(bytes, bincode::config::standard()) {

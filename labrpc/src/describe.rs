@@ -1,7 +1,7 @@
-//! Anybody's messages, readable: a value as serde sees it, with its field names, as a small tree.
+//! The messages of any Raft in readable form: a small tree of the value that serde sees, with the names of its fields.
 //!
-//! The trace keeps RPC arguments, replies and saved values in this form. It prints them
-//! (`AppendEntries { term: 3, entries: [2 items] }`) and lets checks find fields by name.
+//! The trace keeps RPC arguments, replies and saved values in this form. The trace prints them
+//! (`AppendEntries { term: 3, entries: [2 items] }`), and checks can find fields by name.
 
 use serde::ser::{self, Serialize};
 use smallvec::SmallVec;
@@ -10,7 +10,7 @@ use std::fmt;
 /// A described value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `()`, a unit struct, or `None`, under the name it has.
+    /// `()`, a unit struct, a unit variant or `None`, with its name.
     Unit(&'static str),
     /// A `bool`.
     Bool(bool),
@@ -22,13 +22,14 @@ pub enum Value {
     Float(f64),
     /// A `char` or string.
     Text(String),
-    /// Bytes that say so (see [`Command`](crate::api::Command)); a `Vec<u8>` is a `List` of numbers to serde.
+    /// Bytes of a type that serializes them as bytes (see [`Command`](crate::api::Command)). For serde, a `Vec<u8>` is a `List` of
+    /// numbers.
     Bytes(SmallVec<[u8; 24]>),
     /// A sequence or tuple.
     List(Vec<Value>),
     /// A sequence of which only the length was kept.
     Many(usize),
-    /// A map, in the order in which it iterates.
+    /// A map, in its iteration order.
     Map(Vec<(Value, Value)>),
     /// A struct, or a struct-like enum variant.
     Struct(&'static str, Vec<(&'static str, Value)>),
@@ -37,17 +38,18 @@ pub enum Value {
 }
 
 impl Value {
-    /// Describes `value`. What serde can't serialize is described as its error text.
+    /// Describes `value`. If serde can't serialize it, the description is serde's error text.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Value {
         Describe { brief: false }.describe(value)
     }
 
-    /// As [`Value::of`], but a longer list is only counted: a state that is saved again and again has a log in it.
+    /// Like [`Value::of`], but of a list with more than two items only the length is kept. A saved state contains the log, and it
+    /// is saved again and again.
     pub fn brief<T: Serialize + ?Sized>(value: &T) -> Value {
         Describe { brief: true }.describe(value)
     }
 
-    /// The field `name` of a struct, also through newtypes and `Some`.
+    /// The field `name` of a struct. Also looks inside newtypes and `Some`.
     pub fn field(&self, name: &str) -> Option<&Value> {
         match self {
             Value::Struct(_, fields) => fields.iter().find(|f| f.0 == name).map(|f| &f.1),
@@ -56,7 +58,7 @@ impl Value {
         }
     }
 
-    /// The number that this is, if it is one that fits.
+    /// This value as a `u64`, if it is a number that fits.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Value::Unsigned(n) => Some(*n),
@@ -93,7 +95,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// Short bytes whole, as text if they are some, and long ones by their length.
+/// Writes short bytes in full, as text if they are readable. Of long bytes, writes only the length.
 fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     if !bytes.is_empty() && bytes.len() <= 12 && bytes.iter().all(u8::is_ascii_graphic) {
         return write!(f, "{:?}", String::from_utf8_lossy(bytes));
@@ -105,10 +107,11 @@ fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
 }
 
-/// Longer lists are not shown item by item.
+/// Lists with more items than this are not shown item by item.
 const SHORT: usize = 2;
 
-/// Short lists whole, long ones by their length: a log of a thousand entries would hide the line it is on.
+/// Writes short lists in full. Of long lists, writes only the length, because a log of a thousand entries would hide the rest of
+/// the line.
 fn write_list(f: &mut fmt::Formatter<'_>, items: &[Value]) -> fmt::Result {
     if items.len() > SHORT {
         return write!(f, "[{} items]", items.len());
@@ -149,7 +152,7 @@ impl ser::Error for Error {
     }
 }
 
-/// One method of the serializer, for a primitive.
+/// Makes a serializer method for each primitive type.
 macro_rules! primitive {
     ($($method:ident($type:ty) => $make:expr;)*) => {
         $(fn $method(self, v: $type) -> Result<Value, Error> {
@@ -302,7 +305,7 @@ impl Items {
     }
 }
 
-/// serde has four traits for what is one thing here.
+/// Implements serde's four traits for sequences, which need the same code here.
 macro_rules! items {
     ($($trait:ident::$method:ident),*) => {
         $(impl ser::$trait for Items {
@@ -357,7 +360,7 @@ struct Fields {
     fields: Vec<(&'static str, Value)>,
 }
 
-/// As `items!`, for structs and struct-like variants.
+/// Like `items!`, for structs and struct-like variants.
 macro_rules! fields {
     ($($trait:ident),*) => {
         $(impl ser::$trait for Fields {

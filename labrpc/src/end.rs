@@ -13,19 +13,19 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// One end of a connection to a server. Calls go out on it; replies come back, or don't.
+/// The client's end of a connection to a server. Calls go out on it, and replies may come back.
 ///
-/// `None` means "no reply": lost, late, dead or cut off, and nobody can tell which. The server may or may not
-/// have done what it was asked.
+/// A call that returns `None` got no reply: a message was lost or late, or the server was dead or cut off. The caller can't tell
+/// which of these it was. The server may or may not have handled the request.
 #[derive(Clone)]
 pub struct ClientEnd {
     realm: Realm,
     transport: Arc<dyn Transport>,
 }
 
-/// What carries the bytes of a call. The lab's network is one.
+/// Carries the bytes of a call. The lab's network is one implementation.
 pub trait Transport: Send + Sync + 'static {
-    /// Carries a request out, and its answer to `reply_to`, in its own time. Must not wait.
+    /// Sends a request, and later passes its reply to `reply_to`. This method must not wait.
     fn send(&self, request: Request, reply_to: ReplyTo);
 }
 
@@ -35,11 +35,11 @@ pub struct Request {
     pub method: &'static str,
     /// The encoded arguments.
     pub args: Vec<u8>,
-    /// The arguments in readable form, if somebody listens to the trace.
+    /// The arguments in readable form, if a trace or a rule of the network reads them.
     pub described: Option<Arc<Value>>,
 }
 
-/// Where the answer to a call goes. Dropping it means that there will be none.
+/// Where the reply to a call goes. If it is dropped, the call gets no reply.
 pub struct ReplyTo(Option<Destination>);
 
 enum Destination {
@@ -50,17 +50,17 @@ enum Destination {
 enum Answer {
     Reply(Vec<u8>),
     Lost,
-    /// The program calls what isn't there, or in another form: not a thing to retry.
+    /// The program calls a method that does not exist, or with the wrong type. A retry would not help.
     Mistake(String),
 }
 
 impl ReplyTo {
-    /// Gives the caller its encoded reply.
+    /// Passes the encoded reply to the caller.
     pub fn reply(mut self, reply: Vec<u8>) {
         self.answer(Answer::Reply(reply));
     }
 
-    /// Tells the caller that the program is wrong; the caller panics with this text.
+    /// Tells the caller that the program has a mistake. The caller panics with this text.
     pub fn mistake(mut self, text: String) {
         self.answer(Answer::Mistake(text));
     }
@@ -81,15 +81,15 @@ impl Drop for ReplyTo {
 }
 
 impl ClientEnd {
-    /// An end over some transport.
+    /// An end over `transport`.
     pub fn new(transport: impl Transport) -> ClientEnd {
         ClientEnd { realm: Realm::current(), transport: Arc::new(transport) }
     }
 
-    /// Calls `method` (as `Service.Method`) and waits for the reply; on the lab's network for up to 7 s.
+    /// Calls `method` (written `Service.Method`) and waits for the reply, on the lab's network for up to 7 s.
     ///
     /// # Panics
-    /// If the server has no such method, or its types differ from the caller's.
+    /// If the server has no such method, or if the method's types differ from the caller's.
     #[track_caller]
     pub fn call<A, R>(&self, method: &'static str, args: &A) -> Option<R>
     where
@@ -99,10 +99,10 @@ impl ClientEnd {
         self.send(method, args).wait()
     }
 
-    /// As [`call`](ClientEnd::call), but waits at most for `timeout`.
+    /// Like [`call`](ClientEnd::call), but waits at most for `timeout`.
     ///
     /// # Panics
-    /// As [`call`](ClientEnd::call).
+    /// Like [`call`](ClientEnd::call).
     #[track_caller]
     pub fn call_timeout<A, R>(&self, method: &'static str, args: &A, timeout: Duration) -> Option<R>
     where
@@ -112,7 +112,7 @@ impl ClientEnd {
         self.send(method, args).wait_timeout(timeout)
     }
 
-    /// Sends the request and returns at once. Dropping the [`Pending`] gives the reply up.
+    /// Sends the request and returns at once. If the [`Pending`] is dropped, the reply is ignored.
     #[track_caller]
     pub fn send<A, R>(&self, method: &'static str, args: &A) -> Pending<R>
     where
@@ -138,14 +138,14 @@ impl ClientEnd {
     }
 }
 
-/// A reply that may come. Wait for it, put it into a [`select!`](crate::channel::select), or drop it.
+/// A reply that may arrive. Wait for it, use it in a [`select!`](crate::channel::select), or drop it.
 pub struct Pending<R> {
     answer: Source,
     method: &'static str,
     reply: PhantomData<fn() -> R>,
 }
 
-/// Where the answer comes from: in real mode a slot, or a channel once a `select!` asks for one.
+/// Where the reply comes from. In a simulation this is a channel. In real mode it is a slot, until a `select!` needs a channel.
 struct Source {
     slot: Option<Arc<Slot<Answer>>>,
     receiver: OnceLock<Receiver<Answer>>,
@@ -162,13 +162,13 @@ impl Source {
         })
     }
 
-    /// Waits, at most until the timeout.
+    /// Waits for the reply, at most for `timeout`.
     #[track_caller]
     fn wait(&self, timeout: Option<Duration>) -> Option<Answer> {
         match (&self.slot, self.receiver.get(), timeout) {
             (Some(slot), None, None) => slot.take(None),
             (Some(slot), None, Some(timeout)) => {
-                // A timeout that is never over is none.
+                // A timeout too long for the clock counts as no timeout.
                 slot.take(std_now().checked_add(timeout))
             }
             (_, _, None) => self.receiver().recv().ok(),
@@ -183,7 +183,7 @@ fn std_now() -> std::time::Instant {
 }
 
 impl<R: DeserializeOwned> Pending<R> {
-    /// Waits until the reply is there, or until the network gives it up.
+    /// Waits until the reply arrives, or until the network gives it up.
     #[track_caller]
     pub fn wait(self) -> Option<R> {
         let answer = self.answer.wait(None);
@@ -204,7 +204,10 @@ impl<R: DeserializeOwned> Pending<R> {
             Answer::Mistake(text) => panic!("{text}"),
             Answer::Reply(bytes) => match codec::decode(&bytes) {
                 Ok(reply) => Some(reply),
-                Err(error) => panic!("the reply to {} is of another type: {error}", self.method),
+                Err(error) => panic!(
+                    "the reply to {} has another type than the caller expects: {error}",
+                    self.method
+                ),
             },
         }
     }

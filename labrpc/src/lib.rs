@@ -1,5 +1,5 @@
-//! The floor of the lab: a network that loses, delays and reorders, and threads, locks, channels and time that work
-//! in two worlds. In the *real* one they are the system's. In a [simulation](sim) a seed decides which thread runs
+//! The runtime of the lab: a network that loses, delays and reorders messages, and threads, locks, channels and time that work
+//! in two worlds. In the *real* world they are the operating system's. In a [simulation](sim) a seed decides which thread runs
 //! next, time is virtual, and the same seed gives the same run.
 //!
 //! ```
@@ -28,14 +28,14 @@
 //!
 //! | what | module |
 //! |---|---|
-//! | what a lab and a Raft agree on | [`api`] |
+//! | the interface between the lab and a Raft | [`api`] |
 //! | the network; the two sides of a call | [`network`], [`ClientEnd`] and [`Pending`], [`Server`] and [`Service`] |
 //! | what survives a crash | [`Persister`] |
-//! | shaped as std, parking_lot and crossbeam-channel | [`thread`], [`time`], [`sync`], [`channel`], [`rand`] |
+//! | the same interfaces as std, parking_lot and crossbeam-channel | [`thread`], [`time`], [`sync`], [`channel`], [`rand`] |
 //! | one test's run, simulated or real | [`run`], [`sim`] |
 //! | what happened | [`trace`], [`describe`], [`logging`] |
 
-// The macros panic where what they print can't be written.
+// These macros panic if their output can't be written.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api;

@@ -1,4 +1,4 @@
-//! `log` lines that say when, where and who: virtual time, server and thread.
+//! `log` lines that show the virtual time, the server and the thread.
 
 use crate::run::{self, Here, Logs};
 use crate::trace;
@@ -6,8 +6,8 @@ use env_logger::Logger;
 use log::{Log, Metadata, Record};
 use std::io::Write;
 
-/// Sends `log` lines to standard error through env_logger, as `RUST_LOG` says. A run may want them among its events instead,
-/// see [`Logs`]. May be called often. A line that can't be written is lost, and that is all.
+/// Sends `log` lines to standard error through env_logger, filtered by `RUST_LOG`. A run may add them to its events instead, see
+/// [`Logs`]. This may be called more than once. A line that can't be written is lost; nothing else happens.
 ///
 /// ```text
 ///     1203.517042 ms  S1/ticker  DEBUG becomes candidate in term 4
@@ -16,8 +16,8 @@ pub fn init() {
     init_with(env_logger::Builder::from_default_env());
 }
 
-/// The same under `cargo test`, which shows only the lines of tests that fail. It captures what the macros print, and these
-/// panic if standard error can't be written.
+/// The same for use under `cargo test`, which shows only the lines of tests that fail. It captures the output of Rust's print
+/// macros, so the lines go through these macros. The macros panic if standard error can't be written.
 pub fn init_for_tests() {
     let mut builder = env_logger::Builder::from_default_env();
     builder.is_test(true);
@@ -45,7 +45,7 @@ fn line(record: &Record<'_>) -> String {
     format!("{:<5} {}", record.level(), record.args())
 }
 
-/// Lines go where the run of their thread wants them.
+/// Sends each line where the run of the line's thread wants it.
 struct ByRun(Logger);
 
 impl Log for ByRun {

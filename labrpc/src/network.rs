@@ -1,9 +1,10 @@
-//! The lab's network: who may talk to whom, and what gets lost, late or reordered.
+//! The lab's network: which servers may talk to each other, and which messages are lost, delayed or reordered.
 //!
-//! The numbers are the Go lab's, to the millisecond. The simulation adds [`LATENCY`] to every message.
+//! The loss rates and delays are the Go lab's, exact to the millisecond. The simulation adds [`LATENCY`] to every message.
 //!
-//! Beyond the Go lab, all off at first: a [rule](Network::intercept) for single messages, and switches that
-//! [duplicate](Network::duplicate), [delay](Network::delays) and lose messages [one way](Network::lose_requests).
+//! The network also has features that the Go lab does not have, all off by default: a [rule](Network::intercept) for single
+//! messages, and switches that [duplicate](Network::duplicate) messages, [delay](Network::delays) them, or lose them in
+//! [one direction](Network::lose_requests) only.
 
 mod caller;
 mod delivery;
@@ -32,24 +33,24 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use switches::{Link, Switches};
 
-/// How long a message takes in a simulation, each way, at most. Not in the Go lab: with no delay at all, a busy client
-/// moves virtual time by a microsecond a step, and a crash hardly ever falls between a send and its delivery.
+/// The longest time that a message takes in a simulation, each way. The Go lab has no such delay. Without it, a busy client moves
+/// virtual time by only 1 us per step, and a crash hardly ever happens between a send and its delivery.
 pub const LATENCY: Duration = Duration::from_millis(2);
 
-/// Unreliable: a request takes this many milliseconds.
+/// If the network is unreliable, a request takes this many milliseconds.
 const SHORT_DELAY_MS: Range<u64> = 0..27;
-/// Unreliable: this share of requests, and of replies, is lost.
+/// If the network is unreliable, this share of requests, and this share of replies, is lost.
 const LOSS: (u64, u64) = (1, 10);
-/// Long reordering: this share of replies is late, by at least this much and by less than this much more.
+/// With long reordering, this share of replies is late: by [`LATE_BY_MS`] and less than [`LATE_BY_UP_TO_MS`] more.
 const LATE: (u64, u64) = (2, 3);
 const LATE_BY_MS: u64 = 200;
 const LATE_BY_UP_TO_MS: u64 = 2000;
 /// A call that can't reach its server ends after this many milliseconds.
 const CUT_OFF_MS: Range<u64> = 0..100;
-/// The same with long delays.
+/// The same if long delays are on.
 const CUT_OFF_LONG_MS: Range<u64> = 0..7000;
 
-/// A network. Clones are the same network.
+/// A network. Clones refer to the same network.
 ///
 /// ```
 /// use labrpc::{Network, Server, Service};
@@ -103,7 +104,7 @@ struct End {
     name: Arc<str>,
     net: Weak<Net>,
     route: Mutex<Route>,
-    /// Calls that are with a handler, by number and copy.
+    /// Calls whose handler is running, by number and copy.
     with_handler: Mutex<BTreeMap<(u64, u8), Caller>>,
     link: Mutex<Link>,
 }
@@ -113,7 +114,7 @@ struct Route {
     enabled: bool,
     server: Option<Arc<str>>,
     host: Weak<Host>,
-    /// Its owner has crashed.
+    /// Whether the end was deleted because its owner has crashed.
     deleted: bool,
 }
 
@@ -141,18 +142,18 @@ impl Network {
         }))
     }
 
-    /// Whether the network is reliable. If not, a request takes 0-26 ms, and 10 % of requests and 10 % of
-    /// replies are lost; their callers get `None` at once.
+    /// Makes the network reliable or unreliable. On an unreliable network, a request takes 0-26 ms, and 10 % of requests and 10 %
+    /// of replies are lost. The caller of a lost message gets `None` at once.
     pub fn reliable(&self, yes: bool) {
         self.0.unreliable.store(!yes, Relaxed);
     }
 
-    /// Whether a call on an end that is cut off waits 0-7000 ms for its `None`, and not 0-100 ms.
+    /// Sets whether a call on an end that is cut off waits 0-7000 ms for its `None`, instead of 0-100 ms.
     pub fn long_delays(&self, yes: bool) {
         self.0.long_delays.store(yes, Relaxed);
     }
 
-    /// Whether two thirds of replies come 200-2200 ms late.
+    /// Sets whether two thirds of replies arrive 200-2200 ms late.
     pub fn long_reordering(&self, yes: bool) {
         if yes {
             run::excuse_for_good();
@@ -160,10 +161,10 @@ impl Network {
         self.0.long_reordering.store(yes, Relaxed);
     }
 
-    /// A new end, which leads nowhere yet. Traces show the name.
+    /// Makes an end, which is not connected to a server yet. Traces show its name.
     ///
     /// # Panics
-    /// If there is an end of that name.
+    /// If there already is an end of that name.
     pub fn make_end(&self, name: impl Into<Arc<str>>) -> ClientEnd {
         let name = name.into();
         let end = Arc::new(End {
@@ -178,7 +179,7 @@ impl Network {
         ClientEnd::new(LabEnd(end))
     }
 
-    /// Forgets an end, whose owner has crashed: what is still sent on it goes nowhere.
+    /// Removes an end whose owner has crashed. Messages that are still sent on it are lost.
     pub fn delete_end(&self, name: &str) {
         let end = self.0.tables.lock().ends.remove(name);
         if let Some(end) = end {
@@ -188,7 +189,7 @@ impl Network {
         }
     }
 
-    /// Leads an end to a server, now or when the server is added. Ends begin disabled.
+    /// Connects an end to a server, now or as soon as the server is added. A new end is disabled.
     ///
     /// # Panics
     /// If there is no such end.
@@ -199,7 +200,7 @@ impl Network {
         route.host = tables.hosts.get(server).map_or_else(Weak::new, Arc::downgrade);
     }
 
-    /// Lets calls through an end, or cuts it off. Calls that are with a handler get `None`.
+    /// Enables an end, or cuts it off. If it is cut off, callers whose request is with a handler get `None`.
     ///
     /// # Panics
     /// If there is no such end.
@@ -226,7 +227,7 @@ impl Network {
         self.set_host(&name, Some(host));
     }
 
-    /// Takes a server off the network. Calls that are with one of its handlers get `None`.
+    /// Takes a server off the network. Callers whose request is with one of its handlers get `None`.
     pub fn delete_server(&self, name: &str) {
         self.set_host(name, None);
     }
@@ -256,7 +257,7 @@ impl Network {
         }
     }
 
-    /// How many calls have reached this server, over all its incarnations that replaced one another.
+    /// How many calls have reached this server, over all incarnations that replaced one another under this name.
     pub fn count(&self, server: &str) -> u64 {
         self.0.tables.lock().hosts.get(server).map_or(0, |host| host.calls.load(Relaxed))
     }
@@ -266,18 +267,18 @@ impl Network {
         self.0.calls.load(Relaxed)
     }
 
-    /// How many bytes the largest arguments of a call had, of all that were sent.
+    /// The size in bytes of the largest arguments that any call has sent.
     pub fn largest_call(&self) -> u64 {
         self.0.largest.load(Relaxed)
     }
 
-    /// How many bytes went over the network: arguments as they are sent, replies as they are delivered.
+    /// How many bytes went over the network. Arguments count when they are sent, replies when they are delivered.
     pub fn total_bytes(&self) -> u64 {
         self.0.bytes.load(Relaxed)
     }
 
-    /// Ends the network: every call gets its `None`, and the network's threads end. Gives back the handlers
-    /// that were still running after `patience`, by name. (In a simulation the network has no threads.)
+    /// Ends the network: every unfinished call returns `None`, and the network's threads end. Returns the names of the handlers
+    /// that were still running after `patience`. (In a simulation the network has no threads.)
     pub fn shutdown(&self, patience: Duration) -> Vec<String> {
         self.no_intercept();
         let tables = std::mem::take(&mut *self.0.tables.lock());
@@ -300,19 +301,19 @@ impl Tables {
     }
 }
 
-/// An end as its owner has it.
+/// The transport of an end, for its owner.
 struct LabEnd(Arc<End>);
 
 impl Transport for LabEnd {
     fn send(&self, request: Request, reply_to: ReplyTo) {
         let end = &self.0;
-        let Some(net) = end.net.upgrade() else { return }; // nobody has the network any more
+        let Some(net) = end.net.upgrade() else { return }; // the network was dropped
         let call = net.calls.fetch_add(1, Relaxed) + 1;
         net.bytes.fetch_add(request.args.len() as u64, Relaxed);
         net.largest.fetch_max(request.args.len() as u64, Relaxed);
         let Request { method, args, described } = request;
         let seen = if net.rules.on() { described.clone() } else { None };
-        // In real mode the threads of a server that has crashed still run, and speak of what was never saved.
+        // In real mode the threads of a crashed server still run, and may send state that was never saved.
         if let Some(args) = described.filter(|_| !crashed_here()) {
             trace::emit(|| What::Called { call, end: end.name.clone(), method, args });
         }
@@ -322,7 +323,7 @@ impl Transport for LabEnd {
 }
 
 impl End {
-    /// Ends the calls that are with a handler; their callers get `None`.
+    /// Ends the calls whose handler is running; their callers get `None`.
     fn give_up(&self) {
         let given_up = std::mem::take(&mut *self.with_handler.lock());
         for ((call, _), caller) in given_up {

@@ -10,14 +10,14 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
-/// Where a Raft keeps what must survive a crash: its state, records added to that state since, and a snapshot.
+/// Stores what must survive a crash of a Raft server: its state, the records added since that state was saved, and a snapshot.
 ///
-/// A handle belongs to one incarnation of a server. Once the server has crashed, what it still saves is not seen:
-/// [`succeed`](Persister::succeed) gives its successor a handle of its own.
+/// A handle belongs to one incarnation of a server. After a crash, anything that the old incarnation still saves is ignored.
+/// [`succeed`](Persister::succeed) makes the handle for the next incarnation.
 ///
-/// Values pass through serde, so that a trace shows them. Anything serializable will do, also raw bytes
-/// ([`Command`](crate::api::Command) or `Vec<u8>`). A struct with Figure 2's names serves best: the suites then also check that
-/// term and vote are saved before anybody hears of them, which they can't in a tuple.
+/// Values pass through serde, so that a trace can show them. Any serializable value works, also raw bytes
+/// ([`Command`](crate::api::Command) or `Vec<u8>`). A struct with the field names of Figure 2 is best: then the suites also check
+/// that term and vote are saved before any other server learns of them. They can't check that in a tuple.
 ///
 /// ```
 /// use labrpc::Persister;
@@ -43,33 +43,34 @@ pub struct Persister {
     plan: Arc<Mutex<Option<Plan>>>,
 }
 
-/// A crash that is to come.
+/// A planned crash.
 struct Plan {
     group: Group,
-    /// At which save from now, from 1.
+    /// The crash comes at this save; 1 is the next save.
     saves: u64,
     moment: Moment,
 }
 
-/// When, around a save, a server crashes.
+/// Whether a server crashes just before or just after a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Just before it takes effect: nothing of it is saved.
+    /// Just before the save takes effect: nothing of it is saved.
     Before,
-    /// Just after: all of it is saved, but nobody has heard of it.
+    /// Just after the save: all of it is saved, but no other server knows of it.
     After,
 }
 
-/// What a [`Persister`] keeps its bytes in: memory in the lab, files in earnest.
+/// The place where a [`Persister`] stores its bytes: memory in the lab, files in a real deployment.
 ///
-/// Each call is one atomic step. `life` is the number of the incarnation that asks; storage obeys only the latest
-/// one that it has been told of.
+/// Each call is one atomic step. `life` is the number of the incarnation that makes the call. Only the incarnation of the last
+/// [`begin`](Storage::begin) can change the storage.
 pub trait Storage: Send + Sync + 'static {
-    /// From now on obeys `life`.
+    /// From now on, only calls of incarnation `life` have an effect.
     fn begin(&self, life: u64);
-    /// Replaces state and, if given, snapshot; forgets the records. False: an older life asked, nothing was done.
+    /// Replaces the state and, if one is given, the snapshot; deletes the records. Returns false if `life` is an older
+    /// incarnation; then nothing was done.
     fn replace(&self, life: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool;
-    /// Adds a record. False: an older life asked, nothing was done.
+    /// Adds a record. Returns false if `life` is an older incarnation; then nothing was done.
     fn append(&self, life: u64, record: Vec<u8>) -> bool;
     /// Reads everything.
     fn load(&self) -> Saved;
@@ -80,53 +81,53 @@ pub trait Storage: Send + Sync + 'static {
 /// Everything that a [`Storage`] holds.
 #[derive(Clone, Debug, Default)]
 pub struct Saved {
-    /// The state, once there is one.
+    /// The state, if one was saved.
     pub state: Option<Vec<u8>>,
-    /// What was appended to it since.
+    /// The records that were appended since the state was saved.
     pub records: Vec<Vec<u8>>,
-    /// The snapshot that was saved last, which may be empty.
+    /// The snapshot that was saved last. It may be empty.
     pub snapshot: Option<Snapshot>,
 }
 
 impl Persister {
-    /// An empty one, in memory.
+    /// An empty persister in memory.
     pub fn new() -> Persister {
         Persister::over("persister", Memory::default())
     }
 
-    /// Over some storage. Traces call it `owner`.
+    /// A persister over any storage. Traces call it `owner`.
     pub fn over(owner: impl Into<Arc<str>>, storage: impl Storage) -> Persister {
         storage.begin(0);
         Persister { owner: owner.into(), life: 0, storage: Arc::new(storage), plan: Arc::default() }
     }
 
-    /// The same under another name for traces.
+    /// The same persister under another name in traces.
     pub fn named(self, owner: impl Into<Arc<str>>) -> Persister {
         Persister { owner: owner.into(), ..self }
     }
 
-    /// A handle for the next incarnation, which finds exactly what has been saved until now. This one and its
-    /// clones save into the void from now on.
+    /// A handle for the next incarnation, which finds exactly what has been saved until now. From now on, saves through this
+    /// handle and its clones have no effect.
     pub fn succeed(&self) -> Persister {
         let next = Persister { life: self.life + 1, plan: Arc::default(), ..self.clone() };
         next.storage.begin(next.life);
         next
     }
 
-    /// Replaces the state and forgets the records; the snapshot stays. One atomic step.
+    /// Replaces the state and deletes the records; the snapshot stays. One atomic step.
     pub fn save_state<T: Serialize + ?Sized>(&self, state: &T) {
         let store = |bytes| self.storage.replace(self.life, bytes, None);
         self.carry_out("state", state, store);
     }
 
-    /// Adds a record to the state, so that saving costs what has changed. One atomic step.
+    /// Adds a record to the state. So a server can save only what has changed, instead of the whole state. One atomic step.
     pub fn append<T: Serialize + ?Sized>(&self, record: &T) {
         let store = |bytes| self.storage.append(self.life, bytes);
         self.carry_out("record", record, store);
     }
 
-    /// Replaces state and snapshot together, and forgets the records. One atomic step. An empty snapshot is none, so
-    /// Go's `Save(state, nil)` is `save(&state, Snapshot::default())`; it also removes a snapshot that was there.
+    /// Replaces state and snapshot together, and deletes the records. One atomic step. An empty snapshot means "no snapshot". So
+    /// Go's `Save(state, nil)` is `save(&state, Snapshot::default())`; it also removes the snapshot that was stored before.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
         let store = |bytes| self.storage.replace(self.life, bytes, Some(snapshot));
@@ -134,17 +135,17 @@ impl Persister {
         log::trace!("{} saved a snapshot of {size} bytes", self.owner);
     }
 
-    /// Crashes `group`, whose server this handle belongs to, at the `saves`th save from now: just before that save takes
-    /// effect, or just after. Replaces the plan before. [`Group::wait_crashed`] tells when it has happened.
+    /// Plans a crash of `group`, whose server this handle belongs to, at the `saves`th save from now: just before that save takes
+    /// effect, or just after. Replaces any earlier plan. [`Group::wait_crashed`] waits for the crash.
     ///
-    /// In real mode nobody can stop the thread that saves, but no one hears of it any more: before the save returns, the
-    /// group is off the network, and what it saves from then on isn't seen.
+    /// In real mode the thread that saves can't be stopped. But before the save returns, the group is off the network and its
+    /// later saves have no effect, so no other server learns what that thread does.
     pub fn crash_at_save(&self, group: &Group, saves: u64, moment: Moment) {
         run::excuse_for_good();
         *self.plan.lock() = Some(Plan { group: group.clone(), saves: saves.max(1), moment });
     }
 
-    /// Makes nothing of a planned crash that has not happened yet.
+    /// Cancels a planned crash that has not happened yet.
     pub fn call_off_crash(&self) {
         *self.plan.lock() = None;
     }
@@ -169,7 +170,7 @@ impl Persister {
         }
     }
 
-    /// Counts a save; the plan, if it is for this one.
+    /// Counts a save. Returns the planned crash if it is due at this save.
     fn plan_due(&self) -> Option<Plan> {
         let mut plan = self.plan.lock();
         if crashed_here() || std::thread::panicking() {
@@ -179,17 +180,17 @@ impl Persister {
         plan.take_if(|plan| plan.saves == 0)
     }
 
-    /// In a simulation, the end of the current thread, if it is of the group.
+    /// Crashes the group. In a simulation this ends the current thread if it belongs to the group.
     fn crash(&self, group: &Group) {
         trace::tester(|| format!("{} crashes as it saves", group.name()));
-        self.storage.begin(self.life + 1); // nothing of this life is seen any more, as after `succeed`
+        self.storage.begin(self.life + 1); // this incarnation's saves have no effect any more, as after `succeed`
         group.crash();
     }
 
     /// The state, if there is one.
     ///
     /// # Panics
-    /// If it was saved as another type.
+    /// If the state was saved as another type.
     pub fn raft_state<T: DeserializeOwned>(&self) -> Option<T> {
         self.storage.load().state.map(|bytes| self.decode("state", &bytes))
     }
@@ -197,17 +198,17 @@ impl Persister {
     /// The records added since the state was saved, oldest first.
     ///
     /// # Panics
-    /// If one was saved as another type.
+    /// If a record was saved as another type.
     pub fn records<T: DeserializeOwned>(&self) -> Vec<T> {
         self.storage.load().records.iter().map(|bytes| self.decode("record", bytes)).collect()
     }
 
-    /// The snapshot, if there is one. An empty one is none.
+    /// The snapshot, if there is one. `None` also if it is empty.
     pub fn snapshot(&self) -> Option<Snapshot> {
         self.storage.load().snapshot.filter(|snapshot| !snapshot.is_empty())
     }
 
-    /// The length of the state and of all records, in bytes: what the lab bounds.
+    /// The length of the state and of all records, in bytes. The lab sets an upper bound for this.
     pub fn raft_state_size(&self) -> usize {
         self.storage.state_size()
     }
@@ -219,7 +220,10 @@ impl Persister {
 
     fn decode<T: DeserializeOwned>(&self, what: &str, bytes: &[u8]) -> T {
         codec::decode(bytes).unwrap_or_else(|error| {
-            panic!("{}: the {what} was not saved as the type it is read as: {error}", self.owner)
+            panic!(
+                "{}: the {what} was not saved as the type that it is read as: {error}",
+                self.owner
+            )
         })
     }
 
@@ -237,7 +241,7 @@ impl Default for Persister {
     }
 }
 
-/// Storage in memory: a crash keeps exactly what had been saved.
+/// Storage in memory. After a crash it holds exactly what had been saved.
 #[derive(Default)]
 pub struct Memory(Mutex<(u64, Saved)>);
 

@@ -1,4 +1,5 @@
-//! Randomness, seeded: each user of it has a stream of its own, so that one more draw here moves nothing there.
+//! Seeded random numbers. Each user has a stream of its own. So if one user consumes one more random number, the numbers of the
+//! others stay the same.
 
 pub use ::rand::RngExt;
 
@@ -11,9 +12,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The random numbers of one user, from a generator that gives the same on every machine.
+/// The random numbers of one user, from a generator that gives the same numbers on every machine.
 ///
-/// Every draw has a label, which becomes part of the run's fingerprint.
+/// Every draw (a random number that is consumed) has a label, which becomes part of the run's fingerprint.
 pub struct Stream {
     state: Mutex<(Pcg64, u64)>,
 }
@@ -25,7 +26,7 @@ impl Stream {
         Stream { state: Mutex::new((Pcg64::seed_from_u64(mixed), which)) }
     }
 
-    /// A number in `range`.
+    /// A random number in `range`.
     ///
     /// # Panics
     /// If the range is empty.
@@ -37,7 +38,7 @@ impl Stream {
         drawn
     }
 
-    /// A number below `n`.
+    /// A random number below `n`.
     pub fn below(&self, label: &'static str, n: u64) -> u64 {
         self.range(label, 0..n)
     }
@@ -47,7 +48,7 @@ impl Stream {
         self.below(label, denominator) < numerator
     }
 
-    /// A whole number of milliseconds in `range`.
+    /// A random whole number of milliseconds in `range`.
     pub fn millis(&self, label: &'static str, range: Range<u64>) -> Duration {
         Duration::from_millis(self.range(label, range))
     }
@@ -57,7 +58,7 @@ impl Stream {
     }
 }
 
-/// The generator for a Raft's or a service's own needs: seeded inside a run, from the system outside one.
+/// The random number generator for Rafts and services. Inside a run it is seeded; outside, its seed comes from the system.
 ///
 /// ```
 /// use labrpc::rand::{RngExt, rng};
@@ -71,19 +72,19 @@ pub fn rng() -> LabRng {
     })
 }
 
-/// The tester's own draws (whom to crash, how long to wait).
+/// The tester's random numbers (which server to crash, how long to wait).
 pub fn tester() -> Arc<Stream> {
     run::here()
         .map_or_else(|| Arc::new(Stream::new(outside_seed(), 2)), |here| here.world.tester.clone())
 }
 
-/// The network's draws (what gets lost, how late it is).
+/// The network's random numbers (which messages get lost, how late a message is).
 pub(crate) fn network() -> Arc<Stream> {
     run::here()
         .map_or_else(|| Arc::new(Stream::new(outside_seed(), 1)), |here| here.world.network.clone())
 }
 
-/// Outside a run nothing replays, so the system may choose.
+/// Outside a run nothing is replayed, so the system may choose the seed.
 fn outside_seed() -> u64 {
     ::rand::rngs::SysRng.try_next_u64().unwrap_or(1)
 }

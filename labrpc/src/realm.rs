@@ -1,4 +1,4 @@
-//! Which simulation an object belongs to, so that a thread from outside that touches it is caught.
+//! Records which simulation an object belongs to, to detect threads from outside that use it.
 
 use crate::run::{self, FailureKind, Here, World};
 use std::panic::Location;
@@ -9,28 +9,28 @@ use std::sync::Arc;
 pub(crate) struct Realm(Option<u32>);
 
 impl Realm {
-    /// The current thread's.
+    /// The realm of the current thread.
     pub fn current() -> Realm {
         Realm(run::simulated().map(|here| here.world.id))
     }
 
-    /// The simulation that the calling thread is in, after a check that it may touch the object.
+    /// Checks that the calling thread may use the object. Returns the simulation that the thread is in.
     ///
     /// # Panics
-    /// If the object belongs to a simulation that is running and the thread doesn't. That also fails the run,
-    /// which would otherwise only see a thread that waits for ever, or virtual time that rushes by.
+    /// If the object belongs to a running simulation and the thread does not. This also fails the run. Otherwise the run would
+    /// only see a thread that waits for ever, or virtual time that passes far too fast.
     #[track_caller]
     pub fn enter(self, what: &str) -> Option<Arc<Here>> {
         self.enter_at(what, Location::caller())
     }
 
-    /// As [`enter`](Realm::enter), from a place that the caller knows better.
+    /// Like [`enter`](Realm::enter), but reports `place` as the place of the call.
     pub fn enter_at(self, what: &str, place: &Location<'_>) -> Option<Arc<Here>> {
         let here = run::simulated();
         if let Some(world) = self.trespassed(here.as_deref()) {
             let thread = std::thread::current();
             let text = format!(
-                "thread {:?}, which the simulation doesn't know, touched its {what} at {place}. \
+                "thread {:?} is not part of the simulation, but used a {what} of the simulation at {place}. \
                  Make threads with labrpc::thread::spawn, not std::thread::spawn",
                 thread.name().unwrap_or("(unnamed)")
             );
@@ -40,7 +40,7 @@ impl Realm {
         here
     }
 
-    /// As [`enter`](Realm::enter), for destructors: a stranger may let go of things.
+    /// Like [`enter`](Realm::enter), but does not panic. For destructors, because a thread from outside may drop objects.
     pub fn leave(self) -> Option<Arc<Here>> {
         let here = run::simulated();
         if self.trespassed(here.as_deref()).is_some() { None } else { here }

@@ -1,7 +1,7 @@
-//! One test's run, in either world: its seed, its failure, its trace, and what belongs to it.
+//! The run of one test, simulated or real: its seed, its failure, its trace and its threads.
 //!
-//! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler behind it differs.
-//! Every thread made through [`thread`](crate::thread) inside belongs to the run.
+//! [`Run::simulated`] and [`Run::real`] run the same closure; only the scheduler differs. Every thread that is made through
+//! [`thread`](crate::thread) inside the run belongs to it.
 
 mod drive;
 mod failure;
@@ -40,20 +40,22 @@ pub struct Run {
     sink: Option<Box<dyn Sink>>,
 }
 
-/// What the threads of a simulation are. The same seed gives the same run on either.
+/// What a simulation uses as threads. The same seed gives the same run with either backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
-    /// OS threads, of which one runs at a time: what code expects that has thread-locals, or asks for its thread, and what
-    /// debuggers know.
+    /// OS threads, of which only one runs at a time. Code that uses thread-locals or [`std::thread::current`] works as usual, and
+    /// so do debuggers.
     #[default]
     Threads,
-    /// Coroutines on one OS thread, which take a fraction of the time. Thread-locals, [`std::thread::current`] and
-    /// [`std::thread::panicking`] are of that thread. A run that can't be had like this ends as [`FailureKind::Unfit`].
+    /// Coroutines on one OS thread, which take a fraction of the time. All of them share the thread-locals,
+    /// [`std::thread::current`] and [`std::thread::panicking`] of that thread. A run that is not possible on coroutines ends as
+    /// [`FailureKind::Unfit`].
     Coroutines,
 }
 
 impl Backend {
-    /// Whether this process has room for no more runs on it: a run on coroutines that can't be brought to its end leaves its stacks behind.
+    /// Whether this process has no room for more runs on this backend. If a run on coroutines can't be brought to its end, its
+    /// stacks are never freed.
     pub fn is_spent(self) -> bool {
         self == Backend::Coroutines && crate::sim::coroutines::are_spent()
     }
@@ -62,54 +64,55 @@ impl Backend {
         match std::env::var("LABRPC_BACKEND").as_deref() {
             Ok("coroutines") => Backend::Coroutines,
             Ok("threads") | Err(_) => Backend::Threads,
-            Ok(other) => panic!("LABRPC_BACKEND={other:?} is neither threads nor coroutines"),
+            Ok(other) => panic!("LABRPC_BACKEND must be threads or coroutines, not {other:?}"),
         }
     }
 }
 
-/// What becomes of the lines that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
+/// Where the lines go that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Logs {
-    /// They go to standard error as they come.
+    /// They go to standard error at once.
     #[default]
     Printed,
-    /// They are events of the trace, between the others.
+    /// They become events of the trace.
     Traced,
-    /// Nothing: this run repeats one whose lines have been seen.
+    /// They are dropped, because this run repeats one whose lines were already shown.
     Dropped,
 }
 
-/// What came of a [`Run`].
+/// The outcome of a [`Run`].
 #[derive(Debug)]
 pub struct Outcome<R> {
-    /// What the body returned, or the first thing that failed, in whatever thread.
+    /// What the body returned, or the first failure in any thread.
     pub result: Result<R, Failure>,
     /// How long the run took on its own clock: virtual time in a simulation.
     pub lab_time: Duration,
-    /// A hash of every scheduling decision, until the run ends or fails, and of every random draw. Equal for two simulations of one seed.
-    /// In real mode it means nothing.
+    /// A hash of all scheduling decisions until the run ends or fails, and of all random numbers that were consumed. Two
+    /// simulations with the same seed have the same fingerprint. In real mode it means nothing.
     pub fingerprint: u64,
-    /// How many scheduling decisions the simulation took; 0 in real mode.
+    /// How many scheduling decisions the simulation made; 0 in real mode.
     pub steps: u64,
-    /// What was said with [`warn`].
+    /// The warnings that were given with [`warn`].
     pub warnings: Vec<Failure>,
 }
 
 impl Run {
-    /// A run under the seeded scheduler, in virtual time; on threads, unless `LABRPC_BACKEND=coroutines` says otherwise.
+    /// A run under the seeded scheduler in virtual time. It uses OS threads unless the environment has
+    /// `LABRPC_BACKEND=coroutines`.
     pub fn simulated(seed: u64) -> Run {
         let logs = Logs::default();
         let backend = Backend::of_env();
         Run { seed, simulated: true, backend, time_limit: DAY, patience: None, logs, sink: None }
     }
 
-    /// A run on free threads and the wall clock. The seed decides the network's and the tester's draws, but not
-    /// the order in which threads run.
+    /// A run on the system's threads and the wall clock. The seed decides the random numbers of the network and of the tester, but
+    /// not the order in which threads run.
     pub fn real(seed: u64) -> Run {
         Run { simulated: false, ..Run::simulated(seed) }
     }
 
-    /// What the threads of a simulation are.
+    /// Sets what a simulation uses as threads.
     pub fn backend(mut self, backend: Backend) -> Run {
         self.backend = backend;
         self
@@ -120,28 +123,31 @@ impl Run {
         Sched::new(self.seed, self.time_limit, self.patience, carrier)
     }
 
-    /// Fails the run when its own clock passes `limit`: a day, if not set.
+    /// Fails the run when its own clock passes `limit`. The default is one day.
     pub fn time_limit(mut self, limit: Duration) -> Run {
         self.time_limit = limit;
         self
     }
 
-    /// Ends a simulation as [`FailureKind::Stuck`] when for so long nothing has happened that its main thread could wait for
-    /// (nobody called [`note_progress`]) and nobody was held back on purpose ([`excuse`]): if then the main thread waits
-    /// without a deadline, or anybody for a lock, all this time. A call that is to return soon ([`calling_briefly`]) ends
-    /// it, too, whoever is held back. Without this, and in real mode, nothing ends it before the [time limit](Run::time_limit).
+    /// Ends a simulation that makes no progress for `patience` of virtual time, as [`FailureKind::Stuck`]. That is one of two
+    /// cases:
+    /// - Nobody has called [`note_progress`] for that time, the test has held nobody back on purpose ([`excuse`]), and for that
+    ///   time the main thread has waited without a deadline, or any thread has waited for a lock.
+    /// - A call that should return soon ([`calling_briefly`]) has lasted that long, even if the test holds somebody back.
+    ///
+    /// Without this setting, and in real mode, a run ends only at the [time limit](Run::time_limit).
     pub fn patience(mut self, patience: Duration) -> Run {
         self.patience = Some(patience);
         self
     }
 
-    /// What becomes of log lines.
+    /// Sets where log lines go.
     pub fn logs(mut self, logs: Logs) -> Run {
         self.logs = logs;
         self
     }
 
-    /// Sends the run's events to `sink`. A simulation takes the same course whether anybody listens or not.
+    /// Sends the run's events to `sink`. A simulation runs in the same way with and without a sink.
     pub fn trace(mut self, sink: impl Sink) -> Run {
         self.sink = Some(Box::new(sink));
         self
@@ -149,8 +155,8 @@ impl Run {
 
     /// Runs `body` to its end, or to the first failure in any thread.
     ///
-    /// In a simulation every thread of the run has ended when this returns, except after
-    /// [`FailureKind::Stall`] (nobody can stop a thread that spins). In real mode the body is to stop its threads.
+    /// In a simulation, every thread of the run has ended when this returns, except after [`FailureKind::Stall`], because a thread
+    /// that spins can't be stopped. In real mode, `body` must stop the threads that it starts.
     pub fn run<R, F>(mut self, body: F) -> Outcome<R>
     where
         R: Send + 'static,
@@ -189,7 +195,7 @@ impl Run {
             result: match (failure, value) {
                 (Some(failure), _) => Err(failure),
                 (None, Some(value)) => Ok(value),
-                (None, None) => unreachable!("a body that did not return has failed"),
+                (None, None) => unreachable!("a body that did not return has recorded a failure"),
             },
             lab_time: world.now(),
             fingerprint: streams.iter().fold(fold, |f, s| mix(f, s.fingerprint())),

@@ -1,4 +1,4 @@
-//! The callee's side of an RPC: services with named methods, and the server that they make up.
+//! The server's side of an RPC: services with named methods, and the server that offers them.
 
 use crate::codec;
 use crate::describe::Value;
@@ -20,7 +20,7 @@ pub struct Service {
 
 type Handler = Arc<dyn Fn(&[u8]) -> Result<Reply, String> + Send + Sync>;
 
-/// What a handler answered.
+/// The reply of a handler.
 pub(crate) struct Reply {
     pub bytes: Vec<u8>,
     pub described: Option<Arc<Value>>,
@@ -32,8 +32,8 @@ impl Service {
         Service { name, methods: BTreeMap::new() }
     }
 
-    /// Adds a method. Every call gets a thread of its own, so a handler may wait. It cannot decline to answer: what the
-    /// caller gets is what it returns, or `None` if the network loses that.
+    /// Adds a method. Every call gets a thread of its own, so a handler may wait. A handler always replies: the caller gets its
+    /// return value, or `None` if the network loses the reply.
     pub fn method<A, R, F>(mut self, name: &'static str, handler: F) -> Service
     where
         A: DeserializeOwned,
@@ -43,7 +43,7 @@ impl Service {
         let service = self.name;
         let handler = move |bytes: &[u8]| {
             let args = codec::decode(bytes).map_err(|error| {
-                format!("{service}.{name} is called with another type: {error}")
+                format!("{service}.{name} is called with arguments of another type: {error}")
             })?;
             let reply = handler(args);
             let bytes = codec::encode(&reply);
@@ -55,7 +55,7 @@ impl Service {
     }
 }
 
-/// One incarnation of a server: the services that it offers.
+/// The services that one incarnation of a server offers.
 pub struct Server {
     services: BTreeMap<&'static str, Service>,
 }
@@ -66,12 +66,12 @@ impl Server {
         Server { services: services.into_iter().map(|service| (service.name, service)).collect() }
     }
 
-    /// Runs the handler of `Service.Method`. An error is a mistake in the program.
+    /// Runs the handler of `Service.Method`. An error means a mistake in the program.
     pub(crate) fn dispatch(&self, method: &str, args: &[u8]) -> Result<Reply, String> {
         let (service, name) = method.split_once('.').unwrap_or((method, ""));
         match self.services.get(service).and_then(|service| service.methods.get(name)) {
             Some(handler) => handler(args),
-            None => Err(format!("nobody here answers {method:?}; there is {}", self.choices())),
+            None => Err(format!("this server has no method {method:?}; it has {}", self.choices())),
         }
     }
 

@@ -1,7 +1,8 @@
-//! Locks and condition variables in both worlds, shaped as parking_lot has them: no poisoning, and a
-//! condition variable that takes `&mut guard`.
+//! Locks and condition variables in both worlds, with the interface of parking_lot: locks are not poisoned, and a condition
+//! variable takes `&mut guard`.
 //!
-//! The data stays in a parking_lot mutex. A simulation only turns "block" into "try, else park".
+//! The data stays in a parking_lot mutex. In a simulation, a thread does not block on it: it tries to lock, and parks if that
+//! fails.
 
 use crate::realm::Realm;
 use crate::run::{self, Here};
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 /// A mutual-exclusion lock.
 ///
-/// In a simulation, a thread that takes it twice, and threads that take several in a circle, fail the run at
-/// that moment, with every thread's name and place.
+/// In a simulation, the run fails at once if a thread takes a lock that it already holds, or if threads wait for each other's
+/// locks in a circle. The failure names each of these threads and where it waits.
 ///
 /// ```
 /// let total = labrpc::sync::Mutex::new(1);
@@ -27,16 +28,16 @@ use std::time::Duration;
 /// ```
 pub struct Mutex<T: ?Sized> {
     realm: Realm,
-    /// Tasks parked here.
+    /// How many tasks are parked until they get the lock.
     waiting: AtomicU32,
-    /// The task that holds it; 0 outside a simulation and when free.
+    /// The task that holds the lock. 0 outside a simulation, and while the lock is free.
     holder: AtomicU64,
-    /// Where the holder took it.
+    /// Where the holder took the lock.
     taken_at: parking_lot::Mutex<Option<&'static Location<'static>>>,
     inner: parking_lot::Mutex<T>,
 }
 
-/// The right to use what a [`Mutex`] guards.
+/// The right to use the value that a [`Mutex`] guards.
 #[must_use = "the lock is released at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
@@ -56,7 +57,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// What it guards.
+    /// Returns the guarded value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner()
     }
@@ -90,7 +91,7 @@ impl<T: ?Sized> Mutex<T> {
         Some(MutexGuard { mutex: self, inner: Some(inner) })
     }
 
-    /// What it guards; nobody else can hold it.
+    /// The guarded value. No lock is needed, because `&mut self` shows that nobody else has it.
     pub fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut()
     }
@@ -119,7 +120,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// A task that crashes may have been woken to take the lock, and nobody else was.
+    /// If this task crashes after it was woken to take the lock, another task must be woken in its place.
     fn pass_on(&self, here: &Here) {
         if !self.inner.is_locked() && self.waiting.load(Ordering::Relaxed) > 0 {
             here.unpark_one(Key::Address(self.address()));
@@ -134,7 +135,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Wakes a task that waits for the lock, which has just become free.
+    /// The lock has just become free: wakes a task that waits for it.
     fn released(&self) {
         if self.holder.swap(0, Ordering::Relaxed) == 0 {
             return;
@@ -147,7 +148,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// A field's address: two objects never share it, though one may lie at the start of the other.
+    /// The address of a field. Two objects never share it. (They could share their own address, if one is the first field of the
+    /// other.)
     fn address(&self) -> usize {
         std::ptr::from_ref(&self.waiting).addr()
     }
@@ -200,7 +202,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
-/// Counts one up, and down again when dropped, also by unwinding.
+/// Adds one to a counter, and subtracts it again when dropped, also during unwinding.
 struct Counted<'a>(&'a AtomicU32);
 
 impl Counted<'_> {
@@ -216,14 +218,15 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// A condition variable: threads wait for a notice about what a [`Mutex`] guards. May wake for no reason.
+/// A condition variable: threads wait until they are notified about a value that a [`Mutex`] guards. A wait may also end for no
+/// reason.
 pub struct Condvar {
     realm: Realm,
     waiting: AtomicU32,
     inner: parking_lot::Condvar,
 }
 
-/// Whether a wait ended because its time was up.
+/// Tells whether a wait ended because its time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
@@ -235,7 +238,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// One that nobody waits for.
+    /// A condition variable that nobody waits on.
     pub fn new() -> Condvar {
         Condvar {
             realm: Realm::current(),
@@ -244,13 +247,13 @@ impl Condvar {
         }
     }
 
-    /// Releases the lock, waits for a notice, and takes the lock again.
+    /// Releases the lock, waits for a notification, and takes the lock again.
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         self.wait_or(guard, None);
     }
 
-    /// As [`wait`](Condvar::wait), but not longer than `timeout`.
+    /// Like [`wait`](Condvar::wait), but at most for `timeout`.
     #[track_caller]
     pub fn wait_for<T: ?Sized>(
         &self,
@@ -260,7 +263,7 @@ impl Condvar {
         self.wait_or(guard, Some(Instant::now() + timeout))
     }
 
-    /// As [`wait`](Condvar::wait), but not beyond `deadline`.
+    /// Like [`wait`](Condvar::wait), but at most until `deadline`.
     #[track_caller]
     pub fn wait_until<T: ?Sized>(
         &self,
@@ -319,7 +322,7 @@ impl Condvar {
         let deadline = deadline.map(Instant::since_start);
         let timed_out = here.park_through_crash(&[Key::Address(self.address())], deadline, wait);
         drop(counted);
-        // Before anything can end this thread: the caller's destructors expect the lock to be held.
+        // Takes the lock before anything can end this thread, because the caller's destructors expect that the lock is held.
         let relock = Wait::lock_at(guard.mutex.address(), place);
         guard.inner = Some(guard.mutex.lock_simulated(here, relock, false));
         here.unwind_if_crashed();

@@ -1,7 +1,7 @@
-//! Threads in both worlds, shaped as `std::thread`, and thread groups: what crashes together.
+//! Threads in both worlds, with the interface of `std::thread`, and groups of threads that crash together.
 //!
-//! In a simulation a thread with a name gets an OS thread of its own; one without a name borrows one from a
-//! pool, and so may find thread-locals that another left behind.
+//! In a simulation on OS threads, a thread with a name gets an OS thread of its own. A thread without a name uses one from a pool,
+//! so it may find thread-locals that another thread left behind.
 
 mod crash;
 mod hiccup;
@@ -31,14 +31,14 @@ pub use std::thread::Result;
 /// Starts a thread without a name.
 ///
 /// # Panics
-/// If the system refuses another thread.
+/// If the system can't start another thread.
 #[track_caller]
 pub fn spawn<T, F>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).expect("the system refuses another thread")
+    Builder::new().spawn(f).expect("the system could not start another thread")
 }
 
 /// Lets other threads run.
@@ -50,19 +50,19 @@ pub fn yield_now() {
     }
 }
 
-/// A thread about to be started, as `std::thread::Builder`.
+/// Makes a thread, like `std::thread::Builder`.
 #[derive(Debug, Default)]
 pub struct Builder {
     name: Option<String>,
 }
 
 impl Builder {
-    /// No name yet.
+    /// A builder without a name for the thread.
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// The name for reports and logs.
+    /// Sets the thread's name for reports and logs.
     pub fn name(self, name: impl Into<String>) -> Builder {
         Builder { name: Some(name.into()) }
     }
@@ -70,7 +70,7 @@ impl Builder {
     /// Starts the thread. It belongs to the caller's run and [`Group`].
     ///
     /// # Errors
-    /// In real mode, if the system refuses another thread.
+    /// In real mode, if the system can't start another thread.
     #[track_caller]
     pub fn spawn<T, F>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -106,7 +106,7 @@ impl Builder {
     }
 }
 
-/// Waits for the end of a thread, and gets what it returned.
+/// Waits for the end of a thread, and returns the thread's result.
 pub struct JoinHandle<T> {
     ended: Ended,
     packet: Arc<Mutex<Option<Result<T>>>>,
@@ -122,7 +122,7 @@ impl<T> JoinHandle<T> {
     /// Waits for the end of the thread.
     ///
     /// # Errors
-    /// The payload of the panic that ended the thread. In a run that has already failed the run.
+    /// The thread panicked; the error is the panic's payload. Inside a run, that panic has already failed the run.
     #[track_caller]
     pub fn join(self) -> Result<T> {
         match self.ended {
@@ -171,7 +171,10 @@ fn try_spawn_real(
         let alive = group.enlist(&name, spawned);
         (alive, Arc::new(Here { world, group, name, task: None }))
     });
-    #[expect(clippy::disallowed_methods, reason = "outside a simulation threads are the system's")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "outside a simulation the system's threads are used"
+    )]
     builder.spawn(move || {
         let (alive, here) = registered.unzip();
         if let Some(alive) = &alive {
@@ -182,7 +185,7 @@ fn try_spawn_real(
     })
 }
 
-/// A thread of a real run, made before the run has any.
+/// Starts the first thread of a real run.
 pub(crate) fn spawn_real(
     world: &Arc<World>,
     group: &Group,
@@ -191,10 +194,11 @@ pub(crate) fn spawn_real(
 ) -> std::thread::JoinHandle<()> {
     let (world, group) = (world.clone(), group.clone());
     let here = Here { world, group, name: name.into(), task: None };
-    try_spawn_real(Some(&here), Some(name), None, body).expect("the system refuses another thread")
+    try_spawn_real(Some(&here), Some(name), None, body)
+        .expect("the system could not start another thread")
 }
 
-/// Threads that live and crash together: a server. A thread belongs to the group of the thread that made it.
+/// Threads that crash together, such as the threads of a server. A thread belongs to the group of the thread that made it.
 #[derive(Clone)]
 pub struct Group(Arc<GroupInner>);
 
@@ -213,25 +217,25 @@ struct GroupInner {
 struct Alive {
     name: Arc<str>,
     spawned: Option<&'static Location<'static>>,
-    /// As the system knows it, once it has begun.
+    /// The OS thread, once it has begun.
     os_thread: Option<OsThread>,
 }
 
-/// A thread that has not ended, for a report of what is left of a group.
+/// A thread of a group that has not ended, for a report.
 #[derive(Clone, Debug)]
 pub struct Straggler {
-    /// Its name, after that of its group: `S1/ticker`.
+    /// The names of its group and of the thread: `S1/ticker`.
     pub thread: String,
-    /// What it waits for, and where, if that is known: in a simulation.
+    /// What the thread waits for, and where. Known only in a simulation.
     pub stands: Option<String>,
-    /// Where it was started, if user code did that.
+    /// Where the thread was started, if user code started it.
     pub spawned: Option<String>,
-    /// How much CPU time it has taken so far, if that is known: on Linux, in real mode.
+    /// How much CPU time the thread has used so far. Known only on Linux in real mode.
     pub cpu: Option<Duration>,
 }
 
 impl Group {
-    /// A group without threads. Its name stands in reports, before the thread's: `S1/ticker`.
+    /// A group without threads. Reports show the group's name before the thread's: `S1/ticker`.
     pub fn new(name: impl Into<Arc<str>>) -> Group {
         Group::make(name.into(), run::here().map(|here| here.world.clone()), false)
     }
@@ -256,7 +260,7 @@ impl Group {
         run::here().map(|here| here.group.clone())
     }
 
-    /// Its name.
+    /// The group's name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -265,12 +269,12 @@ impl Group {
         self.0.id
     }
 
-    /// Whether it is the test's own, not a server's.
+    /// Whether this is the test's group or the network's, and not a server's.
     pub(crate) fn is_test(&self) -> bool {
         self.0.test
     }
 
-    /// The names of its threads that have not ended.
+    /// The names of the group's threads that have not ended.
     pub fn alive(&self) -> Vec<String> {
         match self.0.world.as_ref().and_then(|world| world.sched.as_ref()) {
             Some(sched) => sched.alive_in(self.0.id),
@@ -281,7 +285,7 @@ impl Group {
         }
     }
 
-    /// Its threads that have not ended, and where they stand.
+    /// The group's threads that have not ended, and where each of them waits.
     pub fn stragglers(&self) -> Vec<Straggler> {
         if let Some(sched) = self.0.world.as_ref().and_then(|world| world.sched.as_ref()) {
             return sched.stragglers_in(self.0.id);
@@ -296,7 +300,8 @@ impl Group {
         alive.values().map(straggler).collect()
     }
 
-    /// Waits until all its threads have ended; gives back the names of those that have not, after `timeout`.
+    /// Waits until all threads of the group have ended, at most for `timeout`. Returns the names of the threads that have not
+    /// ended.
     pub fn wait_ended(&self, timeout: Duration) -> Vec<String> {
         if run::in_simulation() {
             let deadline = Instant::now() + timeout;
@@ -323,7 +328,7 @@ impl Group {
         }
     }
 
-    /// Counts a real thread as alive until the answer is dropped.
+    /// Counts a real thread as alive until the returned value is dropped.
     fn enlist(&self, name: &Arc<str>, spawned: Option<&'static Location<'static>>) -> Enlisted {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -345,7 +350,7 @@ struct Enlisted {
 }
 
 impl Enlisted {
-    /// The thread that it stands for, the current one, has begun.
+    /// Notes that the enlisted thread, which is the current one, has begun.
     fn began(&self) {
         if let Some(thread) = self.group.0.alive.lock().get_mut(&self.number) {
             thread.os_thread = OsThread::current();

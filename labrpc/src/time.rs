@@ -1,4 +1,4 @@
-//! Time in both worlds: virtual in a simulation, the wall clock outside one. Shaped as `std::time`.
+//! Time in both worlds: virtual time in a simulation, the wall clock outside it. The interface is that of `std::time`.
 
 pub use std::time::Duration;
 
@@ -7,31 +7,32 @@ use crate::sim::sched::Wait;
 use std::ops::{Add, AddAssign, Sub};
 use std::sync::OnceLock;
 
-/// A moment. In a simulation, virtual time since its start; outside, time since the process first asked.
+/// A moment. In a simulation it is the virtual time since the simulation's start. Outside, it is the time since the process first
+/// read the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(Duration);
 
 impl Instant {
-    /// Now.
+    /// The current time.
     #[track_caller]
     pub fn now() -> Instant {
         match run::simulated() {
             Some(here) => {
                 here.note_clock();
-                here.point(); // so that a loop that waits for a moment lets time pass
+                here.point(); // a yield point, so that time passes in a loop that reads the clock
                 Instant(here.world.now())
             }
             None => Instant(process_clock().elapsed()),
         }
     }
 
-    /// How long ago this was; zero if it is yet to come.
+    /// How long ago this moment was. Zero if it is in the future.
     #[track_caller]
     pub fn elapsed(self) -> Duration {
         Instant::now().saturating_duration_since(self)
     }
 
-    /// How long after `earlier` this is; zero if it is before.
+    /// The time from `earlier` to this moment. Zero if this moment is before `earlier`.
     pub fn saturating_duration_since(self, earlier: Instant) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -40,12 +41,12 @@ impl Instant {
         self.0
     }
 
-    /// The moment at which the clock says `since_start`: for tests of code that is told the time.
+    /// The moment at which the clock shows `since_start`. For tests of code that gets the time as an argument.
     pub const fn at(since_start: Duration) -> Instant {
         Instant(since_start)
     }
 
-    /// `None` if it is too far away.
+    /// The same moment as std's instant. `None` if it is too far in the future for std.
     pub(crate) fn to_std(self) -> Option<std::time::Instant> {
         process_clock().0.checked_add(self.0)
     }
@@ -92,14 +93,17 @@ pub fn sleep(duration: Duration) {
             let wait = Wait::new("sleep");
             while !here.park(&[], Some(deadline), wait) {}
         }
-        // The test's own thread learns here that another has failed; the threads of servers are left alone.
+        // A thread of the test ends here if the run has failed. The threads of servers go on.
         Some(here) if here.group.is_test() => here.world.sleep_or_unwind(duration),
-        #[expect(clippy::disallowed_methods, reason = "outside a simulation this is the sleep")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "outside a simulation the system's sleep is used"
+        )]
         _ => std::thread::sleep(duration),
     }
 }
 
-/// The wall clock since some moment.
+/// The wall-clock time since a start.
 pub(crate) struct WallClock(std::time::Instant);
 
 impl WallClock {

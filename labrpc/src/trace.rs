@@ -1,7 +1,7 @@
-//! What happened, when and where: events written by the network, the persisters and the tester.
+//! What happened, when and where: events that the network, the persisters and the tester write.
 //!
-//! User code writes none (it may add a [`note`]), so the trace tells of anybody's Raft. Nobody pays for events
-//! that nobody listens to.
+//! User code need not write any (it may add a [`note`]), so the trace works with any Raft. Events cost nothing if there is no
+//! listener.
 
 use crate::describe::Value;
 use crate::run;
@@ -16,9 +16,9 @@ use std::time::Duration;
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// When, on the run's own clock.
+    /// When it happened, on the run's own clock.
     pub at: Duration,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
@@ -26,11 +26,11 @@ pub struct Event {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum What {
-    /// A call was made. The other events of the same call bear its number.
+    /// A call was made. The other events of the same call have the same number.
     Called {
-        /// Numbers calls from 1.
+        /// The number of the call. The first call is 1.
         call: u64,
-        /// The end it was made on, such as `S0->S1`.
+        /// The end on which the call was made, such as `S0->S1`.
         end: Arc<str>,
         /// `Service.Method`.
         method: &'static str,
@@ -46,13 +46,13 @@ pub enum What {
         /// See [`What::Called`].
         method: &'static str,
     },
-    /// The handler has answered, whether its caller still waits for that or not.
+    /// The handler has replied. Its caller may have stopped waiting for the reply.
     Answered {
         /// Which call.
         call: u64,
         /// See [`What::Called`].
         end: Arc<str>,
-        /// What it answered.
+        /// The reply.
         reply: Arc<Value>,
     },
     /// The reply is back at the caller.
@@ -68,14 +68,14 @@ pub enum What {
         call: u64,
         /// See [`What::Called`].
         end: Arc<str>,
-        /// Why, in the network's own knowledge.
+        /// Why, as the network knows it.
         why: &'static str,
     },
     /// A server has saved something.
     Saved {
-        /// Whose persister.
+        /// The owner of the persister.
         who: Arc<str>,
-        /// State, record or snapshot.
+        /// Whether it is the state, a record, or the state with a snapshot.
         what: &'static str,
         /// What was saved.
         value: Value,
@@ -89,18 +89,18 @@ pub enum What {
     },
     /// The tester did something, or found something.
     Tester(String),
-    /// A line of the crate `log`, where the run [traces](crate::run::Logs::Traced) them.
+    /// A line of the crate `log`, if the run [traces](crate::run::Logs::Traced) such lines.
     Logged {
         /// Which thread.
         who: String,
-        /// How important it is, and its text.
+        /// The line's level and text.
         line: String,
     },
-    /// A note of user code.
+    /// A [`note`] of user code.
     Note {
         /// Which thread.
         who: String,
-        /// Its text.
+        /// The text of the note.
         text: String,
     },
 }
@@ -127,13 +127,13 @@ impl fmt::Display for Event {
     }
 }
 
-/// Whoever listens to a run's events.
+/// A listener to a run's events.
 pub trait Sink: Send + 'static {
-    /// Takes an event. It may be called from any thread of the run, one at a time, and must not wait.
+    /// Receives an event. Any thread of the run may call this, but only one at a time. This must not wait.
     fn event(&mut self, event: &Event);
 
-    /// Whether it reads what is written for people: what the tester does, and what services are given. Otherwise that is left empty, for
-    /// it takes time.
+    /// Whether the sink reads the texts for people: what the tester does, and what services get from the apply channel. If not,
+    /// these texts are left empty, because it takes time to make them.
     fn reads_words(&self) -> bool {
         true
     }
@@ -147,11 +147,11 @@ impl<F: FnMut(&Event) + Send + 'static> Sink for F {
 
 /// A run's trace: the sink, if there is one.
 pub(crate) struct Trace {
-    /// Asked often, so it is no lock.
+    /// Whether events go to the sink. This is read often, so it is an atomic and not a lock.
     listening: AtomicBool,
-    /// Whether the sink reads what is written for people.
+    /// Whether the sink reads the texts for people.
     words: bool,
-    /// How many networks have a rule, which sees messages described.
+    /// How many networks have a rule. A rule needs messages in readable form.
     rules: AtomicUsize,
     sink: Mutex<Option<Box<dyn Sink>>>,
     lately: Mutex<Lately>,
@@ -169,12 +169,12 @@ impl Trace {
         self.listening.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody listens, or a rule looks at messages.
+    /// Whether there is a listener, or a rule that reads messages.
     fn wants_messages(&self) -> bool {
         self.listening() || self.rules.load(Ordering::Relaxed) > 0
     }
 
-    /// What happens from now on concerns nobody.
+    /// From now on no event goes to the sink.
     pub fn mute(&self) {
         self.listening.store(false, Ordering::Relaxed);
     }
@@ -184,12 +184,12 @@ impl Trace {
     }
 }
 
-/// Whether somebody listens to the events of the current thread's run.
+/// Whether the current thread's run has a listener to its events.
 pub fn listening() -> bool {
     run::with_here(|here| here.world.trace.listening()).unwrap_or(false)
 }
 
-/// Writes an event, made only if somebody listens.
+/// Writes an event. Calls `what` only if there is a listener.
 pub(crate) fn emit(what: impl FnOnce() -> What) {
     run::with_here(|here| {
         if !here.world.trace.listening() {
@@ -202,7 +202,7 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
     });
 }
 
-/// Writes an event that is written for people.
+/// Writes an event with a text for people.
 fn emit_words(words: impl FnOnce() -> String, what: impl FnOnce(String) -> What) {
     let read = run::with_here(|here| here.world.trace.words) == Some(true);
     emit(|| what(if read { words() } else { String::new() }));
@@ -213,7 +213,7 @@ pub fn tester(text: impl FnOnce() -> String) {
     emit_words(text, What::Tester);
 }
 
-/// Ends the trace: what happens from now on, while a test clears up, concerns nobody.
+/// Ends the trace: what happens from now on, while a test cleans up, is not part of it.
 pub fn end() {
     run::with_here(|here| here.world.trace.mute());
 }
@@ -236,13 +236,13 @@ pub(crate) fn logged(line: String) {
     emit(|| What::Logged { who: run::here().map_or(String::new(), |here| here.title()), line });
 }
 
-/// Describes a message, which is encoded as `bytes`, if somebody listens, or if a rule of the network is going to look at it.
+/// Describes a message, which is encoded as `bytes`, if there is a listener or a rule of the network that reads it.
 pub(crate) fn describe<T: Serialize + ?Sized>(message: &T, bytes: &[u8]) -> Option<Arc<Value>> {
     let here = run::here().filter(|here| here.world.trace.wants_messages())?;
     let lately = &here.world.trace.lately;
     let kind = std::any::type_name::<T>();
     let known = lately.lock().find(kind, bytes);
-    // Without the lock: how a value is serialized is its own affair.
+    // The lock is not held here, because serializing a value runs user code.
     Some(known.unwrap_or_else(|| {
         let value = Arc::new(Value::of(message));
         lately.lock().add(kind, bytes, &value);
@@ -250,11 +250,11 @@ pub(crate) fn describe<T: Serialize + ?Sized>(message: &T, bytes: &[u8]) -> Opti
     }))
 }
 
-/// The messages that were described last. Most are said more than once: to every follower, and in each heartbeat.
+/// The messages that were described last. Most messages are sent more than once: to every follower, and in each heartbeat.
 #[derive(Default)]
 struct Lately(VecDeque<Said>);
 
-/// A message. What is of one type and encoded as the same bytes is the same.
+/// A message. Two messages are equal if they have the same type and the same encoded bytes.
 struct Said {
     kind: &'static str,
     bytes: Vec<u8>,
@@ -262,7 +262,7 @@ struct Said {
 }
 
 impl Lately {
-    /// How many are kept.
+    /// How many messages are kept.
     const KEPT: usize = 8;
 
     fn find(&self, kind: &str, bytes: &[u8]) -> Option<Arc<Value>> {
@@ -316,7 +316,7 @@ mod tests {
             let first = told(&Ask { term: 1 });
             assert!(Arc::ptr_eq(&first, &told(&Ask { term: 1 })));
             assert_eq!(*told(&Ask { term: 2 }), Value::of(&Ask { term: 2 }));
-            // Of another type, though its bytes are the same.
+            // This message has another type, but the same bytes.
             assert_eq!(*told(&Other { index: 1 }), Value::of(&Other { index: 1 }));
             (0..20).for_each(|index| drop(told(&Other { index })));
             assert_eq!(*told(&Ask { term: 1 }), *first);

@@ -1,5 +1,5 @@
-//! Channels, `select!` and condition variables: the same in both worlds where time is not concerned, and exact in
-//! virtual time where it is.
+//! Channels, `select!` and condition variables. They behave the same in both worlds if no time is involved, and exactly in virtual
+//! time otherwise.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -22,21 +22,21 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// What the steps of a simulation may add to a time.
+/// At most this much time is added by the steps of a simulation.
 const STEPS: Duration = Duration::from_micros(200);
 
-/// Asserts that `f` takes this long: exactly in a simulation, at least for real.
+/// Asserts that `f` takes this long: exactly this long in a simulation, at least this long in real mode.
 #[track_caller]
 fn takes<R>(duration: Duration, f: impl FnOnce() -> R) -> R {
     let begun = Instant::now();
     let result = f();
     let took = begun.elapsed();
-    assert!(took >= duration, "{took:?} and not {duration:?}");
-    assert!(!in_simulation() || took < duration + STEPS, "{took:?} and not {duration:?}");
+    assert!(took >= duration, "took {took:?}, not {duration:?}");
+    assert!(!in_simulation() || took < duration + STEPS, "took {took:?}, not {duration:?}");
     result
 }
 
-/// Tries once in a simulation; for real, where another thread may be late, up to ten seconds.
+/// Tries once in a simulation. In real mode, another thread may be late, so it tries for up to ten seconds.
 fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let tries = if in_simulation() { 1 } else { 10_000 };
     (0..tries).find_map(|_| attempt().or_else(|| (sleep(ms(1)), None).1))
@@ -163,7 +163,7 @@ fn a_rendezvous_ends_when_both_are_there() {
 
         let receives = thread::spawn(move || receiver.recv());
         sleep(ms(5));
-        assert_eq!(soon(|| sender.try_send(2).ok()), Some(()), "somebody waits for it");
+        assert_eq!(soon(|| sender.try_send(2).ok()), Some(()), "a receiver waits for it");
         assert_eq!(receives.join().unwrap(), Ok(2));
     });
 }
@@ -225,7 +225,7 @@ fn one_receiver_takes_one_message_of_a_rendezvous() {
     }
 }
 
-/// A `select!` takes one message, so a second sender that tries another of its arms must be told.
+/// A `select!` receives only one message, so a second sender that tries another of its arms must fail.
 #[test]
 fn a_select_takes_one_message_of_two_rendezvous() {
     for seed in 0..200 {
@@ -243,7 +243,7 @@ fn a_select_takes_one_message_of_two_rendezvous() {
             sleep(ms(1));
             let sent = [one.try_send(1).is_ok(), two.try_send(2).is_ok()];
             let (got, more) = receives.join().unwrap();
-            assert!(!more, "a message waited where nothing can");
+            assert!(!more, "a message waited in a channel that can't hold any");
             assert_eq!(sent, [got == 1, got == 2], "sent {sent:?}, got {got}");
         }));
     }
@@ -358,8 +358,8 @@ fn tick_is_regular_and_does_not_pile_up() {
             assert_eq!(tick.recv().unwrap() - first, ms(10) * i);
         }
         sleep(ms(95));
-        assert_eq!(tick.len(), 1, "it holds one");
-        assert_eq!(tick.recv().unwrap() - first, ms(50), "the oldest that nobody took");
+        assert_eq!(tick.len(), 1, "it holds one tick");
+        assert_eq!(tick.recv().unwrap() - first, ms(50), "the oldest tick that was not received");
     });
     in_both_worlds(|| {
         takes(ms(8), || {
@@ -481,7 +481,7 @@ fn an_arm_that_is_woken_for_another_wakes_nobody_less() {
             sleep(ms(1));
             to_a.send(1).unwrap();
             common.send(2).unwrap();
-            // Whoever is left must find what is left.
+            // The select that is left must find the message that is left.
             let (a, b) = match a.join().unwrap() {
                 1 => (1, b.join().unwrap()),
                 a => {

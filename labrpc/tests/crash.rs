@@ -1,5 +1,5 @@
-//! How threads of a simulation end: at a server's crash, at the end of the run, at a failure. None runs another
-//! statement of its body, all their destructors run, and nothing is left.
+//! How threads of a simulation end: at a server's crash, at the end of the run, at a failure. No thread runs another
+//! statement of its body, all destructors run, and no value is left.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 type Body = Box<dyn FnOnce() + Send>;
 
-/// Counts the values of which it has made more than were dropped.
+/// Counts the values that it has made and that were not dropped yet.
 #[derive(Clone, Default)]
 struct Live(Arc<AtomicI64>);
 
@@ -39,7 +39,7 @@ impl Live {
 
     #[track_caller]
     fn assert_none(&self) {
-        assert_eq!(self.count(), 0, "values that nobody has dropped");
+        assert_eq!(self.count(), 0, "values that were not dropped");
     }
 }
 
@@ -67,8 +67,8 @@ fn named(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new().name(name).spawn(body).unwrap()
 }
 
-/// Threads that wait in every way there is, named and unnamed, each with values on its stack, in its closure, in
-/// locks and in channels. What they wait for never comes as long as the answer is kept.
+/// Starts threads that wait in every possible way, named and unnamed, each with values on its stack, in its closure, in
+/// locks and in channels. What they wait for never happens while the returned value is kept.
 fn wait_in_every_way(live: &Live) -> impl Sized + use<> {
     let lock = Arc::new((Mutex::new(live.one()), Condvar::new()));
     let (full, empty) = channel::bounded::<Counted>(1);
@@ -249,7 +249,7 @@ fn threads_that_have_ended_are_not_kept() {
 
 // What a crashed thread still does.
 
-/// A body that counts its statements, so that one too many shows.
+/// A body that counts its statements, so that a test sees one statement too many.
 fn count_for_ever(progress: &AtomicU64) {
     loop {
         progress.fetch_add(1, Relaxed);
@@ -313,7 +313,7 @@ fn others_see_a_crashed_thread_end() {
         sleep(Duration::from_millis(1));
         group.crash();
         assert!(joined.is_finished() && joined.join().is_err());
-        assert!(waits.join().unwrap().is_err(), "its sender is gone");
+        assert!(waits.join().unwrap().is_err(), "its sender was dropped");
     }));
 }
 
@@ -428,7 +428,8 @@ fn a_destructor_may_use_the_guard_of_a_wait_that_a_crash_cut_short() {
 
 // Destructors that wait.
 
-/// Runs a thread whose destructor does `last`, in each way that it can be ended; says how often it came to its end.
+/// Runs threads whose destructor does `last`, once for each way in which a thread can be ended. Asserts that each destructor came
+/// to its end.
 fn last_words(last: impl Fn() + Clone + Send + 'static) -> Vec<Outcome<()>> {
     let ended = Arc::new(AtomicU64::new(0));
     let ways: [fn(Group); 3] = [
@@ -535,7 +536,7 @@ fn threads_that_destructors_start_crash_too() {
         let begun = labrpc::time::Instant::now();
         group.crash();
         assert_eq!(group.alive(), [""; 0]);
-        assert!(begun.elapsed() < Duration::from_secs(1), "waited for a thread of the dead");
+        assert!(begun.elapsed() < Duration::from_secs(1), "waited for a thread of a crashed group");
     }));
 }
 
@@ -574,7 +575,7 @@ fn destructors_may_hand_on_to_others_who_are_ending_too() {
     }
 }
 
-/// For destructors that wait for what never comes.
+/// For destructors that wait for something that never happens.
 struct Never {
     lock: Mutex<()>,
     changed: Condvar,
@@ -732,7 +733,8 @@ fn a_limit_on_virtual_time_ends_what_would_run_for_ever() {
         }
     });
     assert_eq!(outcome.lab_time.as_secs(), 10);
-    let failure = failure::<()>(outcome, FailureKind::TimeLimit, &["10s", "test/condvar waits"]);
+    let failure =
+        failure::<()>(outcome, FailureKind::TimeLimit, &["10s", "test/condvar has waited"]);
     assert_eq!(failure.at.as_secs(), 10);
     live.assert_none();
 }

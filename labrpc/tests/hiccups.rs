@@ -1,4 +1,4 @@
-//! Threads that stop between two steps, while others go on.
+//! Threads that pause between two steps while other threads go on.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -39,16 +39,16 @@ fn a_slow_thread_takes_its_time_and_a_seed_says_how_much() {
     let slow = a_thousand_locks(7, always(MS..2 * MS));
     let again = a_thousand_locks(7, always(MS..2 * MS));
     assert_eq!(slow.fingerprint, again.fingerprint);
-    assert!(succeed(quick) < MS, "nobody else is there, and nothing else takes time");
+    assert!(succeed(quick) < MS, "there is no other thread, and nothing else takes time");
     let slow = succeed(slow);
     let expected = 300 * MS..600 * MS;
     assert!(
         expected.contains(&slow),
-        "{slow:?}: about one in sixteen before it, one in four after"
+        "{slow:?}: a thread should pause about once in 16 times before a lock, and once in 4 times after it"
     );
 }
 
-/// What a thread has seen may be over when it goes on: here, whether it is alone.
+/// What a thread has seen may not be true any more after a pause: here, whether the thread is alone.
 #[test]
 fn others_act_while_a_thread_stands_still() {
     let overtaken = |seed: u64, hiccups: Option<Hiccups>| {
@@ -76,7 +76,7 @@ fn others_act_while_a_thread_stands_still() {
     assert!((1..20).all(|seed| overtaken(seed, always(MS..3 * MS))));
 }
 
-/// What was decided with the lock may be over when the thread goes on without it.
+/// A decision made while holding the lock may be outdated when the thread goes on without the lock.
 #[test]
 fn a_thread_stands_still_where_it_lets_go_of_a_lock() {
     let overtaken = |seed: u64, hiccups: Option<Hiccups>| {
@@ -103,7 +103,7 @@ fn a_thread_stands_still_where_it_lets_go_of_a_lock() {
     assert!((1..20).all(|seed| overtaken(seed, always(MS..3 * MS))));
 }
 
-/// What was decided before a thread was started may be over when it runs.
+/// A decision made before a thread was started may be outdated when the thread runs.
 #[test]
 fn a_thread_stands_still_before_its_first_statement() {
     let late = |hiccups: Option<Hiccups>| {
@@ -134,10 +134,10 @@ fn a_thread_stands_still_before_its_first_statement() {
     };
     assert_eq!(late(None), 0);
     let late = late(always(5 * MS..6 * MS));
-    assert!((10..40).contains(&late), "{late} of 50; about half of them are");
+    assert!((10..40).contains(&late), "{late} of 50 are late, but it should be about half of them");
 }
 
-/// A crash unwinds a thread that stands still, and waits for nothing.
+/// A crash unwinds a thread that pauses, without waiting for the end of the pause.
 #[test]
 fn a_thread_that_stands_still_crashes_as_others_do() {
     let hour = Duration::from_secs(3600);

@@ -1,4 +1,5 @@
-//! The MIT lab's tests of its labrpc, with its numbers, each in both worlds; and the rest of what it promises.
+//! The MIT lab's tests of its labrpc, with the same numbers, each in both worlds; and tests of everything else that this labrpc
+//! promises.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -18,7 +19,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// What the steps of a simulation add to the times that the network draws.
+/// At most this much time is added by the steps of a simulation to the random times of the network.
 const STEPS: Duration = Duration::from_micros(500);
 
 /// A network with one server, whose service is the lab's `JunkServer`.
@@ -27,10 +28,10 @@ struct Lab {
     junk: Arc<Junk>,
 }
 
-/// What the handlers of `JunkServer` have seen, and what lets them go.
+/// What the handlers of `JunkServer` have seen, and whether `Hang` may return.
 struct Junk {
     log: Mutex<Vec<i32>>,
-    /// How many calls are inside `Hang`, and whether they may go.
+    /// How many calls are inside `Hang`, and whether they may return.
     hang: Mutex<(usize, bool)>,
     changed: Condvar,
 }
@@ -52,7 +53,7 @@ impl Lab {
         lab
     }
 
-    /// An end that leads to the server.
+    /// An end that is connected to the server.
     fn end(&self, name: &str) -> ClientEnd {
         let end = self.cut_off_end(name);
         self.network.enable(name, true);
@@ -242,7 +243,7 @@ fn concurrent_one() {
     });
 }
 
-/// Calls that wait because their end was cut off don't delay the next one, which finds it open.
+/// Calls that wait because their end was cut off do not delay the next call, for which the end is enabled again.
 fn regression1(lab: &Lab) {
     let end = lab.cut_off_end("end");
     let client = |i| {
@@ -289,7 +290,7 @@ fn killed() {
 
         let left = lab.network.shutdown(Duration::ZERO);
         if !labrpc::run::in_simulation() {
-            assert_eq!(left, ["test/JunkServer.Handler3"], "it still sleeps, for twenty seconds");
+            assert_eq!(left, ["test/JunkServer.Handler3"], "the handler still sleeps, for 20 s");
         }
     }
     in_both_worlds(body);
@@ -328,8 +329,8 @@ fn timed_calls(end: &ClientEnd, n: i32) -> Vec<(Duration, bool)> {
     (0..n).map(call).collect()
 }
 
-/// Asserts that none of the samples lies outside `from..to`, that some lie at both ends, within a hundredth, and
-/// that their mean is `mean`, to a twentieth of the range.
+/// Asserts that no sample lies outside `from..to`, that some lie within a hundredth of the range from each end, and that the mean
+/// is `mean`, to a twentieth of the range.
 #[track_caller]
 fn assert_spread(samples: &[Duration], from: Duration, to: Duration, mean: Duration) {
     let (least, most) = (*samples.iter().min().unwrap(), *samples.iter().max().unwrap());
@@ -422,7 +423,7 @@ fn long_reordering_holds_two_thirds_of_replies() {
             calls.into_iter().map(|(time, _)| time).partition(|time| *time >= ms(200));
         assert!(soon.iter().all(|time| *time < 2 * latency + STEPS));
         assert!((1900..2100).contains(&late.len()), "{} of 3000 are late", late.len());
-        // Mostly short: an even draw below an even draw.
+        // Most delays are short: each is a uniform random number below another uniform random number.
         let (most, all) = (late.iter().max().unwrap(), late.iter().sum::<Duration>());
         assert!((ms(1800)..ms(2199) + 2 * latency + STEPS).contains(most), "{most:?}");
         let mean = all / late.len() as u32;
@@ -500,7 +501,7 @@ fn many_calls_hang_and_are_all_answered_at_last() {
         let lab = Lab::new();
         let end = lab.end("end");
         let mut sent = 0;
-        // Calls that hang and calls that don't, mixed: each of the former takes a thread from the latter.
+        // Some calls hang, others do not. Each call that hangs takes a thread away from the others.
         for round in 0..20 {
             let _given_up: Pending<()> = end.send("JunkServer.Hang", &());
             sent += 1;
@@ -561,7 +562,7 @@ fn a_call_without_a_reply_can_be_selected_with_others() {
 
 // The program's mistakes.
 
-/// Runs `call` against the lab's server in both worlds; it must fail the run in these words.
+/// Runs `call` against the lab's server in both worlds. It must fail the run with these words.
 fn mistake(call: fn(&ClientEnd), words: &[&str]) {
     let body = move || {
         let lab = Lab::new();
@@ -644,8 +645,11 @@ fn what_a_crashed_server_still_sends_goes_nowhere() {
         }
         assert_eq!(lab.junk.log.lock()[..], [1]);
         let again = lab.end("S0->server");
-        assert!(handler2(&again, 11), "the next life has an end of its own, of the same name");
-        assert!(!handler2(&end, 12), "and the old one stays dead");
+        assert!(
+            handler2(&again, 11),
+            "the next incarnation has an end of its own with the same name"
+        );
+        assert!(!handler2(&end, 12), "the old end stays dead");
     });
 }
 
@@ -848,7 +852,7 @@ fn the_threads_of_a_network_that_is_only_dropped_end_by_themselves() {
             let cut = network.make_end("cut");
             for _ in 0..10 {
                 drop::<Pending<()>>(end.send("JunkServer.Hang", &()));
-                drop::<Pending<()>>(cut.send("JunkServer.Hang", &())); // by the thread for what is late
+                drop::<Pending<()>>(cut.send("JunkServer.Hang", &())); // the postman thread ends these calls
             }
             junk.wait_hanging(10);
             junk.let_go();

@@ -1,4 +1,4 @@
-//! Crashes at a point, or at a save, that was planned: everything stops there, in a simulation to the statement.
+//! Planned crashes at a yield point or at a save. Everything stops there; in a simulation, exactly at that statement.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -20,7 +20,7 @@ const fn ms(ms: u64) -> Duration {
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Threads of `group` that count, with a point after each step. Returns when they have begun.
+/// Starts threads of `group` that count, with a yield point after each step. Returns when they have begun.
 fn counters(group: &Group, threads: usize) -> Arc<AtomicU64> {
     let steps = Arc::new(AtomicU64::new(0));
     let begin = || {
@@ -50,7 +50,7 @@ fn a_group_crashes_at_the_point_that_was_planned() {
                 group.crash_after(points);
                 assert!(!group.has_crashed());
                 assert!(group.wait_crashed(LONG));
-                assert_eq!(steps.load(Relaxed) - before, points); // each step ends with a point
+                assert_eq!(steps.load(Relaxed) - before, points); // each step ends with a yield point
                 sleep(ms(10));
                 assert_eq!(steps.load(Relaxed) - before, points);
                 assert_eq!(group.alive(), Vec::<String>::new());
@@ -68,7 +68,7 @@ fn nobody_waits_longer_than_a_crash_takes_or_than_he_wants() {
         let waited = start.elapsed();
         assert!(ms(50) <= waited && waited < ms(51), "{waited:?}");
 
-        // A thread that sleeps passes a point when it goes to sleep.
+        // A thread passes a yield point when it begins to sleep.
         let sleeps = || {
             loop {
                 sleep(ms(100));
@@ -184,7 +184,7 @@ fn who_is_inside_a_group_leaves_it_as_it_crashes() {
     in_simulations(|| {
         let group = Group::new("S1");
         let at_last = Arc::new((Mutex::new(false), Condvar::new()));
-        // Waiting for what never comes, in four ways.
+        // Four ways to wait for something that never happens.
         let lock = at_last.clone();
         let waits_for: [Box<dyn Fn() + Send>; 4] = [
             Box::new(|| sleep(LONG)),
@@ -204,12 +204,12 @@ fn who_is_inside_a_group_leaves_it_as_it_crashes() {
             })
             .collect();
         sleep(ms(10));
-        group.crash_after(100); // the last of them counts alone
+        group.crash_after(100); // only the last visitor passes yield points
         assert!(group.wait_crashed(ms(10)));
         for visitor in visitors {
             assert_eq!(visitor.join().unwrap(), None);
         }
-        assert!(at_last.0.try_lock().is_some(), "it was let go");
+        assert!(at_last.0.try_lock().is_some(), "the lock was released");
         assert_eq!(group.enter(|| panic!("nobody enters any more")), None::<()>);
     });
 }
@@ -238,7 +238,7 @@ fn a_panic_inside_a_group_is_a_panic() {
     assert_eq!(failure.message, "a mistake");
 }
 
-/// Says in which state of its thread it was dropped.
+/// Notes whether its thread was panicking when it was dropped.
 struct Last(Arc<AtomicU64>);
 
 impl Drop for Last {
@@ -259,8 +259,8 @@ fn what_is_buried_knows_that_it_was_crashed() {
     });
 }
 
-/// Saves 1, 2, 3.. in a thread of a group that crashes at its third save from now, in that moment. Gives back what the
-/// next life finds, and the last save that returned in a group that was still alive.
+/// Saves 1, 2, 3.. in a thread of a group that crashes just before or just after its third save from now. Returns what the next
+/// incarnation finds, and the last save that returned while the group was still alive.
 fn crash_at_third_save(moment: Moment) -> (Option<u64>, u64) {
     let (group, persister) = (Group::new("S1"), Persister::new());
     let alive = Arc::new(AtomicU64::new(0));
@@ -269,7 +269,7 @@ fn crash_at_third_save(moment: Moment) -> (Option<u64>, u64) {
         for n in 1..100 {
             saves.save_state(&n);
             if own.has_crashed() {
-                return; // real mode gets here
+                return; // only real mode gets here
             }
             noted.store(n, Relaxed);
             sleep(ms(5));
@@ -330,7 +330,7 @@ fn in_real_mode_nobody_hears_of_a_save_that_was_not_made() {
         let saves = persister.clone();
         let votes = Service::new("Raft").method("Vote", move |term: u64| {
             saves.save_state(&term);
-            saves.save_state(&(term + 1)); // its thread runs on, in vain
+            saves.save_state(&(term + 1)); // its thread goes on, but its saves have no effect
             drop(end.send::<_, ()>("S.Wait", &ms(0)));
             term
         });

@@ -1,5 +1,5 @@
-//! What a test may do to single messages: rules that hold, lose, delay and copy them, and the switches that rest on
-//! the same steps. Times are virtual, so they are asserted exactly.
+//! What a test may do to single messages: rules that hold, lose, delay and copy them, and the switches that use the same
+//! steps. Times are virtual, so the tests assert them exactly.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -62,17 +62,17 @@ fn double(end: &ClientEnd, x: u64) -> Pending<u64> {
     end.send("S.Double", &x)
 }
 
-/// How long `f` takes, and what comes of it.
+/// The result of `f`, and how long it takes.
 fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
     let start = Instant::now();
     let result = f();
     (result, start.elapsed())
 }
 
-/// What the steps of a simulation add to the times that the network draws.
+/// At most this much time is added by the steps of a simulation to the random times of the network.
 const STEPS: Duration = Duration::from_micros(100);
 
-/// That a call took as long as its handler, both ways, and `more` than that.
+/// Asserts that a call took as long as its handler, plus both ways, plus `more`.
 #[track_caller]
 fn assert_took(took: Duration, more: Range<Duration>) {
     let (least, most) = (ms(10) + more.start, ms(10) + 2 * LATENCY + STEPS + more.end);
@@ -123,7 +123,7 @@ fn a_rule_sees_every_message_in_words() {
         assert_eq!(reply, Some(42));
         assert_took(took, NONE);
         network.enable("a->b", false);
-        assert_eq!(double(&end, 1).wait(), None); // doesn't set out, so it isn't asked about
+        assert_eq!(double(&end, 1).wait(), None); // it is not sent, so the rule is not asked
         network.enable("a->b", true);
         network.no_intercept();
         assert_eq!(double(&end, 2).wait(), Some(4));
@@ -147,8 +147,7 @@ fn a_rule_comes_too_late_for_the_arguments_of_calls_under_way() {
     });
 }
 
-/// One call under a rule for one leg, on a network whose server counts: the reply, how long it took, how many calls
-/// reached the server.
+/// Makes one call under a rule for one leg. Returns the reply, how long the call took, and how many calls reached the server.
 fn under(leg: Leg, fate: Fate) -> (Option<u64>, Duration, u64) {
     let (network, end) = doubler();
     network.intercept(move |letter| if letter.leg == leg { fate } else { Fate::Deliver });
@@ -228,7 +227,7 @@ fn while_a_copy_is_under_way_there_is_hope() {
         assert_took(took, ms(5)..ms(5));
     });
     let lost: Vec<_> = events.into_iter().filter(|(word, _)| *word == "a rule loses it").collect();
-    assert_eq!(lost, [("a rule loses it", 2)], "once, when nothing was left to come");
+    assert_eq!(lost, [("a rule loses it", 2)], "lost once, when no other copy was left");
 }
 
 #[test]
@@ -271,7 +270,7 @@ fn held_messages_wait_for_their_release_in_order() {
         assert!(ms(10) <= took && took <= ms(10) + LATENCY + STEPS, "{took:?}"); // no latency on the way there
         network.no_intercept();
         sleep(ms(20));
-        assert_eq!(network.release(|_| true), 1, "what is held stays held");
+        assert_eq!(network.release(|_| true), 1, "messages that are held stay held");
         assert_eq!((next().0, next().0, next().0), (Some(4), Some(6), None));
         assert_eq!(network.release(|_| true), 0);
     });
@@ -365,7 +364,7 @@ fn a_held_reply_arrives_though_the_server_is_gone_and_the_end_cut_off() {
     });
 }
 
-/// The duplicates of this network come at most so late.
+/// Duplicates arrive less than this time after the first copy.
 const WITHIN: Duration = ms(5);
 
 #[test]
@@ -395,7 +394,7 @@ fn duplicates_come_a_little_later() {
         (0..400).for_each(|_| assert_eq!(end.call("S.Note", &()), Some(())));
         sleep(ms(20));
         let again = network.count("b") - 100 - 400;
-        assert!((60..140).contains(&again), "one in four of 400, not {again}"); // 4.6 sigma
+        assert!((60..140).contains(&again), "one in four of 400 should arrive twice, not {again}"); // 4.6 sigma
         network.duplicate(None);
         let before = network.count("b");
         (0..10).for_each(|_| assert_eq!(end.call("S.Note", &()), Some(())));
@@ -559,7 +558,7 @@ fn a_rule_holds_and_releases_on_real_threads_and_leaves_none() {
             assert_eq!(network.release(|letter| letter.leg == Leg::Reply), 1);
             assert_eq!(request.wait(), Some(2));
 
-            // Whoever waits for a held message when the network ends gets its `None`.
+            // A caller that waits for a held message gets `None` when the network ends.
             let (first, second) = (double(&end, 1), double(&end, 2));
             is_held(2);
             assert_eq!(network.shutdown(Duration::from_secs(5)), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The simulation's own tests: the same seed gives the same run, and what goes wrong is said with names and places.
+//! The simulation's own tests: the same seed gives the same run, and failures name the threads and places.
 
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "some tests are about threads of std")]
@@ -34,8 +34,8 @@ fn joined<T>(threads: Vec<JoinHandle<T>>) -> Vec<T> {
 
 // Replay.
 
-/// Everything at once: servers that crash, an unreliable network, locks, channels, time and chance. The answer tells
-/// of the order in which things happened.
+/// Everything at once: servers that crash, an unreliable network, locks, channels, time and random numbers. The result depends on
+/// the order in which things happened.
 fn busy_day() -> Vec<u64> {
     let network = Network::new();
     network.reliable(false);
@@ -176,8 +176,8 @@ fn a_simulation_runs_inside_a_thread_of_another() {
     assert_eq!(succeed(nested), inner());
 }
 
-/// A random program of threads over shared locks, channels and condition variables. It always ends: whoever waits,
-/// waits for a time.
+/// A random program of threads that share locks, channels and condition variables. It always ends, because every wait has a
+/// timeout.
 fn random_program() -> u64 {
     let locks: Arc<Vec<_>> = Arc::new((0..3).map(|i| (Mutex::new(i), Condvar::new())).collect());
     let channels: Vec<(Sender<u64>, Receiver<u64>)> =
@@ -319,7 +319,7 @@ fn interleavings_differ_where_nobody_blocks() {
 
 // Hangs.
 
-/// Starts a thread that hangs in this line, and notes what a report is to say of it.
+/// Starts threads that hang at a known line, and notes what a report must say about them.
 #[derive(Clone, Default)]
 struct Expected(Arc<std::sync::Mutex<Vec<String>>>);
 
@@ -331,7 +331,7 @@ impl Expected {
 
     fn note(&self, thread: &str, what: &str, line: u32) {
         let mut all = self.0.lock().unwrap();
-        all.push(format!("{thread} waits since 0.00"));
+        all.push(format!("{thread} has waited since 0.00"));
         all.push(format!(" s: {what} at {}:{line}", file!()));
     }
 
@@ -341,7 +341,7 @@ impl Expected {
         let all = self.0.lock().unwrap();
         let words: Vec<&str> = all.iter().map(String::as_str).collect();
         let failure = failure(outcome, kind, &words);
-        let threads = failure.message.matches(" waits since ").count();
+        let threads = failure.message.matches(" has waited since ").count();
         assert_eq!(threads, words.len() / 2, "{failure}");
         failure
     }
@@ -396,7 +396,7 @@ fn a_lock_taken_twice_is_reported_at_once() {
     assert_eq!((failure.at.as_millis(), &failure.thread[..]), (5, "S1/twice"));
 }
 
-/// A run that is not left to go on for ever if nobody reports anything.
+/// A run with a time limit, so that it ends even if no failure is reported.
 fn ten_seconds() -> Run {
     Run::simulated(1).time_limit(Duration::from_secs(10))
 }
@@ -423,11 +423,14 @@ fn locks_taken_in_a_circle_are_reported_when_it_closes() {
                 e.hangs(&format!("T{i}"), "lock", line, move || holding(&all[i], next));
             }
             sleep(ms(1));
-            thread::spawn(move || drop(bystander[0].lock())); // not of the circle
+            thread::spawn(move || drop(bystander[0].lock())); // not part of the circle
             loop_for_ever()
         });
         let failure = expected.assert_in(outcome, FailureKind::Deadlock);
-        assert!(failure.message.starts_with("locks are taken in a circle"), "{failure}");
+        assert!(
+            failure.message.starts_with("threads wait for each other's locks in a circle"),
+            "{failure}"
+        );
         assert_eq!(failure.at.as_millis(), 5);
         for i in 0..n {
             assert!(failure.message.contains(&format!("held by S1/T{i}")), "{failure}");
@@ -444,7 +447,7 @@ fn a_lock_that_is_only_busy_is_no_circle() {
                 let locks = locks.clone();
                 thread::spawn(move || {
                     for round in 0..10 {
-                        // Both in the same order, or one after the other in either.
+                        // Holds both locks in the same order, or only one at a time in any order.
                         if (i + round).is_multiple_of(2) {
                             let first = locks[0].lock();
                             thread::yield_now();
@@ -472,12 +475,13 @@ fn a_long_wait_for_a_lock_is_told_with_any_failure() {
         sleep(Duration::from_secs(10));
         run::fail("no leader");
     });
-    let words = &["no leader", "test/patient waits since", "held by test/careless", "sleep at"];
+    let words =
+        &["no leader", "test/patient has waited since", "held by test/careless", "sleep at"];
     let failure = failure(outcome, FailureKind::Test, words);
     assert_eq!(failure.place.as_deref().map(|place| place.contains("simulation.rs")), Some(true));
 }
 
-/// The only test of this: it takes the watchdog ten seconds.
+/// There is only one such test, because the watchdog needs ten seconds of real time.
 #[test]
 fn a_thread_that_spins_fails_the_run_and_not_the_process() {
     let over = Arc::new(AtomicBool::new(false));
@@ -485,13 +489,13 @@ fn a_thread_that_spins_fails_the_run_and_not_the_process() {
     let outcome = sim::run(1, move || {
         named("spinner", move || {
             while !flag.load(Relaxed) {
-                std::thread::sleep(ms(1)); // spares the machine; the scheduler can't tell
+                std::thread::sleep(ms(1)); // saves CPU time; the scheduler does not see it
             }
         });
         sleep(Duration::from_secs(1));
     });
     failure(outcome, FailureKind::Stall, &["test/spinner", "std::thread::sleep", "seed 1"]);
-    assert!(sim::run(1, busy_day).result.is_ok(), "another run is not concerned");
+    assert!(sim::run(1, busy_day).result.is_ok(), "another run is not affected");
     over.store(true, Relaxed);
 }
 
@@ -502,23 +506,24 @@ fn a_run_that_goes_on_for_ever_is_ended() {
         named("applier", || _ = channel::never::<u8>().recv());
         sleep(Duration::from_secs(1000));
     });
-    let words = &["10s", "test/main waits", "sleep at", "test/applier waits", "simulation.rs"];
+    let words =
+        &["10s", "test/main has waited", "sleep at", "test/applier has waited", "simulation.rs"];
     let failure = failure(outcome, FailureKind::TimeLimit, words);
     assert!(failure.at.abs_diff(Duration::from_secs(10)) <= ms(1), "{failure}");
 }
 
-// Strangers.
+// Strangers: threads from outside the simulation.
 
 type Body = Box<dyn FnOnce() + Send>;
 
-/// A thread of std does what was made in a simulation, whose own thread waits for it.
+/// A thread of std uses an object that was made in a simulation, while the simulation's own thread waits for it.
 fn stranger(what: &str, make: fn() -> Body) {
     let name = format!("stranger to a {what}");
     let words = [&name, what, "labrpc::thread::spawn", "not std::thread::spawn"];
     let title = name.clone();
     let outcome = sim::run(1, move || {
         let stranger = std::thread::Builder::new().name(title).spawn(make()).unwrap();
-        assert!(stranger.join().is_err(), "nobody stopped it");
+        assert!(stranger.join().is_err(), "the stranger should have panicked");
         sleep(ms(1));
         unreachable!("the run went on");
     });

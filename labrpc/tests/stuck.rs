@@ -1,4 +1,4 @@
-//! Runs that go on for nothing are ended soon, and others are not.
+//! Runs that make no progress are ended soon, and other runs are not.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -17,12 +17,12 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// A run that bears it for 30 s that nothing happens, and ends after 120 s.
+/// A run with a patience of 30 s and a time limit of 120 s.
 fn patient() -> Run {
     Run::simulated(1).patience(secs(30)).time_limit(secs(120))
 }
 
-/// That the run is stuck, and is ended within a second of the moment when that was certain.
+/// Asserts that the run is stuck, and that it ends within a second after this is certain.
 #[track_caller]
 fn stuck(body: impl FnOnce() + Send + 'static, after: Duration, words: &[&str]) -> Failure {
     let outcome: Outcome<()> = patient().run(body);
@@ -32,14 +32,14 @@ fn stuck(body: impl FnOnce() + Send + 'static, after: Duration, words: &[&str]) 
     failure
 }
 
-/// That the run is left to itself until its time is over.
+/// Asserts that the run is not ended before its time limit.
 #[track_caller]
 fn not_stuck(body: impl FnOnce() + Send + 'static) {
     let outcome: Outcome<()> = patient().run(body);
     failure(outcome, FailureKind::TimeLimit, &["120s"]);
 }
 
-/// A thread that goes on for ever, and what it does every second.
+/// A thread that goes on for ever and calls `f` every second.
 fn every_second(mut f: impl FnMut() + Send + 'static) -> thread::JoinHandle<()> {
     let body = move || {
         loop {
@@ -56,7 +56,8 @@ fn wait_for(thread: thread::JoinHandle<()>) {
 
 #[test]
 fn a_run_in_which_nothing_happens_is_stuck() {
-    let words = ["nothing has happened for 30s", "test/main waits since", "join at", "test/ticker"];
+    let words =
+        ["nothing has happened for 30s", "test/main has waited since", "join at", "test/ticker"];
     let failure = stuck(|| wait_for(every_second(|| ())), secs(30), &words);
     assert_eq!(failure.since, Some(Duration::ZERO));
     let later = || {
@@ -170,7 +171,7 @@ fn a_circle_of_a_lock_and_a_channel_is_named_when_it_has_lasted() {
     });
     let words = [
         "in a circle",
-        "test/reader waits since 2.0",
+        "test/reader has waited since 2.0",
         "held by test/main, which took it",
         "send at",
     ];
@@ -194,13 +195,13 @@ fn a_channel_with_another_reader_closes_no_circle() {
         };
         thread::spawn(reads);
         thread::spawn(move || {
-            sleep(secs(20)); // nobody knows yet that it will read
+            sleep(secs(20)); // the scheduler does not know yet that this thread will read
             other.iter().for_each(drop);
         });
         sleep(secs(2));
         let held = lock.lock();
         sender.send(1).unwrap();
-        sender.send(2).unwrap(); // to the other one, after 20 s
+        sender.send(2).unwrap(); // received by the other reader, after 20 s
         drop(held);
         drop(sender);
     }));

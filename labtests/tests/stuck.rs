@@ -263,7 +263,7 @@ fn a_lock_held_while_sleeping_is_named_with_its_holder() {
     let words = [
         "get_state() on S0, called by test/main, has not returned for 30s",
         "held by S0/unnamed, which took it at labtests/tests/stuck.rs:",
-        "S0/unnamed waits since 0.02",
+        "S0/unnamed has waited since 0.02",
         "sleep at labtests/tests/stuck.rs:",
         "(a thread without a name, spawned at labtests/tests/stuck.rs:",
     ];
@@ -354,7 +354,8 @@ fn a_condition_variable_of_std_is_named() {
 
 #[test]
 fn a_thread_of_std_is_named() {
-    let words = ["touched its mutex at labtests/tests/stuck.rs:", "not std::thread::spawn"];
+    let words =
+        ["used a mutex of the simulation at labtests/tests/stuck.rs:", "not std::thread::spawn"];
     stuck(StdThread, "initial_election", FailureKind::Stranger, &words);
 }
 

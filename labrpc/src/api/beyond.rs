@@ -1,31 +1,34 @@
-//! What a Raft may offer beyond the lab: reads without the log, a chosen successor, other members.
+//! What a Raft may offer beyond the lab: reads without the log, leadership transfer, membership changes.
 //!
-//! Each is a trait of its own, and [`Raft`](super::Raft) has a hook for it, which says `None` unless it is offered. All of these
-//! methods wait, and may be called from several threads at once; `kill` ends the wait.
+//! Each of the three is a trait of its own. [`Raft`](super::Raft) has a method for each, which returns `None` unless the Raft
+//! offers it. All methods of these traits except `members` may wait for other servers. All may be called from several threads at
+//! once. `kill` ends the wait.
 
 use super::Refused;
 use std::collections::BTreeSet;
 
 /// Linearizable reads that don't go through the log (thesis §6.4).
 ///
-/// A new leader knows what is committed only when an entry of its own term is (step 1). So it appends one, a no-op, if it is to read
-/// and has none: nobody may come with a command. In 2A to 2D a no-op is one entry too many.
+/// A new leader knows what is committed only after an entry of its own term is committed (step 1 in the thesis). If a read comes
+/// and the leader has no entry of its term, it appends a no-op, because perhaps no client ever sends a command. The tests of 2A to
+/// 2D do not allow that extra entry.
 pub trait Reads {
-    /// An index that covers all that was committed when this was called. A service that has applied it, and reads its state only
-    /// then, reads nothing stale.
+    /// Returns an index that covers everything that was committed when this was called. If a service has applied that index before
+    /// it reads its state, the read is not stale.
     ///
     /// A follower may ask its leader, or refuse.
     ///
     /// # Errors
-    /// The server doesn't lead, or can't show in time that it does: [`NotLeader`](Refused::NotLeader), or what else fits. Nothing was
-    /// changed by asking, so ask again, or somebody else.
+    /// The server is not the leader, or can't confirm in time that it is: [`NotLeader`](Refused::NotLeader), or another variant if
+    /// that fits better. The call has changed nothing, so the caller may ask again, or ask another server.
     fn read_index(&self) -> Result<u64, Refused>;
 }
 
 /// Leadership transfer (thesis §3.10).
 pub trait Transfer {
-    /// Hands the leadership over to server `to`; returns when this server knows that it has it. Meanwhile it refuses commands, as
-    /// [`Busy`](Refused::Busy). If it fails, it leads on, or there is an election.
+    /// Hands the leadership over to server `to`. Returns when this server knows that `to` is the leader. Until then this server
+    /// refuses commands with [`Busy`](Refused::Busy). If the transfer fails, this server stays the leader, or there is an
+    /// election.
     ///
     /// # Errors
     /// See [`NotTransferred`].
@@ -36,73 +39,79 @@ pub trait Transfer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotTransferred {
-    /// This server has none to hand over, or no longer, and not `to` has it; `leader` is who it thinks has.
+    /// This server is not the leader, or was deposed, and the new leader is not `to`. `leader` is the server that it believes to
+    /// be the leader.
     NotLeader {
         /// A hint, which may be out of date.
         leader: Option<usize>,
     },
-    /// There is no such server, or it has no vote, or it is this one.
+    /// Server `to` does not exist, or it has no vote, or it is this server itself.
     NoSuccessor,
-    /// It is being handed over already, or the members change.
+    /// Another leadership transfer or a membership change is in progress.
     UnderWay,
-    /// The other one didn't take it in time, or this server was elected again before that. It may do so yet.
+    /// Server `to` did not become the leader in time, or this server was elected again first. `to` may still become the leader
+    /// later.
     TimedOut,
     /// The server has been killed.
     Stopped,
 }
 
-/// Change of members, one server at a time (thesis §4.1).
+/// Membership changes, one server at a time (thesis §4.1).
 ///
-/// It needs two things more. A leader begins no change before an entry of its own term is committed, and commits one that it finds in
-/// its log by such an entry, so it appends a no-op if nobody comes with a command. And who hears a leader votes for nobody
-/// (§4.2.3), or a server that was removed, and doesn't know, deposes it.
+/// They need two more things:
+/// - A leader begins no change before an entry of its own term is committed. If its log holds an uncommitted configuration of an
+///   earlier term, it commits that one by an entry of its own term. So it appends a no-op if no client sends a command.
+/// - A server that has recently heard from a leader does not vote for a candidate (§4.2.3). Otherwise a server that was removed,
+///   and does not know it, could depose the leader.
 pub trait Membership {
-    /// Makes `server` a member, once it has caught up with the log; returns when that is committed.
+    /// Makes `server` a member after it has caught up with the log. Returns when that change is committed.
     ///
-    /// Another machine may come under the number of a member that was removed, if no server's log or snapshot still holds a configuration
-    /// with that number: while it catches up it would get that configuration again, and with it could be elected. And a server keeps what it
-    /// has saved from the moment that it is being added.
+    /// Another machine may reuse the number of a removed member only if no log and no snapshot of any server still holds a
+    /// configuration with that number. Otherwise the new machine gets that configuration while it catches up, and could be elected
+    /// with it. A server keeps its saved state from the moment when it is being added.
     ///
     /// # Errors
     /// See [`NotChanged`].
     fn add_server(&self, server: usize) -> Result<(), NotChanged>;
 
-    /// Makes `server` a member no longer; returns when that is committed. A leader may remove itself, and leads no more then.
+    /// Removes `server` from the members. Returns when that change is committed. A leader may remove itself; it steps down when
+    /// the change is committed.
     ///
     /// # Errors
     /// See [`NotChanged`].
     fn remove_server(&self, server: usize) -> Result<(), NotChanged>;
 
-    /// The members, as the last configuration in this server's log has them, be it committed or not.
+    /// The members according to the last configuration in this server's log, whether that is committed or not.
     fn members(&self) -> BTreeSet<usize>;
 }
 
-/// Why the members were not changed. But for [`TimedOut`](NotChanged::TimedOut) and [`Stopped`](NotChanged::Stopped), they are as
-/// they were.
+/// Why the members were not changed. After any error except [`TimedOut`](NotChanged::TimedOut) and
+/// [`Stopped`](NotChanged::Stopped), the members are the same as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotChanged {
-    /// Only the leader can do that; `leader` is who this server thinks it is.
+    /// Only the leader can change the members; `leader` is the server that this one believes to be the leader.
     NotLeader {
         /// A hint, which may be out of date.
         leader: Option<usize>,
     },
-    /// Another change is not committed yet, or the leadership is being handed over.
+    /// Another membership change is not committed yet, or the leadership is being handed over.
     UnderWay,
     /// The network has no such server.
     NoSuchServer,
-    /// It is a member already.
+    /// The server to add is a member already.
     Member,
-    /// It is none.
+    /// The server to remove is not a member.
     NotMember,
-    /// It is the last one.
+    /// The server to remove is the last member.
     LastMember,
-    /// The new server did not catch up with the log: it doesn't answer, or not as fast as the log grows.
+    /// The new server did not catch up with the log: it doesn't answer, or it stores entries more slowly than the log grows.
     TooSlow,
-    /// The new server answers and gets no further with the log; it restarts again and again, say, and loses what it was sent.
+    /// The new server answers but gets no further with the log. For example, it restarts again and again, and loses what it was
+    /// sent.
     NoProgress,
-    /// The change was not committed in time, or before the server lost its leadership; or an entry of its own term was not. It may be
-    /// yet, so ask for the [`members`](Membership::members) later.
+    /// The change, or an entry of the leader's own term that it needs first, was not committed in time or before this server lost
+    /// its leadership. The change may still be committed, so ask for the [`members`](Membership::members) later.
     TimedOut,
     /// The server has been killed.
     Stopped,

@@ -1,4 +1,4 @@
-//! A channel of the simulation.
+//! A channel inside the simulation.
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::realm::Realm;
@@ -16,7 +16,7 @@ pub(super) struct Queue<T> {
     realm: Realm,
     id: u64,
     world: Option<Weak<World>>,
-    /// `None`: unbounded. `Some(0)`: a message in the queue is one that a waiting sender holds out.
+    /// `None`: unbounded. `Some(0)`: a message in the queue still belongs to its sender, which waits for a receiver.
     capacity: Option<usize>,
     state: Mutex<State<T>>,
 }
@@ -27,16 +27,16 @@ struct State<T> {
     next: u64,
     senders: usize,
     receivers: usize,
-    /// Receivers that are parked, each of which can take a message without a buffer.
+    /// Parked receivers. Each of them can receive one message, also without a buffer.
     waiting: Vec<Arc<Waiter>>,
-    /// What was sent to one of them.
+    /// Messages that were sent to one of the parked receivers, with the receiver's number.
     handed: Vec<(u64, T)>,
 }
 
 /// A thread that is parked in a receive, or in a `select!` with several.
 pub(super) struct Waiter {
     id: u64,
-    /// Whether a message was handed to it: it takes no other.
+    /// Whether a message was handed to this thread. Then it accepts no other.
     taken: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ impl Waiter {
 }
 
 impl<T> Queue<T> {
-    /// With one sender and one receiver.
+    /// A queue with one sender and one receiver.
     pub fn new(capacity: Option<usize>) -> Queue<T> {
         let here = run::simulated();
         let sched = here.as_ref().and_then(|here| here.world.sched.as_ref());
@@ -75,13 +75,13 @@ impl<T> Queue<T> {
         Key::Channel(self.id)
     }
 
-    /// What a sender waits for that only sends to a receiver that waits.
+    /// The key for a `select!` that wants to send without a buffer: it waits for a receiver that waits.
     pub fn receiver_key(&self) -> Key {
         Key::Receiver(self.id)
     }
 
     pub fn len(&self) -> usize {
-        // What a sender holds out is still the sender's.
+        // Without a buffer, a message in the queue still belongs to its sender.
         if self.capacity == Some(0) { 0 } else { self.state.lock().messages.len() }
     }
 
@@ -109,7 +109,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Waits until message `number` is taken, and takes it back if it isn't, also when unwound.
+    /// Waits until message `number` is received. If that does not happen, removes the message again, also when this thread is
+    /// unwound.
     #[track_caller]
     fn hold_out(
         &self,
@@ -250,7 +251,7 @@ impl<T> Queue<T> {
         Ok(message)
     }
 
-    /// The caller is about to wait for a message: a `select!` that wants to send may now.
+    /// Notes that the caller is about to wait for a message. So a `select!` that wants to send can now go on.
     pub fn begin_wait(&self, waiter: &Arc<Waiter>) {
         self.state.lock().waiting.push(waiter.clone());
         if self.capacity == Some(0) {
@@ -258,7 +259,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Puts what was handed to the waiter where its next receive finds it; whether there was anything.
+    /// If a message was handed to the waiter, puts it at the front of the queue, where the waiter's next receive finds it. Returns
+    /// whether there was such a message.
     pub fn accept(&self, waiter: &Waiter) -> bool {
         let mut state = self.state.lock();
         let position = state.handed.iter().position(|(id, _)| *id == waiter.id);
@@ -271,7 +273,7 @@ impl<T> Queue<T> {
         true
     }
 
-    /// What was handed to a waiter that is unwound is lost with it.
+    /// Ends the wait. If the waiter is being unwound, a message that was handed to it is lost.
     pub fn end_wait(&self, waiter: &Waiter) {
         let mut state = self.state.lock();
         state.waiting.retain(|other| other.id != waiter.id);
@@ -281,13 +283,13 @@ impl<T> Queue<T> {
         drop(lost);
     }
 
-    /// For a `select!` outside the simulation.
+    /// Panics, for a `select!` outside the simulation.
     pub fn refuse_stranger(&self, place: &Location<'_>) -> ! {
         self.realm.enter_at("channel", place);
         super::select::wrong_world()
     }
 
-    /// A point where others may take over, and the check that the caller belongs here.
+    /// Checks that the caller belongs to this simulation. This is a yield point: another thread may run next.
     #[track_caller]
     fn enter(&self) -> Option<Arc<Here>> {
         let here = self.realm.enter("channel")?;
@@ -295,12 +297,12 @@ impl<T> Queue<T> {
         Some(here)
     }
 
-    /// True if the time is up, or if the run is over and this is a destructor that waits.
+    /// Returns true if the time is up, or if the run is over and a destructor waits here.
     fn park(&self, here: &Here, deadline: Option<Instant>, wait: Wait) -> bool {
         here.park(&[self.key()], deadline.map(Instant::since_start), wait)
     }
 
-    /// Any change may concern any waiter: one that is woken may take another arm of its `select!`.
+    /// Wakes all waiters. Waking only one is not enough, because it may choose another arm of its `select!`.
     fn wake_all(&self) {
         self.wake(self.key());
     }
@@ -338,7 +340,7 @@ impl<T> Queue<T> {
         let mut state = self.state.lock();
         state.receivers -= 1;
         let last = state.receivers == 0;
-        // Nobody will read them; but a sender that still holds its message out takes it back itself.
+        // Nobody will receive these messages. Without a buffer, each waiting sender removes its own message.
         let unread = if last && self.capacity != Some(0) {
             std::mem::take(&mut state.messages)
         } else {
@@ -370,7 +372,7 @@ impl<T> Drop for Waiting<'_, T> {
 }
 
 impl Queue<Instant> {
-    /// A channel that the clock sends on, first after `delay`, then every `period`.
+    /// A channel on which the clock sends: first after `delay`, later every `period`, if there is one.
     pub fn clock(delay: Duration, period: Option<Duration>) -> Arc<Queue<Instant>> {
         let queue = Arc::new(Queue::new(Some(1)));
         if let Some(here) = run::simulated() {

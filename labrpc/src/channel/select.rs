@@ -11,8 +11,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Waits until one of several channel operations can go on, and does that one; among several that can, one
-/// that the seed chooses. Written as crossbeam's:
+/// Waits until one of several channel operations is ready, and does it. If several are ready, the seed chooses one. The syntax is
+/// crossbeam's:
 ///
 /// ```
 /// use labrpc::channel::{self, select};
@@ -32,15 +32,15 @@ use std::time::Duration;
 /// }
 /// ```
 ///
-/// `default => ..` runs when no other arm can go on now, `default(timeout) => ..` when none can in that time.
-/// For an arm that must not go on for now, as one on a nil channel in Go: receive from [`never`](crate::channel::never), or
-/// write two `select!`s.
-/// A receiving arm takes a [`Receiver`] or anything else that is [`Receive`], such as a
-/// [`Pending`](crate::Pending) reply. At most eight arms.
+/// `default => ..` runs if no other arm is ready now, `default(timeout) => ..` if no other arm becomes ready in that time.
+/// In Go, an arm on a nil channel is never ready. For the same effect, receive from [`never`](crate::channel::never), or write two
+/// `select!`s.
+/// A receiving arm accepts a [`Receiver`] or anything else that implements [`Receive`], such as a
+/// [`Pending`](crate::Pending) reply. There can be at most eight arms.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __select {
-    // An arm, whose body is a block or is followed by a comma.
+    // An arm. Its body is a block, or is followed by a comma.
     (@arms [$id:ident $($ids:ident)*] [$($done:tt)*] recv($r:expr) -> $p:pat => $body:block $($rest:tt)*) => {
         $crate::__select!(@arms [$($ids)*] [$($done)* ($id, $crate::channel::RecvArm::new(&$r), $p, $body)] $($rest)*)
     };
@@ -57,7 +57,7 @@ macro_rules! __select {
     (@arms [$($ids:ident)*] [$($done:tt)+] , $($rest:tt)*) => {
         $crate::__select!(@arms [$($ids)*] [$($done)+] $($rest)*)
     };
-    // What to do if no arm can go on.
+    // What to do if no arm is ready.
     (@arms [$($ids:ident)*] [$($done:tt)*] default => $body:expr $(,)?) => {
         $crate::__select!(@run [$($done)*] $crate::channel::Mode::Now, $body)
     };
@@ -68,7 +68,7 @@ macro_rules! __select {
         $crate::__select!(@run [$($done)*] $crate::channel::Mode::Forever, unreachable!("an arm was chosen"))
     };
     (@run [$(($id:ident, $arm:expr, $p:pat, $body:expr))*] $mode:expr, $default:expr) => {
-        // A match keeps what the arms borrow alive.
+        // A match keeps the values alive that the arms borrow.
         match ($($arm,)*) {
             ($($id,)*) => {
                 $crate::channel::choose(&[$(&$id),*], $mode);
@@ -81,21 +81,21 @@ macro_rules! __select {
     };
 }
 
-/// What `select!` can receive from.
+/// Something that `select!` can receive from.
 pub trait Receive {
-    /// What comes out.
+    /// The type of a received value.
     type Output;
 
-    /// Puts the receive among what crossbeam waits for (in real mode).
+    /// Adds this receive to the operations that the `select!` waits for.
     #[doc(hidden)]
     fn register<'a>(&'a self, registrar: &mut Registrar<'a>);
 
-    /// Does the receive, which can go on now.
+    /// Does the receive, which is ready now.
     #[doc(hidden)]
     fn complete(&self, ripe: Ripe<'_>) -> Self::Output;
 }
 
-/// Where the arms of a `select!` put what they wait for.
+/// Collects the operations that the arms of a `select!` wait for.
 pub struct Registrar<'a>(Registry<'a>, &'static Location<'static>);
 
 enum Registry<'a> {
@@ -107,10 +107,11 @@ enum Registry<'a> {
 trait Watched {
     fn keys(&self) -> [Key; 2];
     fn ready(&self) -> bool;
-    /// Before and after the arm's thread parks.
+    /// Called before the arm's thread parks.
     fn begin_wait(&self, _waiter: &Arc<Waiter>) {}
+    /// Called after the arm's thread has parked.
     fn end_wait(&self, _waiter: &Waiter) {}
-    /// Whether a message came for this very thread; then the arm is ready.
+    /// Returns whether a message was handed to exactly this thread. Then the arm is ready.
     fn accept(&self, _waiter: &Waiter) -> bool {
         false
     }
@@ -169,7 +170,7 @@ impl Drop for Waiting<'_, '_> {
     }
 }
 
-/// The permission to complete the arm that was chosen.
+/// The right to complete the chosen arm.
 pub struct Ripe<'a>(Option<SelectedOperation<'a>>);
 
 impl<T> Receive for Receiver<T> {
@@ -213,10 +214,10 @@ impl<R: Receive + ?Sized> Receive for &R {
 
 #[track_caller]
 pub(super) fn wrong_world() -> ! {
-    panic!("a select! mixes channels made inside a simulation and outside it")
+    panic!("a select! mixes channels that were made inside and outside a simulation")
 }
 
-/// An arm of a `select!`, seen by [`choose`].
+/// An arm of a `select!`, as [`choose`] sees it.
 #[doc(hidden)]
 pub trait Arm {
     fn register<'a>(&'a self, registrar: &mut Registrar<'a>);
@@ -303,7 +304,7 @@ pub enum Mode {
     Forever,
 }
 
-/// Waits for the first arm that can go on and completes it. If none can in time, no arm is completed.
+/// Waits for the first arm that is ready and completes it. If no arm is ready in time, completes none.
 #[doc(hidden)]
 #[track_caller]
 pub fn choose(arms: &[&dyn Arm], mode: Mode) {
@@ -357,7 +358,7 @@ fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize>
     loop {
         let ready: SmallVec<[usize; 4]> = (0..arms.len()).filter(|&i| arms[i].ready()).collect();
         match ready[..] {
-            // A destructor that waits for ever is let go: the first arm fails, as a receive would.
+            // A destructor that would wait for ever must go on: its first arm fails, as a receive would.
             [] if time_is_up && matches!(mode, Mode::Forever) => return Some(0),
             [] if time_is_up => return None,
             [] => {}

@@ -1,18 +1,18 @@
-//! Where the answer to a call goes, also when its request is on its way twice.
+//! Where the reply to a call goes, also when the network delivers its request twice.
 
 use crate::end::ReplyTo;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// The caller of a call. Dropping the last share of it means that there will be no answer.
+/// The caller of a call. When the last share of it is dropped, there will be no reply.
 pub(super) enum Caller {
     Alone(ReplyTo),
-    /// Copies of the request share the caller: the first answer to arrive counts.
+    /// Copies of the request share the caller. The first reply that arrives counts.
     Shared(Arc<Mutex<Option<ReplyTo>>>),
 }
 
 impl Caller {
-    /// One for each of two copies.
+    /// Splits the caller into two shares, one for each of two copies of the request.
     pub fn share(self) -> (Caller, Caller) {
         let shared = match self {
             Caller::Alone(reply_to) => Arc::new(Mutex::new(Some(reply_to))),
@@ -21,7 +21,7 @@ impl Caller {
         (Caller::Shared(shared.clone()), Caller::Shared(shared))
     }
 
-    /// The right to answer; `None` if another copy's answer was there before.
+    /// Returns the right to reply, or `None` if the reply to another copy was first.
     pub fn answer(self) -> Option<ReplyTo> {
         match self {
             Caller::Alone(reply_to) => Some(reply_to),
@@ -29,7 +29,7 @@ impl Caller {
         }
     }
 
-    /// Gives up this share; the caller itself, if that was its last hope.
+    /// Gives up this share. Returns the caller if no other share can still reply.
     pub fn give_up(self) -> Option<ReplyTo> {
         match self {
             Caller::Alone(reply_to) => Some(reply_to),

@@ -1,5 +1,5 @@
-//! When things happen on the network, and in which thread: timers and pooled threads of the scheduler in a
-//! simulation, a postman and workers of the network's own otherwise.
+//! When things happen on the network, and in which thread. In a simulation, the scheduler's timers and pooled threads do the
+//! work; in real mode, a postman thread and worker threads of the network.
 
 use super::LATENCY;
 use crate::rand::Stream;
@@ -30,7 +30,7 @@ impl Delivery {
         }
     }
 
-    /// How long a message takes where nothing is wrong.
+    /// How long a message takes if it is not delayed on purpose.
     pub fn latency(&self, draws: &Stream) -> Duration {
         match self {
             Delivery::Real(_) => Duration::ZERO,
@@ -41,7 +41,7 @@ impl Delivery {
         }
     }
 
-    /// Does `job` after `delay`. It must not wait.
+    /// Runs `job` after `delay`. `job` must not wait.
     pub fn after(&self, delay: Duration, job: impl FnOnce() + Send + 'static) {
         match self {
             Delivery::Real(threads) if delay.is_zero() => threads.unless_over(job),
@@ -68,7 +68,7 @@ impl Delivery {
         }
     }
 
-    /// Ends the network's threads; gives back what was still running after `patience`.
+    /// Ends the network's threads. Returns the names of the handlers that were still running after `patience`.
     pub fn shutdown(&self, patience: Duration) -> Vec<String> {
         match self {
             Delivery::Simulated(_) => Vec::new(),
@@ -86,21 +86,21 @@ pub(super) struct Threads {
     workers: Mutex<Vec<Worker>>,
 }
 
-/// The workers that wait for a job. The last to come is the first to go: it may not even have fallen asleep.
+/// The workers that wait for a job. The worker that came last gets the next job, because it may not be asleep yet.
 #[derive(Default)]
 struct Idle {
     places: Vec<Arc<Slot<Work>>>,
     over: bool,
 }
 
-/// What the postman works on. He doesn't keep the network alive.
+/// The postman's work. It does not keep the network alive.
 struct Post {
     clock: WallClock,
     later: Mutex<Later>,
     sooner: Condvar,
 }
 
-/// What waits for its time.
+/// The jobs that are not due yet.
 #[derive(Default)]
 struct Later {
     heap: BinaryHeap<Reverse<Due>>,
@@ -135,12 +135,12 @@ impl PartialEq for Due {
 
 impl Eq for Due {}
 
-/// A handler to run; `None` ends the worker.
+/// A handler to run. `None` ends the worker.
 type Work = Option<(Group, &'static str, Job)>;
 
 struct Worker {
     handle: std::thread::JoinHandle<()>,
-    /// What it is at, for reports.
+    /// What the worker is doing, for reports.
     at: Arc<Mutex<Option<Arc<Here>>>>,
 }
 
@@ -181,14 +181,14 @@ impl Threads {
         self.post.sooner.notify_one();
     }
 
-    /// What the network's own threads belong to.
+    /// The run and group that the network's own threads belong to.
     fn here(&self, group: &str, name: &str) -> Option<Arc<Here>> {
         let world = self.world.clone()?;
         let group = Group::of_world(group, &world);
         Some(Arc::new(Here { world, group, name: name.into(), task: None }))
     }
 
-    /// Gives the job to a worker that waits, else to a new one: a handler that hangs delays nobody.
+    /// Gives the job to an idle worker, or to a new worker if none is idle. So a handler that hangs does not delay other calls.
     fn handle(&self, group: &Group, method: &'static str, job: Job) {
         let work = Some((group.clone(), method, job));
         let place = self.idle.lock().places.pop();
@@ -237,7 +237,7 @@ impl Threads {
         left.iter().map(|worker| title(worker).unwrap_or("a worker".into())).collect()
     }
 
-    /// Tells everybody to end; gives back the postman, who is to be joined.
+    /// Tells all threads to end. Returns the postman, which the caller must join.
     fn close(&self) -> Option<std::thread::JoinHandle<()>> {
         self.over.store(true, Ordering::Relaxed);
         let mut idle = self.idle.lock();
@@ -269,7 +269,8 @@ impl Post {
         }
     }
 
-    /// Tells the callers of all that still waits, and the postman, who is to be joined.
+    /// Drops the jobs that are not due yet, so that their callers get `None`, and tells the postman to end. Returns the postman,
+    /// which the caller must join.
     fn close(&self) -> Option<std::thread::JoinHandle<()>> {
         let mut later = self.later.lock();
         later.over = true;
@@ -283,13 +284,13 @@ impl Post {
 }
 
 impl Drop for Threads {
-    /// A network that nobody shut down: its threads end by themselves.
+    /// If nobody has called `shutdown`, this tells the threads to end, but does not wait for them.
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// Runs a handler; what the thread belongs to meanwhile stands in `note`.
+/// Runs a handler. Meanwhile `note` holds what the thread belongs to.
 fn run_handler(
     world: Option<&Arc<World>>,
     group: Group,
@@ -311,8 +312,8 @@ fn run_handler(
     note.lock().take();
 }
 
-#[expect(clippy::disallowed_methods, reason = "real mode: these threads are the system's")]
+#[expect(clippy::disallowed_methods, reason = "real mode uses the system's threads")]
 fn start(name: &str, life: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(life);
-    thread.expect("the system refuses another thread")
+    thread.expect("the system could not start another thread")
 }

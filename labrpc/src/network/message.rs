@@ -1,4 +1,4 @@
-//! A call under way, step by step.
+//! The steps of a call on the network.
 
 use super::caller::Caller;
 use super::rules::{Cargo, Fate, Held, Leg, Letter};
@@ -15,25 +15,26 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// A call under way. Its steps follow one another in time, each on whatever thread the network has.
+/// A call that is on its way. Its steps happen one after the other; each step may run on another of the network's threads.
 ///
-/// It keeps neither the network nor the server alive: a step would drop them where their destructors can't wait.
+/// A message keeps neither the network nor the server alive. Otherwise a step could drop them in a place where their destructors
+/// can't wait.
 #[derive(Clone)]
 pub(super) struct Message {
     pub call: u64,
-    /// Which copy of the request.
+    /// The number of this copy of the request; the original is 0.
     pub copy: u8,
     pub method: &'static str,
     pub end: Arc<End>,
-    /// The arguments as a rule sees them, if there was one at the start.
+    /// The arguments as a rule sees them, if there was a rule when the call was made.
     pub args: Option<Arc<Value>>,
 }
 
-/// Whom a request reaches.
+/// The receiver of a request.
 pub(super) enum To {
-    /// The incarnation that it was sent to.
+    /// The incarnation that the request was sent to.
     Life(Weak<Host>),
-    /// Whoever has the name when it arrives.
+    /// The server that has this name when the request arrives.
     Server(Arc<str>),
 }
 
@@ -47,7 +48,7 @@ impl To {
 }
 
 impl Message {
-    /// The caller of this copy gets no answer.
+    /// Loses this copy: it will not bring its caller a reply.
     pub fn lose(&self, caller: Option<Caller>, why: &'static str) {
         if let Some(reply_to) = caller.and_then(Caller::give_up) {
             trace::emit(|| self.end.lost(self.call, why));
@@ -67,7 +68,7 @@ impl Message {
         }
     }
 
-    /// Step 1, at the caller: is there a way, how long does it take, does the request get lost on it?
+    /// Step 1, at the caller. Decides whether the request can reach the server, how long it takes, and whether it gets lost.
     pub fn set_out(self, net: &Net, args: Vec<u8>, caller: Caller) {
         let route = self.end.route.lock().clone();
         let reached = route.enabled && route.host.strong_count() > 0 && !crashed_here();
@@ -89,12 +90,15 @@ impl Message {
         if net.unreliable.load(Relaxed) {
             delay += draws.millis("request delay", SHORT_DELAY_MS);
             if draws.chance("request lost", LOSS.0, LOSS.1) {
-                return net.delivery.after(delay, move || self.lose(Some(caller), "the request"));
+                return net.delivery.after(delay, move || {
+                    self.lose(Some(caller), "the network dropped the request")
+                });
             }
         }
         let late = fate.delay() + net.switches.delay(draws, &self.end, Leg::Request);
         let copy = fate.copy().or_else(|| net.switches.copy(draws));
-        // Where nothing is switched on, a restart of the server ends its calls, as in the Go lab.
+        // If the request is neither delayed nor copied, it reaches only the incarnation that it was sent to. So a restart of the
+        // server ends the call, as in the Go lab.
         let usual = late.is_zero() && copy.is_none();
         let to = if usual { To::Life(route.host) } else { To::Server(server.clone()) };
         let caller = match copy {
@@ -104,15 +108,16 @@ impl Message {
         net.delivery.after(delay + late, move || self.arrive(args, Some(caller), &to));
     }
 
-    /// Nobody gets the message, and nobody says so: the caller waits for a while.
+    /// The message reaches nobody, and the caller gets no notice of that. The caller waits for a while and then gets `None`.
     fn reach_nobody(self, net: &Net, caller: Caller, deleted: bool) {
         let long = net.long_delays.load(Relaxed) && !deleted;
         let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
         let delay = net.draws.millis("cut off", range);
-        net.delivery.after(delay, move || self.lose(Some(caller), "nobody reached"));
+        net.delivery
+            .after(delay, move || self.lose(Some(caller), "it could not reach its receiver"));
     }
 
-    /// Sends a copy; gives back the first one's share of the caller.
+    /// Sends a copy of the request. Returns the original request's share of the caller.
     fn travel_again(
         &self,
         net: &Net,
@@ -129,7 +134,7 @@ impl Message {
         first
     }
 
-    /// Step 2, at the server: a thread of its own for the handler.
+    /// Step 2, at the server. Starts the handler in a thread of its own.
     pub fn arrive(self, args: Vec<u8>, caller: Option<Caller>, to: &To) {
         let Some(net) = self.end.net.upgrade() else {
             return self.lose(caller, "the server is dead");
@@ -146,11 +151,11 @@ impl Message {
         if let Some(caller) = caller {
             self.end.with_handler.lock().insert((self.call, self.copy), caller);
         }
-        // Cut off since it set out: the handler runs, but its caller gets no answer. Looked at only now that
-        // whoever cuts it off later finds the call.
+        // If the end was cut off while the request was on its way, the handler runs, but the caller gets no reply. This check
+        // comes after the insertion above: whoever cuts the end off later finds the call in `with_handler`.
         if !self.end.route.lock().enabled || !host.is_up() {
             let given_up = self.end.with_handler.lock().remove(&(self.call, self.copy));
-            self.lose(given_up, "cut off on its way");
+            self.lose(given_up, "the end was cut off meanwhile");
         }
         let group = host.group.clone();
         net.delivery.handle(&group, self.method, move || self.handle(&args, &host));
@@ -160,7 +165,7 @@ impl Message {
     fn handle(self, args: &[u8], host: &Host) {
         let unanswered = Unanswered(&self);
         let result = host.server.dispatch(self.method, args);
-        let caller = unanswered.take(); // none: cut off meanwhile
+        let caller = unanswered.take(); // `None` if the call was cut off meanwhile
         drop(unanswered);
         if !host.is_up() {
             return self.lose(caller, "the server is dead");
@@ -178,7 +183,7 @@ impl Message {
         }
     }
 
-    /// Step 4: the way back. What the server has answered counts, also if nobody is there to hear it.
+    /// Step 4, the way back. The trace shows the server's answer even if no caller waits for it any more.
     fn return_with(self, reply: Reply, caller: Option<Caller>) {
         let Reply { bytes, described } = reply;
         let net = self.end.net.upgrade();
@@ -204,7 +209,7 @@ impl Message {
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
         }
         if net.unreliable.load(Relaxed) && draws.chance("reply lost", LOSS.0, LOSS.1) {
-            return self.lose(Some(caller), "the reply");
+            return self.lose(Some(caller), "the network dropped the reply");
         }
         let mut delay = net.delivery.latency(draws);
         if net.long_reordering.load(Relaxed) && draws.chance("reply late", LATE.0, LATE.1) {
@@ -217,7 +222,7 @@ impl Message {
 
     /// Step 5, at the caller.
     pub fn come_back(self, bytes: Vec<u8>, caller: Caller) {
-        let Some(reply_to) = caller.answer() else { return }; // the answer to a copy was faster
+        let Some(reply_to) = caller.answer() else { return }; // the reply to another copy was faster
         if let Some(net) = self.end.net.upgrade() {
             net.bytes.fetch_add(bytes.len() as u64, Relaxed);
         }
@@ -236,7 +241,7 @@ impl Fate {
     }
 }
 
-/// A call that is with its handler. If the handler's thread is unwound, the caller gets its `None`.
+/// A call whose handler is running. If the handler's thread is unwound, the caller gets `None`.
 struct Unanswered<'a>(&'a Message);
 
 impl Unanswered<'_> {

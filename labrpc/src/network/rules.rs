@@ -1,7 +1,7 @@
-//! Rules: what a test decides about single messages, on anybody's Raft.
+//! Rules: a test decides what happens to single messages. Rules work with any Raft.
 //!
-//! A script of the paper's kind ("S1 sends its entry to S2 only") is a rule that holds or loses letters, and
-//! [`Network::release`].
+//! To play a scenario like those in the paper ("S1 sends its entry to S2 only"), a test sets a rule that holds or loses letters,
+//! and calls [`Network::release`].
 
 use super::caller::Caller;
 use super::message::{Message, To};
@@ -20,20 +20,19 @@ use std::time::Duration;
 pub struct Letter {
     /// Which call it is part of, as in the [trace](crate::trace::What).
     pub call: u64,
-    /// The caller's end, such as `S0->S1`: a reply travels on it backwards.
+    /// The caller's end, such as `S0->S1`. The reply has the same end, though it goes from `S1` to `S0`.
     pub end: Arc<str>,
     /// `Service.Method`.
     pub method: &'static str,
-    /// Which way it goes.
+    /// Whether this is the request or the reply.
     pub leg: Leg,
-    /// The arguments. Not known, and so `()`, if the call was made before there was a rule, or outside a
-    /// [run].
+    /// The arguments. They are unknown, and shown as `()`, if the call was made before there was a rule, or outside a [run].
     pub args: Arc<Value>,
-    /// The reply, if this is one; described under the same conditions.
+    /// The reply, if this message is a reply. It is `None` if there was no rule when the server replied, or outside a [run].
     pub reply: Option<Arc<Value>>,
 }
 
-/// The two ways of a call.
+/// The two directions of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leg {
     /// To the server.
@@ -42,19 +41,19 @@ pub enum Leg {
     Reply,
 }
 
-/// What becomes of a message.
+/// What the network does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// What would become of it without a rule.
+    /// The network treats the message as it would without a rule.
     Deliver,
-    /// It is lost, and its caller gets `None` as soon as a message takes to arrive.
+    /// The message is lost. Its caller gets `None` after the time that the message would have taken to arrive.
     Lose,
-    /// The same as without a rule, but so much later.
+    /// The same as without a rule, but later by this time.
     Delay(Duration),
-    /// It stays on its way until it is [released](Network::release).
+    /// The message stays on its way until it is [released](Network::release).
     Hold,
-    /// A request arrives twice, the second time so much after the first. The handler runs twice; the first answer
-    /// to arrive counts. A second copy of a reply would be heard by nobody, so for a reply this is `Deliver`.
+    /// A request arrives twice, the second time later than the first by this time. The handler runs twice. The first reply that
+    /// arrives counts. For a reply this means `Deliver`, because nobody would receive a second copy.
     Copy(Duration),
 }
 
@@ -67,10 +66,10 @@ impl fmt::Display for Letter {
 
 type Rule = Arc<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
-/// The rule of a network, and what it holds.
+/// The rule of a network, and the messages that it holds.
 #[derive(Default)]
 pub(super) struct Rules {
-    /// Whether there is a rule: asked for every message, so it is no lock.
+    /// Whether there is a rule. This is read for every message, so it is an atomic and not a lock.
     on: AtomicBool,
     rule: Mutex<Option<Rule>>,
     held: Mutex<Vec<Held>>,
@@ -80,7 +79,7 @@ pub(super) struct Rules {
 pub(super) struct Held {
     pub letter: Letter,
     pub message: Message,
-    /// `None`: its owner has crashed.
+    /// `None` if the caller has crashed.
     pub caller: Option<Caller>,
     pub cargo: Cargo,
 }
@@ -91,12 +90,12 @@ pub(super) enum Cargo {
 }
 
 impl Network {
-    /// Asks `rule` about every message that the network would carry, as it sets out: a request that finds its way
-    /// open, a reply whose caller still waits. Replaces the rule before.
+    /// Asks `rule` about every message that the network would carry, at the moment when it is sent: every request whose end is not
+    /// cut off, and every reply whose caller still waits. Replaces any earlier rule.
     ///
-    /// The rule is called in the thread that sends or answers, with no lock of the network held. It may look at
-    /// things, but it must not wait, nor take a lock that the sender may hold. Inside a [run], arguments
-    /// and replies are described for it.
+    /// The rule is called in the thread that sends the request or the reply, while no lock of the network is held. It may read
+    /// things, but it must not wait, and must not take a lock that the sender may hold. Inside a [run], it gets the arguments and
+    /// replies in readable form.
     pub fn intercept(&self, rule: impl Fn(&Letter) -> Fate + Send + Sync + 'static) {
         run::excuse_for_good();
         let before = self.0.rules.rule.lock().replace(Arc::new(rule));
@@ -106,7 +105,7 @@ impl Network {
         }
     }
 
-    /// Asks no rule any more. What is held stays held.
+    /// Removes the rule. Messages that are held stay held.
     pub fn no_intercept(&self) {
         let before = self.0.rules.rule.lock().take();
         self.0.rules.on.store(false, Relaxed);
@@ -115,18 +114,19 @@ impl Network {
         }
     }
 
-    /// What is held, the oldest first.
+    /// The messages that are held, the oldest first.
     pub fn held(&self) -> Vec<Letter> {
         self.0.rules.held.lock().iter().map(|held| held.letter.clone()).collect()
     }
 
-    /// Lets those held messages go that `which` names; gives back how many. They have been on their way for long
-    /// enough: they arrive now, in the order in which they were held, and nothing delays or loses them any more.
-    /// (Whose handler gets on fastest is the scheduler's affair: where that matters, release one at a time.)
+    /// Releases the held messages for which `which` returns true; returns how many. They arrive now, in the order in which they
+    /// were held, and nothing delays or loses them any more. (But their handlers run at the same time, and the scheduler decides
+    /// which one is fastest. If that order matters, release one message at a time.)
     ///
-    /// A message outlives its sender: a request of an end that is [deleted](Network::delete_end) is handled, and its
-    /// reply goes nowhere. It also outlives the server that it was sent to: whoever bears its name by now receives
-    /// it; if nobody does, it is lost. If the end is cut off just now, the request is handled and its caller gets `None`.
+    /// A message outlives its sender: the request of an end that was [deleted](Network::delete_end) is handled, and its reply is
+    /// lost. A message also outlives the server that it was sent to: the server that has the same name now receives it. If there
+    /// is no such server, the message is lost. If the end is cut off at this moment, the request is handled and its caller gets
+    /// `None`.
     pub fn release(&self, which: impl FnMut(&Letter) -> bool) -> usize {
         let released = self.0.rules.take(which);
         let count = released.len();
@@ -134,8 +134,8 @@ impl Network {
         count
     }
 
-    /// Lets a copy of each held request go that `which` names, and holds on to the request itself; gives back how many.
-    /// Nobody gets the copies' answers.
+    /// Releases a copy of each held request for which `which` returns true, and keeps holding the request itself. Returns how many
+    /// copies it released. The replies to the copies are lost.
     pub fn repeat(&self, mut which: impl FnMut(&Letter) -> bool) -> usize {
         let held = self.0.rules.held.lock();
         let copies: Vec<_> =
@@ -146,11 +146,13 @@ impl Network {
         count
     }
 
-    /// Loses those held messages that `which` names; gives back how many. Their callers get `None`.
+    /// Drops the held messages for which `which` returns true; returns how many. Their callers get `None`.
     pub fn discard(&self, which: impl FnMut(&Letter) -> bool) -> usize {
         let discarded = self.0.rules.take(which);
         let count = discarded.len();
-        discarded.into_iter().for_each(|held| held.message.lose(held.caller, "discarded"));
+        discarded
+            .into_iter()
+            .for_each(|held| held.message.lose(held.caller, "the test discarded it"));
         count
     }
 }
@@ -160,7 +162,7 @@ impl Rules {
         self.on.load(Relaxed)
     }
 
-    /// What the rule says.
+    /// What the rule decides about a message.
     pub fn fate(&self, letter: impl FnOnce() -> Letter) -> Fate {
         if !self.on() {
             return Fate::Deliver;
@@ -173,27 +175,28 @@ impl Rules {
         let end = held.message.end.clone();
         self.held.lock().push(held);
         if end.route.lock().deleted {
-            self.forget_callers(&end); // in real mode it may have been deleted just now
+            self.forget_callers(&end); // in real mode the end may have been deleted just now
         }
     }
 
     fn take(&self, mut which: impl FnMut(&Letter) -> bool) -> Vec<Held> {
         let all = std::mem::take(&mut *self.held.lock());
         let (taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|held| which(&held.letter));
-        self.held.lock().splice(0..0, kept); // before what has come meanwhile
+        self.held.lock().splice(0..0, kept); // before the messages that were held meanwhile
         taken
     }
 
-    /// The owner of `end` has crashed: nobody waits for these answers.
+    /// The owner of `end` has crashed, so nobody waits for the replies to its calls.
     pub fn forget_callers(&self, end: &Arc<End>) {
         let mut held = self.held.lock();
         let of_end = held.iter_mut().filter(|held| Arc::ptr_eq(&held.message.end, end));
         let left: Vec<_> = of_end.map(|held| (held.message.clone(), held.caller.take())).collect();
         drop(held);
-        left.into_iter().for_each(|(message, caller)| message.lose(caller, "its caller is gone"));
+        left.into_iter()
+            .for_each(|(message, caller)| message.lose(caller, "its caller has crashed"));
     }
 
-    /// Drops what is held.
+    /// Drops all held messages.
     pub fn clear(&self) {
         let held = std::mem::take(&mut *self.held.lock());
         drop(held);
@@ -201,7 +204,7 @@ impl Rules {
 }
 
 impl Held {
-    /// The same request without anybody who waits for its answer.
+    /// A copy of the request for whose reply nobody waits. `None` if this is a reply.
     fn copy(&self) -> Option<Held> {
         let Cargo::Request { args, server } = &self.cargo else { return None };
         Some(Held {

@@ -1,5 +1,5 @@
-//! Switches beyond the Go lab's: duplicates, delays, and cuts of one way only. All are off at first, and then draw
-//! nothing.
+//! Switches that the Go lab does not have: duplicates, delays, and cuts in one direction only. All are off by default; while off,
+//! they consume no random numbers.
 
 use super::{End, Leg, Network};
 use crate::rand::Stream;
@@ -13,22 +13,22 @@ use std::time::Duration;
 /// How many requests arrive twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duplication {
-    /// One request in so many arrives a second time.
+    /// One request in `one_in` arrives a second time.
     pub one_in: u64,
-    /// The second time is less than this after the first.
+    /// The second copy arrives less than this time after the first.
     pub within: Duration,
 }
 
-/// What is wrong with the ways of a network.
+/// The switches of a network.
 #[derive(Default)]
 pub(super) struct Switches {
-    /// Whether anything was ever switched on: asked for every message, so it is no lock.
+    /// Whether anything was ever switched on. This is read for every message, so it is an atomic and not a lock.
     used: AtomicBool,
     duplication: Mutex<Option<Duplication>>,
     everywhere: Mutex<Link>,
 }
 
-/// What is wrong with one way, by leg.
+/// The cuts and delays of one end (or of all ends), by direction.
 #[derive(Default)]
 pub(super) struct Link {
     cut: BTreeSet<Leg>,
@@ -36,27 +36,27 @@ pub(super) struct Link {
 }
 
 impl Network {
-    /// Lets a share of requests arrive twice, as [`Fate::Copy`](super::Fate::Copy) does; `None` lets none.
+    /// Makes a share of requests arrive twice, as [`Fate::Copy`](super::Fate::Copy) does. `None` turns this off.
     ///
     /// # Panics
-    /// If it is one in zero.
+    /// If `one_in` is 0.
     pub fn duplicate(&self, duplication: Option<Duplication>) {
-        assert!(duplication.is_none_or(|d| d.one_in > 0), "one request in zero can't be doubled");
+        assert!(duplication.is_none_or(|d| d.one_in > 0), "Duplication: one_in must not be 0");
         run::excuse_for_good();
         *self.0.switches.duplication.lock() = duplication;
         self.0.switches.used.store(true, Relaxed);
     }
 
-    /// Delays every request, and every reply, by a drawn time of these ranges, so that they overtake one another;
-    /// `d..d` is always `d`. Comes on top of what other switches do, and a delayed request reaches whoever is the
-    /// server when it arrives: its next incarnation, perhaps.
+    /// Delays every request and every reply by a random time from these ranges, so that messages overtake one another. The range
+    /// `d..d` always gives `d`. This delay is added to those of the other switches. A delayed request reaches the incarnation of
+    /// the server that runs when the request arrives, perhaps the next one.
     pub fn delays(&self, requests: Range<Duration>, replies: Range<Duration>) {
         run::excuse_for_good();
         self.0.switches.everywhere.lock().delay = delays(requests, replies);
         self.0.switches.used.store(true, Relaxed);
     }
 
-    /// The same for one end, on top of what holds for all.
+    /// The same for one end. This delay is added to the delay of [`delays`](Network::delays).
     ///
     /// # Panics
     /// If there is no such end.
@@ -67,8 +67,8 @@ impl Network {
         self.at(end, |link| link.delay = delays(requests, replies));
     }
 
-    /// Whether the requests on an end are lost, though replies to earlier ones come through. Their callers get `None`
-    /// when a call on an end that is cut off would.
+    /// Sets whether the requests on an end are lost. Replies to earlier requests still come through. Callers of lost requests get
+    /// `None` after the same time as on an end that is cut off.
     ///
     /// # Panics
     /// If there is no such end.
@@ -76,8 +76,8 @@ impl Network {
         self.set_cut(end, Leg::Request, yes);
     }
 
-    /// Whether the replies to an end are lost, though its requests are handled. Their callers get `None` when a call
-    /// on an end that is cut off would.
+    /// Sets whether the replies to an end are lost. Its requests are still handled. Callers of lost replies get `None` after the
+    /// same time as on an end that is cut off.
     ///
     /// # Panics
     /// If there is no such end.
@@ -100,7 +100,7 @@ impl Network {
     }
 }
 
-/// A delay that keeps nobody from anything.
+/// A delay up to this long can't be why nothing happens in a run, so it excuses nothing.
 const SHORT: Duration = Duration::from_millis(50);
 
 fn delays(requests: Range<Duration>, replies: Range<Duration>) -> BTreeMap<Leg, Range<Duration>> {
@@ -112,12 +112,12 @@ impl Switches {
         self.used.load(Relaxed)
     }
 
-    /// Whether this way is cut.
+    /// Whether messages in this direction are lost.
     pub fn cut(&self, end: &End, leg: Leg) -> bool {
         self.used() && end.link.lock().cut.contains(&leg)
     }
 
-    /// How late a message is.
+    /// By how much the switches delay a message.
     pub fn delay(&self, draws: &Stream, end: &End, leg: Leg) -> Duration {
         if !self.used() {
             return Duration::ZERO;
@@ -126,7 +126,7 @@ impl Switches {
         everywhere + end.link.lock().draw(draws, leg)
     }
 
-    /// How much after the first time a request arrives a second time, if it does.
+    /// How long after its first arrival a request arrives a second time, if it does.
     pub fn copy(&self, draws: &Stream) -> Option<Duration> {
         if !self.used() {
             return None;
@@ -155,7 +155,7 @@ impl Link {
     }
 }
 
-/// A whole number of microseconds. Of an empty range its start, and nothing is drawn.
+/// A random whole number of microseconds in `range`. For an empty range, returns its start and consumes no random number.
 fn draw(draws: &Stream, label: &'static str, range: &Range<Duration>) -> Duration {
     let micros = |duration: Duration| duration.as_micros() as u64;
     let (from, to) = (micros(range.start), micros(range.end));

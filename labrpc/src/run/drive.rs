@@ -1,4 +1,4 @@
-//! How a run is brought to its end: on real threads, or by the scheduler, with a watchdog beside it.
+//! Runs a test to its end, either on real threads or under the scheduler with a watchdog.
 
 use super::panics::PanicNote;
 use super::{FailureKind, World};
@@ -9,7 +9,7 @@ use crate::thread::Group;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a real run may take, after it has failed, to notice and to stop its threads.
+/// How long a real run that has failed may take to notice that and to stop its threads.
 const REAL_CLEAN_UP: Duration = Duration::from_secs(15);
 
 impl World {
@@ -42,7 +42,7 @@ impl World {
 }
 
 impl Sched {
-    /// Runs `body` as the first task and returns when every task has ended, or when one can't be stopped.
+    /// Runs `body` as the first task. Returns when every task has ended, or when a task can't be stopped.
     pub(super) fn drive(&self, world: &Arc<World>, group: Group, body: Box<dyn FnOnce() + Send>) {
         let here = world.clone();
         let ended = move || {
@@ -68,8 +68,8 @@ impl Sched {
                 let message = report::stall(&culprit, WATCHDOG_TICK * WATCHDOG_TICKS);
                 world.record(world.failure(FailureKind::Stall, message, culprit, note));
             }
-            // A thread that only is slow ends at its next step. One that never takes another is lost, and with it
-            // those that wait for it.
+            // A thread that is only slow ends at its next step. A thread that never takes another step is lost, and so are the
+            // threads that wait for it.
             if !self.wait_for_end(WATCHDOG_TICK) && self.stalled_for(WATCHDOG_TICKS).is_some() {
                 return;
             }
@@ -88,7 +88,7 @@ impl Sched {
             match carried {
                 Carried::ToTheEnd => {}
                 Carried::Unfit => {
-                    let text = "a thread waits while it unwinds";
+                    let text = "a thread waits while it unwinds, which only OS threads can do";
                     world.fail(FailureKind::Unfit, text.into(), None);
                     sched.give_up_all();
                 }
@@ -102,13 +102,13 @@ impl Sched {
         };
         #[expect(
             clippy::disallowed_methods,
-            reason = "the threads of the simulation come from here"
+            reason = "this is where the simulation's threads are made"
         )]
         let thread = std::thread::Builder::new().name("labrpc carrier".into()).spawn(carries);
-        self.add_os_thread(thread.expect("the system refuses another thread"));
+        self.add_os_thread(thread.expect("the system could not start another thread"));
     }
 }
 
-/// The watchdog looks this often. It counts looks and not seconds, so that a suspended machine accuses nobody.
+/// The watchdog looks this often. It counts its looks, not seconds. So it does not report a stall after the machine was suspended.
 const WATCHDOG_TICK: Duration = Duration::from_millis(500);
 const WATCHDOG_TICKS: u32 = 20;

@@ -1,4 +1,4 @@
-//! Why a run failed, and how its threads say so.
+//! Why a run failed, and how its threads report a failure.
 
 use super::here::here;
 use super::panics::{PanicNote, unwind};
@@ -8,23 +8,23 @@ use std::time::Duration;
 /// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of thing went wrong.
+    /// The kind of the failure.
     pub kind: FailureKind,
-    /// What went wrong, in words; several lines where there is much to say.
+    /// What went wrong, in words. It may have several lines.
     pub message: String,
-    /// The thread that it happened in, with its group, such as `S1/ticker`; empty if it concerns several.
+    /// The thread in which it happened, with its group, such as `S1/ticker`. Empty if several threads are concerned.
     pub thread: String,
-    /// When, on the run's own clock.
+    /// When it happened, on the run's own clock.
     pub at: Duration,
-    /// Since when nothing could have gone right any more, if that is known and was before.
+    /// Since when the run could not succeed any more, if that is known and was earlier than `at`.
     pub since: Option<Duration>,
     /// The seed of the run.
     pub seed: u64,
-    /// Which file and line, where there is one.
+    /// The file and line, if the failure has one.
     pub place: Option<String>,
-    /// The backtrace of a panic, if `RUST_BACKTRACE` asks for it. Differs between machines.
+    /// The backtrace of a panic, if `RUST_BACKTRACE` asks for it. It differs between machines.
     pub backtrace: Option<String>,
-    /// Whether the run was simulated, so that its seed replays it exactly.
+    /// Whether the run was simulated. Then its seed replays it exactly.
     pub simulated: bool,
 }
 
@@ -35,25 +35,27 @@ pub enum FailureKind {
     Test,
     /// A thread panicked.
     Panic,
-    /// Every thread waits and no timer is left, or locks are taken in a circle.
+    /// Every thread waits and no timer is left, or threads wait for each other in a circle.
     Deadlock,
-    /// A thread has used up its stack. Only [coroutines](super::Backend::Coroutines) live to tell of it.
+    /// A thread has overflowed its stack. Only a run on [coroutines](super::Backend::Coroutines) can report this; on OS threads
+    /// the process dies.
     Overflow,
-    /// A thread runs on and on without reaching anything that the scheduler sees.
+    /// A thread runs for long without reaching any operation that the scheduler sees.
     Stall,
     /// The run's clock passed its limit.
     TimeLimit,
-    /// The clock goes on, but the run does not: see [`Run::patience`](super::Run::patience).
+    /// The clock goes on, but the run makes no progress: see [`Run::patience`](super::Run::patience).
     Stuck,
-    /// A thread from outside touched an object of the simulation.
+    /// A thread from outside the simulation used an object of the simulation.
     Stranger,
-    /// Something was still running when all should have ended.
+    /// A thread was still running when all threads should have ended.
     Leak,
-    /// It breaks no rule, and could be better.
+    /// No rule is broken, but something could be better.
     Advice,
-    /// It is no failure of what was tested: the test can't go on, see [`give_up`].
+    /// The test can't go on, but the code under test has not failed: see [`give_up`].
     GivenUp(&'static str),
-    /// It says nothing of the run, which [coroutines](super::Backend::Coroutines) can't do: it is to be run on threads.
+    /// The run is not possible on [coroutines](super::Backend::Coroutines) and must be repeated on OS threads. The code under
+    /// test has not failed.
     Unfit,
 }
 
@@ -90,7 +92,7 @@ impl std::error::Error for Failure {}
 /// Fails the run with `message` and ends the current thread. Other threads end as soon as they wait for anything.
 ///
 /// # Panics
-/// Always; outside a run as an ordinary panic.
+/// Always. Outside a run it is an ordinary panic.
 #[track_caller]
 pub fn fail(message: impl Into<String>) -> ! {
     let message = message.into();
@@ -99,10 +101,11 @@ pub fn fail(message: impl Into<String>) -> ! {
     unwind()
 }
 
-/// Ends the run as [`fail`] does, and says that it shows nothing: what the test is for can't be had here, and nobody is to blame.
+/// Ends the run like [`fail`], but not as a failure of the code under test: the situation that the test needs can't be reached
+/// here, so the run shows nothing.
 ///
 /// # Panics
-/// Always; outside a run as an ordinary panic.
+/// Always. Outside a run it is an ordinary panic.
 #[track_caller]
 pub fn give_up(why: &'static str) -> ! {
     let Some(here) = here() else { panic!("{why}") };
@@ -110,7 +113,7 @@ pub fn give_up(why: &'static str) -> ! {
     unwind()
 }
 
-/// As [`fail`], but the current thread goes on until it next waits: for code that can't be unwound, such as a
+/// Like [`fail`], but the current thread goes on until it next waits. This is for code that can't be unwound, such as a
 /// [`Sink`](crate::trace::Sink).
 pub fn condemn(message: impl Into<String>) {
     if let Some(here) = here() {
@@ -120,7 +123,7 @@ pub fn condemn(message: impl Into<String>) {
     }
 }
 
-/// Says something about the run that is no failure of it: it goes on, and [`Outcome::warnings`](super::Outcome::warnings) has this.
+/// Adds a warning to [`Outcome::warnings`](super::Outcome::warnings). The run goes on and does not fail.
 pub fn warn(kind: FailureKind, message: impl Into<String>) {
     if let Some(here) = here() {
         let note = PanicNote { place: None, backtrace: None };
@@ -129,7 +132,7 @@ pub fn warn(kind: FailureKind, message: impl Into<String>) {
     }
 }
 
-/// Whether the run of the current thread has already failed: a test that goes on in real mode asks now and then.
+/// Whether the run of the current thread has already failed. In real mode, a test that runs for long must check this now and then.
 pub fn has_failed() -> bool {
     here().is_some_and(|here| here.world.failed())
 }

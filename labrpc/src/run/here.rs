@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What a thread belongs to. There is one per thread (or per task of a pooled thread).
+/// What a thread belongs to. There is one value per thread (or per task of a pooled thread).
 pub(crate) struct Here {
     pub world: Arc<World>,
     pub group: Group,
@@ -30,7 +30,7 @@ impl Here {
         }
     }
 
-    /// Counts a look at the clock, if the thread is a server's.
+    /// Counts a reading of the clock, if the thread is a server's.
     pub fn note_clock(&self) {
         if !self.group.is_test() {
             self.world.timekeeping.1.fetch_add(1, Ordering::Relaxed);
@@ -42,22 +42,22 @@ thread_local! {
     static HERE: RefCell<Option<Arc<Here>>> = const { RefCell::new(None) };
 }
 
-/// What is kept for the thread that runs, of a task that is suspended.
+/// The thread-local values of a task that is suspended.
 pub(crate) struct PerThread {
     here: Option<Arc<Here>>,
     last_panic: Option<PanicNote>,
 }
 
 impl PerThread {
-    /// Takes it from the current thread.
+    /// Takes the values out of the current thread.
     ///
     /// # Panics
-    /// If a task is suspended while somebody looks at it, which none of us may do.
+    /// If the task is suspended while code of this crate borrows the values (see [`with_here`]). Such code must not suspend.
     pub fn take() -> PerThread {
         PerThread { here: HERE.take(), last_panic: panics::set_last(None) }
     }
 
-    /// Gives it to the current thread.
+    /// Puts the values back into the current thread.
     pub fn put_back(self) {
         HERE.set(self.here);
         panics::set_last(self.last_panic);
@@ -69,19 +69,19 @@ pub(crate) fn here() -> Option<Arc<Here>> {
     HERE.try_with(|here| here.borrow().clone()).ok().flatten()
 }
 
-/// Looks at what the current thread belongs to, without taking a share in it.
+/// Calls `f` with what the current thread belongs to. Unlike [`here`], this does not clone the `Arc`.
 pub(crate) fn with_here<R>(f: impl FnOnce(&Here) -> R) -> Option<R> {
     HERE.try_with(|here| here.borrow().as_deref().map(f)).ok().flatten()
 }
 
-/// As [`here`], but only in a simulation.
+/// Like [`here`], but only in a simulation.
 pub(crate) fn simulated() -> Option<Arc<Here>> {
     HERE.try_with(|here| here.borrow().as_ref().filter(|here| here.task.is_some()).cloned())
         .ok()
         .flatten()
 }
 
-/// Sets what the current thread belongs to, and gives back what it belonged to.
+/// Sets what the current thread belongs to. Returns what it belonged to before.
 pub(crate) fn set_here(here: Option<Arc<Here>>) -> Option<Arc<Here>> {
     HERE.with(|slot| slot.replace(here))
 }

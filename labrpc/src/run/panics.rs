@@ -1,4 +1,4 @@
-//! Panics of a run's threads: the run's failure carries them. Threads that are to end are unwound without one.
+//! Panics of a run's threads, which become the run's failure. Threads that must end are unwound without a panic.
 
 use super::here::here;
 use std::any::Any;
@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::panic;
 use std::sync::OnceLock;
 
-/// What the hook saw.
+/// What the panic hook noted.
 pub(super) struct PanicNote {
     pub place: Option<String>,
     pub backtrace: Option<String>,
@@ -16,12 +16,13 @@ thread_local! {
     static LAST: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
 }
 
-/// Sets what the current thread's last panic noted, and gives back what was there.
+/// Sets the note of the current thread's last panic. Returns the note that was there.
 pub(super) fn set_last(note: Option<PanicNote>) -> Option<PanicNote> {
     LAST.replace(note)
 }
 
-/// The unwinding of a thread that has crashed or whose run is over: nobody's mistake, so nobody reports it.
+/// The payload that unwinds a thread after a crash or after the end of its run. It is not a mistake in the program, so it is not
+/// reported.
 pub(crate) struct Crash;
 
 /// Unwinds the current thread without a report.
@@ -29,14 +30,14 @@ pub(crate) fn unwind() -> ! {
     panic::resume_unwind(Box::new(Crash))
 }
 
-/// What a panic says.
+/// The text of a panic.
 pub(super) fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "(a panic without a text)".into())
 }
 
-/// Threads of a run don't print their panics: the run's failure carries them.
+/// Installs a hook that notes the panics of a run's threads instead of printing them, because the run's failure shows them.
 pub(super) fn install_hook() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
@@ -56,7 +57,7 @@ pub(super) fn install_hook() {
     });
 }
 
-/// The frames of a backtrace between the panic's machinery and that of the thread's start.
+/// The frames of a backtrace without those of Rust's panic code and those of the thread's start.
 fn own_frames(backtrace: &str) -> String {
     let mut frames: Vec<String> = Vec::new();
     for line in backtrace.lines() {

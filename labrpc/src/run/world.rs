@@ -1,4 +1,4 @@
-//! What the threads of a run share.
+//! The state that the threads of a run share.
 
 use super::failure::{Failure, FailureKind};
 use super::here::Here;
@@ -38,13 +38,13 @@ pub(super) struct RunState {
     pub failure: Option<Failure>,
     pub warnings: Vec<Failure>,
     pub body_ended: bool,
-    /// Who is inside whose code, for the report of a hang.
+    /// The test's threads that are inside the code under test, for the report of a hang.
     pub calling: Vec<Calling>,
-    /// How many calls of the test there were.
+    /// How many such calls the test has made.
     pub calls: u64,
 }
 
-/// The worlds that are running, so that a stranger's touch reaches the right one.
+/// The worlds that are running. When a thread from outside uses an object, this finds the world that must fail.
 static WORLDS: Mutex<Vec<(u32, Weak<World>)>> = Mutex::new(Vec::new());
 static NEXT_WORLD: AtomicU32 = AtomicU32::new(1);
 
@@ -88,7 +88,7 @@ impl World {
         self.state.lock().failure.is_some()
     }
 
-    /// Records a failure, unless there is one already, and makes the run end.
+    /// Records a failure, unless there already is one, and makes the run end.
     #[track_caller]
     pub fn fail(&self, kind: FailureKind, message: String, here: Option<&Here>) {
         let caller = Location::caller();
@@ -98,7 +98,7 @@ impl World {
         self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
     }
 
-    /// As [`fail`](World::fail), of something that began at `since`.
+    /// Like [`fail`](World::fail), for a failure that began at `since`.
     pub fn fail_since(
         &self,
         kind: FailureKind,
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// Records a panic of the current thread, unless it only was unwound by the run.
+    /// Records a panic of the current thread, unless the run itself unwound the thread.
     pub fn caught(&self, here: &Here, payload: &(dyn Any + Send)) {
         if payload.is::<Crash>() {
             return;

@@ -1,7 +1,7 @@
 //! How a task of the simulation is suspended: it waits for its baton.
 //!
-//! Nothing here knows who is next. There are two ways to wait: an OS thread parks, and a [coroutine](super::coroutines) leaves the
-//! OS thread to another one.
+//! This module does not decide which task is next. There are two ways to wait: an OS thread parks, and a
+//! [coroutine](super::coroutines) leaves its OS thread to another coroutine.
 
 use super::coroutines::Leg;
 use super::cpu::OsThread;
@@ -20,7 +20,7 @@ pub(crate) enum Baton {
 }
 
 impl Baton {
-    /// Lets the task that waits, or is going to wait, run.
+    /// Lets the task of this baton run. The task waits for the baton now, or will do so soon.
     pub fn pass(&self) {
         match self {
             Baton::Thread(thread) => thread.pass(),
@@ -28,7 +28,7 @@ impl Baton {
         }
     }
 
-    /// Waits until the baton is passed to this, the calling task.
+    /// Waits until the baton is passed. The calling task must be the task of this baton.
     pub fn wait(&self) {
         match self {
             Baton::Thread(thread) => thread.wait(),
@@ -36,7 +36,7 @@ impl Baton {
         }
     }
 
-    /// The thread that waits for it, or has it, if the system tells of its threads.
+    /// The OS thread that waits for the baton or has it. `None` if the system has no information about threads.
     pub fn os_thread(&self) -> Option<OsThread> {
         match self {
             Baton::Thread(thread) => thread.os_thread.get().copied().flatten(),
@@ -50,7 +50,7 @@ impl Baton {
 pub(crate) struct ThreadBaton {
     passed: AtomicBool,
     thread: OnceLock<Thread>,
-    /// The thread, as the system knows it, where that is of use.
+    /// The system's number of the thread, on systems where that is used.
     os_thread: OnceLock<Option<OsThread>>,
 }
 
@@ -75,7 +75,7 @@ impl ThreadBaton {
 /// An OS thread that runs one task after another.
 pub(crate) struct Worker {
     pub baton: Arc<Baton>,
-    /// The next task; `None` when the thread is resumed means that it should end.
+    /// The next task. If this is `None` when the thread is resumed, the thread ends.
     pub job: Mutex<Option<Job>>,
 }
 

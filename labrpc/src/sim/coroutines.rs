@@ -1,9 +1,9 @@
-//! Tasks as coroutines: all tasks of a run on one OS thread, their carrier, each on a stack of its own.
+//! Tasks as coroutines: all tasks of a run share one OS thread, their *carrier*, but each task has a stack of its own.
 //!
-//! A hand-over costs nanoseconds, where waking an OS thread costs microseconds. What a coroutine can't give to the code on it is a
-//! thread: thread-locals, `std::thread::current` and `std::thread::panicking` are the carrier's. So what labrpc keeps per thread
-//! is put away while a task is suspended, and no task is suspended while it unwinds: a run that would need that is
-//! [`Unfit`](crate::run::FailureKind::Unfit).
+//! Switching to another coroutine takes nanoseconds, while waking an OS thread takes microseconds. But a coroutine has no thread
+//! of its own: thread-locals, `std::thread::current` and `std::thread::panicking` are those of the carrier. Two things follow.
+//! While a task is suspended, labrpc's thread-local values of that task are stored elsewhere. And a task can't be suspended while
+//! it unwinds: a run that would need that ends as [`Unfit`](crate::run::FailureKind::Unfit).
 
 use super::baton::Job;
 use super::cpu::OsThread;
@@ -13,63 +13,64 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// As much stack as `std` gives a thread. It is only reserved: a page that nobody touches takes no memory.
+/// As much stack as `std` gives a thread. It is only reserved: an unused page takes no memory.
 const STACK: usize = 2 * 1024 * 1024;
 
-/// A stack with a task on it, or with none.
+/// A stack, with or without a task on it.
 struct Stack {
     coroutine: Generator<'static, (), ()>,
-    /// How many tasks it has had.
+    /// How many tasks have used this stack.
     tasks: u32,
 }
 
-/// Stacks without a task, for the next one of any run.
+/// Stacks without a task, kept for the next tasks of any run.
 static STACKS: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
 
-/// So many stacks are kept; a run of a cluster of seven has some sixty tasks at a time.
+/// At most this many stacks are kept. A run with a cluster of seven servers has about sixty tasks at a time.
 const STACKS_KEPT: usize = 256;
 
-/// A stack serves so many tasks, and then its memory goes back to the system: one of them may have gone deep.
+/// After this many tasks, the memory of a stack goes back to the system, because one of the tasks may have used much of it.
 const TASKS_OF_A_STACK: u32 = 1000;
 
-/// How many stacks were forgotten with the tasks on them: they are lost to the process.
+/// How many stacks were leaked with the tasks on them. The process can't use their memory again.
 static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
 
-/// So many may be lost. Linux gives a process 65,530 memory maps (`vm.max_map_count`), and a stack with its guard page takes two.
+/// At most this many stacks may be leaked. Linux allows a process 65,530 memory maps (`vm.max_map_count`), and a stack with its
+/// guard page takes two.
 const MOST_FORGOTTEN: usize = 10_000;
 
-/// Whether too many stacks are lost for more runs on coroutines.
+/// Whether too many stacks were leaked for more runs on coroutines.
 pub(crate) fn are_spent() -> bool {
     FORGOTTEN.load(Relaxed) > MOST_FORGOTTEN
 }
 
-/// What there is of each task, in no order.
+/// A value for each task, without an order.
 #[expect(clippy::disallowed_types, reason = "the order in which it is iterated changes nothing")]
 type ByTask<T> = std::collections::HashMap<u64, T, rustc_hash::FxBuildHasher>;
 
-/// No task: they are counted from 1.
+/// Means "no task". The numbers of tasks begin at 1.
 const NOBODY: u64 = 0;
 
-/// The OS thread that carries the tasks of a run, as they see it.
+/// The OS thread that carries the tasks of a run, as seen by the tasks.
 #[derive(Default)]
 pub(crate) struct Carrier {
-    /// Whom the task that runs hands over to.
+    /// The task that runs after the current one.
     next: AtomicU64,
     /// Tasks that have not begun.
     fresh: Mutex<ByTask<Job>>,
-    /// A task was to wait while it unwound, so the run can't go on here.
+    /// Whether a task had to wait while it unwound. Then the run can't go on on coroutines.
     unfit: AtomicBool,
     os_thread: OnceLock<Option<OsThread>>,
 }
 
-/// How the carrying ended.
+/// How [`Carrier::carry`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carried {
-    /// Nobody is left to hand over to.
+    /// No task is left that could run.
     ToTheEnd,
-    /// It can't go on on coroutines.
+    /// The run can't go on on coroutines.
     Unfit,
-    /// This task has overflowed its stack, and nothing can be said of the run any more.
+    /// This task has overflowed its stack, so the result of the run is unknown.
     Overflow(u64),
 }
 
@@ -80,19 +81,20 @@ pub(crate) struct Leg {
 }
 
 impl Carrier {
-    /// The right to run of a task.
+    /// Makes the right to run for `task`.
     pub fn leg(self: &Arc<Carrier>, task: u64) -> Leg {
         Leg { task, carrier: self.clone() }
     }
 
-    /// What a task is to do, once it is passed the right to run.
+    /// Sets the code of a new task. It begins when the task first gets the right to run.
     pub fn begin(&self, task: u64, job: Job) {
         self.fresh.lock().insert(task, job);
     }
 
-    /// Carries the task that is next, and whom that hands over to, and so on: on the calling thread, which then must end.
+    /// Runs the next task until it hands over to another task, runs that one, and so on. All of this happens on the calling
+    /// thread, which must end afterwards.
     ///
-    /// Tasks that are left are forgotten: nobody can unwind them.
+    /// The tasks that are left at the end are leaked, because they can't be unwound.
     pub fn carry(&self) -> Carried {
         self.os_thread.get_or_init(OsThread::current);
         let mut tasks: ByTask<Stack> = ByTask::default();
@@ -123,12 +125,12 @@ impl Carrier {
 }
 
 impl Leg {
-    /// Lets the task run when the current one has let go.
+    /// Makes this task the next one, which runs when the current task waits or ends.
     pub fn pass(&self) {
         self.carrier.next.store(self.task, Relaxed);
     }
 
-    /// Suspends the current task, this one, until somebody passes.
+    /// Suspends this task, which must be the current one, until another task calls [`pass`](Leg::pass).
     pub fn wait(&self) {
         if std::thread::panicking() {
             self.carrier.unfit.store(true, Relaxed);
@@ -154,12 +156,12 @@ impl Stack {
             None => Stack { coroutine: Gn::new_opt(STACK / size_of::<usize>(), job), tasks: 0 },
         };
         stack.tasks += 1;
-        // Any address will do: with one, a task may be suspended from anywhere in its code.
+        // Any address works here. If one is set, a task can be suspended from anywhere in its code.
         stack.coroutine.set_local_data(std::ptr::dangling_mut());
         stack
     }
 
-    /// Keeps it for the next task, if there aren't many.
+    /// Keeps the stack for another task, unless enough stacks are kept.
     fn give_back(self) {
         let mut stacks = STACKS.lock();
         if stacks.len() < STACKS_KEPT && self.tasks < TASKS_OF_A_STACK {

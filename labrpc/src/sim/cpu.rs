@@ -1,7 +1,7 @@
-//! All threads of one simulation on one CPU.
+//! Binds all threads of a simulation to one CPU.
 //!
-//! A wake on the same CPU costs 1.5 us, across CPUs ten times that. A simulation takes the CPU that it is started
-//! on, unless another simulation of this process has it and an allowed CPU is free.
+//! Waking a thread on the same CPU takes 1.5 us, on another CPU ten times as long. A simulation uses the CPU on which it is
+//! started, unless another simulation of this process uses that CPU and another allowed CPU is free.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{Claim, OsThread, claim};
@@ -17,27 +17,27 @@ mod linux {
     /// How many simulations of this process run on each CPU.
     static LOAD: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-    /// A simulation's CPU; given back when dropped.
+    /// The CPU of a simulation. It is released when this is dropped.
     pub(crate) struct Claim(usize);
 
-    /// A thread of this process, by its number.
+    /// The system's number of a thread of this process.
     #[derive(Clone, Copy, PartialEq, Eq)]
     pub(crate) struct OsThread(i32);
 
     impl OsThread {
-        /// The current one.
+        /// The current thread.
         pub(crate) fn current() -> Option<OsThread> {
             Some(OsThread(gettid().as_raw_pid()))
         }
 
-        /// Whether it wants to run, and how long it has run so far.
+        /// Whether the thread wants to run, and how long it has run so far.
         pub(crate) fn need(self) -> Option<(bool, Duration)> {
             let read =
                 |name| std::fs::read_to_string(format!("/proc/self/task/{}/{name}", self.0)).ok();
-            // The state comes after the name, in which there may be anything.
+            // The state comes after the thread's name. The name may contain any characters.
             let state = read("stat")?.rsplit_once(')')?.1.trim_start().chars().next()?;
             let ran = read("schedstat")?.split(' ').next()?.parse().ok()?;
-            // D: the system itself is waiting, for a disk.
+            // D: the thread waits inside the system, for a disk for example.
             Some((matches!(state, 'R' | 'D'), Duration::from_nanos(ran)))
         }
     }
@@ -55,7 +55,7 @@ mod linux {
     }
 
     impl Claim {
-        /// Binds the calling thread. Failing costs only speed.
+        /// Binds the calling thread to the CPU. If this fails, the simulation is only slower.
         pub(crate) fn bind(&self) {
             let mut only = CpuSet::new();
             only.set(self.0);
@@ -72,7 +72,7 @@ mod linux {
     }
 }
 
-/// Elsewhere threads stay free: correct, and slower.
+/// On other systems threads are not bound to a CPU. The simulation is correct there, but slower.
 #[cfg(not(target_os = "linux"))]
 mod other {
     pub(crate) struct Claim;

@@ -1,15 +1,16 @@
-//! The simulation: threads that are real, time that isn't.
+//! The simulation: real threads in virtual time.
 //!
-//! Threads made through [`thread`](crate::thread) inside [`run`] are tasks, of which exactly one holds the
-//! *baton* and runs: OS threads or coroutines, see [`Backend`](crate::run::Backend). Everything that blocks goes through one primitive, *park*, which hands the baton on:
-//! when nobody is ready, virtual time jumps to the next timer. Who runs next is decided by the seed, so a run
-//! is a function of its seed, and ten virtual seconds take as long as the work in them.
+//! A thread that is made through [`thread`](crate::thread) inside [`run`] is a *task*. A task is an OS thread or a coroutine, see
+//! [`Backend`](crate::run::Backend). Exactly one task holds the *baton* and runs. Every operation that blocks uses one primitive,
+//! *park*, which passes the baton on. When no task is ready, virtual time jumps to the next timer. The seed decides which task
+//! runs next, so a run is a function of its seed. Ten virtual seconds take only as long as the work that is done in them.
 //!
-//! - `sched`: who runs next. In it `park` (the one primitive), `timers` (what is due when) and `tasks` (how they
-//!   begin, crash and end).
-//! - `baton`: how a task is suspended and resumed, apart from who is next; `coroutines`: tasks that share one OS thread.
-//! - `report`: what to say when threads wait for each other.
-//! - `cpu`: all threads of a simulation on one CPU, for a wake across CPUs costs ten times as much.
+//! - `sched` decides which task runs next. Its parts are `park` (the one primitive), `timers` (what is due at which time), `tasks`
+//!   (how tasks begin, crash and end) and `stuck` (whether the run makes progress).
+//! - `baton` suspends and resumes a task. It does not decide which task is next.
+//! - `coroutines` runs the tasks on one OS thread.
+//! - `report` writes the failure messages about threads that wait for each other.
+//! - `cpu` binds all threads of a simulation to one CPU, because waking a thread on another CPU takes ten times as long.
 
 mod baton;
 pub(crate) mod coroutines;
@@ -19,7 +20,7 @@ pub(crate) mod sched;
 
 use crate::run::{Outcome, Run};
 
-/// Runs `body` in a simulation with this seed: the same seed, the same run.
+/// Runs `body` in a simulation with this seed. The same seed gives the same run.
 ///
 /// ```
 /// use labrpc::{sim, thread, time};

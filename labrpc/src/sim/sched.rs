@@ -1,8 +1,8 @@
-//! Who runs next: the seeded scheduler, the virtual clock, park and unpark.
+//! The seeded scheduler, which decides which task runs next; the virtual clock; park and unpark.
 //!
-//! A *task* is one thread of the simulation. Exactly one task runs at a time, the one that holds the baton, and
-//! only it changes [`Core`]. So nothing happens between two statements of a task unless it parks or reaches a
-//! `Here::point`; in particular, nothing happens between its last look at a condition and its park.
+//! A *task* is one thread of the simulation. Exactly one task runs at a time, the one that holds the baton. Only this task
+//! changes [`Core`]. So nothing happens between two statements of a task unless the task parks or reaches a yield point
+//! (`Here::point`). In particular, nothing happens between the task's last check of a condition and its park.
 
 mod park;
 mod stuck;
@@ -33,7 +33,7 @@ use timers::{Due, Timer};
 pub(crate) struct Task {
     pub id: u64,
     crashed: AtomicBool,
-    /// How often it was unwound since it crashed: more than once if its own code stops the unwinding.
+    /// How many times the task was unwound since it crashed. This is more than 1 if its own code catches the unwinding.
     unwound: AtomicU32,
     timed_out: AtomicBool,
     baton: Arc<Baton>,
@@ -41,59 +41,60 @@ pub(crate) struct Task {
 
 pub(crate) struct Sched {
     core: Mutex<Core>,
-    /// A copy of the clock that is read without the lock.
+    /// A copy of the virtual clock, which can be read without the lock.
     now_ns: AtomicU64,
-    /// Decisions so far; what the watchdog watches.
+    /// The number of scheduling decisions so far. The watchdog watches it.
     steps: AtomicU64,
     limit: Duration,
     calm: Calm,
     ended: Condvar,
-    /// Who carries the tasks, if they are coroutines.
+    /// The carrier of the tasks, if they are coroutines.
     pub carrier: Option<Arc<Carrier>>,
 }
 
 struct Core {
     now: Duration,
     rng: Pcg64,
-    /// Points to pass before one yields.
+    /// How many yield points to pass before the next yield.
     until_yield: u32,
     tasks: BTreeMap<u64, Box<Slot>>,
     running: u64,
     ready: Vec<u64>,
     waiters: Waiters,
     timers: BinaryHeap<Timer>,
-    /// Who holds each lock that somebody waits for.
+    /// The holder of each lock that a task waits for.
     holders: BTreeMap<usize, Holder>,
     next_id: u64,
     ending: bool,
-    /// Groups that have crashed: what starts in them doesn't.
+    /// Groups that have crashed. A task that starts in such a group does not run its code.
     crashed: BTreeSet<u64>,
-    /// Whether there are OS threads that can't be joined, ever.
+    /// Whether there are OS threads that can never be joined.
     lost: bool,
-    /// How often everything was stuck while ending.
+    /// How many times all tasks waited while the run was ending.
     stuck: u32,
     over: bool,
     fingerprint: u64,
     claim: Option<Arc<Claim>>,
     idle: Vec<Arc<Worker>>,
     os_threads: Vec<JoinHandle<()>>,
-    /// Steps since virtual time last jumped, and how often it did.
+    /// Steps since virtual time last jumped.
     since_jump: u64,
+    /// How many times virtual time has jumped.
     jumps: u64,
     last_look: Look,
-    /// Channels that ever had several receivers.
+    /// Channels that have, or once had, more than one receiver.
     shared: BTreeSet<Key>,
-    /// When to look next whether threads are stuck.
+    /// When to check next whether threads are stuck.
     next_look: Duration,
 }
 
-/// What the watchdog saw last.
+/// What the watchdog saw at its last look.
 #[derive(Default)]
 struct Look {
     steps: u64,
-    /// How many looks in a row saw hardly any, though there was a CPU for them.
+    /// How many looks in a row saw hardly any steps, although a CPU was free for them.
     stalled: u32,
-    /// Who was to run, and how long it had run before.
+    /// The OS thread that should run, and how much CPU time it had used.
     thread: Option<(OsThread, Duration)>,
 }
 
@@ -102,33 +103,33 @@ struct Slot {
     task: Arc<Task>,
     title: String,
     has_name: bool,
-    /// Where it was started, if user code did that.
+    /// Where the task was started, if user code started it.
     spawned: Option<&'static Location<'static>>,
-    /// The channels that it last waited on for a message.
+    /// The channels on which it last waited for a message.
     reads: Keys,
-    /// Where it last let another task go first.
+    /// Where it last yielded to another task.
     place: Option<&'static Location<'static>>,
     group: u64,
-    /// The group that it is inside of as a guest.
+    /// The group that it visits, if it is inside another group.
     visits: Option<u64>,
     parked: Option<Parked>,
-    /// Counts parks, so that a timer of an earlier one wakes nobody.
+    /// Counts the task's parks, so that the timer of an earlier park does not wake it.
     parks: u64,
-    /// How often it ran since virtual time last jumped, and which jump that was.
+    /// The number of the last jump of virtual time, and how many steps the task has taken since then.
     ran: (u64, u64),
 }
 
-/// A step takes this long, so that time passes even where nobody sleeps.
+/// A step takes this much virtual time, so that time passes even if no task sleeps.
 const STEP: Duration = Duration::from_micros(1);
 
-/// So many steps without a jump of virtual time mean that some task is always ready: it spins.
+/// If virtual time does not jump for this many steps, some task is always ready: it spins.
 const SPIN_LIMIT: u64 = 1_000_000;
 
-/// With fewer steps than this between two looks of the watchdog, a simulation is as good as stalled; a healthy one
-/// takes hundreds of thousands.
+/// If a simulation makes fewer steps than this between two looks of the watchdog, it counts as stalled. Normally it makes
+/// hundreds of thousands.
 const HARDLY_ANY: u64 = 50;
 
-/// A thread that wants to run and got less than this between two looks has no CPU: others have it.
+/// If a thread wants to run but gets less CPU time than this between two looks, other programs use the CPU.
 const NO_CPU: Duration = Duration::from_millis(10);
 
 impl Core {
@@ -137,7 +138,7 @@ impl Core {
         self.next_id
     }
 
-    /// Counts a step of task `id`; names the task that spins, when one must.
+    /// Counts a step of task `id`. At the [`SPIN_LIMIT`], returns the name of the task that spins.
     fn note_step(&mut self, id: u64) -> Option<String> {
         let jumps = self.jumps;
         let slot = self.tasks.get_mut(&id)?;
@@ -150,7 +151,7 @@ impl Core {
         busy.max_by_key(|slot| slot.ran.1).map(|slot| slot.name_and_place())
     }
 
-    /// Where a task that is about to let others go first stands.
+    /// Notes the place of a task that is about to yield.
     fn note_place(&mut self, id: u64, place: &'static Location<'static>) {
         if let Some(slot) = self.tasks.get_mut(&id) {
             slot.place = Some(place);
@@ -161,7 +162,8 @@ impl Core {
         let which = match self.ready.len() {
             0 => return None,
             1 => 0,
-            // A server's threads are older than the tester's thread that drops the server last, and may join them.
+            // The oldest task ends first. A server's threads are older than the tester's thread that drops the server last and may
+            // wait to join them.
             n if self.ending => (0..n).min_by_key(|&at| self.ready[at])?,
             n => self.rng.random_range(0..n),
         };
@@ -170,7 +172,7 @@ impl Core {
 }
 
 impl Slot {
-    /// Its title; of a thread without a name also where it was started.
+    /// The task's title. For a thread without a name, also where it was started.
     fn full_title(&self) -> String {
         match self.spawned.filter(|_| !self.has_name) {
             Some(place) => format!("{} (spawned at {place})", self.title),
@@ -261,7 +263,7 @@ impl Sched {
         }
     }
 
-    /// The current task, already queued or parked, hands over; returns when it is its turn again.
+    /// The current task, which is already queued or parked, passes the baton on. Returns when the task has the baton again.
     fn switch<'a>(&'a self, core: MutexGuard<'a, Core>, task: &Task) {
         let Some((core, next)) = self.pick(core) else {
             return self.give_up(task);
@@ -275,7 +277,7 @@ impl Sched {
         task.baton.wait();
     }
 
-    /// Decides who runs next. `None`: nobody is left, or nobody can be brought to an end.
+    /// Decides which task runs next. `None`: no task is left, or the tasks that are left can't be ended.
     fn pick<'a>(&'a self, mut core: MutexGuard<'a, Core>) -> Option<(MutexGuard<'a, Core>, u64)> {
         loop {
             if let Some(action) = core.fire_due() {
@@ -291,7 +293,8 @@ impl Sched {
                 let now = core.now + STEP;
                 self.set_now(&mut core, now);
                 core.running = id;
-                // The run is over when tasks unwind. Destructors that wait make that differ between threads and coroutines.
+                // Steps after the end of the run are not part of the fingerprint: while tasks unwind, destructors that wait make
+                // the steps differ between OS threads and coroutines.
                 if !core.ending {
                     core.fingerprint = mix(core.fingerprint, id ^ now.as_nanos() as u64);
                 }
@@ -337,7 +340,7 @@ impl Sched {
         self.fail_since(core, kind, text, None)
     }
 
-    /// The same, of something that began at `since`.
+    /// The same, for a failure that began at `since`.
     fn fail_since<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
@@ -345,7 +348,7 @@ impl Sched {
         text: String,
         since: Option<Duration>,
     ) -> MutexGuard<'a, Core> {
-        core.end_all(); // now, so that this happens once
+        core.end_all(); // ends the tasks now, so that the scheduler fails the run only once
         drop(core);
         if let Some(here) = run::here() {
             here.world.fail_since(kind, text, None, since);
@@ -353,7 +356,7 @@ impl Sched {
         self.core.lock()
     }
 
-    /// Waits for the end of the run, at most for `tick`.
+    /// Waits for the end of the run, at most for `tick`. Returns whether the run is over.
     pub fn wait_for_end(&self, tick: Duration) -> bool {
         let mut core = self.core.lock();
         if !core.over {
@@ -362,7 +365,7 @@ impl Sched {
         core.over
     }
 
-    /// The thread that runs, after so many calls of this between which next to nothing happened.
+    /// If hardly anything has happened between the last `ticks` calls of this, returns the name of the thread that runs.
     pub fn stalled_for(&self, ticks: u32) -> Option<String> {
         let steps = self.steps.load(Ordering::Relaxed);
         let mut core = self.core.lock();
@@ -383,13 +386,13 @@ impl Sched {
 }
 
 impl Look {
-    /// Whether the thread that is to run wants to, and can't, for the machine is busy with other things.
+    /// Whether the thread that should run wants to run but gets no CPU time, because the machine is busy with other programs.
     fn is_starved(&mut self, thread: Option<OsThread>) -> bool {
         let need = thread.and_then(|thread| Some((thread, thread.need()?)));
         let before = self.thread.take();
         let Some((thread, (wants, ran))) = need else { return false };
         self.thread = Some((thread, ran));
-        // Another one than before has only just been told to.
+        // If this is another thread than at the last look, it has only just begun to run, so there is nothing to compare.
         let before = before.filter(|(same, _)| *same == thread);
         wants && before.is_none_or(|(_, before)| ran.saturating_sub(before) < NO_CPU)
     }

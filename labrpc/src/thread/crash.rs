@@ -1,4 +1,4 @@
-//! How a group crashes: at once, or at a point in the future that nobody has chosen for its looks.
+//! How a group of threads crashes: at once, or at an arbitrary later yield point.
 
 use super::Group;
 use crate::run::{self, Crash, Here, set_here};
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// When a group crashes: after so many more points, or never, or it has.
+/// When a group crashes: the number of yield points until then, or [`UNLIT`] (no crash is planned), or [`BURNT`] (it has crashed).
 ///
-/// Only a simulation counts, and there only one thread runs at a time.
+/// Yield points are counted only in a simulation, where only one thread runs at a time.
 pub(super) struct Fuse(AtomicU64);
 
 const UNLIT: u64 = u64::MAX;
@@ -33,13 +33,13 @@ impl Fuse {
 }
 
 impl Group {
-    /// Stops every thread of the group where it stands, as a crash of the machine would: none runs another
-    /// statement of its body; only destructors run. Returns when all are gone. Threads that are inside
-    /// [`enter`](Group::enter) leave it.
+    /// Stops every thread of the group where it is, as a crash of the machine would. No thread runs another statement of its
+    /// body; only destructors run. Returns when all the threads have ended. Threads that are inside [`enter`](Group::enter) leave
+    /// it.
     ///
-    /// Only a simulation can stop threads; in real mode [`Raft::kill`](crate::api::Raft::kill) has to stop a server.
-    /// In both worlds a group that has crashed is off the network at once: what its threads send or answer from now on
-    /// goes nowhere, and what they save through a [`Persister`](crate::Persister) isn't seen.
+    /// Only a simulation can stop threads. In real mode, [`Raft::kill`](crate::api::Raft::kill) must stop a server.
+    /// In both worlds, a crashed group is off the network at once: the requests and replies that its threads still send are lost,
+    /// and what they still save through a [`Persister`](crate::Persister) has no effect.
     #[track_caller]
     pub fn crash(&self) {
         self.stop();
@@ -48,7 +48,7 @@ impl Group {
         self.wait_ended_simulated(None);
     }
 
-    /// Marks the group as crashed, and tells its threads and those who wait for this.
+    /// Marks the group as crashed. Wakes its threads and the threads that wait for the crash.
     fn stop(&self) {
         match run::here().as_ref().and_then(|here| here.world.sched.as_ref()) {
             Some(sched) => {
@@ -56,7 +56,7 @@ impl Group {
                 sched.crash_group(self.0.id);
             }
             None => {
-                let alive = self.0.alive.lock(); // whom `wait_crashed` looks under
+                let alive = self.0.alive.lock(); // `wait_crashed` checks the fuse under this lock
                 self.0.fuse.0.store(BURNT, Relaxed);
                 drop(alive);
                 self.0.changed.notify_all();
@@ -64,11 +64,11 @@ impl Group {
         }
     }
 
-    /// Crashes the group when its threads, together, pass their `points`th point from now: a place where the scheduler
-    /// may let another thread go first (locks, channel operations, clock readings), or where they wait. A thread
-    /// inside [`enter`](Group::enter) counts as one of them. Replaces the plan before.
+    /// Plans a crash of the group at the `points`th yield point from now, counted over all its threads. A yield point is a place
+    /// where the scheduler may let another thread run first (locks, channel operations, clock readings), or where a thread waits.
+    /// A thread inside [`enter`](Group::enter) counts as one of the group's threads. Replaces any earlier plan.
     ///
-    /// [`wait_crashed`](Group::wait_crashed) tells when it has happened. In real mode nobody counts, and nothing happens.
+    /// [`wait_crashed`](Group::wait_crashed) waits for the crash. In real mode yield points are not counted, so nothing happens.
     pub fn crash_after(&self, points: u64) {
         run::excuse_for_good();
         if !self.has_crashed() {
@@ -76,19 +76,19 @@ impl Group {
         }
     }
 
-    /// Makes nothing of a planned crash that has not happened yet.
+    /// Cancels a planned crash that has not happened yet.
     pub fn call_off_crash(&self) {
         if self.0.fuse.is_lit() {
             self.0.fuse.0.store(UNLIT, Relaxed);
         }
     }
 
-    /// Whether it has crashed.
+    /// Whether the group has crashed.
     pub fn has_crashed(&self) -> bool {
         self.0.fuse.is_burnt()
     }
 
-    /// Waits until the group crashes, for `timeout` at most; says whether it has.
+    /// Waits until the group crashes, at most for `timeout`. Returns whether it has crashed.
     #[track_caller]
     pub fn wait_crashed(&self, timeout: Duration) -> bool {
         if let Some(here) = run::simulated() {
@@ -107,8 +107,8 @@ impl Group {
         self.has_crashed()
     }
 
-    /// Runs `f` on the current thread as if it were one of this group: threads that it makes belong to the group, and
-    /// if the group crashes, it ends. `None`: the group has crashed, before or meanwhile.
+    /// Runs `f` on the current thread as if the thread belonged to this group: threads that `f` makes belong to the group, and if
+    /// the group crashes, `f` ends. Returns `None` if the group had crashed before, or crashes meanwhile.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
         let Some(before) = run::here() else {
             return Some(f());
@@ -136,9 +136,9 @@ impl Group {
     }
 }
 
-/// Drops what a crash has left behind, as a thread that the crash unwinds would. A thread may have been stopped in the
-/// middle of anything, so destructors that check what they find do so only where
-/// [`panicking`](std::thread::panicking) says no.
+/// Drops values that a crash has left behind, in the same way as a thread that the crash unwinds. A crash may have stopped a
+/// thread in the middle of any operation. So destructors that check invariants should check them only while
+/// [`panicking`](std::thread::panicking) returns false.
 pub fn bury<T>(remains: T) {
     let unwound: Result<(), _> = panic::catch_unwind(AssertUnwindSafe(|| {
         let _remains = remains;
@@ -147,12 +147,12 @@ pub fn bury<T>(remains: T) {
     drop(unwound);
 }
 
-/// Whether the current thread is of a group that has crashed, so that what it does concerns nobody.
+/// Whether the current thread belongs to a crashed group. Then nothing that it does may have an effect on others.
 pub(crate) fn crashed_here() -> bool {
     run::with_here(|here| here.group.has_crashed()).unwrap_or(false)
 }
 
-/// A thread inside another group.
+/// A visit of the current thread to another group.
 struct Visit {
     before: Option<Arc<Here>>,
     visited: Option<u64>,
@@ -175,7 +175,7 @@ impl Drop for Visit {
 }
 
 impl Here {
-    /// Counts a point that the thread's group passes, if somebody has planned its crash.
+    /// Counts a yield point of the thread's group, if a crash of the group is planned.
     pub(crate) fn pass_point(&self) {
         if self.group.0.fuse.is_lit() && !std::thread::panicking() {
             let before = self.group.0.fuse.0.fetch_sub(1, Relaxed);

@@ -1,4 +1,4 @@
-//! Slow threads: what may come between two steps of one thread while it does nothing.
+//! Slow threads: a thread pauses between two of its steps, and meanwhile other threads run.
 
 use super::Group;
 use crate::run;
@@ -9,36 +9,41 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How the threads of a group stop now and then, as on a machine that has much else to do.
+/// How the threads of a group pause now and then (a *hiccup*), as on a busy machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hiccups {
-    /// So many times out of how many that the scheduler looks whether another thread is to go first. A thread that has just
-    /// started, or has just let go of a lock, stops more often: see [`Group::hiccups`].
+    /// Each time the scheduler makes a thread yield to another, the thread pauses instead in one case of `one_in`. A thread that
+    /// has just started, or has just released a lock, pauses more often: see [`Group::hiccups`].
     pub one_in: u32,
-    /// For how long. Not an empty range.
+    /// How long a pause lasts. The range must not be empty.
     pub lasting: Range<Duration>,
 }
 
-/// A group's. Off at first, and then nothing is drawn.
+/// The hiccups of a group. Off by default; while off, they consume no random numbers.
 #[derive(Default)]
 pub(super) struct Slowness {
     hiccups: Mutex<Option<Hiccups>>,
-    /// Whether there are any: asked at every lock that is let go.
+    /// Whether hiccups are on. This is read whenever a lock is released, so it is an atomic.
     on: AtomicBool,
 }
 
 impl Group {
-    /// Whether its threads stop now and then, while others go on: before they take a lock, use a channel, read the clock or
-    /// start a thread. What a thread has seen before it stops may be over when it goes on. In real mode nothing happens.
+    /// Makes the group's threads pause now and then while other threads go on (`None`: turns this off). A thread pauses before it
+    /// takes a lock, uses a channel, reads the clock or starts a thread. What it saw before the pause may not be true any more
+    /// after it. In real mode nothing happens.
     ///
-    /// Two places are worse than others: what was decided with the lock may be over when a thread acts on it without, and
-    /// what was decided before a thread was started may be over when it runs. So a thread stops there more often.
+    /// Pauses find most errors in two places. A thread may act without the lock on a decision that it made while it held the lock,
+    /// and the decision may be outdated by then. And a decision may be outdated when the thread that was started to carry it out
+    /// begins to run. So a thread pauses more often after it has released a lock, and when it has just started.
     ///
     /// # Panics
-    /// If it is one in zero, or they are to last for no time.
+    /// If `one_in` is 0, or `lasting` is an empty range.
     pub fn hiccups(&self, hiccups: Option<Hiccups>) {
         let sound = |it: &Hiccups| it.one_in > 0 && it.lasting.start < it.lasting.end;
-        assert!(hiccups.as_ref().is_none_or(sound), "there are no such hiccups: {hiccups:?}");
+        assert!(
+            hiccups.as_ref().is_none_or(sound),
+            "hiccups need a one_in above 0 and a range of times that is not empty: {hiccups:?}"
+        );
         if hiccups.is_some() {
             run::excuse_for_good();
         }
@@ -46,12 +51,12 @@ impl Group {
         *self.0.slowness.hiccups.lock() = hiccups;
     }
 
-    /// Whether they do.
+    /// Whether hiccups are on.
     pub(crate) fn is_slow(&self) -> bool {
         self.0.slowness.on.load(Relaxed)
     }
 
-    /// How long one of its threads stops here, if it does: at the usual chance, divided by this.
+    /// Decides whether a thread of the group pauses here, and for how long. The chance is one in `one_in * divided_by`.
     pub(crate) fn hiccup(&self, rng: &mut Pcg64, divided_by: u32) -> Option<Duration> {
         let slowness = self.0.slowness.hiccups.lock();
         let Hiccups { one_in, lasting } = slowness.as_ref()?;

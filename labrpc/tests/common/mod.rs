@@ -1,23 +1,23 @@
-//! What both files of tests use.
+//! Helpers that several test files use.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use labrpc::run::{Backend, Failure, FailureKind, Outcome, Run};
 use std::process::Command;
 use std::time::Duration;
 
-/// Seeds that every test of the network runs with.
+/// The seeds with which tests run in simulations.
 pub const SEEDS: std::ops::Range<u64> = 1..6;
 
-/// For a run that hangs for real, so that it fails by name.
+/// The time limit of real runs, so that a run that hangs fails with the test's name.
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `body` in simulations of several seeds and once for real.
+/// Runs `body` in simulations with several seeds, and once in real mode.
 pub fn in_both_worlds(body: fn()) {
     in_simulations(body);
     succeed(Run::real(1).time_limit(REAL_LIMIT).run(body));
 }
 
-/// Runs `body` in simulations of several seeds, on threads and on coroutines, which is the same run.
+/// Runs `body` in simulations with several seeds, on threads and on coroutines. Both must give the same run.
 pub fn in_simulations(body: fn()) {
     for seed in SEEDS {
         let on = |backend| Run::simulated(seed).backend(backend).run(body);
@@ -34,7 +34,7 @@ pub fn succeed<R>(outcome: Outcome<R>) -> R {
     outcome.result.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// The failure of a run that must fail, in this way and with these words.
+/// Asserts that the run has failed with this kind and these words. Returns the failure.
 #[track_caller]
 pub fn failure<R>(outcome: Outcome<R>, kind: FailureKind, words: &[&str]) -> Failure {
     let failure = outcome.result.err().expect("the run should have failed");
@@ -46,7 +46,7 @@ pub fn failure<R>(outcome: Outcome<R>, kind: FailureKind, words: &[&str]) -> Fai
     failure
 }
 
-/// Runs `body` in a process where no other test runs, for what concerns the whole process.
+/// Runs `body` in a process in which no other test runs. For tests that check a property of the whole process.
 pub fn alone(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "LABRPC_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

@@ -1,4 +1,4 @@
-//! Park and unpark: the one primitive that everything blocks through, and who waits for what.
+//! Park and unpark: the primitive that all blocking operations use, and the record of which task waits for what.
 
 use super::super::report;
 use super::{Core, Due, Sched, Slot, Task};
@@ -12,26 +12,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What a parked task waits for. Never shown and never iterated, so addresses are harmless here.
+/// What a parked task waits for. Keys are never shown and never iterated over, so addresses do not make runs differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
-    /// A lock or condition variable, by where it is.
+    /// A lock or condition variable, identified by its address.
     Address(usize),
-    /// A channel, by its number.
+    /// A channel, identified by its number.
     Channel(u64),
-    /// A receiver that waits, by its channel's number.
+    /// A waiting receiver of a channel, identified by the channel's number.
     Receiver(u64),
     /// The end of a task.
     Task(u64),
-    /// A change in who is alive in a group.
+    /// The end of a task of a group, or a crash of the group.
     Group(u64),
 }
 
-/// What one task waits for: mostly one thing, in a `select!` a few.
+/// The keys that one task waits for: usually one, in a `select!` a few.
 pub(crate) type Keys = SmallVec<[Key; 3]>;
 
-/// Who waits for each key, the first to come first.
-#[expect(clippy::disallowed_types, reason = "is never iterated")]
+/// The tasks that wait for each key, in the order in which they came.
+#[expect(clippy::disallowed_types, reason = "it is never iterated over")]
 pub(super) type Waiters =
     std::collections::HashMap<Key, SmallVec<[u64; 4]>, rustc_hash::FxBuildHasher>;
 
@@ -72,37 +72,37 @@ impl Wait {
     }
 }
 
-/// What reports call a wait for a message.
+/// The name of a wait for a message, in reports.
 pub(crate) const RECEIVE: &str = "receive";
-/// The same on several channels.
+/// The name of a wait in a `select!`.
 pub(crate) const SELECT: &str = "select!";
-/// A wait for somebody to take a message, or for room for it.
+/// The name of a wait until a message is received, or until there is room for it.
 pub(crate) const SEND: &str = "send";
 
-/// Who holds a lock.
+/// The task that holds a lock.
 #[derive(Clone, Copy)]
 pub(super) struct Holder {
     pub task: u64,
     pub taken_at: Option<&'static Location<'static>>,
 }
 
-/// A line of a report: who waits for what.
+/// A line of a report: which thread waits for what.
 #[derive(Clone)]
 pub(crate) struct Waiting {
     pub thread: String,
     what: &'static str,
     place: &'static Location<'static>,
     pub since: Duration,
-    /// Who holds the lock that it waits for.
+    /// The holder of the lock that the thread waits for.
     pub holder: Option<String>,
-    /// And where that one took it.
+    /// Where the holder took the lock.
     taken_at: Option<&'static Location<'static>>,
-    /// Where a thread without a name was started.
+    /// Where the thread was started, if it has no name.
     spawned: Option<&'static Location<'static>>,
 }
 
 impl Waiting {
-    /// Whether two waits differ only in which of several threads of a name it is, and since when.
+    /// Whether the waits of two threads with the same name differ only in when they began.
     pub fn is_like(&self, other: &Waiting) -> bool {
         let of = |w: &Waiting| (w.thread.clone(), w.what, w.place, w.holder.clone(), w.spawned);
         of(self) == of(other)
@@ -112,7 +112,11 @@ impl Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.as_secs_f64();
-        write!(f, "{} waits since {since:.6} s: {} at {}", self.thread, self.what, self.place)?;
+        write!(
+            f,
+            "{} has waited since {since:.6} s: {} at {}",
+            self.thread, self.what, self.place
+        )?;
         if let Some(holder) = &self.holder {
             write!(f, ", held by {holder}")?;
         }
@@ -130,12 +134,12 @@ pub(super) struct Parked {
     pub keys: Keys,
     wait: Wait,
     pub since: Duration,
-    /// Whether it ends by itself.
+    /// Whether the wait has a deadline, so that it ends by itself.
     pub has_deadline: bool,
 }
 
 impl Parked {
-    /// The lock that is waited for.
+    /// The lock that the task waits for, if it waits for one.
     pub(super) fn lock(&self) -> Option<usize> {
         self.wait.lock
     }
@@ -144,7 +148,7 @@ impl Parked {
         self.wait.what == SEND
     }
 
-    /// The wait and its place, for reports: `sleep at src/raft.rs:7`.
+    /// The wait and its place for reports: `sleep at src/raft.rs:7`.
     pub(super) fn describe(&self) -> String {
         format!("{} at {}", self.wait.what, self.wait.place)
     }
@@ -154,17 +158,18 @@ impl Parked {
     }
 }
 
-/// One in this many points yields, on average.
+/// On average, one in this many yield points yields.
 pub(super) const YIELD_ONE_IN: u32 = 16;
 
-/// How much seldomer than one in [`Hiccups::one_in`](crate::thread::Hiccups::one_in) a thread of a slow group stops when it has
-/// just been started. At other places it is [`YIELD_ONE_IN`].
+/// A thread of a slow group pauses when it has just been started with a chance of one in
+/// [`Hiccups::one_in`](crate::thread::Hiccups::one_in) times this number. At other yield points the number is [`YIELD_ONE_IN`].
 const HICCUP_AT_START: u32 = 2;
 
-/// The same when it has just let go of a lock. There are more of these.
+/// The same number for a thread that has just released a lock. It is larger, because threads release locks more often than they
+/// start.
 const HICCUP_AFTER_LOCK: u32 = 4;
 
-/// A crashed task that has caught its unwinding this often is suspended for good.
+/// A crashed task that has caught its unwinding this many times is suspended for ever.
 const UNWOUND_LIMIT: u32 = 100;
 
 impl Here {
@@ -172,7 +177,7 @@ impl Here {
         self.world.sched.as_ref().zip(self.task.as_ref())
     }
 
-    /// A place where another task may take over, if the seed says so.
+    /// A yield point: another task may run next, if the seed says so.
     #[track_caller]
     pub fn point(&self) {
         let Some((sched, task)) = self.sched() else {
@@ -180,7 +185,7 @@ impl Here {
         };
         self.may_crash();
         if std::thread::panicking() {
-            return; // a thread unwinds in one go, unless its destructors wait
+            return; // a thread unwinds without a yield, unless its destructors wait
         }
         let mut core = sched.core.lock();
         if core.until_yield > 0 {
@@ -197,17 +202,18 @@ impl Here {
         self.unwind_if_crashed();
     }
 
-    /// A thread has just been started: it may stop before its first statement, if its group is [slow](crate::thread::Hiccups).
+    /// A thread has just been started. If its group is [slow](crate::thread::Hiccups), it may pause before its first statement.
     pub fn started(&self) {
         self.hiccup(HICCUP_AT_START);
     }
 
-    /// A thread has just let go of a lock, and may stop there.
+    /// A thread has just released a lock. If its group is slow, it may pause here.
     pub fn let_go(&self) {
         self.hiccup(HICCUP_AFTER_LOCK);
     }
 
-    /// Stops for a while, perhaps. Nothing is drawn unless hiccups are on, so that the seeds of other runs stay what they are.
+    /// Pauses for a while, if the seed says so. Consumes no random number unless hiccups are on, so a seed still gives the same
+    /// run as before in runs without hiccups.
     #[track_caller]
     fn hiccup(&self, divided_by: u32) {
         let Some((sched, task)) = self.sched().filter(|_| self.group.is_slow()) else { return };
@@ -218,7 +224,7 @@ impl Here {
         self.unwind_if_crashed();
     }
 
-    /// Lets every other task that is ready go first, perhaps.
+    /// Yields: another task that is ready may run first. The seed decides.
     #[track_caller]
     pub fn yield_now(&self) {
         let Some((sched, task)) = self.sched() else {
@@ -235,8 +241,8 @@ impl Here {
         self.unwind_if_crashed();
     }
 
-    /// Waits until somebody unparks one of `keys`, or until `deadline`: then the answer is true.
-    /// May also return for no reason, so callers look again.
+    /// Waits until another task unparks one of `keys`, or until `deadline`. Returns true if the deadline has passed.
+    /// May also return for no reason, so callers must check their condition again.
     pub fn park(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
         self.may_crash();
         let timed_out = self.park_through_crash(keys, deadline, wait);
@@ -244,13 +250,13 @@ impl Here {
         timed_out
     }
 
-    /// A place where the task's group may crash, and the task with it.
+    /// A place where the task's group, and so the task, may crash.
     pub fn may_crash(&self) {
         self.pass_point();
         self.unwind_if_crashed();
     }
 
-    /// As [`park`](Here::park), but doesn't unwind a crashed task: for destructors.
+    /// Like [`park`](Here::park), but does not unwind a crashed task. The caller can first restore what destructors need.
     pub fn park_through_crash(&self, keys: &[Key], deadline: Option<Duration>, wait: Wait) -> bool {
         let Some((sched, task)) = self.sched() else {
             return false;
@@ -269,14 +275,17 @@ impl Here {
         task.timed_out.load(Ordering::Relaxed)
     }
 
-    /// A crashed task is only resumed to unwind; its destructors may still wait.
+    /// Unwinds the current task if it has crashed. A crashed task is resumed only to unwind; its destructors may still wait.
     pub fn unwind_if_crashed(&self) {
         let Some((sched, task)) = self.sched() else {
             return;
         };
         if self.is_crashed() && !std::thread::panicking() {
             if task.unwound.fetch_add(1, Ordering::Relaxed) >= UNWOUND_LIMIT {
-                let text = format!("{} catches the unwinding that is to end it", self.title());
+                let text = format!(
+                    "{} can't be ended: again and again it catches the unwinding that should end it",
+                    self.title()
+                );
                 self.world.fail(FailureKind::Leak, text, Some(self));
                 sched.abandon(task, &self.group);
             }
@@ -298,7 +307,7 @@ impl Here {
         }
     }
 
-    /// Notes which task holds the contended lock at `address` (`None`: it is free), and where it took it, for reports.
+    /// Notes which task holds the contended lock at `address` and where it took the lock, for reports. `None`: the lock is free.
     pub fn note_holder(
         &self,
         address: usize,
@@ -314,28 +323,29 @@ impl Here {
         };
     }
 
-    /// Whether the current task is being unwound by the run, or out of a group that it visits; its destructors must not
-    /// wait for others for ever.
+    /// Whether the current task must unwind: the run or its group ends it, or a group that it visits has crashed. Its destructors
+    /// must not wait for others for ever.
     pub fn is_crashed(&self) -> bool {
         let crashed = |task: &Task| task.crashed.load(Ordering::Relaxed);
         self.task.as_deref().is_some_and(|task| crashed(task) || self.group.has_crashed())
     }
 
-    /// Notes which group the current task is inside of, other than its own; gives back the one before.
+    /// Notes which group the current task visits, other than its own. Returns the group that it visited before.
     pub fn visit(&self, group: Option<u64>) -> Option<u64> {
         let (sched, task) = self.sched()?;
         let mut core = sched.core.lock();
         std::mem::replace(&mut core.tasks.get_mut(&task.id)?.visits, group)
     }
 
-    /// The current task was unwound, but only out of a group that it visited.
+    /// The current task was unwound, but only out of a group that it visited. So this does not count as unwinding of the task
+    /// itself.
     pub fn was_unwound_for_another(&self) {
         if let Some(task) = &self.task {
             task.unwound.store(0, Ordering::Relaxed);
         }
     }
 
-    /// One of `n`, as the seed says.
+    /// A number below `n` that the seed chooses.
     pub fn choose(&self, n: usize) -> usize {
         self.sched().map_or(0, |(sched, _)| sched.core.lock().rng.random_range(0..n))
     }
@@ -347,7 +357,12 @@ impl Here {
 
 impl Core {
     fn slow_down(&mut self, id: u64, pause: Duration) {
-        self.suspend(id, &[], Some(self.now + pause), Wait::new("nothing: it is slow"));
+        self.suspend(
+            id,
+            &[],
+            Some(self.now + pause),
+            Wait::new("a pause that the test ordered (hiccup)"),
+        );
     }
 
     pub(super) fn suspend(
@@ -422,7 +437,8 @@ impl Core {
         })
     }
 
-    /// Follows who holds the lock that `first` waits for, and what that one waits for, back to `first`.
+    /// Looks for a circle: follows the task that holds the lock that `first` waits for, the holder of the lock that this task
+    /// waits for, and so on. Returns the circle if it leads back to `first`.
     pub(super) fn lock_circle(&self, first: u64) -> Option<Vec<Waiting>> {
         let mut circle = Vec::new();
         let mut id = first;

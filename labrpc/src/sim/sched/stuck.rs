@@ -1,7 +1,7 @@
-//! Whether the simulation goes on for nothing: threads wait for each other, though timers are left, or nothing happens
-//! any more that the test waits for.
+//! Finds out whether the simulation goes on without any use: threads wait for each other, though timers are left, or nothing
+//! happens any more that the test could wait for.
 //!
-//! Looking changes nothing: it draws no numbers, makes no timers and wakes nobody.
+//! These checks do not change the run: they consume no random numbers, make no timers and wake no thread.
 
 use super::super::report;
 use super::{Core, Key, Sched, Slot};
@@ -10,21 +10,21 @@ use parking_lot::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How often the scheduler looks, in virtual time.
+/// How often the scheduler makes these checks, in virtual time.
 pub(super) const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// Threads that wait for each other for so long will do so for ever.
+/// Threads that have waited for each other for this long will do so for ever.
 const CIRCLE_LASTS: Duration = Duration::from_secs(5);
 
-/// How long a test bears that nothing happens, and since when nothing has.
+/// How long nothing may happen in a test, and since when nothing has happened.
 pub(super) struct Calm {
-    /// `None`: for ever.
+    /// How long nothing may happen. `None`: for ever.
     patience: Option<Duration>,
     /// When something happened last, in nanoseconds.
     since: AtomicU64,
-    /// Somebody is held back on purpose, so nothing needs to happen.
+    /// Whether the test holds a server or a message back on purpose. Then nothing needs to happen.
     excused: AtomicBool,
-    /// The same, for the rest of the run.
+    /// Whether the test may do that at any time in the rest of the run.
     excused_for_good: AtomicBool,
 }
 
@@ -54,23 +54,23 @@ struct Stuck {
 }
 
 impl Sched {
-    /// Something has happened that a test may wait for.
+    /// Notes that something has happened that a test may wait for.
     pub fn note_progress(&self) {
         self.calm.since.store(self.now().as_nanos() as u64, Relaxed);
     }
 
-    /// This channel has more than one receiver: whoever has another one may read, too.
+    /// Notes that this channel has more than one receiver. So it is not known which thread will read it.
     pub fn note_shared(&self, channel: Key) {
         self.core.lock().shared.insert(channel);
     }
 
-    /// Whether somebody is held back on purpose from now on.
+    /// Notes whether, from now on, a server or a message is held back on purpose.
     pub fn excuse(&self, yes: bool) {
         self.calm.excused.store(yes, Relaxed);
         self.note_progress();
     }
 
-    /// From now on somebody may be held back on purpose at any time.
+    /// Notes that from now on a server or a message may be held back on purpose at any time.
     pub fn excuse_for_good(&self) {
         self.calm.excused_for_good.store(true, Relaxed);
     }
@@ -90,7 +90,8 @@ impl Sched {
         }
     }
 
-    /// Ends the run: every thread waits, and no timer is left. If some of them wait for each other, that is why.
+    /// Ends the run, because every thread waits and no timer is left. If some threads wait for each other in a circle, the failure
+    /// names them as the cause.
     pub(super) fn deadlock<'a>(&'a self, core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
         let waits = core.waits();
         let (text, since) = match core.circle(Duration::ZERO) {
@@ -126,7 +127,7 @@ impl Sched {
 }
 
 impl Core {
-    /// Threads that wait for each other, the first of which waits for a lock, and that have no other way out.
+    /// Finds threads that wait for each other in a circle and that nothing else can wake. The first of them waits for a lock.
     fn circle(&self, lasting: Duration) -> Option<Stuck> {
         let for_a_lock = |slot: &Slot| slot.parked.as_ref().is_some_and(|p| p.lock().is_some());
         let firsts = self.tasks.iter().filter(|(_, slot)| for_a_lock(slot));
@@ -146,7 +147,7 @@ impl Core {
                 return Some(circle);
             }
             if circle.contains(&next) {
-                return None; // a circle, which its own members will find
+                return None; // a circle without `first`; a search from one of its own tasks finds it
             }
             circle.push(next);
         }

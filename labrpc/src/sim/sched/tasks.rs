@@ -1,4 +1,4 @@
-//! How tasks begin, crash and end, and the OS threads under them.
+//! How tasks begin, crash and end, and the OS threads that run them.
 
 use super::super::baton::{Baton, Job, Worker};
 use super::super::coroutines::Carrier;
@@ -15,9 +15,9 @@ use std::thread::JoinHandle;
 
 /// What a task runs on.
 enum Seat {
-    /// An OS thread, which perhaps must be started first.
+    /// An OS thread. If it `is_new`, it must be started first.
     Thread { worker: Arc<Worker>, is_new: bool },
-    /// A stack, which its carrier finds when it begins.
+    /// A coroutine. The carrier gives it a stack when the task begins.
     Carried(Arc<Carrier>),
 }
 
@@ -30,17 +30,17 @@ impl Seat {
     }
 }
 
-/// Destructors that wait for what will never come are let go this often before they are given up.
+/// Destructors that wait for something that will never happen are woken this many times before the run gives them up.
 const STUCK_LIMIT: u32 = 100;
 
 impl Sched {
-    /// Makes every task end, as soon as it would run next.
+    /// Makes every task end when it is resumed next.
     pub fn end_all(&self) {
         self.core.lock().end_all();
     }
 
-    /// Makes every task of `group` end, and its visitors leave; they unwind before anybody else's destructors see
-    /// them gone.
+    /// Makes every task of `group` end, and every visitor leave the group. All of them are marked and woken in one step, before
+    /// any destructor runs.
     pub fn crash_group(&self, group: u64) {
         let mut core = self.core.lock();
         core.crashed.insert(group);
@@ -51,7 +51,7 @@ impl Sched {
         core.unpark_all(Key::Group(group));
     }
 
-    /// The tasks of `group`, and where each of them stands.
+    /// The tasks of `group`, and where each of them waits.
     pub fn stragglers_in(&self, group: u64) -> Vec<Straggler> {
         let core = self.core.lock();
         let slots = core.tasks.values().filter(|slot| slot.group == group);
@@ -76,7 +76,8 @@ impl Sched {
         self.core.lock().tasks.contains_key(&task)
     }
 
-    /// Makes a task. A named one gets a fresh OS thread; the others share a pool (and so thread-locals).
+    /// Makes a task. On OS threads, a task with a name gets a new OS thread. The others share a pool of threads, and so their
+    /// thread-locals.
     pub fn spawn(
         &self,
         world: &Arc<World>,
@@ -89,7 +90,7 @@ impl Sched {
         self.spawn_as(world, group, name.unwrap_or("unnamed"), pooled, spawned, body)
     }
 
-    /// As [`spawn`](Sched::spawn), on a pooled thread under a name for reports.
+    /// Like [`spawn`](Sched::spawn), but on a pooled thread; `name` is only for reports.
     pub fn spawn_pooled(&self, world: &Arc<World>, group: &Group, name: &str, body: Job) -> u64 {
         self.spawn_as(world, group, name, true, None, body)
     }
@@ -164,7 +165,7 @@ impl Sched {
         }
     }
 
-    /// Starts an OS thread for one task, or for one after another, and takes leave of those that have ended.
+    /// Starts an OS thread for one task, or for many tasks one after another. Also joins the threads that have ended.
     fn start_os_thread(&self, name: &str, worker: Arc<Worker>, pooled: bool) {
         let mut core = self.core.lock();
         let (claim, reaped) = (core.claim.clone(), if pooled { Vec::new() } else { core.reap() });
@@ -176,17 +177,21 @@ impl Sched {
         }
     }
 
-    /// Destructors wait for each other and can't be let go: their threads stay suspended for ever, and say so.
+    /// Destructors wait for each other, and waking them does not help. Fails the run; their threads stay suspended for ever.
     pub(super) fn give_up(&self, task: &Task) {
         if let Some(here) = run::here() {
             let text = report::deadlock(&self.waits());
-            here.world.fail(FailureKind::Leak, format!("destructors: {text}"), Some(&here));
+            here.world.fail(
+                FailureKind::Leak,
+                format!("destructors wait for ever: {text}"),
+                Some(&here),
+            );
         }
         self.finish();
         task.baton.wait();
     }
 
-    /// The current task has ended: hands over for good.
+    /// The current task has ended. Passes the baton on.
     pub(super) fn exit(&self, id: u64, group: &Group, pool: Option<Arc<Worker>>) {
         let mut core = self.core.lock();
         core.idle.extend(pool);
@@ -204,25 +209,25 @@ impl Sched {
         }
     }
 
-    /// As [`exit`](Sched::exit), for a task that can't be brought to an end; its thread waits for ever.
+    /// Like [`exit`](Sched::exit), for a task that can't be ended. Its thread waits for ever.
     pub(super) fn abandon(&self, task: &Task, group: &Group) {
         self.core.lock().lost = true;
         self.exit(task.id, group, None);
         task.baton.wait();
     }
 
-    /// Every task is left where it stands, for ever.
+    /// Ends the run, and leaves every task suspended where it is, for ever.
     pub fn give_up_all(&self) {
         self.core.lock().lost = true;
         self.finish();
     }
 
-    /// How reports call a task.
+    /// The name of a task in reports.
     pub fn title_of(&self, task: u64) -> String {
         self.core.lock().tasks.get(&task).map_or("(nobody)".into(), |slot| slot.full_title())
     }
 
-    /// Waits for this thread, too, when the run is over.
+    /// Adds an OS thread that must be joined when the run is over.
     pub fn add_os_thread(&self, thread: JoinHandle<()>) {
         self.core.lock().os_threads.push(thread);
     }
@@ -232,7 +237,7 @@ impl Sched {
         self.ended.notify_all();
     }
 
-    /// After the end: lets the pool go, and waits for every OS thread.
+    /// After the end of the run: ends the pooled threads, and waits for every OS thread.
     pub fn clean_up(&self) {
         let mut core = self.core.lock();
         let stuck = core.lost || !core.tasks.is_empty();
@@ -254,7 +259,7 @@ impl Sched {
 }
 
 impl Core {
-    /// Everything ends: every task is resumed to unwind.
+    /// Ends everything: every task is resumed to unwind.
     pub(super) fn end_all(&mut self) {
         self.ending = true;
         self.crash(|_| true);
@@ -267,14 +272,14 @@ impl Core {
             let Some(slot) = self.tasks.get(&id) else {
                 continue;
             };
-            // A destructor that already waits goes on waiting.
+            // A task that already unwinds is not woken: its destructor goes on waiting.
             if !slot.task.crashed.swap(true, Ordering::Relaxed) {
                 self.wake(id, false);
             }
         }
     }
 
-    /// While ending, all that is left are destructors that wait. Lets those go that wait for no lock.
+    /// While the run ends, only destructors still wait. Wakes those that do not wait for a lock.
     pub(super) fn unstick(&mut self) -> bool {
         self.stuck += 1;
         let ids: Vec<u64> = self.tasks.keys().copied().collect();
@@ -287,7 +292,7 @@ impl Core {
         self.stuck < STUCK_LIMIT && !self.ready.is_empty()
     }
 
-    /// The OS threads that have ended or are about to.
+    /// Removes and returns the OS threads that have ended.
     pub(super) fn reap(&mut self) -> Vec<JoinHandle<()>> {
         let (ended, alive) = std::mem::take(&mut self.os_threads)
             .into_iter()
@@ -297,7 +302,7 @@ impl Core {
     }
 }
 
-/// The life of a task, on its OS thread, which goes back to the pool if it is from there.
+/// Runs a task from its begin to its end. If its OS thread is from the pool, it goes back to the pool.
 fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
     let Some((sched, task)) = here.sched() else {
         return;
@@ -314,7 +319,7 @@ fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
     if let Err(payload) = result {
         here.world.caught(here, &*payload);
         if !payload.is::<Crash>() {
-            // A payload of the user's may have a destructor that panics.
+            // The payload comes from user code, so its destructor may panic.
             let _ = panic::catch_unwind(AssertUnwindSafe(move || drop(payload)));
         }
     }
@@ -322,7 +327,7 @@ fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
     set_here(None);
 }
 
-/// Starts an OS thread for `worker`: for one task, or for one after another.
+/// Starts an OS thread for `worker`: for one task, or for many tasks one after another.
 fn start_os_thread(
     name: &str,
     worker: Arc<Worker>,
@@ -345,7 +350,10 @@ fn start_os_thread(
             }
         }
     };
-    #[expect(clippy::disallowed_methods, reason = "the threads of the simulation come from here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the simulation's threads are made"
+    )]
     let thread = std::thread::Builder::new().name(name.to_string()).spawn(life);
-    thread.expect("the system refuses another thread")
+    thread.expect("the system could not start another thread")
 }

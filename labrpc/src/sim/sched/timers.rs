@@ -1,10 +1,10 @@
-//! What is to happen at which virtual time.
+//! Timers: what happens at which virtual time.
 
 use super::{Core, Sched};
 use std::cmp::Ordering as Order;
 use std::time::Duration;
 
-/// What runs between two steps of the tasks, at a time set in advance. It must not park.
+/// Code that runs between two steps of the tasks, at a time that was set in advance. It must not park.
 pub(super) type Action = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Timer {
@@ -19,7 +19,7 @@ pub(super) enum Due {
 }
 
 impl Ord for Timer {
-    /// The earliest is the greatest, as the heap wants it.
+    /// The earliest timer is the greatest, because a `BinaryHeap` pops the greatest first.
     fn cmp(&self, other: &Timer) -> Order {
         (other.at, other.seq).cmp(&(self.at, self.seq))
     }
@@ -39,7 +39,7 @@ impl PartialEq for Timer {
 
 impl Eq for Timer {}
 
-/// What is due later than this is never due.
+/// A timer that is due later than this is ignored.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Core {
@@ -51,7 +51,7 @@ impl Core {
         self.timers.push(Timer { at: at.max(self.now), seq, what });
     }
 
-    /// The action of a timer that is due, if it has one; wakes whom the timers before it wake.
+    /// Fires the timers that are due: wakes tasks, up to the first timer with an action. Returns that action.
     pub(super) fn fire_due(&mut self) -> Option<Action> {
         while self.timers.peek().is_some_and(|timer| timer.at <= self.now) {
             match self.timers.pop()?.what {
@@ -67,7 +67,7 @@ impl Core {
         self.tasks.get(&task).is_some_and(|slot| slot.parked.is_some() && slot.parks == park)
     }
 
-    /// When the next timer that still means something is due.
+    /// When the next timer is due. Removes timers whose task does not wait for them any more.
     pub(super) fn next_timer(&mut self) -> Option<Duration> {
         while let Some(timer) = self.timers.peek() {
             match timer.what {
@@ -80,7 +80,7 @@ impl Core {
 }
 
 impl Sched {
-    /// Runs `action` at `at`, between two steps.
+    /// Runs `action` at the time `at`, between two steps.
     pub fn at(&self, at: Duration, action: Action) {
         let mut core = self.core.lock();
         if !core.over {
