@@ -233,8 +233,8 @@ fn versions() {
 fn a_line_that_is_not_as_it_should_be_is_named() {
     let good = json("0 10 20 append k a");
     for (line, what) in [
-        ("client,call", "line 2: an operation is wanted, such as {\"client\":0,"),
-        ("[0,10,20,\"get\",\"k\"]", "line 2: an operation is wanted"),
+        ("client,call", "line 2: expected an operation, such as {\"client\":0,"),
+        ("[0,10,20,\"get\",\"k\"]", "line 2: expected an operation"),
         (
             "{\"client\":0,\"call\":30,\"ret",
             "line 2: EOF while parsing a string at column 26; is the file cut off?",
@@ -367,9 +367,9 @@ fn what_is_not_certain_within_the_limit_is_neither() {
 fn check_takes_a_file_and_a_limit() {
     for limit in ["x", "-1", "1e99", "NaN", ""] {
         let limit = format!("--limit={limit}");
-        wrong(&["check", "-", &limit], b"", "a number of seconds is wanted, such as 60 or 0.5");
+        wrong(&["check", "-", &limit], b"", "expected a number of seconds, such as 60 or 0.5");
     }
-    wrong(&["check", "-", "--real"], b"", "check runs no test, so --real means nothing to it");
+    wrong(&["check", "-", "--real"], b"", "check runs no tests, so --real has no meaning for it");
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_limit_bounds_the_reading_too() {
     let error = String::from_utf8(output.stderr).unwrap();
     // It depends on the machine which of the two comes first.
     let too_long = (output.status.code(), error.contains("line 1 is longer than 64 MiB"));
-    let too_late = (output.status.code(), text.contains("not all was read"));
+    let too_late = (output.status.code(), text.contains("the history was not read to its end"));
     assert!(too_long == (Some(2), true) || too_late == (Some(3), true), "{text}{error}");
 }
 
@@ -432,7 +432,7 @@ fn options_of_check_are_looked_at() {
     let number = "{\"client\":0,\"call\":0,\"return\":1,\"op\":\"get\",\"output\":7}\n";
     let (status, ..) = raftlab(&["check", "-", "--initial", "7"], number.as_bytes());
     assert_eq!(status, 0);
-    wrong(&["check", "-", "--initial", "x"], b"", "a value as JSON is wanted");
+    wrong(&["check", "-", "--initial", "x"], b"", "expected a value as JSON");
     wrong(&["check", "-", "--memory", "0"], b"", "a whole number of MiB from 1 to");
     wrong(&["check", "-", "--memory", "-1"], b"", "a whole number of MiB from 1 to");
     wrong(&["check", "-", "--model", "stack"], b"", "possible values: text, versioned, register");

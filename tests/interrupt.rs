@@ -80,11 +80,11 @@ fn a_sweep_in_a_pipe_goes_on_after_what_it_kept() {
     sweep.send(Signal::INT);
     let ended = sweep.end().with_status(130);
     assert_eq!(last_line(&ended, "SIGINT").1, 3_000_000);
-    let advice = format!("run again with --resume {} to go on after ", file.display());
+    let advice = format!("run again with --resume {} to continue after ", file.display());
     let (_, kept) = ended.out.split_once(&advice).unwrap_or_else(|| panic!("{}", ended.out));
     assert!(ended.out.contains("2A   initial_election "), "{}", ended.out);
     let mut again = InPipe::start(&args);
-    again.until(&format!("going on after {}\n", kept.trim_end()));
+    again.until(&format!("resuming after {}\n", kept.trim_end()));
     again.send(Signal::INT);
     again.end().with_status(130);
 }
@@ -160,7 +160,10 @@ fn a_check_that_waits_for_its_history_ends() {
     check.read(&(0..3000).map(line).collect::<String>());
     check.send(Signal::INT);
     let ended = check.end().with_status(130);
-    assert_eq!(ended.out, "undecided: not all was read; interrupted by SIGINT\n");
+    assert_eq!(
+        ended.out,
+        "undecided: the history was not read to its end; interrupted by SIGINT\n"
+    );
 }
 
 /// Concurrent appends of many lengths, and a read that no choice of them explains.
@@ -188,7 +191,8 @@ fn a_check_that_looks_for_an_order_says_that_it_is_undecided() {
         sleep(Duration::from_millis(1 << power));
         check.press_ctrl_c();
         let ended = check.end();
-        let early = ended.status.signal().is_some() || ended.out.contains("not all was read");
+        let early = ended.status.signal().is_some()
+            || ended.out.contains("the history was not read to its end");
         (!early).then_some(ended)
     });
     let ended = ended.expect("it never came to look for an order").with_status(130);

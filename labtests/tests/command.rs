@@ -181,7 +181,7 @@ fn an_interrupted_sweep_goes_on_where_it_was() {
     assert_eq!(conclusion(&last), conclusion(&whole));
     let (status, again) = command(failing_once_in(7), &args);
     assert_eq!((status, conclusion(&again)), (1, conclusion(&whole)), "nothing is left to do");
-    assert!(again.starts_with("going on after 60 runs\n"), "{again}");
+    assert!(again.starts_with("resuming after 60 runs\n"), "{again}");
 }
 
 #[test]
