@@ -138,7 +138,7 @@ fn what_would_be_passed_over_is_named() {
     wrong("replay 1 rejoin --seed 1", "it does not accept --seed");
     wrong("bugs --seeds 1", "bugs does not accept --seeds");
     wrong("experiment --trials 5", "required arguments were not provided");
-    wrong("--json - rejoin", "wants the name of a file");
+    wrong("--json - rejoin", "needs the name of a file");
     wrong("2A replay 7 rejoin", "and must come first, before \"2A\"");
     wrong("2A bugs", "and must come first, before \"2A\"");
 }

@@ -148,7 +148,7 @@ fn a_run_whose_destructors_wait_is_had_on_threads() {
     assert_eq!(lab.why_threads(), None, "three are too few to tell");
     (4..=101).for_each(|seed| _ = run(&lab, "initial_election", seed));
     let why = lab.why_threads().expect("a reason");
-    assert!(why.contains("101 of 101 runs can't be had on coroutines: a thread waits"), "{why}");
+    assert!(why.contains("101 of 101 runs can't run on coroutines: a thread waits"), "{why}");
 }
 
 /// The reference joins its threads as it is dropped. When a run has failed, that happens while threads unwind.
