@@ -103,14 +103,14 @@ fn a_stale_read() {
         2       1  30ns    40ns  append "b"
         3       2  50ns    60ns  get         "a"
 
-        1 other read left out; 1 other write may be at any time after the call, or never.
+        Left out: 1 other read; 1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
         #2 append "b"
 
-        Then #3 would be answered "ab", and not "a""#,
+        After these, the answer to #3 would be "ab", not "a""#,
     );
 }
 
@@ -125,14 +125,14 @@ fn reads_that_go_back() {
         2       1  20ns    30ns  get        "a"
         3       2  40ns    50ns  get        ""
 
-        1 other write may be at any time after the call, or never.
+        1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
         #2 get
 
-        Then #3 would be answered "a", and not """#,
+        After these, the answer to #3 would be "a", not """#,
     );
 }
 
@@ -149,7 +149,7 @@ fn a_lost_append() {
         2       1  30ns    40ns  append "klmnopqrst"
         4       3  70ns    80ns  get                  "abcdefghijuvwxyz"
 
-        2 other writes may be at any time after the call, or never.
+        2 other writes may take effect at any time after the call, or never.
 
         The longest order that fits:
 
@@ -157,7 +157,7 @@ fn a_lost_append() {
         #3 append "uvwxyz" (one of the others)
         #2 append "klmnopqrst"
 
-        Then #4 would be answered "abcdefghijuvwxyzklmnopqrst", and not "abcdefghijuvwxyz""#,
+        After these, the answer to #4 would be "abcdefghijuvwxyzklmnopqrst", not "abcdefghijuvwxyz""#,
     );
 }
 
@@ -171,13 +171,13 @@ fn an_append_that_came_twice_and_one_that_nobody_made() {
         #  client  call  return  operation  answer
         2       1  30ns    40ns  get        "aa"
 
-        1 other write may be at any time after the call, or never.
+        1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
 
-        Then #2 would be answered "a", and not "aa""#,
+        After these, the answer to #2 would be "a", not "aa""#,
     );
     let (status, ..) =
         raftlab(&["check", "-"], json("0 10 20 append k a\n1 30 40 get k b").as_bytes());
@@ -195,7 +195,7 @@ fn a_read_of_what_comes_later() {
         1       0  10ns    20ns  get         "a"
         2       1  30ns    40ns  append "a"
 
-        At first, #1 would be answered "", and not "a""#,
+        At the start, the answer to #1 would be "", not "a""#,
     );
 }
 
@@ -225,7 +225,7 @@ fn versions() {
 
         #1 put version 0 "a"
 
-        Then #2 would be answered version 1 "a", and not no key"#,
+        After these, the answer to #2 would be version 1 "a", not no key"#,
     );
 }
 
@@ -257,27 +257,27 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"get","key":"k"}"#,
-            "line 2: a get that was answered has an \"output\"",
+            "line 2: a get that was answered must have an \"output\"",
         ),
         (
             r#"{"client":1,"call":1,"return":null,"op":"get","key":"k","output":""}"#,
-            "line 2: a get that was never answered has no \"output\"",
+            "line 2: a get that was never answered must not have an \"output\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"get","key":"k","value":"","output":""}"#,
-            "line 2: a get has no \"value\"",
+            "line 2: a get must not have a \"value\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"put","key":"k"}"#,
-            "line 2: a put or append has a \"value\"",
+            "line 2: a put or append must have a \"value\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"append","key":"k","value":"","output":""}"#,
-            "line 2: a put or append has no \"output\"",
+            "line 2: a put or append must not have an \"output\"",
         ),
         (
             PUT,
-            "line 2: this has a version or a result; and standard input: line 1: this is an append. No service has both",
+            "line 2: this operation has a version or a result; and standard input: line 1: this is an append. No service has both",
         ),
     ] {
         wrong(&["check", "-"], format!("{good}{line}\n").as_bytes(), what);
@@ -290,24 +290,24 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
     for (end, what) in [
         (
             r#""op":"append","value":"b","version":1,"result":"ok""#,
-            "line 1: this has a version or a result; and standard input: line 2: this is an append. No service has both",
+            "line 1: this operation has a version or a result; and standard input: line 2: this is an append. No service has both",
         ),
         (
             r#""op":"put","value":"b","version":1"#,
-            "line 2: a versioned put that was answered has a \"result\"",
+            "line 2: a versioned put that was answered must have a \"result\"",
         ),
         (
             r#""op":"put","value":"b","result":"ok""#,
-            "line 2: a versioned put has \"value\" and \"version\"",
+            "line 2: a versioned put must have \"value\" and \"version\"",
         ),
         (
             r#""op":"get","version":1"#,
-            "line 2: a get that was answered has \"output\" and \"version\", or else",
+            "line 2: a get that was answered must have \"output\" and \"version\", or",
         ),
-        (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get has no \"value\""),
+        (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get must not have a \"value\""),
         (
             r#""op":"get","output":"a""#,
-            "line 2: a get that was answered has \"output\" and \"version\", or else",
+            "line 2: a get that was answered must have \"output\" and \"version\", or",
         ),
     ] {
         let line = format!("{PUT}\n{{\"client\":1,\"call\":3,\"return\":4,\"key\":\"k\",{end}}}\n");
@@ -335,7 +335,7 @@ fn a_client_does_one_thing_at_a_time() {
 fn a_file_that_cannot_be_read_is_named() {
     wrong(&["check", "no/such/file"], b"", "can't read no/such/file: No such file");
     wrong(&["check", env!("CARGO_MANIFEST_DIR")], b"", "Is a directory");
-    wrong(&["check", "-"], b"", "standard input: there is no operation in it");
+    wrong(&["check", "-"], b"", "standard input: there are no operations in it");
     wrong(&["check"], b"", "<FILE>");
 }
 
