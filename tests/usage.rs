@@ -87,7 +87,7 @@ fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
     wrong("replay 7 -1", "there is no test \"-1\". --list");
     wrong("check -1", "can't read -1: ");
     wrong("bugs -1", "there is no bug \"-1\". ");
-    wrong("experiment -1", "there is no experiment \"-1\"; there is: elections");
+    wrong("experiment -1", "there is no experiment \"-1\"; choose one of: elections");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn bugs_takes_the_name_of_one() {
 
 #[test]
 fn experiment_takes_the_name_of_one_and_numbers_that_make_sense() {
-    wrong("experiment elektions", "there is no experiment \"elektions\"; there is: elections");
+    wrong("experiment elektions", "there is no experiment \"elektions\"; choose one of: elections");
     wrong("experiment elections --trials 0", "expected a whole number from 1 to 1000000");
     wrong("experiment elections --seed -1", "from 0 to 18446744073709551615");
     wrong("experiment elections --jobs 0", "from 1 to 256");
