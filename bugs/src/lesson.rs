@@ -1,18 +1,18 @@
-//! `raftlab bugs`: the list, and the lesson of one.
+//! `raftlab bugs`: the list of bugs, and the lesson of one bug.
 
 use crate::patch::{Kind, Patch};
 use crate::record::{Caught, Records};
 use labtests::cli::Out;
 use labtests::report::Row;
 
-/// What `raftlab bugs` takes.
+/// The arguments of `raftlab bugs`.
 #[derive(clap::Args)]
 pub struct BugsArgs {
-    /// The bug to tell of. Without it, all are listed.
+    /// The bug to explain. Without it, all bugs are listed.
     name: Option<String>,
 }
 
-/// Lists the bugs, one a line, or tells of one.
+/// Lists the bugs, one per line, or explains one.
 ///
 /// # Errors
 /// There is no such bug.
@@ -51,20 +51,20 @@ fn lesson(patch: &Patch, caught: Option<&Caught>) -> String {
         Some(Caught { test, seed, seconds, message }) => {
             let name = &patch.name;
             format!(
-                "{test}, under seed {seed}, after {seconds:.1} s:\n{message}\n\n\
-                 The same run again, every event as a line:\n\
+                "{test}, under seed {seed}, after {seconds:.1} s of testing:\n{message}\n\n\
+                 To see the same run again, with every event on a line:\n\
                  cargo run -p gallery -- show {name}"
             )
         }
-        None if header.kind == Kind::Harmless => "not caught, as it is harmless".into(),
+        None if header.kind == Kind::Harmless => "not caught, because it is harmless".into(),
         None => "not caught".into(),
     };
     let harmless = header.harmless.as_deref().map(|why| ("Why it is harmless", why));
     let parts = [
         ("What is wrong", header.what.as_str()),
         ("The rule", &header.rule),
-        ("What falls", &header.falls),
-        ("How", &header.schedule),
+        ("What it breaks", &header.falls),
+        ("How it happens", &header.schedule),
     ];
     let parts = parts.into_iter().chain(harmless).chain([("Caught by", caught.as_str())]);
     let parts: String =
@@ -107,9 +107,9 @@ mod tests {
             "double_vote: bug 4, Election, safety, in go_shape\n\n",
             "What is wrong\n  it votes\n  twice\n",
             "The rule\n  one vote (§5.2)\n",
-            "What falls\n  Election Safety\n",
-            "How\n  two ask\n",
-            "  re_election, under seed 7, after 1.2 s:\n  two leaders\n\n",
+            "What it breaks\n  Election Safety\n",
+            "How it happens\n  two ask\n",
+            "  re_election, under seed 7, after 1.2 s of testing:\n  two leaders\n\n",
             "  cargo run -p gallery -- show double_vote\n",
             "\n\n+++ b/labtests",
         ];

@@ -1,6 +1,6 @@
-//! What a patch file says: a header, a line `---`, and a diff that `git apply` takes.
+//! The format of a patch file: a header, a line `---`, and a diff for `git apply`.
 //!
-//! A line of the header is `Key: text`; what is indented by two spaces goes on with the text.
+//! A line of the header is `Key: text`. A line that is indented by two spaces continues the text.
 
 use serde::Deserialize;
 use std::fmt::{self, Display};
@@ -12,7 +12,7 @@ pub struct Patch {
     pub number: u32,
     /// The name of its file, without `.patch`.
     pub name: String,
-    /// What there is to say of it.
+    /// The description of the bug.
     pub header: Header,
     /// The bug itself.
     pub diff: String,
@@ -24,7 +24,7 @@ pub struct Patch {
 pub struct Header {
     /// Number and name.
     pub bug: String,
-    /// The part of Raft that it is in.
+    /// The part of Raft with the bug.
     pub group: Group,
     /// How bad it is.
     pub kind: Kind,
@@ -34,15 +34,15 @@ pub struct Header {
     pub what: String,
     /// The rule of the paper that it breaks, with its section.
     pub rule: String,
-    /// The property of Figure 3 that falls, or the bound.
+    /// The property of Figure 3 that it breaks, or the bound.
     pub falls: String,
-    /// The schedule that breaks it, in words.
+    /// A schedule in which this happens.
     pub schedule: String,
-    /// Why nothing comes of it, if that is so.
+    /// Why the bug has no effect, if it has none.
     pub harmless: Option<String>,
 }
 
-/// A part of Raft, or what is built on it.
+/// A part of Raft, or a service on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "these are the words themselves")]
 pub enum Group {
@@ -65,25 +65,25 @@ pub enum Group {
 pub enum Kind {
     /// A property of Figure 3, or the service.
     Safety,
-    /// That it goes on.
+    /// Progress.
     Liveness,
-    /// What it costs: messages, bytes, time.
+    /// The cost: messages, bytes, time.
     Budget,
-    /// Nothing, but the lab's tests forbid it.
+    /// Nothing in Raft, but the lab's tests forbid it.
     Legal,
-    /// Nothing, for a reason.
+    /// Nothing; the header says why.
     Harmless,
 }
 
-/// A Raft that the patches are for.
+/// A Raft that patches can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
-    /// `src/raft`, and the service on it, `src/kv`.
+    /// `src/raft`, and the service on it in `src/kv`.
     Reference,
     /// `labtests/examples/go_shape.rs`.
     GoShape,
-    /// `labtests/examples/go_kv.rs`, the services on it.
+    /// `labtests/examples/go_kv.rs`: the services on it.
     GoKv,
 }
 
@@ -116,7 +116,7 @@ impl Display for Host {
 }
 
 impl Host {
-    /// Whether the file is part of this Raft. A bug is in the Raft, never in what tests it.
+    /// Whether the file is part of this Raft. A bug must be in the Raft, never in its tests.
     fn has(self, path: &str) -> bool {
         match self {
             Host::Reference => {
@@ -130,15 +130,15 @@ impl Host {
 }
 
 impl Patch {
-    /// Whether the tests are to catch it.
+    /// Whether the tests should catch it.
     pub fn bites(&self) -> bool {
         self.header.kind != Kind::Harmless
     }
 
-    /// Reads the file of that name.
+    /// Parses the file with that name.
     ///
     /// # Errors
-    /// It isn't as it should be.
+    /// The file is malformed.
     pub fn parse(name: &str, text: &str) -> Result<Patch, String> {
         let parsed = Patch::parse_text(text).and_then(|patch| patch.lint(name).map(|()| patch));
         parsed.map_err(|wrong| format!("{name}.patch: {wrong}"))
@@ -149,42 +149,46 @@ impl Patch {
         let fields = fields(header)?.into_iter().map(|(key, text)| (key, text.into()));
         let header: Header =
             serde_json::from_value(serde_json::Value::Object(fields.collect())).map_err(words)?;
-        let (number, name) = header.bug.split_once(' ').ok_or("Bug: is a number and a name")?;
+        let (number, name) =
+            header.bug.split_once(' ').ok_or("Bug: must be a number and a name")?;
         let number = number.parse().map_err(|_| format!("Bug: {number:?} is not a number"))?;
         Ok(Patch { number, name: name.into(), diff: diff.into(), header })
     }
 
     fn lint(&self, name: &str) -> Result<(), String> {
         if self.name != name {
-            return Err(format!("Bug: says {:?}; it is to be the file's name", self.name));
+            return Err(format!(
+                "Bug: has the name {:?}, but it must have the file's name",
+                self.name
+            ));
         }
         let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || !name.chars().all(snake) {
-            return Err("names are of a-z, 0-9 and _".into());
+            return Err("names must consist of a-z, 0-9 and _".into());
         }
         let harmless = matches!(self.header.kind, Kind::Legal | Kind::Harmless);
         if harmless != self.header.harmless.is_some() {
             return Err(
-                "Harmless: tells why what is harmless or legal, and only that, is so".into()
+                "Harmless: must say why a bug is harmless or legal; other bugs must not have this key".into()
             );
         }
         let mut paths = self.paths().peekable();
         if paths.peek().is_none() {
-            return Err("there is no diff as git prints it".into());
+            return Err("the diff of git is missing".into());
         }
         match paths.find(|path| !self.header.host.has(path)) {
-            Some(path) => Err(format!("{path} is no part of {}", self.header.host)),
+            Some(path) => Err(format!("{path} is not part of {}", self.header.host)),
             None => Ok(()),
         }
     }
 
-    /// The files that it changes.
+    /// The files that the patch changes.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.diff.lines().filter_map(|line| line.strip_prefix("+++ b/"))
     }
 }
 
-/// The header's keys and texts, which keep their line breaks.
+/// The keys and texts of the header. The texts keep their line breaks.
 fn fields(header: &str) -> Result<Vec<(String, String)>, String> {
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in header.lines() {
@@ -195,19 +199,19 @@ fn fields(header: &str) -> Result<Vec<(String, String)>, String> {
             continue;
         }
         let (key, text) =
-            line.split_once(':').ok_or(format!("{line:?} is no `Key: text`, and not indented"))?;
+            line.split_once(':').ok_or(format!("{line:?} is neither `Key: text` nor indented"))?;
         if fields.iter().any(|(other, _)| other == key) {
-            return Err(format!("{key}: is there twice"));
+            return Err(format!("{key}: occurs twice"));
         }
         fields.push((key.into(), text.trim().into()));
     }
     match fields.iter().find(|(_, text)| text.trim().is_empty()) {
-        Some((key, _)) => Err(format!("{key}: says nothing")),
+        Some((key, _)) => Err(format!("{key}: has no text")),
         None => Ok(fields),
     }
 }
 
-/// serde's word on a header, which calls keys fields and values variants.
+/// serde's message about a header, with its words for keys (fields) and values (variants) replaced.
 fn words(error: serde_json::Error) -> String {
     error.to_string().replace("field", "key").replace("variant", "value")
 }
@@ -261,10 +265,10 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
             let line = GOOD.lines().find(|line| line.starts_with(key)).unwrap();
             wrong(&format!("{line}\n"), "", &format!("missing key `{key}`"));
         }
-        wrong("Rule: c: d", "Rule: c\nRule: d", "Rule: is there twice");
+        wrong("Rule: c: d", "Rule: c\nRule: d", "Rule: occurs twice");
         wrong("Rule: c", "Rules: c", "unknown key `Rules`");
-        wrong("Rule: c: d", "Rule:", "Rule: says nothing");
-        wrong("Rule: c: d", "Rule", "no `Key: text`");
+        wrong("Rule: c: d", "Rule:", "Rule: has no text");
+        wrong("Rule: c: d", "Rule", "neither `Key: text`");
         wrong("Bug:", "  Bug:", "the first line has no key");
     }
 
@@ -275,13 +279,13 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
         wrong("reference", "java", "unknown value `java`, expected one of `reference`, `go_shape`");
         wrong("20 ", "xx ", "\"xx\" is not a number");
         wrong("20 commit_old_term", "20", "a number and a name");
-        wrong("20 commit", "20 comit", "it is to be the file's name");
+        wrong("20 commit", "20 comit", "it must have the file's name");
     }
 
     #[test]
     fn only_what_is_harmless_says_why() {
-        wrong("safety", "harmless", "tells why");
-        wrong("Schedule: f", "Schedule: f\nHarmless: g", "tells why");
+        wrong("safety", "harmless", "must say why");
+        wrong("Schedule: f", "Schedule: f\nHarmless: g", "must say why");
         let harmless = GOOD.replace("safety", "harmless").replace("e: f", "e: f\nHarmless: g");
         assert!(!Patch::parse("commit_old_term", &harmless).unwrap().bites());
     }
@@ -289,10 +293,10 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
     #[test]
     fn a_bug_is_in_its_host() {
         wrong("\n---\n", "\n", "no line `---`");
-        wrong("+++ b/src/raft/rules.rs", "+++ b/labtests/src/checks.rs", "no part of reference");
-        wrong("+++ b/", "+++ ", "no diff");
-        wrong("reference", "go_shape", "src/raft/rules.rs is no part of go_shape");
-        wrong("+++ b/src/raft/", "+++ b/src/raft/../", "no part of reference");
+        wrong("+++ b/src/raft/rules.rs", "+++ b/labtests/src/checks.rs", "not part of reference");
+        wrong("+++ b/", "+++ ", "the diff of git");
+        wrong("reference", "go_shape", "src/raft/rules.rs is not part of go_shape");
+        wrong("+++ b/src/raft/", "+++ b/src/raft/../", "not part of reference");
     }
 
     #[test]
