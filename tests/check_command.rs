@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The exit status on these arguments and this input, with what stands on standard output and standard error.
+/// The exit status for these arguments and this input, with standard output and standard error.
 fn raftlab(args: &[&str], input: &[u8]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It needs not read all of it, or any.
+    // The program need not read all of its input, or any.
     let _ = stdin.write_all(input);
     drop(stdin);
     let output = child.wait_with_output().unwrap();
@@ -18,8 +18,8 @@ fn raftlab(args: &[&str], input: &[u8]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A history in few words: `client call return op key value-or-output`, a line each, as JSON. An underscore is an empty text, and
-/// a question mark is no return, no output.
+/// A history in a short notation: one operation per line, `client call return op key value-or-output`. Returns it as JSON. An
+/// underscore is an empty text. A question mark means no return, or no output.
 fn json(history: &str) -> String {
     let quoted = |word: &str| format!("\"{}\"", if word == "_" { "" } else { word });
     let line = |line: &str| {
@@ -48,7 +48,7 @@ fn is_linearizable(history: &str) {
     assert!(out.starts_with("linearizable: "), "{out}");
 }
 
-/// Whether it isn't linearizable, and what is shown is this.
+/// Checks that the input isn't linearizable, and that the output is this.
 #[track_caller]
 fn contradicts(input: &str, shown: &str) {
     let (status, out, error) = raftlab(&["check", "-"], input.as_bytes());
@@ -304,7 +304,10 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
             r#""op":"get","version":1"#,
             "line 2: a get that was answered must have \"output\" and \"version\", or",
         ),
-        (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get must not have a \"value\""),
+        (
+            r#""op":"get","value":"b","output":"","version":1"#,
+            "line 2: a get must not have a \"value\"",
+        ),
         (
             r#""op":"get","output":"a""#,
             "line 2: a get that was answered must have \"output\" and \"version\", or",
@@ -347,7 +350,7 @@ fn a_file_is_read_as_standard_input_is() {
     assert_eq!((status, out.as_str()), (0, "linearizable: 1 operation\n"), "{error}");
 }
 
-/// Many appends at once, of which any may be what was read, but no order makes the last.
+/// Many concurrent appends. Any of them may be part of the text that was read, but no order produces exactly that text.
 fn hard() -> String {
     let append = |n: usize| format!("{n} 10 90 append k {}\n", "a".repeat(n));
     (1..=24).map(append).collect::<String>() + &format!("99 95 99 get k {}", "a".repeat(301))
@@ -374,20 +377,20 @@ fn check_takes_a_file_and_a_limit() {
 
 #[test]
 fn a_limit_bounds_the_reading_too() {
-    // A line that never ends.
+    // A line without an end.
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
     command.args(["check", "-", "--limit", "0.05"]).stdin(zeros);
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    // It depends on the machine which of the two comes first.
+    // Which of the two comes first depends on the machine.
     let too_long = (output.status.code(), error.contains("line 1 is longer than 64 MiB"));
     let too_late = (output.status.code(), text.contains("the history was not read to its end"));
     assert!(too_long == (Some(2), true) || too_late == (Some(3), true), "{text}{error}");
 }
 
-/// What a program reads of it.
+/// What a program can read about the verdict.
 #[test]
 fn a_verdict_goes_to_a_file_too() {
     let json_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verdict.json");
