@@ -1,4 +1,4 @@
-//! What can stand in files.
+//! What files may contain.
 
 use super::super::file::Options;
 use super::super::{History, Limit, Service, Value, Verdict};
