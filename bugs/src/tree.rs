@@ -111,8 +111,8 @@ impl Tree {
 
     fn git_apply(&self, flags: &[&str], patch: &Patch) -> Result<(), String> {
         let mut git = Command::new("git");
-        // The copy may be inside a repository. git must not find that repository, because it would then skip the paths as
-        // outside.
+        // The copy may be inside a repository. git must not find that repository, because it would take the paths as relative
+        // to it, and skip them.
         git.current_dir(self.sources()).env("GIT_CEILING_DIRECTORIES", &self.folder);
         git.env_remove("GIT_DIR").args(["apply", "--whitespace=nowarn"]).args(flags);
         git.arg(format!("bugs/{}.patch", patch.name));
