@@ -1,6 +1,6 @@
-//! The `raftlab` command on the reference Raft and what is built on it, with the gallery of bugs, the experiments and the fuzz.
+//! The `raftlab` command for the reference Raft and the services on it, with the gallery of bugs, the experiments and the fuzz.
 
-// The macros panic where what they print can't be written.
+// The print macros panic if they can't write.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod experiment;
@@ -38,11 +38,11 @@ fn main() -> ExitCode {
         .members(changing)
         .members_store(members_store, Clerk::spreading_reads);
     Program::new(lab)
-        .command("bugs", "List the classic bugs of Raft, or tell of one", bugs)
-        .command("experiment", "Make a measurement of a paper again, simulated", experiment)
+        .command("bugs", "List the classic bugs of Raft, or explain one", bugs)
+        .command("experiment", "Repeat a measurement of a paper, in the simulation", experiment)
         .command(
             "fuzz",
-            "Try the decisions of the reference, without threads, in random worlds",
+            "Test the decisions of the reference, without its threads, in random worlds",
             fuzz::fuzz,
         )
         .main()

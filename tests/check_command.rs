@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The exit status on these arguments and this input, with what stands on standard output and standard error.
+/// The exit status for these arguments and this input, with standard output and standard error.
 fn raftlab(args: &[&str], input: &[u8]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It needs not read all of it, or any.
+    // The program need not read all of its input, or any.
     let _ = stdin.write_all(input);
     drop(stdin);
     let output = child.wait_with_output().unwrap();
@@ -18,8 +18,8 @@ fn raftlab(args: &[&str], input: &[u8]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A history in few words: `client call return op key value-or-output`, a line each, as JSON. An underscore is an empty text, and
-/// a question mark is no return, no output.
+/// A history in a short notation: one operation per line, `client call return op key value-or-output`. Returns it as JSON. An
+/// underscore is an empty text. A question mark means no return, or no output.
 fn json(history: &str) -> String {
     let quoted = |word: &str| format!("\"{}\"", if word == "_" { "" } else { word });
     let line = |line: &str| {
@@ -48,7 +48,7 @@ fn is_linearizable(history: &str) {
     assert!(out.starts_with("linearizable: "), "{out}");
 }
 
-/// Whether it isn't linearizable, and what is shown is this.
+/// Checks that the input isn't linearizable, and that the output is this.
 #[track_caller]
 fn contradicts(input: &str, shown: &str) {
     let (status, out, error) = raftlab(&["check", "-"], input.as_bytes());
@@ -103,14 +103,14 @@ fn a_stale_read() {
         2       1  30ns    40ns  append "b"
         3       2  50ns    60ns  get         "a"
 
-        1 other read left out; 1 other write may be at any time after the call, or never.
+        Left out: 1 other read; 1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
         #2 append "b"
 
-        Then #3 would be answered "ab", and not "a""#,
+        After these, the answer to #3 would be "ab", not "a""#,
     );
 }
 
@@ -125,14 +125,14 @@ fn reads_that_go_back() {
         2       1  20ns    30ns  get        "a"
         3       2  40ns    50ns  get        ""
 
-        1 other write may be at any time after the call, or never.
+        1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
         #2 get
 
-        Then #3 would be answered "a", and not """#,
+        After these, the answer to #3 would be "a", not """#,
     );
 }
 
@@ -149,7 +149,7 @@ fn a_lost_append() {
         2       1  30ns    40ns  append "klmnopqrst"
         4       3  70ns    80ns  get                  "abcdefghijuvwxyz"
 
-        2 other writes may be at any time after the call, or never.
+        2 other writes may take effect at any time after the call, or never.
 
         The longest order that fits:
 
@@ -157,7 +157,7 @@ fn a_lost_append() {
         #3 append "uvwxyz" (one of the others)
         #2 append "klmnopqrst"
 
-        Then #4 would be answered "abcdefghijuvwxyzklmnopqrst", and not "abcdefghijuvwxyz""#,
+        After these, the answer to #4 would be "abcdefghijuvwxyzklmnopqrst", not "abcdefghijuvwxyz""#,
     );
 }
 
@@ -171,13 +171,13 @@ fn an_append_that_came_twice_and_one_that_nobody_made() {
         #  client  call  return  operation  answer
         2       1  30ns    40ns  get        "aa"
 
-        1 other write may be at any time after the call, or never.
+        1 other write may take effect at any time after the call, or never.
 
         The longest order that fits:
 
         #1 append "a" (one of the others)
 
-        Then #2 would be answered "a", and not "aa""#,
+        After these, the answer to #2 would be "a", not "aa""#,
     );
     let (status, ..) =
         raftlab(&["check", "-"], json("0 10 20 append k a\n1 30 40 get k b").as_bytes());
@@ -195,7 +195,7 @@ fn a_read_of_what_comes_later() {
         1       0  10ns    20ns  get         "a"
         2       1  30ns    40ns  append "a"
 
-        At first, #1 would be answered "", and not "a""#,
+        At the start, the answer to #1 would be "", not "a""#,
     );
 }
 
@@ -225,7 +225,7 @@ fn versions() {
 
         #1 put version 0 "a"
 
-        Then #2 would be answered version 1 "a", and not no key"#,
+        After these, the answer to #2 would be version 1 "a", not no key"#,
     );
 }
 
@@ -233,8 +233,8 @@ fn versions() {
 fn a_line_that_is_not_as_it_should_be_is_named() {
     let good = json("0 10 20 append k a");
     for (line, what) in [
-        ("client,call", "line 2: an operation is wanted, such as {\"client\":0,"),
-        ("[0,10,20,\"get\",\"k\"]", "line 2: an operation is wanted"),
+        ("client,call", "line 2: expected an operation, such as {\"client\":0,"),
+        ("[0,10,20,\"get\",\"k\"]", "line 2: expected an operation"),
         (
             "{\"client\":0,\"call\":30,\"ret",
             "line 2: EOF while parsing a string at column 26; is the file cut off?",
@@ -257,27 +257,27 @@ fn a_line_that_is_not_as_it_should_be_is_named() {
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"get","key":"k"}"#,
-            "line 2: a get that was answered has an \"output\"",
+            "line 2: a get that was answered must have an \"output\"",
         ),
         (
             r#"{"client":1,"call":1,"return":null,"op":"get","key":"k","output":""}"#,
-            "line 2: a get that was never answered has no \"output\"",
+            "line 2: a get that was never answered must not have an \"output\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"get","key":"k","value":"","output":""}"#,
-            "line 2: a get has no \"value\"",
+            "line 2: a get must not have a \"value\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"put","key":"k"}"#,
-            "line 2: a put or append has a \"value\"",
+            "line 2: a put or append must have a \"value\"",
         ),
         (
             r#"{"client":1,"call":1,"return":2,"op":"append","key":"k","value":"","output":""}"#,
-            "line 2: a put or append has no \"output\"",
+            "line 2: a put or append must not have an \"output\"",
         ),
         (
             PUT,
-            "line 2: this has a version or a result; and standard input: line 1: this is an append. No service has both",
+            "line 2: this operation has a version or a result; and standard input: line 1: this is an append. No service has both",
         ),
     ] {
         wrong(&["check", "-"], format!("{good}{line}\n").as_bytes(), what);
@@ -290,24 +290,27 @@ fn a_versioned_line_that_is_not_as_it_should_be_is_named() {
     for (end, what) in [
         (
             r#""op":"append","value":"b","version":1,"result":"ok""#,
-            "line 1: this has a version or a result; and standard input: line 2: this is an append. No service has both",
+            "line 1: this operation has a version or a result; and standard input: line 2: this is an append. No service has both",
         ),
         (
             r#""op":"put","value":"b","version":1"#,
-            "line 2: a versioned put that was answered has a \"result\"",
+            "line 2: a versioned put that was answered must have a \"result\"",
         ),
         (
             r#""op":"put","value":"b","result":"ok""#,
-            "line 2: a versioned put has \"value\" and \"version\"",
+            "line 2: a versioned put must have \"value\" and \"version\"",
         ),
         (
             r#""op":"get","version":1"#,
-            "line 2: a get that was answered has \"output\" and \"version\", or else",
+            "line 2: a get that was answered must have \"output\" and \"version\", or",
         ),
-        (r#""op":"get","value":"b","output":"","version":1"#, "line 2: a get has no \"value\""),
+        (
+            r#""op":"get","value":"b","output":"","version":1"#,
+            "line 2: a get must not have a \"value\"",
+        ),
         (
             r#""op":"get","output":"a""#,
-            "line 2: a get that was answered has \"output\" and \"version\", or else",
+            "line 2: a get that was answered must have \"output\" and \"version\", or",
         ),
     ] {
         let line = format!("{PUT}\n{{\"client\":1,\"call\":3,\"return\":4,\"key\":\"k\",{end}}}\n");
@@ -335,7 +338,7 @@ fn a_client_does_one_thing_at_a_time() {
 fn a_file_that_cannot_be_read_is_named() {
     wrong(&["check", "no/such/file"], b"", "can't read no/such/file: No such file");
     wrong(&["check", env!("CARGO_MANIFEST_DIR")], b"", "Is a directory");
-    wrong(&["check", "-"], b"", "standard input: there is no operation in it");
+    wrong(&["check", "-"], b"", "standard input: there are no operations in it");
     wrong(&["check"], b"", "<FILE>");
 }
 
@@ -347,7 +350,7 @@ fn a_file_is_read_as_standard_input_is() {
     assert_eq!((status, out.as_str()), (0, "linearizable: 1 operation\n"), "{error}");
 }
 
-/// Many appends at once, of which any may be what was read, but no order makes the last.
+/// Many concurrent appends. Any of them may be part of the text that was read, but no order produces exactly that text.
 fn hard() -> String {
     let append = |n: usize| format!("{n} 10 90 append k {}\n", "a".repeat(n));
     (1..=24).map(append).collect::<String>() + &format!("99 95 99 get k {}", "a".repeat(301))
@@ -367,27 +370,27 @@ fn what_is_not_certain_within_the_limit_is_neither() {
 fn check_takes_a_file_and_a_limit() {
     for limit in ["x", "-1", "1e99", "NaN", ""] {
         let limit = format!("--limit={limit}");
-        wrong(&["check", "-", &limit], b"", "a number of seconds is wanted, such as 60 or 0.5");
+        wrong(&["check", "-", &limit], b"", "expected a number of seconds, such as 60 or 0.5");
     }
-    wrong(&["check", "-", "--real"], b"", "check runs no test, so --real means nothing to it");
+    wrong(&["check", "-", "--real"], b"", "check runs no tests, so --real has no meaning for it");
 }
 
 #[test]
 fn a_limit_bounds_the_reading_too() {
-    // A line that never ends.
+    // A line without an end.
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftlab"));
     command.args(["check", "-", "--limit", "0.05"]).stdin(zeros);
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    // It depends on the machine which of the two comes first.
+    // Which of the two comes first depends on the machine.
     let too_long = (output.status.code(), error.contains("line 1 is longer than 64 MiB"));
-    let too_late = (output.status.code(), text.contains("not all was read"));
+    let too_late = (output.status.code(), text.contains("the history was not read to its end"));
     assert!(too_long == (Some(2), true) || too_late == (Some(3), true), "{text}{error}");
 }
 
-/// What a program reads of it.
+/// What a program can read about the verdict.
 #[test]
 fn a_verdict_goes_to_a_file_too() {
     let json_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verdict.json");
@@ -432,7 +435,7 @@ fn options_of_check_are_looked_at() {
     let number = "{\"client\":0,\"call\":0,\"return\":1,\"op\":\"get\",\"output\":7}\n";
     let (status, ..) = raftlab(&["check", "-", "--initial", "7"], number.as_bytes());
     assert_eq!(status, 0);
-    wrong(&["check", "-", "--initial", "x"], b"", "a value as JSON is wanted");
+    wrong(&["check", "-", "--initial", "x"], b"", "expected a value as JSON");
     wrong(&["check", "-", "--memory", "0"], b"", "a whole number of MiB from 1 to");
     wrong(&["check", "-", "--memory", "-1"], b"", "a whole number of MiB from 1 to");
     wrong(&["check", "-", "--model", "stack"], b"", "possible values: text, versioned, register");

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as the shell sees them: whatever the command does, it ends, says what it knows, and loses nothing.
+//! Ctrl-C and SIGTERM as the shell sees them: whatever the command is doing, it ends, prints what it knows, and loses nothing.
 #![cfg(unix)]
 
 mod shell;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// More than any machine does in the time of this test.
+/// More runs than any machine can do in the time of this test.
 const ENDLESS: &str = "2A --seeds 1000000";
 
 fn in_folder(name: &str) -> (TempDir, PathBuf) {
@@ -21,7 +21,7 @@ fn in_folder(name: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// How many runs the file has, and how many it says were not made.
+/// How many runs the file has, and how many it says were not run.
 fn incomplete(json: &Path, signal: &str) -> (u64, u64) {
     let text = std::fs::read_to_string(json).unwrap();
     let mut lines: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -32,7 +32,7 @@ fn incomplete(json: &Path, signal: &str) -> (u64, u64) {
     (lines.len() as u64, mark["not_run"].as_u64().unwrap())
 }
 
-/// How many runs the last line counts, and of how many.
+/// How many runs the last line counts, and how many there should have been.
 #[track_caller]
 fn last_line(ended: &Ended, signal: &str) -> (u64, u64) {
     let line = ended.out.trim_end().lines().last().unwrap_or_default();
@@ -80,11 +80,11 @@ fn a_sweep_in_a_pipe_goes_on_after_what_it_kept() {
     sweep.send(Signal::INT);
     let ended = sweep.end().with_status(130);
     assert_eq!(last_line(&ended, "SIGINT").1, 3_000_000);
-    let advice = format!("run again with --resume {} to go on after ", file.display());
+    let advice = format!("run again with --resume {} to continue after ", file.display());
     let (_, kept) = ended.out.split_once(&advice).unwrap_or_else(|| panic!("{}", ended.out));
     assert!(ended.out.contains("2A   initial_election "), "{}", ended.out);
     let mut again = InPipe::start(&args);
-    again.until(&format!("going on after {}\n", kept.trim_end()));
+    again.until(&format!("resuming after {}\n", kept.trim_end()));
     again.send(Signal::INT);
     again.end().with_status(130);
 }
@@ -102,7 +102,7 @@ fn a_sweep_in_a_terminal_leaves_its_table_and_no_bar() {
     }
 }
 
-/// As it is with `| tee log`: Ctrl-C ends tee, too.
+/// As with `| tee log`: Ctrl-C ends tee, too.
 #[test]
 fn who_has_lost_its_reader_tells_the_terminal() {
     let (_folder, json) = in_folder("results.json");
@@ -156,11 +156,14 @@ fn a_check_that_waits_for_its_history_ends() {
             "{{\"client\":0,\"call\":{call},\"return\":{ret},\"op\":\"put\",\"key\":\"k\",\"value\":\"x\"}}\n"
         )
     };
-    // More than a pipe holds, so that it has begun to read.
+    // This is more than a pipe holds, so once it is written the program has begun to read.
     check.read(&(0..3000).map(line).collect::<String>());
     check.send(Signal::INT);
     let ended = check.end().with_status(130);
-    assert_eq!(ended.out, "undecided: not all was read; interrupted by SIGINT\n");
+    assert_eq!(
+        ended.out,
+        "undecided: the history was not read to its end; interrupted by SIGINT\n"
+    );
 }
 
 /// Concurrent appends of many lengths, and a read that no choice of them explains.
@@ -182,13 +185,14 @@ fn hard_history() -> String {
 fn a_check_that_looks_for_an_order_says_that_it_is_undecided() {
     let (_folder, file) = in_folder("history");
     std::fs::write(&file, hard_history()).unwrap();
-    // It says nothing before, so nobody knows when it looks.
+    // The program prints nothing before, so the test can't know when the search begins.
     let ended = (6..16).find_map(|power| {
         let mut check = InTerminal::start(&format!("check {}", file.display()), 100);
         sleep(Duration::from_millis(1 << power));
         check.press_ctrl_c();
         let ended = check.end();
-        let early = ended.status.signal().is_some() || ended.out.contains("not all was read");
+        let early = ended.status.signal().is_some()
+            || ended.out.contains("the history was not read to its end");
         (!early).then_some(ended)
     });
     let ended = ended.expect("it never came to look for an order").with_status(130);
@@ -216,7 +220,7 @@ fn a_signal_that_is_sent_twice_at_once_is_one() {
     incomplete(&json, "SIGTERM");
 }
 
-/// One that can't go on, for it has more to say than a pipe of one page holds.
+/// A program that can't continue, because its output does not fit into a pipe of one page.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_kills() {

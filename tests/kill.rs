@@ -1,4 +1,4 @@
-//! `kill` ends every thread, whatever it waits for.
+//! `kill` ends every thread, whatever the thread waits for.
 
 use labrpc::api::{ApplyMsg, Command, Raft as _};
 use labrpc::run::Run;
@@ -12,11 +12,11 @@ struct Server {
     raft: Arc<Raft>,
     group: Group,
     applied: channel::Receiver<ApplyMsg>,
-    /// Calls stay under way as long as it is there.
+    /// Calls stay under way as long as this exists.
     _network: Network,
 }
 
-/// A server of three that can reach nobody, or one alone, with the group that its threads belong to.
+/// A server of three that can reach no other, or a server alone; with the group of its threads.
 fn server(servers: usize) -> Server {
     let network = Network::new();
     network.long_delays(true);
@@ -42,7 +42,7 @@ fn an_applier_that_nobody_reads_from_is_woken() {
         while raft.start(Command::from(vec![1])).is_err() {
             time::sleep(Duration::from_millis(10)); // until it has elected itself
         }
-        time::sleep(Duration::from_millis(50)); // until the applier holds the command out
+        time::sleep(Duration::from_millis(50)); // until the applier waits to deliver the command
         raft.kill();
         assert_eq!(group.alive(), [""; 0]);
         drop(applied);
@@ -53,7 +53,7 @@ fn an_applier_that_nobody_reads_from_is_woken() {
 fn threads_that_wait_for_replies_are_woken() {
     in_both_worlds(|| {
         let Server { raft, group, applied: _applied, _network } = server(3);
-        time::sleep(Duration::from_millis(1200)); // until it is a candidate that nobody answers
+        time::sleep(Duration::from_millis(1200)); // until it is a candidate without any reply
         assert!(raft.get_state().0 > 0);
         raft.kill();
         assert_eq!(group.alive(), [""; 0]);

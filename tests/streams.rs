@@ -1,10 +1,10 @@
-//! Standard output and standard error that can't be written: nobody panics, and what can be said is said.
+//! Standard output and standard error that can't be written: no panic, and everything that can be printed is printed.
 #![cfg(target_os = "linux")]
 
 use std::fs::{File, OpenOptions};
 use std::process::{Command, Output, Stdio};
 
-/// Of every kind: well, wrong, told by us and by the argument parser, short and long.
+/// Calls of every kind: with and without an error, with errors of ours and of the argument parser, with short and long output.
 const CALLS: [&str; 12] = [
     "initial_election",
     "initial_election --seeds 3",
@@ -40,7 +40,7 @@ fn a_full_standard_error_changes_nothing() {
         let (heard, unheard) =
             (run(args, Stdio::piped(), Stdio::piped()), run(args, Stdio::piped(), full()));
         assert_eq!(unheard.status, heard.status, "{args}");
-        // But for what the wall clock says.
+        // Only the numbers of lines are compared, because the times of the wall clock differ.
         let lines = |output: &Output| text(&output.stdout).lines().count();
         assert_eq!(lines(&unheard), lines(&heard), "{args}: {}", text(&unheard.stdout));
     }

@@ -1,4 +1,4 @@
-//! All tests on the reference, one seed after the other, up to the first failure: what `cargo mutants` runs.
+//! All tests on the reference, one seed after another, up to the first failure. This is what `cargo mutants` runs.
 
 use labtests::lab::Lab;
 use labtests::report::{self, Again};
@@ -6,7 +6,8 @@ use labtests::runner::{self, World};
 use raftlab::raft::Raft;
 use std::ops::ControlFlow;
 
-/// Three seeds in earnest, which optimised takes seconds; one otherwise, for `labtests/tests/reference.rs` runs it too.
+/// Three seeds in an optimised build, where they take seconds; otherwise one seed, because `labtests/tests/reference.rs` runs
+/// the tests too.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 3 };
 
 #[test]

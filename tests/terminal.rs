@@ -1,11 +1,11 @@
-//! The `raftlab` command in a narrow terminal: no table is wider than that.
+//! The `raftlab` command in a narrow terminal: no table is wider than the terminal.
 #![cfg(unix)]
 
 mod shell;
 
 use shell::InTerminal;
 
-/// What stands on the screen, without the sequences that move its cursor; what they overwrite is a line, too.
+/// The text on the screen, without the sequences that move the cursor. A line that is overwritten counts as a line of its own.
 fn lines(screen: &str) -> Vec<String> {
     let mut text = String::new();
     let mut letters = screen.chars();

@@ -1,8 +1,8 @@
-//! The `raftlab` command as the shell sees it: wrong usage is named, with exit status 2.
+//! The `raftlab` command as the shell sees it: wrong usage is reported, with exit status 2.
 
 use std::process::Command;
 
-/// The exit status on these arguments, and what stands on standard error.
+/// The exit status for these arguments, and what was written to standard error.
 fn raftlab(args: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_raftlab")).args(args.split(' ')).output();
     let output = output.unwrap();
@@ -20,7 +20,7 @@ fn wrong(args: &str, word: &str) {
 #[test]
 fn a_shard_is_one_of_those_there_are() {
     for shard in ["0/4", "5/4", "a/b", "3", "1/0", "-1/4", "1/4/2", "/", "1/", "1/99999999999"] {
-        wrong(&format!("--shard={shard} 2A"), "I/N is wanted, such as 2/4");
+        wrong(&format!("--shard={shard} 2A"), "expected I/N, such as 2/4");
     }
 }
 
@@ -30,7 +30,7 @@ fn replay_takes_a_seed_and_a_test_and_nothing_else() {
         let name = flag.split(' ').next().unwrap();
         wrong(
             &format!("replay 1 rejoin {flag}"),
-            &format!("replay takes a seed and a test, and no {name}"),
+            &format!("replay takes a seed and a test; it does not accept {name}"),
         );
     }
 }
@@ -41,13 +41,13 @@ fn numbers_that_make_no_sense_are_named() {
     wrong("--seeds 99999999999999999999", "from 1 to 18446744073709551615");
     wrong("--seed -1", "from 0 to 18446744073709551615");
     wrong("replay -1 rejoin", "from 0 to 18446744073709551615");
-    wrong("check - --limit -1", "a number of seconds is wanted");
+    wrong("check - --limit -1", "expected a number of seconds");
     wrong("--jobs 0", "from 1 to 256");
     wrong("--jobs -1", "from 1 to 256");
-    wrong("--seed 5 --seeds 18446744073709551615", "seeds end at");
+    wrong("--seed 5 --seeds 18446744073709551615", "the largest seed is");
 }
 
-/// Each option and each argument of each command is given a negative number: none is told "unexpected argument".
+/// Each option and each argument of each command is given a negative number. None of them reports "unexpected argument".
 #[test]
 fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
     let help = |command: &str| {
@@ -58,7 +58,7 @@ fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
     let mut options = 0;
     for command in ["", "test", "replay", "check", "experiment", "fuzz", "bugs"] {
         let help = help(command);
-        // A file may be called so.
+        // A file may have such a name.
         let name = |line: &str| {
             let (name, value) = line.trim_start().strip_prefix("--")?.split_once(" <")?;
             (!value.starts_with("FILE") && !value.starts_with("DIR")).then(|| name.to_string())
@@ -75,19 +75,19 @@ fn a_negative_number_is_told_in_the_words_of_what_it_stands_for() {
     for number in
         ["--seed -1", "replay -1 rejoin", "experiment elections --seed -1", "fuzz --seed -1"]
     {
-        wrong(number, ": a whole number from 0 to 18446744073709551615 is wanted");
+        wrong(number, ": expected a whole number from 0 to 18446744073709551615");
     }
-    wrong("fuzz --seeds -1", ": a whole number from 1 to 18446744073709551615 is wanted");
+    wrong("fuzz --seeds -1", ": expected a whole number from 1 to 18446744073709551615");
     wrong(
         "experiment elections --disk -1",
-        ": a whole number of milliseconds from 0 to 60000 is wanted",
+        ": expected a whole number of milliseconds from 0 to 60000",
     );
     wrong("experiment elections --lines -5-10", "such as 150-300");
     wrong("-1", "there is no test \"-1\". --list");
     wrong("replay 7 -1", "there is no test \"-1\". --list");
     wrong("check -1", "can't read -1: ");
     wrong("bugs -1", "there is no bug \"-1\". ");
-    wrong("experiment -1", "there is no experiment \"-1\"; there is: elections");
+    wrong("experiment -1", "there is no experiment \"-1\"; choose one of: elections");
 }
 
 #[test]
@@ -107,12 +107,13 @@ fn a_wrong_word_is_told_what_was_meant_if_anything_is_near() {
 fn a_shard_that_would_be_empty_is_named() {
     wrong(
         "rejoin --shard 2/2",
-        "shard 2/2 is empty: for what was selected, --shard takes I/N with an N of at most 1",
+        "shard 2/2 is empty: for these tests and seeds, N in --shard I/N can be at most 1",
     );
     wrong("--list rejoin --shard 2/2", "shard 2/2 is empty");
 }
 
-/// On one that has no room for what it is: the temporary file that becomes the results has a name that nobody knows.
+/// These file systems have no room for the results. The results are first written to a temporary file, whose name means nothing
+/// to the user.
 #[test]
 fn errors_name_no_temporary_file() {
     for path in ["/proc/results.json", "/sys/results.json"] {
@@ -126,44 +127,46 @@ fn errors_name_no_temporary_file() {
 fn what_would_be_passed_over_is_named() {
     for flag in ["--json results.json", "--real", "--jobs 2", "--fail-fast", "--strict"] {
         let name = flag.split(' ').next().unwrap();
-        wrong(&format!("--list {flag}"), &format!("it takes no {name}"));
+        wrong(&format!("--list {flag}"), &format!("it does not accept {name}"));
     }
     for flag in ["--backend threads", "--resume sweep", "--seed 1", "--seed 5"] {
         let name = flag.split(' ').next().unwrap();
-        wrong(&format!("2A --list --shard 1/2 {flag}"), &format!("it takes no {name}"));
+        wrong(&format!("2A --list --shard 1/2 {flag}"), &format!("it does not accept {name}"));
     }
     wrong("--list --seeds 4", "--seeds only together with --shard");
     assert_eq!(raftlab("--list --seeds 4 --shard 2/4").0, 0);
-    wrong("replay 1 rejoin --seed 1", "no --seed");
-    wrong("bugs --seeds 1", "bugs takes no --seeds");
+    wrong("replay 1 rejoin --seed 1", "it does not accept --seed");
+    wrong("bugs --seeds 1", "bugs does not accept --seeds");
     wrong("experiment --trials 5", "required arguments were not provided");
-    wrong("--json - rejoin", "wants the name of a file");
-    wrong("2A replay 7 rejoin", "it comes first, before \"2A\"");
-    wrong("2A bugs", "it comes first, before \"2A\"");
+    wrong("--json - rejoin", "needs the name of a file");
+    wrong("2A replay 7 rejoin", "and must come first, before \"2A\"");
+    wrong("2A bugs", "and must come first, before \"2A\"");
 }
 
 #[test]
 fn a_sweep_goes_on_only_with_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    wrong(&format!("2A --resume {}", path("one")), "say how many --seeds");
+    wrong(&format!("2A --resume {}", path("one")), "add --seeds N");
     wrong(&format!("2A --seeds 2 --resume {}", path("no/folder")), "there is no folder");
-    wrong("2A --seeds 2 --resume .", "can't go on with .");
+    wrong("2A --seeds 2 --resume .", "can't resume from .");
     let file = path("sweep");
     let sweep = |args: &str| format!("initial_election {args} --resume {file}");
     assert_eq!(raftlab(&sweep("--seeds 2")).0, 0);
-    wrong(&sweep("--seeds 3"), "its --seeds is 2, and 3 is wanted");
-    wrong(&sweep("--seeds 2 --seed 5"), "its --seed is 1, and 5 is wanted");
-    wrong(&sweep("--seeds 2 --strict"), "one is --strict");
-    wrong(&sweep("2B --seeds 2"), "it is of 1 tests, and these 11 are others");
+    wrong(&sweep("--seeds 3"), "its --seeds is 2, but 3 was given");
+    wrong(&sweep("--seeds 2 --seed 5"), "its --seed is 1, but 5 was given");
+    wrong(&sweep("--seeds 2 --strict"), "one sweep is --strict");
+    wrong(&sweep("2B --seeds 2"), "it is for 1 tests, but the 11 tests selected now are different");
     let text = std::fs::read_to_string(&file).unwrap();
     let newer = text.replacen("\"format\":", "\"format\":9", 1);
-    for (damaged, why) in
-        [("", "it is no file of --resume"), ("{}", "missing field"), (&*newer, "it is of format 9")]
-    {
+    for (damaged, why) in [
+        ("", "it was not written by --resume"),
+        ("{}", "missing field"),
+        (&*newer, "it has format 9"),
+    ] {
         std::fs::write(&file, damaged).unwrap();
         wrong(&sweep("--seeds 2"), why);
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged, "it is left alone");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged, "the file is left as it was");
     }
 }
 
@@ -194,21 +197,21 @@ fn help_shows_what_a_command_takes() {
 #[test]
 fn bugs_takes_the_name_of_one() {
     wrong("bugs no_such_bug", "there is no bug \"no_such_bug\"");
-    wrong("bugs --real", "bugs takes no --real");
+    wrong("bugs --real", "bugs does not accept --real");
     assert!(!raftlab("bugs").1.contains("error"));
 }
 
 #[test]
 fn experiment_takes_the_name_of_one_and_numbers_that_make_sense() {
-    wrong("experiment elektions", "there is no experiment \"elektions\"; there is: elections");
-    wrong("experiment elections --trials 0", "a whole number from 1 to 1000000 is wanted");
+    wrong("experiment elektions", "there is no experiment \"elektions\"; choose one of: elections");
+    wrong("experiment elections --trials 0", "expected a whole number from 1 to 1000000");
     wrong("experiment elections --seed -1", "from 0 to 18446744073709551615");
     wrong("experiment elections --jobs 0", "from 1 to 256");
     wrong("experiment elections --lines 300-150", "such as 150-300");
     wrong("experiment elections --broadcast x", "a whole number of milliseconds");
     wrong("experiment elections --broadcast 9", "is too short for a disk write of 8 ms");
     wrong("experiment elections --broadcast 9 --latency regions", "cannot be used with");
-    wrong("experiment elections --seeds 2", "experiment takes no --seeds");
+    wrong("experiment elections --seeds 2", "experiment does not accept --seeds");
     assert!(!raftlab("experiment").1.contains("error"));
 }
 
@@ -219,7 +222,7 @@ fn experiment_names_the_line_of_a_bad_latency_file_and_what_it_cannot_write() {
     std::fs::write(&file, "a b c\na 0 1 2\nb 1 0 x\n").unwrap();
     let file = file.display();
     let latency = |file: &str| format!("experiment elections --trials 1 --latency {file}");
-    let at = format!("{file}: line 3: from b to c a number of milliseconds is wanted");
+    let at = format!("{file}: line 3: from b to c: expected a number of milliseconds");
     wrong(&latency(&file.to_string()), &at);
     wrong(&latency(&format!("{file}.not")), &format!("can't read {file}.not"));
     wrong(&format!("experiment elections --trials 1 --out {file}"), &format!("can't write {file}"));

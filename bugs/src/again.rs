@@ -1,4 +1,4 @@
-//! Whether a bug that was caught once is caught again.
+//! Checks whether a bug that was caught once is caught again.
 
 use crate::cli::failed;
 use gallery::patch::Patch;
@@ -6,8 +6,8 @@ use gallery::record::Caught;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Whether a bug's program fails under that seed: the test that caught it, or else another one. `renames`: what it calls its fields,
-/// as in `success=agreed`.
+/// Whether a bug's program fails under this seed, in the test that caught it or in another one. `renames` gives other names to
+/// fields, as in `success=agreed`.
 pub fn is_caught(program: &Path, test: &str, seed: u64, renames: &str) -> Result<bool, String> {
     let fails = |tests: &[&str]| {
         let mut command = Command::new(program);
@@ -28,7 +28,7 @@ pub fn is_caught(program: &Path, test: &str, seed: u64, renames: &str) -> Result
     Ok(fails(&[test])? || fails(&[])?)
 }
 
-/// Under which of the first seeds bugs are missed.
+/// Counts the bugs that are missed under some of the first seeds.
 pub struct EverySeed {
     seeds: u64,
     tried: usize,
@@ -36,17 +36,17 @@ pub struct EverySeed {
 }
 
 impl EverySeed {
-    /// Under so many seeds.
+    /// For this many seeds.
     pub fn new(seeds: u64) -> EverySeed {
         EverySeed { seeds, tried: 0, missed: Vec::new() }
     }
 
-    /// Tries a bug's program under each. Returns a line on it.
+    /// Tries a bug's program under each seed. Returns a line about it.
     pub fn try_bug(&mut self, patch: &Patch, program: &Path, caught: &Caught) -> String {
         let missed = self.missed_by(|seed| is_caught(program, &caught.test, seed, ""));
         self.tried += 1;
         let what = match missed {
-            Err(wrong) => format!("could not be tried: {wrong}"),
+            Err(wrong) => format!("could not be tested: {wrong}"),
             Ok(missed) if missed.is_empty() => {
                 return format!("{:<28} caught under each of {} seeds", patch.name, self.seeds);
             }
@@ -70,7 +70,7 @@ impl EverySeed {
         Ok(missed)
     }
 
-    /// Whether none was missed, and which were.
+    /// Whether no bug was missed, with a text about those that were.
     pub fn summary(&self) -> (bool, String) {
         let (tried, seeds) = (self.tried, self.seeds);
         let caught = tried - self.missed.len();

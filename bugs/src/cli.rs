@@ -15,60 +15,60 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Tries out the gallery of bugs. Works in target/gallery.
+/// Tests the gallery of bugs. Works in target/gallery.
 #[derive(Parser)]
 #[command(name = "gallery")]
 enum Cli {
-    /// Check that every patch is as it should be and fits the sources.
+    /// Check that every patch is well-formed and fits the sources.
     Check,
-    /// Put each bug into its Raft, and see which test catches it.
+    /// Put each bug into its Raft, and find the test that catches it.
     Run(Run),
-    /// Build the reference as bugs are built, but without any, and say where the program is.
+    /// Build the reference without a bug, in the way that bugs are built, and print the path of the program.
     Base,
-    /// Put a bug into its Raft, and replay the run that caught it, every event as a line.
+    /// Put a bug into its Raft, and replay the run that caught it, with every event on a line.
     Show {
-        /// The bug.
+        /// The name of the bug.
         name: String,
     },
 }
 
 #[derive(clap::Args)]
 struct Run {
-    /// The bugs. Nothing: all of them.
+    /// The names of the bugs [default: all].
     names: Vec<String>,
-    /// Try the I-th of N equal parts of them.
+    /// Test only the I-th of N equal parts of them.
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     part: Shard,
-    /// How long to look for each, building not counted.
+    /// How many seconds to look for each bug, without the time for building.
     #[arg(long, value_name = "S", default_value_t = 60)]
     seconds: u64,
-    /// Write what caught them into bugs/caught.json.
+    /// Write what caught the bugs into bugs/caught.json.
     #[arg(long)]
     record: bool,
-    /// Try each that is caught again under its seed, in a Raft that calls its fields otherwise: with spellings that people use,
-    /// and with one name at a time that nobody knows.
+    /// Test each bug that is caught again under its seed, in a Raft whose fields have other names: with spellings that people
+    /// use, and with one unknown name at a time.
     #[arg(long)]
     renamed: bool,
-    /// Try each that is caught again under each of the first N seeds.
+    /// Test each bug that is caught again under each of the first N seeds.
     #[arg(long, value_name = "N")]
     every_seed: Option<u64>,
 }
 
-/// What is done with a bug that was caught.
+/// The further tests of a bug that was caught.
 struct Again {
     renamed: Option<Sharpness>,
     every_seed: Option<EverySeed>,
 }
 
 impl Again {
-    /// A line for each thing done.
+    /// A line for each test.
     fn try_bug(&mut self, patch: &Patch, program: &Path, caught: &Caught) -> Vec<String> {
         let seeds = self.every_seed.as_mut().map(|seeds| seeds.try_bug(patch, program, caught));
         let names = self.renamed.as_mut().map(|names| names.try_bug(patch, program, caught));
         seeds.into_iter().chain(names).collect()
     }
 
-    /// Whether all is as it should be, and what came of it.
+    /// Whether everything was as expected, with the results.
     fn summary(&self) -> (bool, String) {
         let seeds = self.every_seed.as_ref().map(EverySeed::summary);
         let names = self.renamed.as_ref().map(Sharpness::summary);
@@ -79,7 +79,7 @@ impl Again {
     }
 }
 
-/// Runs the command. The exit status is 0 if all is as it should be, 1 if not, 2 if the usage was wrong.
+/// Runs the command. The exit status is 0 if everything is as expected, 1 if not, 2 if the usage was wrong.
 pub fn main() -> ExitCode {
     let done = match Cli::parse() {
         Cli::Check => check(),
@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Says what failed, and on which file.
+/// Turns an error into a message that names the action and the file.
 pub fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> String {
     move |error| format!("can't {what} {}: {error}", path.display())
 }
@@ -138,7 +138,8 @@ fn show(name: &str) -> Result<bool, String> {
     let patches = gallery::load(folder())?;
     let patch = gallery::find(&patches, name)?;
     let records = Records::load(&record_file())?;
-    let caught = records.of(name).ok_or(format!("nothing is known to catch {name}"))?;
+    let caught =
+        records.of(name).ok_or(format!("bugs/caught.json has no run that catches {name}"))?;
     let failed_again = prepare()?.with_bug(patch, |program| {
         let mut replay = Command::new(program);
         replay.args(["replay", &caught.seed.to_string(), &caught.test, "--strict"]);
@@ -146,7 +147,9 @@ fn show(name: &str) -> Result<bool, String> {
         Ok(status.code() == Some(1))
     })?;
     if !failed_again {
-        println!("It passed: caught.json is out of date. cargo run -p gallery -- run {name}");
+        println!(
+            "The run passed, so caught.json is out of date. Look for a new run with: cargo run -p gallery -- run {name}"
+        );
     }
     Ok(failed_again)
 }
@@ -177,7 +180,7 @@ fn choose<'a>(patches: &'a [Patch], args: &Run) -> Result<Vec<&'a Patch>, String
     let named = if args.names.is_empty() { patches.iter().collect() } else { named? };
     let part = named.into_iter().enumerate().filter(|(place, _)| args.part.has(0, *place));
     let mut chosen: Vec<_> = part.map(|(_, patch)| patch).collect();
-    // To go from one Raft to the other is to build more.
+    // Sorted by host, because each change to another Raft needs more building.
     chosen.sort_by_key(|patch| patch.header.host);
     Ok(chosen)
 }
@@ -217,7 +220,7 @@ fn try_each<'a>(
     tried
 }
 
-/// Puts what was found in place of what was known. Of a bug whose program didn't even run, nothing is known now.
+/// Replaces the records by the new results. If a bug's program did not even run, nothing is recorded for it now.
 fn record(patches: &[Patch], tried: &[Tried<'_>]) -> Result<(), String> {
     let mut records = Records::load(&record_file())?;
     records.0.retain(|name, _| patches.iter().any(|patch| patch.name == *name));

@@ -1,4 +1,4 @@
-//! Letting the lab's tests loose on a program with a bug.
+//! Runs the lab's tests on a program with a bug.
 
 use crate::cli::failed;
 use gallery::record::Caught;
@@ -9,21 +9,21 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 
-/// More than fit into the time, for every bug alike. They do end, in some minutes, should this process be killed.
+/// More seeds than fit into the time, the same for every bug. The runs still end after some minutes if this process is killed.
 const SEEDS: &str = "1000";
 
-/// The bar is set for two cores.
+/// The time limits are set for two cores.
 const JOBS: &str = "2";
 
-/// Runs all tests under seed 1, then all under 2, and so on, until one fails or the time is up.
+/// Runs all tests under seed 1, then all under seed 2, and so on, until one fails or the time is up.
 ///
 /// # Errors
-/// The program can't be run, or ends otherwise than `raftlab` does.
+/// The program can't be run, or ends in a way in which `raftlab` doesn't end.
 pub fn hunt(program: &Path, results: &Path, limit: Duration) -> Result<Option<Caught>, String> {
     let log = results.with_extension("log");
     let said = File::create(&log).map_err(failed("write", &log))?;
     let mut command = Command::new(program);
-    // Strict, for to leave threads behind is a bug, too.
+    // Strict, because leaving threads behind is a bug, too.
     command.args(["--strict", "--seeds", SEEDS, "--jobs", JOBS, "--fail-fast", "--json"]);
     command.arg(results);
     command.stdout(said.try_clone().map_err(failed("write", &log))?).stderr(said);
@@ -39,7 +39,7 @@ pub fn hunt(program: &Path, results: &Path, limit: Duration) -> Result<Option<Ca
     }
 }
 
-/// How the child ended; nothing if it had to be killed.
+/// How the child ended; `None` if it had to be killed.
 fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let began = Instant::now();
     loop {
@@ -55,7 +55,7 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>
     }
 }
 
-/// What `--json` writes, as far as it is of interest here.
+/// The part of the output of `--json` that is needed here.
 #[derive(Deserialize)]
 struct Run {
     test: String,
@@ -85,14 +85,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
-    /// What comes of hunting in a program that does this. `$8` is the file for the results.
+    /// The result of a hunt in a program with this script. `$8` is the file for the results.
     fn hunt_in(script: &str, limit: Duration) -> Result<Option<Caught>, String> {
         let folder = TempDir::new().unwrap();
         let (text, program) = (folder.path().join("text"), folder.path().join("program"));
         std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&text, PermissionsExt::from_mode(0o755)).unwrap();
-        // Written by another process: a file that this one has open can't be run, nor for a moment later, as long as
-        // a child of another test, just forked, has it open too.
+        // The program is copied by another process. A file that this process has open for writing can't be run. It can't be run
+        // for a moment after that either, if a child that another test has just forked still has the file open.
         assert!(Command::new("cp").arg(&text).arg(&program).status().unwrap().success());
         hunt(&program, &folder.path().join("bug.json"), limit)
     }

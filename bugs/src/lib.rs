@@ -1,9 +1,9 @@
-//! The gallery: the classic bugs of Raft, each a small patch, and what catches it.
+//! The gallery: the classic bugs of Raft. Each is a small patch, with the test that catches it.
 //!
-//! A bug is a file `bugs/NAME.patch`; [`patch`] tells what is in it. `caught.json` says which test of the lab caught each
-//! ([`record`]). `raftlab bugs` shows both ([`lesson`]); `cargo run -p gallery` tries them out.
+//! A bug is a file `bugs/NAME.patch`; [`patch`] describes its format. `caught.json` records which test of the lab caught each
+//! bug ([`record`]). `raftlab bugs` shows both ([`lesson`]); `cargo run -p gallery` tests them.
 
-// The macros panic where what they print can't be written.
+// The print macros panic if they can't write.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod lesson;
@@ -16,10 +16,10 @@ use patch::Patch;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The patches that this program was built with, by name.
+/// The patches that are built into this program, by name.
 ///
 /// # Errors
-/// One isn't as it should be.
+/// A patch is malformed.
 pub fn embedded() -> Result<Vec<Patch>, String> {
     let patches = list::PATCHES.iter().map(|(name, text)| Patch::parse(name, text));
     numbered_once(patches.collect::<Result<_, _>>()?)
@@ -28,7 +28,7 @@ pub fn embedded() -> Result<Vec<Patch>, String> {
 /// The patches in the folder, by name.
 ///
 /// # Errors
-/// Some aren't as they should be, or can't be read. The text has a line for each.
+/// Some patches are malformed, or can't be read. The text has one line for each.
 pub fn load(folder: &Path) -> Result<Vec<Patch>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     let (mut patches, mut wrong) = (Vec::new(), Vec::new());
@@ -61,10 +61,10 @@ fn numbered_once(patches: Vec<Patch>) -> Result<Vec<Patch>, String> {
     Ok(patches)
 }
 
-/// The patch of that name.
+/// The patch with that name.
 ///
 /// # Errors
-/// There is none. The text suggests the nearest name.
+/// There is no such patch. The text suggests the nearest name.
 pub fn find<'a>(patches: &'a [Patch], name: &str) -> Result<&'a Patch, String> {
     if let Some(patch) = patches.iter().find(|patch| patch.name == name) {
         return Ok(patch);
@@ -74,7 +74,7 @@ pub fn find<'a>(patches: &'a [Patch], name: &str) -> Result<&'a Patch, String> {
         Some(meant) => format!("; did you mean {meant:?}?"),
         None => ".".into(),
     };
-    Err(format!("there is no bug {name:?}{suggestion} `raftlab bugs` lists them all"))
+    Err(format!("there is no bug {name:?}{suggestion} `raftlab bugs` lists all bugs"))
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
             patches.iter().map(|patch| format!("    {}\n", patch.name)).collect()
         };
         let (listed, there) = (names(&embedded().unwrap()), names(&folder));
-        assert!(listed == there, "src/list.rs is to have\npatches! {{\n{there}}}");
+        assert!(listed == there, "src/list.rs must have\npatches! {{\n{there}}}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Tries the gallery out: whether every patch fits, and which test catches each bug.
+//! Tests the gallery: whether every patch fits, and which test catches each bug.
 
 mod again;
 mod cli;

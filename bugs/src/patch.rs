@@ -24,7 +24,7 @@ pub struct Patch {
 pub struct Header {
     /// Number and name.
     pub bug: String,
-    /// The part of Raft that it is in.
+    /// The part of Raft with the bug.
     pub group: Group,
     /// How bad it is.
     pub kind: Kind,
@@ -149,31 +149,35 @@ impl Patch {
         let fields = fields(header)?.into_iter().map(|(key, text)| (key, text.into()));
         let header: Header =
             serde_json::from_value(serde_json::Value::Object(fields.collect())).map_err(words)?;
-        let (number, name) = header.bug.split_once(' ').ok_or("Bug: is a number and a name")?;
+        let (number, name) =
+            header.bug.split_once(' ').ok_or("Bug: must be a number and a name")?;
         let number = number.parse().map_err(|_| format!("Bug: {number:?} is not a number"))?;
         Ok(Patch { number, name: name.into(), diff: diff.into(), header })
     }
 
     fn lint(&self, name: &str) -> Result<(), String> {
         if self.name != name {
-            return Err(format!("Bug: says {:?}; it is to be the file's name", self.name));
+            return Err(format!(
+                "Bug: has the name {:?}, but it must have the file's name",
+                self.name
+            ));
         }
         let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || !name.chars().all(snake) {
-            return Err("names are of a-z, 0-9 and _".into());
+            return Err("names must consist of a-z, 0-9 and _".into());
         }
         let harmless = matches!(self.header.kind, Kind::Legal | Kind::Harmless);
         if harmless != self.header.harmless.is_some() {
             return Err(
-                "Harmless: tells why a bug does no harm; a patch has this key exactly if its kind is harmless or legal".into()
+                "Harmless: must say why a bug is harmless or legal; other bugs must not have this key".into()
             );
         }
         let mut paths = self.paths().peekable();
         if paths.peek().is_none() {
-            return Err("there is no diff as git prints it".into());
+            return Err("the diff of git is missing".into());
         }
         match paths.find(|path| !self.header.host.has(path)) {
-            Some(path) => Err(format!("{path} is no part of {}", self.header.host)),
+            Some(path) => Err(format!("{path} is not part of {}", self.header.host)),
             None => Ok(()),
         }
     }
@@ -195,14 +199,14 @@ fn fields(header: &str) -> Result<Vec<(String, String)>, String> {
             continue;
         }
         let (key, text) =
-            line.split_once(':').ok_or(format!("{line:?} is no `Key: text`, and not indented"))?;
+            line.split_once(':').ok_or(format!("{line:?} is neither `Key: text` nor indented"))?;
         if fields.iter().any(|(other, _)| other == key) {
-            return Err(format!("{key}: is there twice"));
+            return Err(format!("{key}: occurs twice"));
         }
         fields.push((key.into(), text.trim().into()));
     }
     match fields.iter().find(|(_, text)| text.trim().is_empty()) {
-        Some((key, _)) => Err(format!("{key}: says nothing")),
+        Some((key, _)) => Err(format!("{key}: has no text")),
         None => Ok(fields),
     }
 }
@@ -261,10 +265,10 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
             let line = GOOD.lines().find(|line| line.starts_with(key)).unwrap();
             wrong(&format!("{line}\n"), "", &format!("missing key `{key}`"));
         }
-        wrong("Rule: c: d", "Rule: c\nRule: d", "Rule: is there twice");
+        wrong("Rule: c: d", "Rule: c\nRule: d", "Rule: occurs twice");
         wrong("Rule: c", "Rules: c", "unknown key `Rules`");
-        wrong("Rule: c: d", "Rule:", "Rule: says nothing");
-        wrong("Rule: c: d", "Rule", "no `Key: text`");
+        wrong("Rule: c: d", "Rule:", "Rule: has no text");
+        wrong("Rule: c: d", "Rule", "neither `Key: text`");
         wrong("Bug:", "  Bug:", "the first line has no key");
     }
 
@@ -275,13 +279,13 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
         wrong("reference", "java", "unknown value `java`, expected one of `reference`, `go_shape`");
         wrong("20 ", "xx ", "\"xx\" is not a number");
         wrong("20 commit_old_term", "20", "a number and a name");
-        wrong("20 commit", "20 comit", "it is to be the file's name");
+        wrong("20 commit", "20 comit", "it must have the file's name");
     }
 
     #[test]
     fn only_what_is_harmless_says_why() {
-        wrong("safety", "harmless", "tells why");
-        wrong("Schedule: f", "Schedule: f\nHarmless: g", "tells why");
+        wrong("safety", "harmless", "must say why");
+        wrong("Schedule: f", "Schedule: f\nHarmless: g", "must say why");
         let harmless = GOOD.replace("safety", "harmless").replace("e: f", "e: f\nHarmless: g");
         assert!(!Patch::parse("commit_old_term", &harmless).unwrap().bites());
     }
@@ -289,10 +293,10 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
     #[test]
     fn a_bug_is_in_its_host() {
         wrong("\n---\n", "\n", "no line `---`");
-        wrong("+++ b/src/raft/rules.rs", "+++ b/labtests/src/checks.rs", "no part of reference");
-        wrong("+++ b/", "+++ ", "no diff");
-        wrong("reference", "go_shape", "src/raft/rules.rs is no part of go_shape");
-        wrong("+++ b/src/raft/", "+++ b/src/raft/../", "no part of reference");
+        wrong("+++ b/src/raft/rules.rs", "+++ b/labtests/src/checks.rs", "not part of reference");
+        wrong("+++ b/", "+++ ", "the diff of git");
+        wrong("reference", "go_shape", "src/raft/rules.rs is not part of go_shape");
+        wrong("+++ b/src/raft/", "+++ b/src/raft/../", "not part of reference");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What names cost: whether a bug is still caught in a Raft that calls its fields otherwise.
+//! Measures how much the tests depend on names: whether a bug is still caught in a Raft whose fields have other names.
 
 use crate::again::is_caught;
 use gallery::patch::Patch;
@@ -6,7 +6,7 @@ use gallery::record::Caught;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Spellings that people use. With them nothing may be lost.
+/// Spellings that people use. With these, every bug must still be caught.
 const SPELT: [(&str, &str); 3] = [
     (
         "one public spelling",
@@ -29,7 +29,7 @@ const SPELT: [(&str, &str); 3] = [
     ),
 ];
 
-/// Names that nobody knows, one at a time. With each of them most bugs must be caught.
+/// Unknown names, one at a time. With each of them most bugs must still be caught.
 const UNLISTED: [&str; 19] = [
     "RequestVote.term=zz",
     "last_log_index=zz",
@@ -52,10 +52,10 @@ const UNLISTED: [&str; 19] = [
     "voted_for=zz",
 ];
 
-/// Of bugs that are caught under a seed, so many of a hundred must still be, under that seed, with any one name that nobody knows.
+/// With any one unknown name, this percentage of the bugs must still be caught, under the same seed as without it.
 const WANTED: usize = 90;
 
-/// Which bugs were caught, by what was renamed.
+/// Which bugs were missed, by what was renamed.
 #[derive(Default)]
 pub struct Sharpness {
     tried: usize,
@@ -64,12 +64,12 @@ pub struct Sharpness {
 }
 
 impl Sharpness {
-    /// Tries a bug's program under the seed that caught it, with each of the names. Returns a line on it.
+    /// Tries a bug's program under the seed that caught it, with each renaming. Returns a line about it.
     pub fn try_bug(&mut self, patch: &Patch, program: &Path, caught: &Caught) -> String {
         let lost = match lost(program, caught) {
             Ok(lost) => lost,
             Err(wrong) => {
-                let line = format!("{:<28} could not be tried: {wrong}", patch.name);
+                let line = format!("{:<28} could not be tested: {wrong}", patch.name);
                 self.wrong.push(line.clone());
                 return line;
             }
@@ -77,12 +77,15 @@ impl Sharpness {
         self.tried += 1;
         lost.iter().for_each(|title| self.lost.entry(title).or_default().push(patch.name.clone()));
         let all = SPELT.len() + UNLISTED.len();
-        let but =
-            if lost.is_empty() { String::new() } else { format!(", not with {}", lost.join(", ")) };
+        let but = if lost.is_empty() {
+            String::new()
+        } else {
+            format!(", but not with {}", lost.join(", "))
+        };
         format!("{:<28} caught with {} of {all} renamings{but}", patch.name, all - lost.len())
     }
 
-    /// Whether few enough were lost, and which.
+    /// Whether few enough bugs were missed, with a text about them.
     pub fn summary(&self) -> (bool, String) {
         let mut well = self.wrong.is_empty();
         let mut text = format!("{} bugs, each under the seed that caught it\n", self.tried);
@@ -100,7 +103,7 @@ impl Sharpness {
     }
 }
 
-/// With which names it isn't caught.
+/// The renamings with which the bug isn't caught.
 fn lost(program: &Path, caught: &Caught) -> Result<Vec<&'static str>, String> {
     let unlisted = UNLISTED.map(|rename| (rename, rename));
     let mut lost = Vec::new();

@@ -1,26 +1,26 @@
-//! What came of trying the bugs, in rows.
+//! The results of testing the bugs, as a table.
 
 use gallery::patch::Patch;
 use gallery::record::Caught;
 use labrpc::time::Duration;
 
-/// A bug, and what came of it.
+/// A bug with its result.
 pub struct Tried<'a> {
     /// The bug.
     pub patch: &'a Patch,
-    /// What caught it; or why nothing can be said.
+    /// What caught it; or why it could not be tested.
     pub result: Result<Option<Caught>, String>,
-    /// How long that took, with building.
+    /// How long that took, including building.
     pub wall: Duration,
 }
 
 impl Tried<'_> {
-    /// Whether it was caught, if it bites, or not, if it is harmless.
+    /// Whether the result is right: a harmless bug should not be caught, any other should.
     pub fn is_right(&self) -> bool {
         self.result.as_ref().is_ok_and(|caught| caught.is_some() == self.patch.bites())
     }
 
-    /// Name, kind and Raft, what caught it, and how long building and all took.
+    /// The bug's name, kind and Raft, what caught it, and how long everything took, including building.
     pub fn row(&self) -> String {
         let what = match &self.result {
             Ok(Some(Caught { test, seed, seconds, .. })) => {
@@ -36,16 +36,16 @@ impl Tried<'_> {
     }
 }
 
-/// How many are as they should be, which aren't, and how long it all took.
+/// How many bugs have the right result, which ones have a wrong one, and how long it all took.
 pub fn summary(tried: &[Tried<'_>], wall: Duration) -> String {
     let (mut caught, mut harmless, mut wrong) = (0, 0, Vec::new());
     for Tried { patch, result, .. } in tried {
         match (result, patch.bites()) {
             (Ok(Some(_)), true) => caught += 1,
             (Ok(None), false) => harmless += 1,
-            (Ok(Some(_)), false) => wrong.push(format!("{}: harmless, and caught", patch.name)),
+            (Ok(Some(_)), false) => wrong.push(format!("{}: harmless, but caught", patch.name)),
             (Ok(None), true) => wrong.push(format!("{}: NOT CAUGHT", patch.name)),
-            (Err(_), _) => wrong.push(format!("{}: could not be tried", patch.name)),
+            (Err(_), _) => wrong.push(format!("{}: could not be tested", patch.name)),
         }
     }
     let all = tried.len();
@@ -90,7 +90,7 @@ mod tests {
         let said = summary(&right, wall);
         assert_eq!(said, "\n2 bugs: 1 caught, 1 harmless and not caught\nin 1 min 1 s");
         let said = summary(&wrong, wall);
-        for word in ["budget_bug: NOT CAUGHT", "harmless, and caught", "could not be tried"] {
+        for word in ["budget_bug: NOT CAUGHT", "harmless, but caught", "could not be tested"] {
             assert!(said.contains(word), "{said}");
         }
         assert!(right[0].row().ends_with("rejoin, seed 3, 0.5 s"));

@@ -1,4 +1,4 @@
-//! A copy of the sources, into which the patches go. cargo builds again only what a patch changed.
+//! A copy of the sources into which the patches go. cargo rebuilds only what a patch has changed.
 
 use crate::cli::failed;
 use gallery::patch::{Host, Patch};
@@ -7,15 +7,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// `target/gallery`: the copy, what cargo builds of it, and what the bugs say. Nothing outside is touched.
+/// `target/gallery`: the copy, its builds, and the output of the programs with bugs. Nothing outside is changed.
 pub struct Tree {
     folder: PathBuf,
-    /// While it is locked, no other process works here.
+    /// While this file is locked, no other process works here.
     lock: File,
 }
 
 impl Drop for Tree {
-    /// To close the file isn't enough: a process that another thread is just starting may still have it open.
+    /// Closing the file isn't enough: a process that another thread is just starting may still have it open.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }
@@ -25,20 +25,20 @@ impl Tree {
     /// Brings the copy in `folder` up to date with the sources in `repo`, as they are now.
     ///
     /// # Errors
-    /// Another process is at it, `repo` is no git repository, or files can't be copied.
+    /// Another process works in the folder, `repo` is not a git repository, or files can't be copied.
     pub fn prepare(repo: &Path, folder: &Path) -> Result<Tree, String> {
         fs::create_dir_all(folder.join("tree")).map_err(failed("make a folder", folder))?;
         let folder = folder.canonicalize().map_err(failed("find", folder))?;
         let path = folder.join("lock");
         let lock = File::create(&path).map_err(failed("write", &path))?;
         lock.try_lock()
-            .map_err(|_| format!("another process is at work in {}", folder.display()))?;
+            .map_err(|_| format!("another process is working in {}", folder.display()))?;
         let tree = Tree { folder, lock };
         tree.copy(repo)?;
         Ok(tree)
     }
 
-    /// A file of the gallery's.
+    /// A file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -47,8 +47,8 @@ impl Tree {
         self.folder.join("tree")
     }
 
-    /// What git knows of, and what is new and not ignored. A file that is the same already isn't written, so that cargo
-    /// doesn't take it for a new one; one that a run before this has left patched is.
+    /// Copies all files that git knows, and new files that are not ignored. A file with the same content is not written again,
+    /// so that cargo doesn't rebuild it. A file that an earlier run left patched is written.
     fn copy(&self, repo: &Path) -> Result<(), String> {
         let mut git = Command::new("git");
         git.current_dir(repo).args([
@@ -73,7 +73,7 @@ impl Tree {
         self.forget_all_but(&names, &self.sources())
     }
 
-    /// What is no source any more must not be compiled.
+    /// Removes files that are no longer sources, because they must not be compiled.
     fn forget_all_but(&self, names: &BTreeSet<&Path>, folder: &Path) -> Result<(), String> {
         for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
             let path = entry.map_err(failed("read", folder))?.path();
@@ -89,15 +89,15 @@ impl Tree {
     /// Whether the patch fits the sources.
     ///
     /// # Errors
-    /// It doesn't; in git's words.
+    /// It doesn't fit; the text is git's.
     pub fn check(&self, patch: &Patch) -> Result<(), String> {
         self.git_apply(&["--check"], patch)
     }
 
-    /// Has `look` look at its host's program with this bug in it.
+    /// Calls `look` with the program of the patch's host that has this bug.
     ///
     /// # Errors
-    /// The patch doesn't fit, the program doesn't build, or `look` says so.
+    /// The patch doesn't fit, the program doesn't build, or `look` returns an error.
     pub fn with_bug<T>(
         &self,
         patch: &Patch,
@@ -111,17 +111,19 @@ impl Tree {
 
     fn git_apply(&self, flags: &[&str], patch: &Patch) -> Result<(), String> {
         let mut git = Command::new("git");
-        // The copy may be inside a repository. git must not find that, or it takes the paths for its own and skips them.
+        // The copy may be inside a repository. git must not find that repository, because it would take the paths as relative
+        // to it, and skip them.
         git.current_dir(self.sources()).env("GIT_CEILING_DIRECTORIES", &self.folder);
         git.env_remove("GIT_DIR").args(["apply", "--whitespace=nowarn"]).args(flags);
         git.arg(format!("bugs/{}.patch", patch.name));
         output(&mut git).map(|_| ()).map_err(|error| format!("{}.patch: {error}", patch.name))
     }
 
-    /// A host's program, as the sources in the copy are now. Optimised, so that the suites catch the bug, and not the reference's own debug assertions.
+    /// Builds a host's program from the sources in the copy. It is optimised, so that the suites have to catch the bug, and not
+    /// the reference's own debug assertions.
     ///
     /// # Errors
-    /// It doesn't build; in cargo's words.
+    /// It doesn't build; the text is cargo's.
     pub fn build(&self, host: Host) -> Result<PathBuf, String> {
         let (what, program): (&[&str], _) = match host {
             Host::Reference => (&["--bin", "raftlab"], "raftlab"),
@@ -138,7 +140,7 @@ impl Tree {
     }
 }
 
-/// What a command printed, if all went well.
+/// The output of a command, if it succeeded.
 fn output(command: &mut Command) -> Result<Output, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("can't run {name}: {error}"))?;
@@ -154,7 +156,7 @@ mod tests {
     use std::time::SystemTime;
     use tempfile::TempDir;
 
-    /// A repository with a Raft of one file, and a patch for it. What cargo makes in it is ignored.
+    /// A repository with a Raft of one file, and a patch for it. What cargo builds in it is ignored.
     fn repo() -> (TempDir, Patch) {
         let patch = "Bug: 1 bug\nGroup: Election\nKind: safety\nHost: reference\nWhat: a\nRule: b\n\
             Falls: c\nSchedule: d\n---\ndiff --git a/src/raft/a.rs b/src/raft/a.rs\n\
@@ -177,7 +179,7 @@ mod tests {
         Tree::prepare(repo.path(), &repo.path().join("target/gallery"))
     }
 
-    /// What a file of the copy says, and when it was written.
+    /// The content of a file in the copy, and when it was written.
     fn look(repo: &TempDir, name: &str) -> Option<(String, SystemTime)> {
         let path = repo.path().join("target/gallery/tree").join(name);
         Some((fs::read_to_string(&path).ok()?, fs::metadata(&path).ok()?.modified().ok()?))
@@ -213,7 +215,7 @@ mod tests {
         let first = prepare(&repo).unwrap();
         let before = look(&repo, "src/b.rs");
         first.git_apply(&[], &patch).unwrap();
-        drop(first); // as if it had been stopped
+        drop(first); // as if the process had been stopped
         fs::remove_file(repo.path().join("bugs/bug.patch")).unwrap();
         prepare(&repo).unwrap();
         assert_eq!(look(&repo, "src/b.rs"), before);

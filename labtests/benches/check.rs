@@ -1,5 +1,5 @@
-//! How long the verdict on a history takes, and how long until it is explained, without reading it: on the files named, or on those of a
-//! folder.
+//! Measures how long the verdict on a history takes, and how long it takes until the verdict is explained. Reading the history
+//! is not included. Measures the named files, or the files of a folder.
 //!
 //! ```text
 //! cargo bench -p labtests --bench check -- ../shared/data
@@ -12,7 +12,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// How often each history is checked. The least time counts, for whatever else the machine does only adds to it.
+/// How often each history is checked. The shortest time counts, because other work of the machine only adds to it.
 const TIMES: usize = 20;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// cargo runs a benchmark in its package's folder; paths are meant from the project's.
+/// cargo runs a benchmark in the folder of its package; paths are relative to the project.
 fn project() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

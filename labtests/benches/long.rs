@@ -1,5 +1,5 @@
-//! One cluster of the reference for virtual hours: seven servers with snapshots, in a storm that doesn't end. What an hour takes must not
-//! depend on how many there were before it, nor the memory.
+//! Runs one cluster of the reference for virtual hours: seven servers with snapshots, in a storm that doesn't end. Neither the
+//! time that an hour takes nor the memory must depend on how many hours there were before.
 //!
 //! ```text
 //! cargo bench -p labtests --bench long -- 24
@@ -19,18 +19,18 @@ const SEED: u64 = 1;
 const SETUP: Setup =
     Setup { servers: 7, members: 7, reliable: true, snapshots: Snapshots::EveryTenth };
 
-/// Crashes, cuts, and what the network may do. A storm takes fifteen seconds.
+/// Crashes, cuts and network faults. A storm takes fifteen seconds.
 const TROUBLES: [Trouble; 4] =
     [Trouble::Crashes, Trouble::Partitions, Trouble::Loss, Trouble::Duplicates];
 
-/// How long there is quiet after a storm, but for two seconds.
+/// How long it is quiet after a storm, except for two seconds.
 const QUIET: Duration = Duration::from_secs(180);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "what a simulated hour takes is asked by the wall clock"
+    reason = "how long a simulated hour takes is measured on the wall clock"
 )]
 fn main() {
     let hours = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(2);
@@ -63,7 +63,7 @@ fn main() {
     outcome.result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// What of this process is in memory; 0 where that can't be known.
+/// How much of this process is in memory, in MB; 0 if that can't be known.
 fn resident_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,5 +1,5 @@
-//! What trace and invariants cost: the Go lab's 28 tests on the reference, simulated, with both and with neither. One
-//! job, for tests side by side would take turns on the CPUs.
+//! Measures what the trace and the invariants cost: the Go lab's 28 tests on the reference, simulated, with both and with
+//! neither. There is one job, because tests side by side would take turns on the CPUs.
 //!
 //! ```text
 //! cargo bench -p labtests --bench watch
@@ -10,7 +10,7 @@ use labtests::lab::Lab;
 use labtests::runner::{self, World};
 use raftlab::raft::Raft;
 
-/// How many passes of each kind, in turn.
+/// How many passes of each kind are done, alternating.
 const PASSES: u64 = 9;
 
 fn main() {

@@ -1,7 +1,7 @@
-//! Ctrl-C and its like: a command that is interrupted says what it knows, and ends.
+//! Ctrl-C and similar signals: a command that is interrupted prints what it knows, and ends.
 //!
-//! Commands that take in one result after the other look whether they were [`asked`] to end. One whose own thread is busy leaves its
-//! [`LastWords`]. A second signal ends the process at once.
+//! Commands that process one result after another check whether they were [`asked`] to end. A command whose own thread is busy
+//! registers its [`LastWords`]. A second signal ends the process at once.
 
 use labrpc::{thread, time};
 use parking_lot::Mutex;
@@ -9,14 +9,14 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Somebody wants the process to end.
+/// A signal that asked the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupt {
     signal: i32,
 }
 
 impl Interrupt {
-    /// The exit status of a command that was interrupted, as shells have it: 130 after Ctrl-C, 143 after SIGTERM.
+    /// The exit status of a command that was interrupted, as in shells: 130 after Ctrl-C, 143 after SIGTERM.
     pub fn status(self) -> u8 {
         u8::try_from(128 + self.signal).unwrap_or(u8::MAX)
     }
@@ -31,7 +31,7 @@ impl fmt::Display for Interrupt {
     }
 }
 
-/// What results came of work that was interrupted, and were not taken in yet: others before them are missing.
+/// The results of interrupted work that were not delivered yet, because results before them are missing.
 #[derive(Debug)]
 pub struct Interrupted<R> {
     /// What interrupted it.
@@ -40,24 +40,24 @@ pub struct Interrupted<R> {
     pub early: Vec<R>,
 }
 
-/// How often a command that waits looks whether it was asked to end.
+/// How often a waiting command checks whether it was asked to end.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long last words wait for somebody who stopped to read. The command is to end within a second.
+/// How long last words wait for a reader that has stopped reading. The command should end within a second.
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Signals that come within this time are one: GNU `timeout` sends its signal twice, and so do others.
+/// Signals within this time count as one: GNU `timeout` and other programs send their signal twice.
 const SAME_MOMENT: Duration = Duration::from_millis(200);
 
 static ASKED: OnceLock<Interrupt> = OnceLock::new();
 
 type Say = dyn FnOnce(Interrupt) + Send;
 
-/// The last words that somebody has left.
+/// The last words that are registered.
 static SAY: Mutex<Option<Box<Say>>> = Mutex::new(None);
 
-/// From now on, the first SIGINT (Ctrl-C) or SIGTERM only asks the process to end; so does the first SIGHUP, if there is a terminal that
-/// can be closed.
+/// From now on, the first SIGINT (Ctrl-C) or SIGTERM only asks the process to end. So does the first SIGHUP, if there is a
+/// terminal that can be closed.
 pub fn listen() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(signals::listen);
@@ -68,11 +68,11 @@ pub fn asked() -> Option<Interrupt> {
     ASKED.get().copied()
 }
 
-/// While it is there, an interrupt says this and ends the process.
+/// While this value exists, an interrupt runs the registered function and ends the process.
 pub struct LastWords(());
 
 impl LastWords {
-    /// Says `say` if the process is asked to end, or has been.
+    /// Runs `say` if the process is asked to end, or has been asked before.
     pub fn new(say: impl FnOnce(Interrupt) + Send + 'static) -> LastWords {
         *SAY.lock() = Some(Box::new(say));
         asked().into_iter().for_each(say_and_exit);
@@ -86,7 +86,7 @@ impl Drop for LastWords {
     }
 }
 
-/// The lock is kept, so that nobody goes on to say something else.
+/// Keeps the lock, so that nothing else is printed afterwards.
 fn say_and_exit(interrupt: Interrupt) {
     let mut say = SAY.lock();
     if let Some(say) = say.take() {
@@ -112,17 +112,17 @@ mod signals {
     use std::io::{self, IsTerminal};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Whether the next signal does what it does by default.
+    /// Whether the next signal has its default effect.
     static ARMED: AtomicBool = AtomicBool::new(false);
 
-    /// If this can't be had, signals do what they do by default.
+    /// If handlers can't be installed, signals have their default effect.
     pub fn listen() {
         let _ = try_listen();
     }
 
     fn try_listen() -> io::Result<()> {
         let mut ours = vec![SIGINT, SIGTERM];
-        // Without one, SIGHUP is left alone: `nohup` ignores it.
+        // Without a terminal, SIGHUP is left alone, because `nohup` ignores it.
         if io::stdout().is_terminal() || io::stderr().is_terminal() {
             ours.push(SIGHUP);
         }
@@ -146,7 +146,7 @@ mod signals {
 
 #[cfg(not(unix))]
 mod signals {
-    /// Ctrl-C does what it does by default.
+    /// Ctrl-C has its default effect.
     pub fn listen() {}
 
     pub fn name(_: i32) -> Option<&'static str> {

@@ -1,8 +1,8 @@
-//! Whether what clients were told could have come from one server that does one thing at a time.
+//! Decides whether the answers that clients got could have come from one server that does one thing at a time.
 //!
-//! A history is linearizable if every operation can be given a moment between its call and its return such that, done
-//! one after the other at these moments, all of them answer as they did (Herlihy and Wing, 1990). A key is a history
-//! of its own: the whole is linearizable if every key's is (their Theorem 1).
+//! A history is linearizable if every operation can be given a moment between its call and its return such that, done one after
+//! the other at these moments, all operations give the answers that they gave (Herlihy and Wing, 1990). Each key has a history
+//! of its own: the whole history is linearizable if the history of every key is (their Theorem 1).
 //!
 //! ```
 //! use labtests::linearizability::{check, Limit, Operation, Output, Text, TextOp, Verdict};
@@ -26,22 +26,22 @@
 //!
 //! | history | decided in |
 //! |---|---|
-//! | of a register or a text without appends, of which time tells who wrote what was read: say, because all values differ | `O(n log n)`, with operations of unknown outcome, too ([`Register`], [`Text`]) |
-//! | of texts that grow by appends, of which time and values tell the same | `O(n log n)` in the texts' pieces |
+//! | of a register or a text without appends, if time tells which write each read saw, for example because all values differ | `O(n log n)`, even with operations of unknown outcome ([`Register`], [`Text`]) |
+//! | of texts that grow by appends, if time and values tell the same | `O(n log n)`, where `n` counts the pieces of the texts |
 //! | of versioned puts | `O(n log n)` ([`Versioned`]) |
-//! | of anything, where few operations are under way at a time | linear in `n`, if few of their orders lead to different states |
-//! | all else | exponential in how many are under way, for the question is NP-complete (Gibbons and Korach, 1997) |
+//! | of any service, if few operations overlap at a time | linear in `n`, if few orders of these operations lead to different states |
+//! | any other | exponential in the number of overlapping operations, because the question is NP-complete (Gibbons and Korach, 1997) |
 //!
-//! Memory is linear in the history, and what a search remembers is [bounded](Bounds::memory).
+//! Memory is linear in the history. What a search remembers is [bounded](Bounds::memory).
 //!
 //! | what | file |
 //! |---|---|
-//! | what a service is to do | `model.rs`; the lab's: `text.rs`, `versioned.rs`; others: `register.rs`, `counter.rs`, `set.rs`, `queue.rs`, `map.rs` |
+//! | what a service must do | `model.rs`; the lab's: `text.rs`, `versioned.rs`; others: `register.rs`, `counter.rs`, `set.rs`, `queue.rs`, `map.rs` |
 //! | when an operation may have taken effect | `span.rs` |
-//! | what decides most histories at once: answers that reveal the order | `unique.rs`, `blocks.rs` (both by `zones.rs`), `versions.rs` |
-//! | the search where few operations are under way | `sweep.rs` |
-//! | the search for an order, which decides everything, given time | `search.rs`, on the states of `steps.rs` |
-//! | a few operations that show why there is none | `contradiction.rs`, `shrink.rs`, `window.rs` |
+//! | verdicts without a search, which suffice for most histories, because the answers reveal the order | `unique.rs`, `blocks.rs` (both by `zones.rs`), `versions.rs` |
+//! | the search for histories in which few operations overlap | `sweep.rs` |
+//! | the search for an order, which decides everything if it has enough time | `search.rs`, on the states of `steps.rs` |
+//! | a few operations that show why there is no order | `contradiction.rs`, `shrink.rs`, `window.rs` |
 //! | histories in files | `file.rs` |
 
 mod authors;
@@ -94,41 +94,42 @@ use labrpc::time::Instant;
 use search::Search;
 use std::collections::BTreeMap;
 
-/// What one client asked, when, and what it was told. The operations of a client follow one another, except for those
-/// whose outcome is unknown.
+/// What one client asked, when it asked, and what the answer was. The operations of a client follow one another, except for
+/// operations of unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Operation<Op> {
-    /// Who asked.
+    /// The client.
     pub client: u64,
-    /// When it asked.
+    /// When the client called.
     pub call: Instant,
-    /// When it was answered. `None`: it never was. Then it may have taken effect at any time after the call, or never.
+    /// When the answer came. `None`: it never came. Then the operation may have taken effect at any time after the call, or
+    /// never.
     pub ret: Option<Instant>,
-    /// What was asked and answered.
+    /// The request and the answer.
     pub op: Op,
 }
 
-/// What is asked of what is under a key.
+/// An operation on one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Keyed<Act> {
     /// The key.
     pub key: String,
-    /// What is asked, and answered.
+    /// What is done to the key, with the answer.
     pub act: Act,
 }
 
-/// What [`check`] finds.
+/// The result of [`check`].
 #[derive(Debug)]
 pub enum Verdict {
     /// There is an order that explains all answers.
     Linearizable,
-    /// There is none.
+    /// No order explains all answers.
     Not(Box<Contradiction>),
-    /// The limit was reached before either was certain. This is no pass.
+    /// The limit was reached before there was a verdict. This does not count as passed.
     Undecided,
 }
 
-/// Whether the history is linearizable. It ends with the first key that isn't.
+/// Whether the history is linearizable. The check ends at the first key that is not.
 pub fn check<M: Model>(
     model: &M,
     history: &[Operation<M::Op>],
@@ -148,20 +149,21 @@ pub fn check<M: Model>(
     verdict
 }
 
-/// What [`examine`] finds, as it does.
+/// A result of [`examine`], delivered as soon as it is known.
 #[derive(Debug)]
 pub enum Found {
     /// The operations on this key are linearizable.
     Linearizable(String),
-    /// Those on this key aren't; why follows.
+    /// The operations on this key are not linearizable; the reason follows later.
     Not(String),
-    /// Why those on a key aren't.
+    /// The reason why the operations on a key are not linearizable.
     Why(Box<Contradiction>),
-    /// The bounds were reached before it was certain.
+    /// The bounds were reached before there was a verdict on this key.
     Undecided(String),
 }
 
-/// Examines all keys of a history, and tells `found` of each; those that are not linearizable are explained when all have been decided.
+/// Examines all keys of a history and passes the result for each key to `found`. The keys that are not linearizable are
+/// explained after all keys have been decided.
 pub fn examine<M: Model>(
     model: &M,
     history: &[Operation<M::Op>],
@@ -208,21 +210,21 @@ struct Part<'a, M: Model> {
     spans: Spans,
     /// Their indices in the history.
     places: Vec<usize>,
-    /// They are some of those, and anything may have been there before them.
+    /// These are only some of the operations on the key, and any state is possible before them.
     from_anything: bool,
 }
 
-/// The history by keys, short ones first: if there is a limit, a hard one leaves it to the others.
+/// The history by keys, shortest first. If there is a limit, a hard key then doesn't use up the time of the others.
 fn parts<'a, M: Model>(model: &'a M, history: &'a [Operation<M::Op>]) -> Vec<Part<'a, M>> {
     let mut keys = BTreeMap::<&str, Vec<usize>>::new();
     for (place, operation) in history.iter().enumerate() {
-        // Nothing follows from a read that nobody heard the answer of.
+        // A read without an answer says nothing.
         if operation.ret.is_some() || M::writes(&operation.op) {
             keys.entry(M::key(&operation.op)).or_default().push(place);
         }
     }
     let in_time = |mut places: Vec<usize>| {
-        // The lines of a file may stand in any order. In that of time, what is under way together stands together.
+        // The lines of a file may be in any order. Sorted by time, overlapping operations are close together.
         places.sort_by_cached_key(|place| {
             let Operation { client, call, ret, .. } = &history[*place];
             (*call, ret.is_none(), *ret, *client)
@@ -234,13 +236,14 @@ fn parts<'a, M: Model>(model: &'a M, history: &'a [Operation<M::Op>]) -> Vec<Par
     parts
 }
 
-/// The search comes first where there are no more operations than this: it goes one way, where a sweep goes all ways at once.
+/// With no more operations than this, the search comes first: it follows one order at a time, while a sweep follows all orders
+/// at once.
 const SHORT: usize = 2_000;
 
-/// How many steps it may take then for each operation.
+/// How many steps for each operation that first search may take.
 const TRY: u64 = 100;
 
-/// How many steps a sweep may take for each operation. That is enough where few are under way.
+/// How many steps for each operation a sweep may take. This is enough if few operations overlap.
 const SWEEP: u64 = 2_000;
 
 impl<'a, M: Model> Part<'a, M> {
@@ -259,12 +262,12 @@ impl<'a, M: Model> Part<'a, M> {
         self.ops.first().map_or("", |op| M::key(op))
     }
 
-    /// Decides as fast as it can. If there is no order, it may not know where the history goes wrong.
+    /// Decides as fast as possible. If there is no order, the decision may not say where the history goes wrong.
     fn judge(&self, budget: &mut Budget) -> Option<Decision> {
         self.at_once().or_else(|| self.try_short(budget)).or_else(|| self.search(budget))
     }
 
-    /// Decides. If there is no order, it knows where the history goes wrong, if a sweep can tell.
+    /// Decides. If there is no order, the decision says where the history goes wrong, if a sweep can find that.
     fn decide(&self, budget: &mut Budget) -> Option<Decision> {
         self.at_once().or_else(|| self.search(budget))
     }
@@ -274,7 +277,7 @@ impl<'a, M: Model> Part<'a, M> {
         (!self.from_anything).then(at_once).flatten()
     }
 
-    /// Searches a short history, but gives up soon.
+    /// Searches a short history, but gives up early.
     fn try_short(&self, budget: &mut Budget) -> Option<Decision> {
         if self.ops.len() > SHORT {
             return None;
@@ -294,7 +297,7 @@ impl<'a, M: Model> Part<'a, M> {
         }
     }
 
-    /// The states, without any that look ahead.
+    /// The states, without looking ahead.
     fn plain_steps(&self) -> Box<dyn Steps + '_> {
         match self.from_anything {
             true => Box::new(steps::Blind(self.steps())),
@@ -302,7 +305,7 @@ impl<'a, M: Model> Part<'a, M> {
         }
     }
 
-    /// Some of the operations, each with another span.
+    /// The part with only some of the operations, each with a new span.
     fn part(
         &self,
         left: &[usize],
@@ -338,7 +341,7 @@ impl<'a, M: Model> Part<'a, M> {
     }
 }
 
-/// What a search has found.
+/// Turns the result of a search into a decision.
 fn decided(found: bool) -> Decision {
     if found { Decision::Legal } else { Decision::Illegal(Why::Unknown) }
 }

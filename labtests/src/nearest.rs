@@ -1,7 +1,7 @@
 //! "Did you mean".
 
-/// The meaning of the spelling that is nearest to `word`, of these pairs of a spelling and its meaning. `None`: it would take too many slips of
-/// the finger. Case, `_` and `-` make no difference.
+/// Finds the spelling that is nearest to `word` among these pairs of a spelling and its meaning, and returns its meaning.
+/// `None` if too many typing errors would be needed. Case, `_` and `-` make no difference.
 pub fn nearest<'a>(
     word: &str,
     spellings: impl IntoIterator<Item = (String, &'a str)>,
@@ -17,7 +17,7 @@ pub fn nearest<'a>(
     near.min_by_key(|(slips, _)| *slips).map(|(_, meant)| meant)
 }
 
-/// With more slips than one in so many letters, a word is another one.
+/// A word with more typing errors than one in this many letters counts as a different word.
 const LETTERS_PER_SLIP: usize = 4;
 
 fn plain(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! Running tests: one, or a selection under many seeds.
+//! Runs tests: a single one, or a selection under many seeds.
 
 mod backend;
 mod cargo;
@@ -29,11 +29,11 @@ use labrpc::trace::Sink;
 use sinks::{Both, Nobody};
 use std::ops::ControlFlow;
 
-/// Go's own limit for a test.
+/// The Go lab's own limit for a test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long a test bears that nothing happens: see [`Run::patience`]. Any cluster that is left alone has a leader long
-/// before.
+/// How long nothing may happen in a test before it fails, see [`Run::patience`]. A cluster that is left alone elects a leader
+/// long before that.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a test is run.
@@ -46,7 +46,7 @@ pub enum World {
 }
 
 impl World {
-    /// In a word.
+    /// The name of the world, in one word.
     pub fn name(self) -> &'static str {
         match self {
             World::Simulated => "simulated",
@@ -55,34 +55,34 @@ impl World {
     }
 }
 
-/// How a run of a test went.
+/// The result of one run of a test.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Which test.
+    /// The test.
     pub test: &'static LabTest,
-    /// Under which seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// In which world.
+    /// The world of the run.
     pub world: World,
-    /// How long it took.
+    /// How long it took in wall time.
     pub wall: Duration,
-    /// How long it took on its own clock.
+    /// How long it took on the clock of the test.
     pub lab_time: Duration,
     /// See [`labrpc::run::Outcome::fingerprint`].
     pub fingerprint: u64,
-    /// What it amounted to, or why it failed.
+    /// What the run amounted to, or why it failed.
     pub result: Result<Stats, Box<Failure>>,
-    /// The last things that happened, if it failed.
+    /// The last events, if the run failed.
     pub last_events: Vec<String>,
     /// See [`Watch::coverage`].
     pub coverage: Coverage,
-    /// What was said of it that is no failure: of threads that are left after `kill()`, for one.
+    /// Problems that are not failures, such as threads that are still running after `kill()`.
     pub warnings: Vec<Failure>,
 }
 
 impl Report {
-    /// Whether the test came to what it is for; `None` if it failed, or says no such thing. A test that never does under any
-    /// seed checks nothing.
+    /// Whether the test reached the situation that it checks; `None` if it failed, or does not report this. A test that never
+    /// reaches that situation under any seed checks nothing.
     pub fn check(&self) -> Option<Check> {
         let stats = self.result.as_ref().ok()?;
         let given_up = matches!(stats.check, Check::DoesNotFit(_));
@@ -90,22 +90,22 @@ impl Report {
     }
 }
 
-/// Runs one test, which must be one of the [lab's](Lab::tests).
+/// Runs one test, which must be one of the [lab's tests](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
     run_read(lab, test, seed, world, &lab.reading).0
 }
 
-/// Runs a test in a simulation whose events go to `sink`, and with them the lines that it logs, reading messages as
-/// [`run_one`] does in the end.
+/// Runs a test in a simulation and sends its events to `sink`, together with the lines that it logs. Messages are read the way
+/// [`run_one`] reads them at its end.
 pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
-    // Its log lines are among the events, later.
+    // The log lines come later, among the events.
     let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
     let backend =
         report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
     replay_read(lab, test, seed, &reading, backend, sink)
 }
 
-/// The same, with messages read like that, and on this.
+/// The same, with the given way of reading messages and the given backend.
 pub fn replay_read(
     lab: &Lab,
     test: &'static LabTest,
@@ -131,7 +131,7 @@ fn simulate(
     run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
 }
 
-/// Runs a test with somebody watching.
+/// Runs a test while `watch` observes it.
 fn run_watched(
     run: Run,
     lab: &Lab,
@@ -156,8 +156,9 @@ fn run_watched(
     report
 }
 
-/// Runs a test while others, who read messages so, watch it, too: what each of them would have failed it for. `None`: the test takes
-/// its course by what messages say, so that in another reading it is another run.
+/// Runs a test while further watches, one for each reading of the messages, observe the same run. Returns the failure that each
+/// of them would have reported. `None` if the course of the test depends on what messages say, because with another reading it
+/// would be another run.
 pub fn run_beside(
     lab: &Lab,
     test: &'static LabTest,
@@ -174,7 +175,7 @@ pub fn run_beside(
     same.then(|| others.iter().map(Watch::noted).collect())
 }
 
-/// Runs a test without trace and without invariants: to measure what they cost.
+/// Runs a test without trace and without invariants, to measure what these cost.
 pub fn run_unwatched(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {
     run_as(new_run(seed, world), lab, test, seed, world, Watch::blind(test.setup.servers))
 }
@@ -219,9 +220,9 @@ fn run_as(
     }
 }
 
-/// The test itself, on what it is a test of.
+/// Runs the body of the test on a cluster of what it tests.
 fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
-    const MISSING: &str = "the lab has what its tests are tests of";
+    const MISSING: &str = "the lab has an implementation for each of its tests";
     match test.body {
         Body::Raft(body) => {
             let cluster = Cluster::watched(lab.raft.expect(MISSING), test.setup, watch);
@@ -263,11 +264,11 @@ fn act(lab: Lab, test: &LabTest, watch: Watch) -> Stats {
     }
 }
 
-/// Does all of `work`, `jobs` at a time, and gives each report to `each`, in the order of `work`. After a `Break` it starts
-/// nothing more, and returns when what is under way has ended; `each` doesn't hear of that.
+/// Does all of `work`, `jobs` pieces at a time, and passes each report to `each`, in the order of `work`. After a `Break` it
+/// starts nothing more and returns when the running pieces have ended; their reports are not passed to `each`.
 ///
-/// If the process is [asked to end](crate::interrupt::asked), it returns at once. What is under way goes on without an audience, so the
-/// process should end soon.
+/// If the process is [asked to end](crate::interrupt::asked), this returns at once. The running pieces go on although nobody
+/// takes their results, so the process should end soon.
 pub fn run_all(
     lab: &Lab,
     work: impl Iterator<Item = (&'static LabTest, u64)> + Send + 'static,

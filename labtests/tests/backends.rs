@@ -1,6 +1,6 @@
-//! A seed is the same run on coroutines as on threads; and where coroutines can't do, threads do, and that is said.
+//! A seed gives the same run on coroutines as on threads. If coroutines can't do a run, threads do it, and the output says so.
 //!
-//! `LAB_BACKENDS=100` compares so many seeds of every test; without it, one of a few.
+//! `LAB_BACKENDS=100` compares this many seeds of every test; without it, one seed of a few tests.
 
 #[path = "../examples/go_shape.rs"]
 #[allow(dead_code, reason = "its main is for the example")]
@@ -21,10 +21,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Every such test is one of a few.
+/// Without the variable, every test whose number is a multiple of this is compared.
 const A_FEW: usize = 7;
 
-/// A run's fingerprint and verdict, and a hash of its whole trace.
+/// The fingerprint and the verdict of a run, and a hash of its whole trace.
 fn traced(lab: &Lab, test: &'static LabTest, seed: u64, backend: Backend) -> (u64, String, u64) {
     let hash = Arc::new(Mutex::new(DefaultHasher::new()));
     let sink = hash.clone();
@@ -89,7 +89,7 @@ fn run(lab: &Lab, name: &str, seed: u64) -> Report {
     runner::run_one(lab, test, seed, World::Simulated)
 }
 
-/// A `go_shape` each of whose servers has a thread more.
+/// A `go_shape` in which each server has one more thread.
 fn with_a_thread(name: &'static str, body: fn()) -> Lab {
     Lab::new().raft(move |peers, me, persister, apply| {
         thread::Builder::new().name(name).spawn(body).expect("a thread");
@@ -97,7 +97,7 @@ fn with_a_thread(name: &'static str, body: fn()) -> Lab {
     })
 }
 
-/// An election on this lab, which is to be told as threads show it.
+/// An election on this lab, whose result must be the one on threads.
 fn as_on_threads(lab: &Lab, seed: u64) -> Report {
     let report = run(lab, "initial_election", seed);
     let threads = run(&lab.clone().backend(Backend::Threads), "initial_election", seed);
@@ -110,7 +110,7 @@ thread_local! {
     static THREADS_HERE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Yields as often as threads were here before: never, where each has a thread-local of its own.
+/// Yields as often as threads ran this code before. If each thread has a thread-local of its own, that is never.
 fn yields_by_a_thread_local() {
     let before = THREADS_HERE.replace(THREADS_HERE.get() + 1);
     (0..before).for_each(|_| thread::yield_now());
@@ -121,11 +121,11 @@ fn what_differs_on_threads_goes_on_on_threads_and_says_so() {
     let lab = with_a_thread("odd", yields_by_a_thread_local);
     (1..4).for_each(|seed| _ = as_on_threads(&lab, seed));
     let why = lab.why_threads().expect("a reason");
-    assert!(why.contains("initial_election, seed 1, was another run"), "{why}");
+    assert!(why.contains("initial_election, seed 1, ran differently"), "{why}");
     assert_eq!(lab.backend_counts().0, 1, "nothing is compared after that");
 }
 
-/// Waits for a thread as it is dropped: also where it is dropped because a crash unwinds its thread.
+/// Waits for a thread when it is dropped, even if it is dropped because a crash unwinds its thread.
 struct Waits;
 
 impl Drop for Waits {
@@ -144,14 +144,14 @@ fn a_run_whose_destructors_wait_is_had_on_threads() {
         let report = as_on_threads(&lab, seed);
         assert!(report.result.is_ok(), "{:?}", report.result);
     }
-    assert_eq!(lab.backend_counts(), (0, 3), "compared, and unfit");
+    assert_eq!(lab.backend_counts(), (0, 3), "none compared, three unfit");
     assert_eq!(lab.why_threads(), None, "three are too few to tell");
     (4..=101).for_each(|seed| _ = run(&lab, "initial_election", seed));
     let why = lab.why_threads().expect("a reason");
-    assert!(why.contains("101 of 101 runs can't be had on coroutines: a thread waits"), "{why}");
+    assert!(why.contains("101 of 101 runs can't run on coroutines: a thread waits"), "{why}");
 }
 
-/// The reference joins its threads as it is dropped. When a run has failed, that happens while threads unwind.
+/// The reference joins its threads when it is dropped. If a run has failed, this happens while threads unwind.
 #[test]
 fn a_failed_run_whose_servers_wait_for_their_threads_is_the_same_on_both() {
     let lab = Lab::new().raft(|peers, me, persister, apply| {

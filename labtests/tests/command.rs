@@ -1,4 +1,4 @@
-//! The command over many runs: what it does at a failure, and which runs are whose.
+//! The command over many runs: what it does at a failure, and which runs belong to which shard.
 
 use labrpc::api::Make;
 use labtests::cli::{Out, Program};
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use tempfile::NamedTempFile;
 
-/// The reference; or, about once in `n` runs, one that doesn't even come up.
+/// The reference; but about once in `n` runs, a server that panics at its start.
 fn failing_once_in(n: u64) -> Make {
     labtests::make(move |peers, me, persister, apply_ch| {
         let unlucky = me == 0 && labrpc::rand::rng().random_range(0..n) == 0;
@@ -17,7 +17,7 @@ fn failing_once_in(n: u64) -> Make {
     })
 }
 
-/// What the command says on these arguments, and its status.
+/// The output of the command for these arguments, and its status.
 fn command(make: Make, args: &str) -> (u8, String) {
     let output = NamedTempFile::new().unwrap();
     let out = Out::new(File::create(output.path()).unwrap());
@@ -39,7 +39,7 @@ fn runs(make: Make, args: &str) -> (u8, Vec<(String, u64, bool)>) {
     (status, results.iter().map(run).collect())
 }
 
-/// The output without what the wall clock says.
+/// The output without the times of the wall clock.
 fn but_for_the_clock(output: &str) -> Vec<&str> {
     output.lines().filter(|line| !line.starts_with("in ") && !line.starts_with("2A ")).collect()
 }
@@ -51,7 +51,10 @@ fn fail_fast_ends_at_the_same_failure_with_any_number_of_jobs() {
     assert_eq!(status, 1);
     let passed: Vec<_> = one.iter().map(|(_, _, passed)| *passed).collect();
     let failed_at = passed.iter().position(|passed| !passed).expect("luck");
-    assert!((15..50).contains(&failed_at), "the {failed_at}th run says nothing about the rest");
+    assert!(
+        (15..50).contains(&failed_at),
+        "{failed_at} passed runs: the first failure should be in the middle"
+    );
     assert_eq!(failed_at, passed.len() - 1, "nothing after the first failure");
     for jobs in [2, 4, 16] {
         let again = runs(failing_once_in(7), &format!("{args} {jobs}"));
@@ -145,7 +148,7 @@ fn failures_of_one_cause_are_counted_together_and_each_has_a_line() {
     assert_eq!(count(&format!(" {failed} times: no luck (first: ")), 1, "{output}");
 }
 
-/// The table at the end and what comes after it, without what the wall clock says.
+/// The table at the end and everything after it, without the times of the wall clock.
 fn conclusion(output: &str) -> Vec<String> {
     let end = output.lines().skip_while(|line| !line.starts_with("part "));
     let end = end.filter(|line| !line.starts_with("in "));
@@ -181,7 +184,7 @@ fn an_interrupted_sweep_goes_on_where_it_was() {
     assert_eq!(conclusion(&last), conclusion(&whole));
     let (status, again) = command(failing_once_in(7), &args);
     assert_eq!((status, conclusion(&again)), (1, conclusion(&whole)), "nothing is left to do");
-    assert!(again.starts_with("going on after 60 runs\n"), "{again}");
+    assert!(again.starts_with("resuming after 60 runs\n"), "{again}");
 }
 
 #[test]
@@ -211,9 +214,9 @@ fn a_run_that_was_too_short_says_so() {
         output.lines().find(|line| line.starts_with("this was ")).map(String::from)
     };
     let one = doubt("initial_election").expect("one seed is too few");
-    assert!(one.contains("1 seed: ") && one.contains("unseen in 80 of 100"), "{one}");
+    assert!(one.contains("1 seed: ") && one.contains("80 of 100 such runs miss"), "{one}");
     let ten = doubt("initial_election --seeds 10").expect("ten are too few");
-    assert!(ten.contains("10 seeds: ") && ten.contains("unseen in 11 of 100"), "{ten}");
+    assert!(ten.contains("10 seeds: ") && ten.contains("11 of 100 such runs miss"), "{ten}");
     assert_eq!(doubt("initial_election --seeds 14"), None);
 }
 

@@ -1,10 +1,10 @@
-//! Nothing accuses a correct Raft, whatever its messages look like.
+//! The lab never accuses a correct Raft, whatever its messages look like.
 //!
 //! The same runs are read in thousands of disguises: fields, methods and saved values have other names, are nested, reordered,
-//! put into tuples and enum variants, left out; or a name that is known means something else. In each of them all tests pass.
+//! put into tuples and enum variants, or left out; or a known name means something else. In each disguise all tests must pass.
 //!
-//! `LAB_DISGUISES=2000` tries so many, each with all tests of 2A to 2D+; without it, a few with a few. `LAB_DISGUISE=292` beside it tries
-//! that one again, and `LAB_DISGUISE=500-999` those.
+//! `LAB_DISGUISES=2000` tries this many, each with all tests of 2A to 2D+; without it, a few disguises with a few tests. Add
+//! `LAB_DISGUISE=292` to try only that one again, or `LAB_DISGUISE=500-999` for a range.
 
 mod disguises {
     pub mod catalogue;
@@ -23,7 +23,7 @@ use labtests::suites::{self, LabTest};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
-/// What a few are, by default.
+/// How many disguises and tests are tried by default.
 const FEW_VARIANTS: usize = 24;
 const FEW_TESTS: usize = 4;
 
@@ -31,14 +31,15 @@ fn tests() -> Vec<&'static LabTest> {
     suites::all().filter(|test| test.part.starts_with('2')).collect()
 }
 
-/// A test's runs in several variants, under one seed.
+/// The runs of a test in several variants, under one seed.
 struct Runs {
     test: &'static LabTest,
     seed: u64,
     variants: Vec<Variant>,
 }
 
-/// So many variants share a seed, so that a run whose course doesn't depend on what messages are called is had once for all of them.
+/// This many variants share a seed. A run whose course doesn't depend on the names in its messages is then done once for all of
+/// them.
 const BESIDE: usize = 20;
 
 fn work(catalogue: &Catalogue) -> Vec<Runs> {
@@ -59,7 +60,7 @@ fn work(catalogue: &Catalogue) -> Vec<Runs> {
     variants.chunks(BESIDE).enumerate().flat_map(runs).collect()
 }
 
-/// `7`, or `7-9`.
+/// Parses `7`, or `7-9`.
 fn range(text: &str) -> RangeInclusive<usize> {
     let number =
         |text: &str| text.parse().expect("LAB_DISGUISE is a number, or two with a dash between");
@@ -82,7 +83,7 @@ fn reading(variant: &Variant) -> Reading {
     variant.reading.clone().disguised(Arc::new(move |spoken| disguise.of(spoken)))
 }
 
-/// What is wrong in the eyes of the suites, in these variants.
+/// The failures that the suites report in these variants.
 fn accusations(lab: &Lab, Runs { test, seed, variants }: &Runs) -> Vec<String> {
     let suspects: Vec<_> = match &variants[..] {
         [alone] => vec![alone],

@@ -1,5 +1,5 @@
-//! Servers that come back with an empty disk: a member that forgets breaks what it has promised, and a test is told so; another
-//! machine under its name has promised nothing.
+//! Servers that come back with an empty disk. A member that forgets breaks its promises, and a test that causes this is told
+//! so. Another machine under the name of that server has promised nothing.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -10,7 +10,7 @@ use labtests::invariants::Watch;
 use labtests::reading::Reading;
 use raftlab::raft::Raft;
 
-/// Three servers agree on five commands, then this happens to a follower, and they are to agree on one more.
+/// Three servers agree on five commands, then this happens to a follower, and then the servers must agree on one more command.
 fn after_five_commands(happens: fn(&Cluster, usize)) -> Outcome<()> {
     let watch = Watch::new(3, true, Reading::default());
     let run = Run::simulated(1).time_limit(Duration::from_secs(120)).trace(watch.clone());
@@ -42,8 +42,8 @@ fn another_machine_has_promised_nothing() {
         let leader = cluster.check_one_leader();
         cluster.replace_server(i);
         cluster.connect(i);
-        // The leader of that term knows what the machine before had acknowledged, and sends nothing of it again (Figure 2: matchIndex
-        // increases monotonically). The next one finds out.
+        // The leader of that term knows what the machine before had acknowledged, and sends nothing of it again (Figure 2:
+        // matchIndex increases monotonically). The next leader finds out.
         cluster.disconnect(leader);
         cluster.one("more", 2, true);
         cluster.connect(leader);

@@ -1,5 +1,4 @@
-//! The tester tested: what it says of a Raft that is wrong. Each Raft here is wrong in one way, and the report must
-//! name it.
+//! Tests the tester: what it reports about a faulty Raft. Each Raft here has one fault, and the report must name it.
 
 use labrpc::api::{ApplyMsg, Command, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
@@ -26,7 +25,7 @@ enum Wrong {
     CallsWhatIsNotThere,
 }
 
-/// A server that is no Raft.
+/// A server that is not a Raft.
 struct Fake {
     wrong: Wrong,
     me: usize,
@@ -115,7 +114,7 @@ fn run(wrong: Wrong, test: &str) -> Report {
     runner::run_one(&Lab::from(make).strict(), test, 7, World::Simulated)
 }
 
-/// Runs a test on a wrong Raft; it must fail in this way and say these words.
+/// Runs a test on a faulty Raft. The test must fail with this kind, and the report must contain these words.
 #[track_caller]
 fn expect(wrong: Wrong, test: &str, kind: FailureKind, words: &[&str]) {
     let report = run(wrong, test);

@@ -1,5 +1,6 @@
-//! The lab on services of quite another shape than the reference's. Go's Raft saves and sends its whole log at every step, which
-//! takes long without optimisation; so of the stores' tests there are some of each kind here, and the program has them all.
+//! The lab on services of a very different shape from the reference's. The Raft of the Go shape saves and sends its whole log
+//! at every step, which takes long without optimisation. So this file has only some store tests of each kind; the program of
+//! the example has all of them.
 
 #[path = "../examples/go_kv.rs"]
 #[allow(dead_code, reason = "its main is for the example")]

@@ -1,4 +1,4 @@
-//! The lab on a Raft of quite another shape than the reference.
+//! The lab on a Raft of a very different shape from the reference.
 
 #[path = "../examples/go_shape.rs"]
 #[allow(dead_code, reason = "its main is for the example")]

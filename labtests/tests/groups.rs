@@ -1,4 +1,5 @@
-//! A thread belongs to the server whose code made it, also when the test was inside that code: it crashes with it.
+//! A thread belongs to the server whose code created it, even if the test called that code. It crashes together with the
+//! server.
 
 use labrpc::api::{ApplyMsg, Command, Raft, Refused, Snapshot, Started};
 use labrpc::channel::Sender;
@@ -9,7 +10,7 @@ use labtests::cluster::{Cluster, Setup, Snapshots};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// As in Go, where `Start` may say `go rf.broadcast()`.
+/// As in Go, where `Start` may contain `go rf.broadcast()`.
 struct SpawnsInStart(Arc<AtomicU64>);
 
 impl Raft for SpawnsInStart {

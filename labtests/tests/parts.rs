@@ -1,5 +1,5 @@
-//! Parts in order: a Raft passes the tests of a part as soon as that is built, though nothing is there of what comes later. And one in
-//! which nothing is built yet passes none.
+//! The parts in order: a Raft passes the tests of a part as soon as that part is built, even if nothing of the later parts
+//! exists. A Raft in which nothing is built passes no test.
 
 #[path = "../examples/go_shape.rs"]
 #[allow(dead_code, reason = "its main is for the example")]
@@ -13,7 +13,7 @@ use labtests::runner::{self, Report, World};
 use labtests::suites::{self, LabTest};
 use std::sync::Arc;
 
-/// How far a Raft is built.
+/// How much of a Raft is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Built {
     Nothing,
@@ -22,7 +22,7 @@ enum Built {
     Persistence,
 }
 
-/// A Raft of which only so much is built.
+/// A Raft of which only this much is built.
 struct Partial {
     built: Built,
     raft: Arc<go_shape::Raft>,
@@ -68,17 +68,17 @@ fn tests_of(parts: &[&str]) -> impl Iterator<Item = &'static LabTest> {
     suites::all().filter(|test| parts.contains(&test.part))
 }
 
-/// Whether a test passed, and did what it is for.
+/// Whether a test passed and reached the situation that it checks.
 fn is_well(report: &Report) -> bool {
     report.result.is_ok() && report.check() != Some(Check::Missed)
 }
 
-/// What a Raft does not pass of these parts, though so much is built.
+/// The tests of these parts that a Raft does not pass, although this much is built.
 fn failing(built: Built, parts: &[&str]) -> Vec<String> {
     tests_of(parts).filter_map(|test| why_not(built, test)).collect()
 }
 
-/// Why a Raft doesn't pass this test. Not every seed comes to its check.
+/// Why a Raft doesn't pass this test. Not every seed reaches the check of the test.
 fn why_not(built: Built, test: &'static LabTest) -> Option<String> {
     for seed in 1..=3 {
         let report = runner::run_one(&lab(built), test, seed, World::Simulated);
@@ -114,7 +114,7 @@ fn a_stub_passes_nothing() {
     assert_eq!(passed.map(|report| report.test.name).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The next part is what is missing: else these tests would show nothing.
+/// Each Raft fails a test of the next part. Otherwise the tests above would show nothing.
 #[test]
 fn what_is_not_built_is_missed() {
     for (built, missed) in [

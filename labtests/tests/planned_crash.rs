@@ -1,4 +1,4 @@
-//! Servers that crash at any step and around any save: the tester learns of it, and the reference agrees again.
+//! Servers that crash at any step and around any save: the tester notices it, and the servers of the reference agree again.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -25,7 +25,7 @@ fn succeed<R>(outcome: Outcome<R>) -> R {
     outcome.result.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Runs `body` on three servers that have a leader, with the invariants checked; `body` gets the leader, too.
+/// Runs `body` on three servers that have a leader, with the invariants checked. `body` also gets the leader.
 fn with_leader<R: Send + 'static>(
     run: Run,
     body: impl FnOnce(&Cluster, usize) -> R + Send + 'static,
@@ -42,7 +42,7 @@ fn with_leader<R: Send + 'static>(
     }))
 }
 
-/// Waits for a planned crash of `i` while commands go on; says whether it has come.
+/// Waits for a planned crash of `i` while commands go on. Returns whether the crash has come.
 fn crashes_under_commands(cluster: &Cluster, i: usize) -> bool {
     for n in 0..100 {
         for server in 0..cluster.n() {
@@ -55,7 +55,7 @@ fn crashes_under_commands(cluster: &Cluster, i: usize) -> bool {
     false
 }
 
-/// Starts a server again, and all of them agree.
+/// Starts a server again, and lets all servers agree.
 fn recover(cluster: &Cluster, i: usize) {
     cluster.one(1000, 2, true);
     cluster.start_server(i);
@@ -68,7 +68,7 @@ fn a_crash_is_noticed_when_it_has_happened() {
     with_leader(Run::simulated(1), |cluster, leader| {
         assert!(!cluster.wait_crashed(leader, ms(500)), "nothing is planned");
         cluster.crash_after_steps(leader, 1);
-        sleep(ms(500)); // heartbeats: it has crashed, but nobody has looked yet
+        sleep(ms(500)); // its heartbeats have crashed it, but nobody has looked yet
         assert_eq!(cluster.state(leader), None);
         assert_eq!(cluster.start(leader, &command(1)), Err(Refused::Stopped));
         assert!(cluster.raft(leader).is_some());
@@ -162,7 +162,7 @@ fn a_voter_may_crash_around_its_vote() {
     }
 }
 
-/// No Raft: it saves under its lock, and when it is dropped it says whether it was in the middle of that.
+/// Not a Raft. It saves under its lock, and when it is dropped, it checks that this was not in the middle of a save.
 struct Saver {
     saving: Mutex<bool>,
     persister: Persister,

@@ -1,4 +1,4 @@
-//! What is beyond the lab, on the reference.
+//! The tests beyond the lab, on the reference.
 
 use labrpc::Persister;
 use labrpc::api::kv::Served;
@@ -37,7 +37,7 @@ labtests::members_suite!(
 );
 labtests::flow_suite!(Raft::with(Options::beyond_the_lab()));
 
-/// All that it says is in the paper's words, or of no matter to the checks.
+/// Everything in the reference's messages has the paper's names, or does not matter to the checks.
 #[test]
 fn everything_that_it_says_can_be_read() {
     let lab = Lab::new()

@@ -1,4 +1,4 @@
-//! The lab on the reference's services, on the reference Raft.
+//! The lab on the reference's services, with the reference Raft.
 
 use labrpc::api::Make;
 use raftlab::kv::{Clerk, KvServer, Rsm};

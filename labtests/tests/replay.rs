@@ -1,4 +1,4 @@
-//! A seed is a run: the same one on every machine, traced or not, with one job or several.
+//! A seed determines the run: it is the same on every machine, traced or not, with one job or several.
 
 use labrpc::run::Backend;
 use labrpc::trace::Event;
@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A Raft, and what is built on it.
+/// A Raft, and the services on it.
 fn lab() -> Lab {
     let raft = labtests::make(Raft::make);
     Lab::new()
@@ -27,7 +27,8 @@ fn lab() -> Lab {
         .members(Raft::with_members(Options::beyond_the_lab()))
 }
 
-/// All tests of the Raft; of the services, whose tests go on for long, and of what is beyond the lab, some of each kind.
+/// All tests of Raft itself, and some tests of each kind for the services, whose tests take long, and for the parts beyond the
+/// lab.
 fn tests() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     const OTHERS: [&str; 10] = [
         "handovers_and_everything",
@@ -44,12 +45,12 @@ fn tests() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     suites::all().filter(|test| test.part.starts_with('2') || OTHERS.contains(&test.name))
 }
 
-/// Those of the Go lab for a Raft.
+/// The tests of the Go lab for a Raft.
 fn classic() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     tests().filter(|test| test.part.len() == 2 && test.part.starts_with('2'))
 }
 
-/// The fingerprint of a run, the hash of its trace, and how many events that has.
+/// The fingerprint of a run, the hash of its trace, and the number of events in the trace.
 fn traced(test: &'static LabTest, seed: u64) -> (u64, u64, u64) {
     let seen = Arc::new(Mutex::new((DefaultHasher::new(), 0)));
     let sink = seen.clone();

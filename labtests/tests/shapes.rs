@@ -1,5 +1,5 @@
-//! The lab on a Raft of another shape than `go_shape`'s and the reference's, in many correct variants. What the lab leaves
-//! open makes no difference to it, so no test fails for any of them.
+//! The lab on a Raft of another shape than `go_shape` and the reference, in many correct variants. The lab must accept every
+//! choice that it leaves open, so no test fails for any variant.
 
 use labrpc::api::ApplyMsg;
 use labrpc::channel::Sender;
@@ -26,7 +26,7 @@ fn plain(
     EventLoop::make(Shape::new(), peers, me, persister, apply_ch)
 }
 
-/// Tests of every part: those that read messages, those that play a script, those that bound times, and storms.
+/// Tests of every part: tests that read messages, tests that play a script, tests that limit times, and storms.
 const SAMPLE: [&str; 16] = [
     "re_election",
     "steady_leader",
@@ -49,7 +49,7 @@ const SAMPLE: [&str; 16] = [
 /// Runs the sample on the plain shape with these changes.
 fn run(changes: &str) {
     let shape = Shape::named(changes).expect("the shape has these names");
-    // An unknown field of InstallSnapshot may say that more of the snapshot follows. This one doesn't.
+    // An unknown field of InstallSnapshot could mean that more of the snapshot follows. Here it doesn't.
     let names = Names::new().field("commands", Word::Other);
     let lab = Lab::new().names(names).raft(move |peers, me, persister, apply_ch| {
         EventLoop::make(shape.clone(), peers, me, persister, apply_ch)

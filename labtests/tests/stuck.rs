@@ -1,4 +1,4 @@
-//! Ten ways to get stuck, and what is said of each: the cause, with names and lines of code, soon.
+//! Ten ways to get stuck. For each of them the report must soon name the cause, with names and lines of code.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "some ways are std's")]
 
@@ -37,16 +37,16 @@ enum Way {
 
 use Way::*;
 
-/// Threads that nobody can end look at this.
+/// Threads that nobody can end check this.
 static OVER: AtomicBool = AtomicBool::new(false);
 
-/// A toy: server 0 leads from the start, and for ever. Its commands reach all that it can reach.
+/// A toy: server 0 leads from the start and forever. Its commands reach all servers that it can reach.
 struct Toy {
     way: Way,
     me: usize,
     peers: Arc<Vec<ClientEnd>>,
     shared: Arc<(Mutex<Log>, Condvar)>,
-    /// For the ticker, which looks at nothing else.
+    /// For the ticker, which checks nothing else.
     dead: Arc<AtomicBool>,
 }
 
@@ -92,7 +92,7 @@ impl Toy {
     }
 }
 
-/// Sends what comes next, with the lock held or without.
+/// Sends the next message, with or without holding the lock.
 fn apply(way: Way, shared: &(Mutex<Log>, Condvar), apply_ch: &Sender<ApplyMsg>) {
     let mut log = shared.0.lock();
     while !log.killed {
@@ -104,7 +104,7 @@ fn apply(way: Way, shared: &(Mutex<Log>, Condvar), apply_ch: &Sender<ApplyMsg>) 
         log.applied = index;
         let message = ApplyMsg::Command { index, term: 1, command };
         if way == SendsWithTheLock {
-            let _ = apply_ch.send(message); // the circle
+            let _ = apply_ch.send(message); // this closes the circle
         } else {
             drop(log);
             let _ = apply_ch.send(message);
@@ -113,7 +113,7 @@ fn apply(way: Way, shared: &(Mutex<Log>, Condvar), apply_ch: &Sender<ApplyMsg>) 
     }
 }
 
-/// What the leader's thread without a name does.
+/// The body of the leader's unnamed thread.
 fn hang(way: Way, shared: &Arc<(Mutex<Log>, Condvar)>) {
     const LONG: Duration = Duration::from_secs(1000);
     time::sleep(Duration::from_millis(20));
@@ -138,7 +138,7 @@ fn hang(way: Way, shared: &Arc<(Mutex<Log>, Condvar)>) {
         }
         SpinsThroughTheLock => {
             while shared.0.lock().applied < 1000 {
-                thread::yield_now(); // at each, so that a million steps do not take so long
+                thread::yield_now(); // on each server, so that a million steps take less time
             }
         }
         SpinsOnAnAtomic => {
@@ -222,7 +222,8 @@ fn lab(way: Way) -> Lab {
 fn run(way: Way, test: &str, world: World) -> Report {
     let test = runner::select(test).unwrap()[0];
     match way {
-        // These take the watchdog ten seconds, or a million steps. Once will do; the others are run on coroutines and on threads.
+        // Each of these takes the watchdog ten seconds, or a million steps, so one run is enough. The others are run on
+        // coroutines and on threads.
         SpinsThroughTheLock | SpinsOnAnAtomic | StdSleep | StdCondvar => {
             let reading = Reading::new(Names::new());
             runner::replay_read(&lab(way), test, 1, &reading, Backend::Threads, |_: &Event| {})
@@ -231,8 +232,8 @@ fn run(way: Way, test: &str, world: World) -> Report {
     }
 }
 
-/// How a toy that is stuck in this way fails, which must say these words and give a line of this file; the time is that
-/// of the failure, in virtual seconds.
+/// Checks how a toy that is stuck in this way fails. The report must contain these words and name a line of this file. Returns
+/// the time of the failure, in virtual seconds.
 #[track_caller]
 fn stuck(way: Way, test: &str, kind: FailureKind, words: &[&str]) -> (Report, f64) {
     let report = run(way, test, World::Simulated);
@@ -246,7 +247,7 @@ fn stuck(way: Way, test: &str, kind: FailureKind, words: &[&str]) -> (Report, f6
     (report, at)
 }
 
-/// After the longest of the tester's patience, but for the time at which it began.
+/// The longest patience of the tester, not counting the time at which it began to wait.
 const PATIENCE: f64 = 31.5;
 
 #[test]
@@ -319,7 +320,8 @@ fn a_spin_through_a_lock_is_named_with_its_line() {
     assert!(at <= PATIENCE, "{at}");
 }
 
-/// What the scheduler can't see, the watchdog notices; it names the thread, where that was started, and the suspects.
+/// The watchdog notices waits that the scheduler can't see. It names the thread, the place where that thread was started, and
+/// the suspects.
 #[track_caller]
 fn unseen(way: Way) {
     let words = [
@@ -372,7 +374,7 @@ fn a_clock_of_std_is_suspected() {
     assert!(at <= PATIENCE, "{at}");
 }
 
-/// Whether the text says where each of the three appliers stands that a kill has not woken.
+/// Checks that the text names the place of each of the three appliers that a kill has not woken.
 fn assert_names_the_appliers(text: &str, place: &str) {
     let words = [
         "10s after kill() 3 threads still run",

@@ -1,4 +1,4 @@
-//! After a test nothing of it runs on, in either world. Alone in its process, for it counts threads.
+//! After a test, none of its threads is left, in either world. This is the only test in its process, because it counts threads.
 
 #![cfg(target_os = "linux")]
 
@@ -7,7 +7,7 @@ use labtests::runner::{self, World};
 use raftlab::raft::Raft;
 use std::collections::BTreeSet;
 
-/// The names of this process's threads, by their numbers.
+/// The names of this process's threads, by thread ID.
 fn threads() -> BTreeSet<(String, String)> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux has /proc");
     let name = |path: std::path::PathBuf| std::fs::read_to_string(path.join("comm")).ok();
@@ -39,7 +39,7 @@ fn no_thread_outlives_a_test() {
     }
 }
 
-/// The threads that weren't there before. One that has been joined may still be listed for a moment.
+/// The threads that weren't there before. A joined thread may still be listed for a moment.
 #[expect(clippy::disallowed_methods, reason = "waits for the kernel")]
 fn left_since(before: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
     let mut left = Vec::new();

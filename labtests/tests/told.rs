@@ -1,4 +1,4 @@
-//! What is told, where, and how often: warnings under `cargo test`, log lines, failures of one cause.
+//! What is reported, where, and how often: warnings under `cargo test`, log lines, failures of one cause.
 
 #[path = "../examples/go_shape.rs"]
 #[allow(dead_code, reason = "its main is for the example")]
@@ -16,7 +16,7 @@ use std::process::{self, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Server 0 leads, and that is all. Its thread does not notice that the server is killed, if it is to be so.
+/// Server 0 leads, and nothing else happens. If `leaks` is set, its thread does not notice that the server is killed.
 struct Idle {
     me: usize,
     leads: bool,
@@ -51,7 +51,7 @@ impl Raft for Idle {
     fn kill(&self) {}
 }
 
-/// Runs `body` in this test binary's process for `test` alone, and gives back what that process said.
+/// Runs `body` in a process of its own: this test binary, started for `test` alone. Returns the output of that process.
 fn alone(test: &str, vars: &[(&str, &str)], body: impl FnOnce()) -> Option<Output> {
     const ALONE: &str = "LABTESTS_ALONE";
     if std::env::var_os(ALONE).is_some() {

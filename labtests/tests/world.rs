@@ -1,4 +1,4 @@
-//! What a test may do to the network between two servers and to a server's life, over restarts.
+//! What a test may do to the network between two servers and to the servers, and how this lasts over restarts.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -17,7 +17,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Latency both ways, and what the steps of a simulation take.
+/// Latency in both directions, and how long the steps of a simulation take.
 const TRIP: Duration = ms(5);
 
 #[track_caller]
@@ -25,10 +25,10 @@ fn succeed<R>(outcome: Outcome<R>) -> R {
     outcome.result.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Who has heard whom, and who got whose answer, and how long that took.
+/// Which server heard from which, which server got whose answer, and how long that took.
 type Heard = Arc<Mutex<Vec<(&'static str, usize, usize, Duration)>>>;
 
-/// No Raft: what it starts is a ping to every peer.
+/// Not a Raft: it starts a ping to every peer.
 struct Pinger {
     peers: Vec<ClientEnd>,
     me: usize,
@@ -73,7 +73,7 @@ fn pingers() -> (Cluster, Heard) {
     (Cluster::new(labtests::make(make), setup), heard)
 }
 
-/// Lets both servers ping, and says who heard whom: pings and answers, by sender and receiver.
+/// Lets both servers ping, and returns the pings and answers that arrived, by sender and receiver.
 fn ping_pong(cluster: &Cluster, heard: &Heard) -> Vec<(&'static str, usize, usize)> {
     heard.lock().clear();
     (0..2).for_each(|i| _ = cluster.start(i, &Command::default()).unwrap());
@@ -99,7 +99,7 @@ fn a_one_way_cut_silences_one_direction_over_restarts() {
         let (cluster, heard) = pingers();
         assert_eq!(ping_pong(&cluster, &heard), ALL);
         cluster.cut_one_way(0, 1, true);
-        // 1 still pings 0, but hears neither its pings nor its answers.
+        // Server 1 still pings server 0, but gets neither its pings nor its answers.
         let one_way = [("ping", 1, 0)];
         assert_eq!(ping_pong(&cluster, &heard), one_way);
         for i in [0, 1] {
@@ -149,7 +149,7 @@ fn a_message_goes_from_its_sender_to_its_receiver() {
     succeed(Run::simulated(1).run(|| {
         let (cluster, _) = pingers();
         cluster.net().intercept(|_| Fate::Hold);
-        restart(&cluster, 1); // so that its ends have other names
+        restart(&cluster, 1); // so that its ends get new names
         cluster.start(1, &Command::default()).unwrap();
         let held = || cluster.net().held().iter().map(|l| (l.leg, way_of(l))).collect::<Vec<_>>();
         assert_eq!(held(), [(Leg::Request, Some((1, 0)))]);
@@ -175,7 +175,7 @@ fn what_a_script_still_holds_at_the_end_keeps_nobody() {
     }
 }
 
-/// No Raft: it saves its state with an empty snapshot, as Go's `Save(state, nil)` does.
+/// Not a Raft: it saves its state with an empty snapshot, as Go's `Save(state, nil)` does.
 struct SavesNoSnapshot(Persister);
 
 impl Raft for SavesNoSnapshot {

@@ -1,9 +1,9 @@
 //! The network and the disks of a trial.
 //!
-//! The paper says "a broadcast time of roughly 15ms"; Ongaro's thesis (§9.4), of the same measurement, that this is a network
-//! round trip and a disk write. So a request takes a while to arrive, and its answer takes as much and a write more: whoever
-//! answers a candidate has saved its term and vote first (Figure 2). The candidate's own write overlaps with its requests, as the
-//! thesis allows (§9.3).
+//! The paper says "a broadcast time of roughly 15ms". Ongaro's thesis (§9.4) says about the same measurement that this is a
+//! network round trip and a disk write. So a request takes some time to arrive, and its reply takes the same time plus a write,
+//! because a server that answers a candidate has saved its term and vote first (Figure 2). The candidate's own write overlaps
+//! with its requests, as the thesis allows (§9.3).
 
 use super::regions::Regions;
 use super::trial::OLD_LEADER;
@@ -13,27 +13,27 @@ use labrpc::time::Duration;
 use labtests::cluster::parse_end;
 use std::fmt;
 
-/// How many servers the paper has.
+/// How many servers the paper uses.
 const SERVERS: usize = 5;
 
 /// The paper's broadcast time.
 const BROADCAST_MS: u64 = 15;
 
-/// How much of it is the disk's, if nobody says otherwise. See docs/EXPERIMENTS.md for why.
+/// How much of the broadcast time the disk takes, unless an argument says otherwise. See docs/EXPERIMENTS.md for the reason.
 pub const DISK_MS: u64 = 8;
 
-/// The slowest of four round trips in the simulation's own network, on average, rounded: each way takes 0-2 ms.
+/// The average of the slowest of four round trips in the simulation's own network, rounded: each way takes 0-2 ms.
 const SLOWEST_ROUND_TRIP: Duration = Duration::from_millis(3);
 
 /// How long messages and votes take.
 #[derive(Clone, Debug)]
 pub struct Conditions {
     name: String,
-    /// From whom to whom, beyond what the simulation's own network takes.
+    /// The time from one server to another, in addition to the simulation's own network.
     one_way: Vec<Vec<Duration>>,
-    /// Until a vote is saved.
+    /// The time to save a vote.
     disk: Duration,
-    /// Whether it matters which server is where.
+    /// Whether the distances between the servers differ.
     uneven: bool,
 }
 
@@ -41,7 +41,7 @@ impl Conditions {
     /// Five servers in one place.
     ///
     /// # Errors
-    /// The disk alone takes longer than the broadcast, or the simulation's network does.
+    /// The disk or the simulation's network alone takes longer than the broadcast.
     pub fn one_place(broadcast_ms: Option<u64>, disk_ms: u64) -> Result<Conditions, String> {
         let broadcast = Duration::from_millis(broadcast_ms.unwrap_or(BROADCAST_MS));
         let disk = Duration::from_millis(disk_ms);
@@ -65,7 +65,7 @@ impl Conditions {
         Ok(Conditions { name, one_way, disk, uneven: false })
     }
 
-    /// A server in each region. Half a round trip is one way; the simulation's own network is part of it.
+    /// One server in each region. One way takes half a round trip; this includes the simulation's own network.
     pub fn wide_area(regions: &Regions, disk_ms: u64) -> Conditions {
         let disk = Duration::from_millis(disk_ms);
         let way = |round_trip: &Duration| (*round_trip / 2).saturating_sub(LATENCY / 2);
@@ -80,18 +80,18 @@ impl Conditions {
         self.one_way.len()
     }
 
-    /// Longer than any answer takes.
+    /// A time that is longer than any reply takes.
     pub fn call_timeout(&self) -> Duration {
         let longest = self.one_way.iter().flatten().max().copied().unwrap_or_default();
         (longest + LATENCY) * 2 + self.disk + Duration::from_secs(1)
     }
 
-    /// How long a message is on its way, on average.
+    /// How long a message takes to arrive, on average.
     pub fn way(&self, from: usize, to: usize) -> Duration {
         self.one_way[from][to] + LATENCY / 2
     }
 
-    /// The same with the servers dealt out to the places anew, where that makes a difference.
+    /// The same conditions with the servers distributed to the regions at random, if the distances differ.
     pub fn dealt_out(&self, draws: &Stream) -> Conditions {
         let mut places: Vec<_> = (0..self.servers()).collect();
         if self.uneven {
@@ -103,8 +103,9 @@ impl Conditions {
         Conditions { one_way: places.iter().map(row).collect(), ..self.clone() }
     }
 
-    /// What becomes of a message. The old leader is elected before anything is slow, and its heartbeats are the tester's to
-    /// release. No leader hears what became of its own: it would make all logs equal.
+    /// What happens to a message. The old leader is elected while everything is still fast, and its heartbeats are held until
+    /// the trial releases them. A new leader never gets a reply to its heartbeats, because the replies would let it make all
+    /// logs equal.
     pub fn fate(&self, letter: &Letter) -> Fate {
         let Some((caller, _, called)) = parse_end(&letter.end) else { return Fate::Deliver };
         match (letter.leg, letter.method) {

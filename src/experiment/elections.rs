@@ -15,14 +15,14 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// What is going to be measured, and drawn.
+/// What is going to be measured and drawn.
 pub struct Plan {
     /// The cluster and its network.
     pub conditions: Conditions,
     figures: Vec<Figure>,
     /// The lines of all figures, each once.
     pub lines: Vec<Line>,
-    /// Whether what the paper says is of the same cluster.
+    /// Whether the paper's numbers are for the same cluster.
     with_paper: bool,
     /// The name of the file with the measurements.
     measurements: &'static str,
@@ -46,14 +46,14 @@ impl Plan {
     }
 }
 
-/// Measures, prints the table, draws.
+/// Measures, prints the table, and draws the figures.
 ///
 /// # Errors
 /// The settings make no sense, or the files can't be written.
 pub fn run(settings: &Settings, out: &mut Out) -> Result<End, String> {
     let plan = Plan::new(settings)?;
     let csv = settings.out.join(plan.measurements);
-    // Now, for nobody wants to hear of it when all is measured.
+    // Do this first, because an error after all measurements would come too late.
     fs::create_dir_all(&settings.out).map_err(|error| unwritable(&settings.out, &error))?;
     let file = WholeFile::prepare(&csv)?;
     out.line(&plan.conditions);
@@ -70,7 +70,7 @@ pub fn run(settings: &Settings, out: &mut Out) -> Result<End, String> {
     Ok(End::Well)
 }
 
-/// Writes down what was measured until then, beside what there may be of all trials.
+/// Saves what was measured so far, in a file that does not replace the one with all trials.
 fn incomplete(
     csv: &Path,
     measured: &[Measured],
@@ -91,7 +91,7 @@ fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("can't write {}: {error}", path.display())
 }
 
-/// Every trial, for other programs.
+/// Writes every trial, for other programs.
 fn write(file: &mut File, measured: &[Measured]) -> std::io::Result<()> {
     let mut file = BufWriter::new(file);
     writeln!(file, "timeouts,seed,elected_ms,replaced_ms,elections")?;
@@ -107,7 +107,7 @@ fn write(file: &mut File, measured: &[Measured]) -> std::io::Result<()> {
     file.flush()
 }
 
-/// Draws all figures; gives back the files.
+/// Draws all figures; returns their files.
 fn draw(plan: &Plan, measured: &[Measured], into: &Path) -> Result<Vec<PathBuf>, String> {
     let draw = |figure: &Figure| {
         let path = into.join(figure.file).with_extension("svg");
@@ -135,7 +135,7 @@ mod tests {
         args: ExperimentArgs,
     }
 
-    /// What is printed into here can be read.
+    /// A buffer whose content can be read back.
     #[derive(Clone, Default)]
     struct Paper(Arc<Mutex<Vec<u8>>>);
 
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// What is printed, and every file.
+    /// What is printed, and the content of every file.
     fn made(args: &str) -> (String, Vec<(String, String)>) {
         let folder = tempfile::tempdir().unwrap();
         let args = args.split_whitespace().map(ToString::to_string);

@@ -4,24 +4,24 @@ use super::line::Line;
 use super::summary::{Downtime, Measured};
 use std::ops::Range;
 
-/// A graph: cumulative percent of trials against the time without a leader.
+/// A graph: the cumulative percentage of trials against the time without a leader.
 pub struct Figure {
-    /// What stands above it.
+    /// The title above it.
     pub title: &'static str,
-    /// Its file's name, without the extension.
+    /// The name of its file, without the extension.
     pub file: &'static str,
     /// Its lines.
     pub lines: Vec<Line>,
-    /// What its x axis shows.
+    /// The range of its x axis.
     pub axis: Axis,
 }
 
 /// An x axis, in milliseconds.
 #[derive(Clone, PartialEq)]
 pub enum Axis {
-    /// A linear one.
+    /// A linear axis.
     Linear(Range<f64>),
-    /// A logarithmic one.
+    /// A logarithmic axis.
     Log(Range<f64>),
 }
 
@@ -46,7 +46,7 @@ pub fn figure_16() -> Vec<Figure> {
     ]
 }
 
-/// Between regions: from far too short for the longest round trip, 260 ms, to ten times as much.
+/// Timeouts between regions: from far too short for the longest round trip of 260 ms, to ten times as long.
 pub fn wide_area() -> Vec<Figure> {
     let lines = [(100, 200), (200, 400), (300, 600), (600, 1200), (1200, 2400), (2500, 5000)];
     vec![Figure {
@@ -57,7 +57,7 @@ pub fn wide_area() -> Vec<Figure> {
     }]
 }
 
-/// A graph of lines that somebody has asked for.
+/// A graph of lines that the user has chosen.
 pub fn of_lines(lines: &[Line]) -> Vec<Figure> {
     vec![Figure {
         title: "Without a leader",
@@ -67,7 +67,7 @@ pub fn of_lines(lines: &[Line]) -> Vec<Figure> {
     }]
 }
 
-/// Each of these lines once.
+/// These lines without duplicates.
 pub fn once(lines: &[Line]) -> Vec<Line> {
     let mut once = Vec::new();
     for line in lines {
@@ -78,7 +78,7 @@ pub fn once(lines: &[Line]) -> Vec<Line> {
     once
 }
 
-/// What the paper says of a line, in milliseconds.
+/// What the paper says about a line, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Claim {
     /// All trials took longer.
@@ -91,7 +91,7 @@ pub enum Claim {
     Worst(f64),
 }
 
-/// Everything that section 9.3 says in numbers.
+/// All numbers in section 9.3.
 const CLAIMS: [(Line, Claim); 5] = [
     (Line::new(150, 150), Claim::Over(10_000.0)),
     (Line::new(150, 155), Claim::Median(287.0)),
@@ -100,13 +100,13 @@ const CLAIMS: [(Line, Claim); 5] = [
     (Line::new(12, 24), Claim::Worst(152.0)),
 ];
 
-/// What the paper says of this line.
+/// What the paper says about this line.
 pub fn claims(line: Line) -> impl Iterator<Item = Claim> {
     CLAIMS.into_iter().filter(move |(of, _)| *of == line).map(|(_, claim)| claim)
 }
 
 impl Claim {
-    /// What it is about.
+    /// The name of the quantity.
     pub fn name(self) -> &'static str {
         match self {
             Claim::Over(_) => "over",
@@ -123,7 +123,7 @@ impl Claim {
         }
     }
 
-    /// What we have measured of the same.
+    /// Our measurement of the same quantity.
     pub fn ours(self, measured: &Measured) -> Downtime {
         match self {
             Claim::Over(_) => measured.percentile(0),

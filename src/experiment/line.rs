@@ -1,4 +1,4 @@
-//! A line of a figure: the range that election timeouts are drawn from.
+//! A line of a figure: the range from which election timeouts are chosen at random.
 
 use labrpc::rand::Stream;
 use labrpc::time::Duration;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Election timeouts from so many to so many milliseconds.
+/// Election timeouts in a range of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     from: u64,
@@ -15,7 +15,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// What of the range can be drawn.
+    /// The line for this range.
     pub const fn new(from: u64, to: u64) -> Line {
         Line { from, to }
     }
@@ -25,20 +25,20 @@ impl Line {
         Duration::from_millis(self.from)..Duration::from_millis(self.to)
     }
 
-    /// How many trials it has if the others have `trials`. Without any randomness a trial takes 100 s of the simulation's
-    /// time, and the paper has a tenth of the trials there, too.
+    /// How many trials the line has if the others have `trials`. Without any randomness, a trial takes 100 s of the
+    /// simulation's time, and for this line the paper also has a tenth of the trials.
     pub fn trials(self, trials: u64) -> u64 {
         if self.from == self.to { trials.div_ceil(10) } else { trials }
     }
 
-    /// The seeds of its trials, which don't depend on what other lines there are.
+    /// The seeds of its trials. They do not depend on the other lines.
     pub fn seeds(self, seed: u64, trials: u64) -> Vec<u64> {
         let stream = Stream::new(seed, self.from * (LATEST + 1) + self.to);
         (0..self.trials(trials)).map(|_| stream.below("seed of a trial", u64::MAX)).collect()
     }
 }
 
-/// Earlier than this, the trial's old leader may not have been elected in time.
+/// With a shorter timeout, the old leader of a trial might not be elected in time.
 const EARLIEST: u64 = 10;
 const LATEST: u64 = 60_000;
 
@@ -58,16 +58,16 @@ impl FromStr for Line {
         });
         range.ok_or_else(|| {
             format!(
-                "a range of whole milliseconds from {EARLIEST} to {LATEST} is wanted, such as 150-300"
+                "expected a range of whole milliseconds from {EARLIEST} to {LATEST}, such as 150-300"
             )
         })
     }
 }
 
-/// A number of milliseconds on the command line.
+/// Parses a number of milliseconds on the command line.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a number.
 pub fn millis(text: &str) -> Result<u64, String> {
     whole_number(text, " of milliseconds", 0..=LATEST)
 }

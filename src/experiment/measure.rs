@@ -1,4 +1,4 @@
-//! Making the trials of all lines.
+//! Runs the trials of all lines.
 
 use super::Settings;
 use super::elections::Plan;
@@ -12,25 +12,25 @@ use labtests::runner;
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// What came of all trials, or of those that were made.
+/// The results of all trials, or of those that were run.
 pub struct Measurement {
-    /// By lines. One without a trial is left out.
+    /// The results by line. Lines without a trial are left out.
     pub measured: Vec<Measured>,
-    /// Why that is not all.
+    /// Why some trials are missing.
     pub stopped: Option<Stopped>,
 }
 
-/// Why not all trials were made.
+/// Why not all trials were run.
 pub enum Stopped {
     /// One of them failed.
     Failed(Box<Failure>),
-    /// Somebody wanted it to end.
+    /// The user interrupted the command.
     Interrupted {
-        /// How.
+        /// The signal.
         by: Interrupt,
-        /// After so many trials.
+        /// How many trials were run.
         made: usize,
-        /// Of so many.
+        /// How many there should have been.
         of: usize,
     },
 }
@@ -56,10 +56,10 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// A trial's line, by its index; its seed; and what came of it.
+/// The index of the trial's line, its seed, and its outcome.
 type Trial = (usize, u64, Result<Outcome, Box<Failure>>);
 
-/// The trials that were made so far.
+/// The trials that were run so far.
 struct Trials {
     of_lines: Vec<Vec<(u64, Outcome)>>,
     made: usize,
@@ -90,7 +90,7 @@ impl Trials {
     }
 }
 
-/// Makes all trials, and says how far it is.
+/// Runs all trials, and shows the progress.
 pub fn measure(plan: &Plan, settings: &Settings, out: &mut Out) -> Measurement {
     let seeds_of = |line: &Line| line.seeds(settings.seed, settings.trials);
     let lines = plan.lines.iter().enumerate();

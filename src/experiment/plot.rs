@@ -1,4 +1,4 @@
-//! Draws a figure: cumulative percent of trials against the time without a leader, as the paper's are.
+//! Draws a figure like the paper's: the cumulative percentage of trials against the time without a leader.
 
 use super::figure::{self, Axis, Claim, Figure};
 use super::summary::{Downtime, Measured};
@@ -11,10 +11,10 @@ type Chart<'a, X> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, RangedCoordf
 
 const SIZE: (u32, u32) = (960, 540);
 
-/// What the y axis shows, with some air for a mark at 100 %.
+/// The range of the y axis, with some space for a mark at 100 %.
 const PERCENT: std::ops::Range<f64> = 0.0..108.0;
 
-/// Colours that most people can tell apart (Okabe and Ito's).
+/// Colours that most people can distinguish (from Okabe and Ito).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(213, 94, 0),
     RGBColor(230, 159, 0),
@@ -25,13 +25,14 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(90, 90, 90),
 ];
 
-/// How many steps a line is drawn with at most: finer than a pixel is for nothing.
+/// The maximum number of steps of a line. Steps smaller than a pixel would be useless.
 const STEPS: usize = 400;
 
-/// Draws a figure of these lines as SVG, with what the paper says if that is wanted. `about` tells how they were measured.
+/// Draws a figure of these lines as SVG, with the paper's numbers if `with_paper` is set. `about` says how the lines were
+/// measured.
 ///
 /// # Errors
-/// The library can't.
+/// The drawing library fails.
 pub fn draw(
     figure: &Figure,
     lines: &[&Measured],
@@ -121,7 +122,8 @@ where
     Ok(())
 }
 
-/// A step for each trial, or for so many at once that a step still shows: up where a trial ends, then on.
+/// One step for each trial, or for several trials at once so that a step is still visible: up where a trial ends, then to the
+/// right.
 fn steps(measured: &Measured) -> Vec<(f64, f64)> {
     let all = measured.downtimes();
     let every = all.len().div_ceil(STEPS);
@@ -139,25 +141,25 @@ fn steps(measured: &Measured) -> Vec<(f64, f64)> {
     steps
 }
 
-/// A line's name, and why there is none if there is none.
+/// The name of a line. If the line has no points, the name says why.
 fn legend(measured: &Measured) -> String {
     let never = measured.percentile(0) == Downtime::Always;
     format!("{}{}", measured.line, if never { ": never" } else { "" })
 }
 
-/// Marks what the paper says of a line: a diamond where the line would have to pass.
+/// Marks what the paper says about a line: a diamond at a point through which the line would have to pass.
 fn mark<X>(chart: &mut Chart<'_, X>, measured: &Measured, claim: Claim, colour: RGBColor) -> Drawn
 where
     X: Ranged<ValueType = f64>,
 {
     let percent = match claim {
-        Claim::Over(_) => 3.0, // above the axis, where nothing has passed
+        Claim::Over(_) => 3.0, // just above the axis, because no trial should have ended there
         Claim::Median(_) => 50.0,
         Claim::Mean(_) => passed(measured, claim),
         Claim::Worst(_) => 100.0,
     };
     let text = format!("paper: {} {:.0} ms", claim.name(), claim.ms());
-    // Beside the line, or above the graph, where the lines end.
+    // Beside the line, or above the graph at the end of the line.
     let (at, across) =
         if percent == 100.0 { ((0, -18), HPos::Center) } else { ((26, 0), HPos::Left) };
     let font = ("sans-serif", 14).into_font().color(&colour).pos(Pos::new(across, VPos::Center));
@@ -170,7 +172,7 @@ where
     Ok(())
 }
 
-/// How many percent of our trials took no longer than our own mean: so a mean that agrees lies on the line.
+/// The percentage of our trials that took no longer than our own mean. So if the means agree, the mark is on the line.
 fn passed(measured: &Measured, claim: Claim) -> f64 {
     let mean = claim.ours(measured);
     let passed = measured.downtimes().iter().filter(|downtime| **downtime <= mean).count();

@@ -1,7 +1,7 @@
 //! A matrix of round trips between regions.
 //!
 //! ```text
-//! # ms there and back
+//! # round trips in ms
 //!         dallas london tokyo
 //! dallas       -    115   145
 //! london     115      -   245
@@ -15,15 +15,15 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Regions, with how long it takes from each to each and back.
+/// Regions, with the round trip time between each two.
 #[derive(Debug)]
 pub struct Regions {
     names: Vec<String>,
     round_trips: Vec<Vec<Duration>>,
 }
 
-/// Five regions of a public cloud: what IBM Cloud measured as the average round trips between them from 27 July to 25 August
-/// 2024 (its documentation, "VPC network latency"), rounded to 5 ms.
+/// Five regions of a public cloud: the average round trips that IBM Cloud measured between them from 27 July to 25 August 2024
+/// (its documentation, "VPC network latency"), rounded to 5 ms.
 const FIVE: &str = "
             dallas washington london tokyo sydney
 dallas           -         30    115   145    185
@@ -33,17 +33,17 @@ tokyo          145        165    245     -    115
 sydney         185        215    260   115      -
 ";
 
-/// With fewer, a crash leaves no majority; with more, the paper's terms are far away.
+/// With fewer servers, a crash leaves no majority; with more, the setting is too far from the paper's.
 const HOW_MANY: RangeInclusive<usize> = 3..=9;
 
-/// A minute is nobody's round trip, in ms.
+/// No round trip takes longer than a minute, in ms.
 const LONGEST: f64 = 60_000.0;
 
 impl Regions {
-    /// Those of a file, or the five that are built in, under the name `regions`.
+    /// The regions of a file, or the five built-in regions, whose name is `regions`.
     ///
     /// # Errors
-    /// The file can't be read, or is not as it should be.
+    /// The file can't be read, or is malformed.
     pub fn read(path: &Path) -> Result<Regions, String> {
         if path == Path::new("regions") {
             return FIVE.parse();
@@ -53,7 +53,7 @@ impl Regions {
         text.parse().map_err(|wrong| format!("{}: {wrong}", path.display()))
     }
 
-    /// A row for each region, in milliseconds there and back.
+    /// One row for each region, with round trips.
     pub fn round_trips(&self) -> &[Vec<Duration>] {
         &self.round_trips
     }
@@ -74,7 +74,8 @@ impl FromStr for Regions {
             (number, words.collect::<Vec<_>>())
         });
         let mut lines = lines.filter(|(_, words)| !words.is_empty());
-        let (number, names) = lines.next().ok_or("it has no line with the regions' names")?;
+        let (number, names) =
+            lines.next().ok_or("the line with the names of the regions is missing")?;
         check_names(&names).map_err(|wrong| format!("line {number}: {wrong}"))?;
         let mut round_trips: Vec<Vec<Duration>> = Vec::new();
         for (number, words) in lines {
@@ -93,7 +94,7 @@ impl FromStr for Regions {
 fn check_names(names: &[&str]) -> Result<(), String> {
     if !HOW_MANY.contains(&names.len()) {
         let (least, most) = HOW_MANY.into_inner();
-        return Err(format!("{least} to {most} regions are wanted, and not {}", names.len()));
+        return Err(format!("expected {least} to {most} regions, not {}", names.len()));
     }
     match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
         Some((_, twice)) => Err(format!("{twice} is named twice")),
@@ -105,25 +106,25 @@ fn check_names(names: &[&str]) -> Result<(), String> {
 fn row(names: &[&str], above: &[Vec<Duration>], words: &[&str]) -> Result<Vec<Duration>, String> {
     let me = above.len();
     let (Some(name), Some((first, numbers))) = (names.get(me), words.split_first()) else {
-        return Err("every region has its row already".into());
+        return Err("every region already has its row".into());
     };
     if first != name {
-        return Err(format!("here the row of {name} is wanted, and not {first:?}"));
+        return Err(format!("expected the row of {name}, not {first:?}"));
     }
     if numbers.len() != names.len() {
         let (wanted, found) = (names.len(), numbers.len());
-        return Err(format!("{name} has {found} round trips, and not {wanted}"));
+        return Err(format!("{name} has {found} round trips instead of {wanted}"));
     }
     let cells = numbers.iter().zip(names).enumerate();
     cells.map(|(to, (number, other))| {
         let round_trip = if to == me { nothing(number) } else { milliseconds(number) };
         let round_trip = round_trip.ok_or_else(|| {
             let wanted = if to == me { "- or 0" } else { "a number of milliseconds" };
-            format!("from {name} to {other} {wanted} is wanted, and not {number:?}")
+            format!("from {name} to {other}: expected {wanted}, not {number:?}")
         })?;
         match above.get(to) {
             Some(row) if row[me] != round_trip => Err(format!(
-                "from {name} to {other} and back it takes {round_trip:?}, but from {other} to {name} {:?}",
+                "the round trip from {name} to {other} is {round_trip:?}, but from {other} to {name} it is {:?}",
                 row[me]
             )),
             _ => Ok(round_trip),
@@ -167,25 +168,25 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        wrong("", "it has no line with the regions' names");
-        wrong("# a b c\n", "it has no line with the regions' names");
-        wrong("a b", "line 1: 3 to 9 regions are wanted, and not 2");
+        wrong("", "the line with the names of the regions is missing");
+        wrong("# a b c\n", "the line with the names of the regions is missing");
+        wrong("a b", "line 1: expected 3 to 9 regions, not 2");
         wrong("a b a", "line 1: a is named twice");
-        wrong("a b c\na 0 1 2\nc 1 0 3", "line 3: here the row of b is wanted, and not \"c\"");
-        wrong("a b c\n\na 0 1", "line 3: a has 2 round trips, and not 3");
-        wrong("a b c\na 0 x 2", "line 2: from a to b a number of milliseconds is wanted");
-        wrong("a b c\na 0 -1 2", "and not \"-1\"");
-        wrong("a b c\na 0 NaN 2", "and not \"NaN\"");
-        wrong("a b c\na 0 1e99 2", "and not \"1e99\"");
-        wrong("a b c\na 5 1 2", "line 2: from a to a - or 0 is wanted, and not \"5\"");
+        wrong("a b c\na 0 1 2\nc 1 0 3", "line 3: expected the row of b, not \"c\"");
+        wrong("a b c\n\na 0 1", "line 3: a has 2 round trips instead of 3");
+        wrong("a b c\na 0 x 2", "line 2: from a to b: expected a number of milliseconds");
+        wrong("a b c\na 0 -1 2", "not \"-1\"");
+        wrong("a b c\na 0 NaN 2", "not \"NaN\"");
+        wrong("a b c\na 0 1e99 2", "not \"1e99\"");
+        wrong("a b c\na 5 1 2", "line 2: from a to a: expected - or 0, not \"5\"");
         wrong(
             "a b c\na 0 1 2\nb 4 0 3",
-            "line 3: from b to a and back it takes 4ms, but from a to b 1ms",
+            "line 3: the round trip from b to a is 4ms, but from a to b it is 1ms",
         );
         wrong("a b c\na 0 1 2\nb 1 0 3", "the row of c is missing");
         wrong(
             "a b c\na 0 1 2\nb 1 0 3\nc 2 3 0\nd 1 1 1",
-            "line 5: every region has its row already",
+            "line 5: every region already has its row",
         );
     }
 }

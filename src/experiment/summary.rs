@@ -1,4 +1,4 @@
-//! What the trials of a line amount to.
+//! Sums up the trials of a line.
 
 use super::line::Line;
 use super::trial::Outcome;
@@ -8,23 +8,23 @@ use labrpc::time::Duration;
 pub struct Measured {
     /// Which line.
     pub line: Line,
-    /// Each trial's seed, with what came of it.
+    /// The seed of each trial, with its outcome.
     pub trials: Vec<(u64, Outcome)>,
-    /// How long each trial was without a leader, the shortest first; those that never got another are last.
+    /// How long each trial was without a leader, shortest first. Trials that never got another leader are last.
     downtimes: Vec<Downtime>,
 }
 
 /// How long a trial was without a leader. "Never" is longer than any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Downtime {
-    /// So long.
+    /// This long.
     For(Duration),
     /// For as long as the trial lasted.
     Always,
 }
 
 impl Downtime {
-    /// In milliseconds, unless it is for ever.
+    /// In milliseconds; `None` for "always".
     pub fn ms(self) -> Option<f64> {
         match self {
             Downtime::For(time) => Some(time.as_secs_f64() * 1e3),
@@ -34,7 +34,7 @@ impl Downtime {
 }
 
 impl Measured {
-    /// Of these trials; at least one.
+    /// Sums up these trials. There must be at least one.
     pub fn new(line: Line, trials: Vec<(u64, Outcome)>) -> Measured {
         let downtime = |outcome: &Outcome| outcome.replaced.map_or(Downtime::Always, Downtime::For);
         let mut downtimes: Vec<_> = trials.iter().map(|(_, outcome)| downtime(outcome)).collect();
@@ -42,26 +42,26 @@ impl Measured {
         Measured { line, trials, downtimes }
     }
 
-    /// All of them, the shortest first.
+    /// All downtimes, shortest first.
     pub fn downtimes(&self) -> &[Downtime] {
         &self.downtimes
     }
 
-    /// So many percent of the trials were not without a leader for longer.
+    /// The shortest time such that this percentage of the trials was without a leader no longer than that.
     pub fn percentile(&self, percent: usize) -> Downtime {
         let rank = (self.downtimes.len() * percent).div_ceil(100);
         self.downtimes[rank.max(1) - 1]
     }
 
-    /// The arithmetic mean, of which there is none if a trial never ended.
+    /// The arithmetic mean. There is none if a trial never got another leader.
     pub fn mean(&self) -> Downtime {
         let times = self.trials.iter().map(|(_, outcome)| outcome.replaced);
         let sum: Option<Duration> = times.sum();
         sum.map_or(Downtime::Always, |sum| Downtime::For(sum / self.trials.len() as u32))
     }
 
-    /// How many elections it took, on average. All but the last had no winner, or one who didn't lead for long enough to be
-    /// heard by all.
+    /// The average number of elections. All but the last either had no winner, or had a winner that did not lead long enough
+    /// for all servers to hear from it.
     pub fn elections(&self) -> f64 {
         let sum: u64 = self.trials.iter().map(|(_, outcome)| outcome.elections).sum();
         sum as f64 / self.trials.len() as f64
@@ -109,6 +109,6 @@ mod tests {
         let some = measured(&[None, Some(90_000), Some(5)]);
         assert_eq!((some.percentile(0), some.percentile(50)), (ms(5), ms(90_000)));
         assert_eq!(some.percentile(100), Downtime::Always);
-        assert_eq!(some.mean(), Downtime::Always, "nobody knows it");
+        assert_eq!(some.mean(), Downtime::Always, "one value is unknown");
     }
 }

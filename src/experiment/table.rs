@@ -1,17 +1,17 @@
-//! The table: a row for each line, and beside it what the paper says.
+//! The table: a row for each line, with the paper's numbers beside it.
 
 use super::figure::{self, Claim};
 use super::summary::{Downtime, Measured};
 use labtests::report::Row;
 
-/// What the columns of [`row`] mean.
+/// The header of the columns of [`row`].
 pub fn header(with_paper: bool) -> Row {
     let heads = ["trials", "min", "median", "mean", "p99", "worst", "elections"].map(String::from);
     let row = new_row("timeouts", heads);
     if with_paper { row.with_note("the paper".into()) } else { row }
 }
 
-/// A line's row, in milliseconds.
+/// The row of a line, in milliseconds.
 pub fn row(measured: &Measured, with_paper: bool) -> Row {
     let percentile = |percent| shown(measured.percentile(percent));
     let values = [
@@ -38,13 +38,13 @@ fn shown(downtime: Downtime) -> String {
     downtime.ms().map_or("never".into(), |ms| format!("{ms:.1}"))
 }
 
-/// What the paper says, and by how much ours is more.
+/// What the paper says, and how much larger our value is.
 fn compared(claim: Claim, ours: Downtime) -> String {
     let said = format!("{} {:.0}", claim.name(), claim.ms());
     match (claim, ours.ms()) {
         (Claim::Over(least), ours) => {
             let so = ours.is_none_or(|ms| ms > least);
-            format!("{said} ({})", if so { "so it is" } else { "it is not" })
+            format!("{said} ({})", if so { "confirmed" } else { "not confirmed" })
         }
         (_, Some(ms)) => format!("{said} ({:+.0} %)", (ms / claim.ms() - 1.0) * 100.0),
         (_, None) => format!("{said} (never)"),
@@ -77,10 +77,10 @@ mod tests {
         let paper = "mean 35 (+0 %); worst 152 (-67 %)";
         assert_eq!(seen, format!("12-24 ms 2 20.0 20.0 35.0 50.0 50.0 2.00 {paper}"));
         let seen = row(measured(150, 150, &[None]));
-        let paper = "over 10000 (so it is)";
+        let paper = "over 10000 (confirmed)";
         assert_eq!(seen, format!("150-150 ms 1 never never never never never 2.00 {paper}"));
         let seen = row(measured(150, 150, &[None, Some(9_000)]));
-        assert!(seen.ends_with("over 10000 (it is not)"), "{seen}");
+        assert!(seen.ends_with("over 10000 (not confirmed)"), "{seen}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! One trial: the leader of a cluster crashes, and we look how long it takes until another one is heard.
+//! One trial: the leader of a cluster crashes, and we measure how long it takes until all servers hear from another leader.
 //!
-//! It is the worst case of section 9.3: no two logs are equally long, so that only some servers can win; and the election timers
-//! start together, for the leader sends a heartbeat to all at once. It crashes before it would send the next, at a moment
-//! drawn from the heartbeat interval, which is half of the shortest election timeout. So the rule of the network holds its
-//! heartbeats until there is one for everybody, and then lets them go.
+//! It is the worst case of section 9.3. No two logs are equally long, so that only some servers can win. The election timers
+//! start together, because the leader sends a heartbeat to all servers at once. The leader crashes before it would send the
+//! next heartbeat, at a random moment in the heartbeat interval, which is half of the shortest election timeout. To make that
+//! so, the rule of the network holds the leader's heartbeats until there is one for every server, and then releases them.
 
 use super::conditions::Conditions;
 use super::watch::Watch;
@@ -21,36 +21,36 @@ use raftlab::raft::{Options, Raft};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Who leads at first, and crashes.
+/// The server that leads at first, and crashes.
 pub const OLD_LEADER: usize = 0;
 
-/// When a trial is over without a leader. The paper's axis ends there.
+/// After this time without a leader, a trial ends. The axis of the paper ends there, too.
 pub const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Until the old leader stands. Its election takes two ways of 2 ms at most, so the others don't stand meanwhile, and it
-/// doesn't stand again.
+/// The election timeout of the old leader. Its election takes at most two ways of 2 ms, so no other server becomes a candidate
+/// meanwhile, and the old leader does not start a second election.
 const FIRST_ELECTION: Duration = Duration::from_millis(5);
 
-/// How often a trial looks whether the old leader has been elected, and then whether a new one has. When that was, the trace
-/// says to the microsecond.
+/// How often a trial checks whether the old leader has been elected, and later whether there is a new leader. The trace has the
+/// exact times, to the microsecond.
 const LOOKS_EVERY: Duration = Duration::from_micros(100);
 const LOOKS_LATER_EVERY: Duration = Duration::from_millis(1);
 
-/// What came of a trial. Times are since the crash; `None`: not within [`PATIENCE`].
+/// The outcome of a trial. Times are counted from the crash; `None`: not within [`PATIENCE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Until a server led.
+    /// The time until a server became leader.
     pub elected: Option<Duration>,
-    /// Until all servers had heard from a leader. That is how the thesis measures (§9.4).
+    /// The time until all servers had heard from a new leader. This is how the thesis measures (§9.4).
     pub replaced: Option<Duration>,
-    /// How many elections there were: terms, that is, for each begins with one (§5.1).
+    /// How many elections there were. This is the number of terms, because each term begins with an election (§5.1).
     pub elections: u64,
 }
 
-/// Makes one trial.
+/// Runs one trial.
 ///
 /// # Errors
-/// What must never fail did, such as an assertion of the Raft.
+/// Something that must never fail did, such as an assertion of the Raft.
 pub fn run(
     seed: u64,
     timeouts: Range<Duration>,
@@ -101,7 +101,7 @@ fn act(timeouts: &Range<Duration>, conditions: &Conditions, watch: &Mutex<Watch>
     }
 }
 
-/// What becomes of the old leader.
+/// What happens to the old leader.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
     /// Its heartbeat on this end arrives.
@@ -109,8 +109,8 @@ enum Deed {
     Crash,
 }
 
-/// What happens when after the old leader's broadcast. A heartbeat is on its way for as long as a message takes on average, so in one
-/// place all arrive at the same moment; those that are under way when the leader crashes arrive as well.
+/// The events after the old leader's broadcast, with their times. A heartbeat arrives after the average time of a message, so
+/// in one place all heartbeats arrive at the same moment. Heartbeats that are under way when the leader crashes arrive as well.
 fn last_deeds(conditions: &Conditions, before_crash: Duration) -> Vec<(Duration, Deed)> {
     let heartbeats = (1..conditions.servers()).map(|to| {
         let end = format!("S{OLD_LEADER}->S{to}");
@@ -126,12 +126,12 @@ fn heartbeat(timeouts: &Range<Duration>) -> Duration {
     timeouts.start / 2
 }
 
-/// A server, with what belongs to it.
+/// A server, with everything that belongs to it.
 struct Member {
     raft: Arc<Raft>,
     group: Group,
     ends: Vec<String>,
-    /// Nothing is committed in a trial, so nothing comes.
+    /// Nothing is committed in a trial, so nothing arrives here.
     _applied: Receiver<ApplyMsg>,
 }
 
@@ -170,8 +170,8 @@ impl Member {
     }
 }
 
-/// What a server has saved before: in the first term, the old leader came so far with its log. Each server has an entry
-/// less than the one before.
+/// The state that a server has saved before the trial. In the first term, the old leader replicated its log to each server up
+/// to a different index: each server has one entry less than the one before.
 fn saved(me: usize, servers: usize) -> Persister {
     let mut log = Log::new((0..servers).collect());
     for _ in me..servers {
@@ -187,10 +187,10 @@ fn options(me: usize, timeouts: &Range<Duration>, conditions: &Conditions) -> Op
         if me == OLD_LEADER { FIRST_ELECTION..FIRST_ELECTION } else { timeouts.clone() };
     Options {
         heartbeat: heartbeat(timeouts),
-        // Nothing can be drawn from an empty range.
+        // No random number can be chosen from an empty range.
         election_timeout: start..end.max(start + Duration::from_nanos(1)),
         call_timeout: conditions.call_timeout(),
-        // Not before the next heartbeat: their answers get lost.
+        // A leader retries no earlier than its next heartbeat, because the replies to its heartbeats are dropped.
         retry: heartbeat(timeouts),
         ..Options::default()
     }
@@ -215,7 +215,7 @@ mod tests {
         for seed in 1..=20 {
             let Outcome { elected, replaced, elections } = trial(seed, 150..300);
             let (elected, replaced) = (elected.unwrap(), replaced.unwrap());
-            // Two ways and a write; then a way for the heartbeat.
+            // Two ways and a write for the vote; then one way for the heartbeat.
             assert!(elected >= ms(75 + 2 + 2 + 8) && replaced >= elected + ms(2), "seed {seed}");
             assert!(elections >= 1);
         }
@@ -227,7 +227,7 @@ mod tests {
         assert_ne!(trial(7, 150..155), trial(8, 150..155));
     }
 
-    /// Half of a microsecond's step now and then doesn't make timers differ by a way.
+    /// Timers sometimes differ by half a microsecond, which is not as much as the time of a message.
     #[test]
     fn without_randomness_votes_split_for_ever() {
         let Outcome { replaced, elections, .. } = trial(1, 150..150);

@@ -1,4 +1,4 @@
-//! What the trace of a trial tells.
+//! Reads the results of a trial from its trace.
 
 use super::trial::OLD_LEADER;
 use labrpc::describe::Value;
@@ -7,29 +7,29 @@ use labrpc::trace::{Event, What};
 use labtests::cluster::parse_end;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Looks on until every server has heard from a new leader.
+/// Watches until every server has heard from a new leader.
 #[derive(Default)]
 pub struct Watch {
     servers: usize,
-    /// When another server led for the first time.
+    /// When another server became leader for the first time.
     pub elected: Option<Duration>,
-    /// When the last of them had heard from one of them.
+    /// When the last server had heard from a new leader.
     pub replaced: Option<Duration>,
-    /// The latest term that anybody stood in.
+    /// The latest term in which a server asked for votes.
     pub last_term: u64,
-    /// The new leaders' heartbeats under way, by call: of which term.
+    /// The heartbeats of new leaders that have no reply yet: the term of each, by call.
     heartbeats: BTreeMap<u64, u64>,
-    /// Who is with the leader of which term, itself among them.
+    /// For each term, the servers that have heard from its leader, including the leader.
     heard: BTreeMap<u64, BTreeSet<usize>>,
 }
 
 impl Watch {
-    /// Of a cluster of so many.
+    /// Watches a cluster of this many servers.
     pub fn new(servers: usize) -> Watch {
         Watch { servers, ..Watch::default() }
     }
 
-    /// Takes an event in.
+    /// Processes an event.
     pub fn event(&mut self, event: &Event) {
         match &event.what {
             What::Called { call, end, method: "Raft.AppendEntries", args } => {
@@ -57,7 +57,7 @@ impl Watch {
         }
     }
 
-    /// A heartbeat counts where it is not too late for its term.
+    /// A heartbeat counts if the server accepts it in the term of its leader, so if it is not too late.
     fn answers(&mut self, follower: usize, term: u64, call: u64, at: Duration) {
         if self.heartbeats.remove(&call) == Some(term) {
             let heard = self.heard.entry(term).or_default();

@@ -1,4 +1,4 @@
-//! The reference without its threads: what `threads.rs` and `mod.rs` do, as calls.
+//! The reference without its threads: the same steps that `threads.rs` and `mod.rs` do, as calls.
 
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::time::Instant;
@@ -20,10 +20,10 @@ use std::ops::ControlFlow::Break;
 /// A server of the reference.
 pub struct Reference {
     pub state: State,
-    /// The number of the next call: of this incarnation alone, so that no reply reaches a later one.
+    /// The number of the next call. It includes the incarnation, so that no reply reaches a later incarnation.
     next_call: (u64, u64),
     calls: BTreeMap<(u64, u64), Call>,
-    /// Entries that wait for those before them.
+    /// Entries that wait for the entries before them.
     early: Vec<Early>,
     reads: Vec<(u64, Read)>,
     changes: Vec<(u64, ChangeHandle)>,
@@ -36,7 +36,7 @@ struct Call {
     to: usize,
     message: Message,
     ticket: Ticket,
-    /// It has timed out.
+    /// Whether it has timed out.
     late: bool,
 }
 
@@ -47,7 +47,7 @@ struct Early {
     came: Instant,
 }
 
-/// What servers send each other; the numbers tell which call a reply answers.
+/// A message between servers. The numbers tell which call a reply answers.
 #[derive(Clone, Debug)]
 pub enum Sent {
     Request((u64, u64), Message),
@@ -55,7 +55,7 @@ pub enum Sent {
 }
 
 impl Sent {
-    /// The terms, indices and offsets in it.
+    /// The terms, indices and offsets in the message.
     fn numbers(&mut self) -> Vec<&mut u64> {
         match self {
             Sent::Request(_, message) => of_request(message),
@@ -123,7 +123,7 @@ fn options(setup: &Setup) -> Options {
     }
 }
 
-// What `threads.rs` and `mod.rs` do.
+// The steps of `threads.rs` and `mod.rs`.
 impl Reference {
     fn handle(&mut self, from: usize, call: (u64, u64), message: Message, now: Instant) {
         let state = &mut self.state;
@@ -141,13 +141,14 @@ impl Reference {
         self.output.messages.push((from, Sent::Reply(call, reply)));
     }
 
-    /// A reply counts once, and also when it comes late.
+    /// A reply counts once, even if it comes late.
     fn handle_reply(&mut self, from: usize, call: (u64, u64), reply: &Reply, now: Instant) {
         let Some(Call { message, ticket, .. }) = self.calls.remove(&call) else { return };
         self.state.handle_reply(from, ticket, &message, reply, now);
     }
 
-    /// Who waits for a call, waits no longer than [`Options::call_timeout`], and listens for as long as the reply may be of use.
+    /// Whoever waits for a call gives up after [`Options::call_timeout`], but goes on listening for as long as the reply may be
+    /// useful.
     fn end_calls(&mut self, now: Instant) {
         let Options { call_timeout, election_timeout, .. } = &self.state.options;
         let (patience, of_use) = (*call_timeout, election_timeout.start);
@@ -162,7 +163,7 @@ impl Reference {
         self.calls.retain(|_, call| !call.late || now < call.ticket.at + of_use);
     }
 
-    /// What waiting threads do when something has changed.
+    /// The steps of waiting threads when something has changed.
     fn settle(&mut self, now: Instant) {
         let state = &mut self.state;
         let due = |state: &State, early: &[Early]| {

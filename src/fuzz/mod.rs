@@ -1,4 +1,4 @@
-//! `raftlab fuzz`: the reference's decisions without its threads, in many random worlds.
+//! `raftlab fuzz`: the decisions of the reference without its threads, in many random worlds.
 
 mod machine;
 #[cfg(test)]
@@ -11,21 +11,21 @@ use labtests::runner;
 use machine::Reference;
 use std::ops::ControlFlow;
 
-/// What `raftlab fuzz` takes.
+/// The arguments of `raftlab fuzz`.
 #[derive(clap::Args)]
 pub struct FuzzArgs {
     /// How many seeds to run.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = labtests::cli::count)]
     seeds: u64,
-    /// The first of them.
+    /// The first seed.
     #[arg(long, value_name = "S", default_value_t = 1, value_parser = labtests::cli::seed)]
     seed: u64,
-    /// How many to run at once [default: one per CPU].
+    /// How many seeds to run at the same time [default: one per CPU].
     #[arg(long, value_name = "J", value_parser = labtests::cli::jobs)]
     jobs: Option<usize>,
 }
 
-/// What has come of the seeds so far.
+/// The results of the seeds so far.
 #[derive(Default)]
 struct Found {
     figures: Figures,
@@ -49,7 +49,7 @@ impl Found {
     }
 }
 
-/// Runs the seeds until one fails; says what has happened in them.
+/// Runs the seeds until one fails, and prints what happened in them.
 ///
 /// # Errors
 /// None: the arguments were checked before.

@@ -1,5 +1,5 @@
-//! The fuzz must be strong enough to find faults that need a rare history. Each is here as something that is done to the
-//! reference around every call.
+//! The fuzz must be strong enough to find faults that need a rare history. Each fault here changes the reference at the start
+//! or the end of its calls.
 
 use super::machine::{Reference, Sent};
 use labrpc::Persister;
@@ -12,21 +12,21 @@ use raftlab::raft::state::{Role, State};
 
 /// What is wrong with a Raft.
 trait Fault: Default + 'static {
-    /// Which disk a server starts from.
+    /// The disk that a server starts from.
     fn disk(persister: Persister) -> Persister {
         persister
     }
 
-    /// What a server makes of it.
+    /// What a server does to the state that it has loaded.
     fn started(_: &mut State) {}
 
-    /// What it does with a message before anything else.
+    /// What a server does with a message before it handles it.
     fn receives(_: &Sent, _: &mut State, _: Instant) {}
 
-    /// What it does at the end of each call.
+    /// What a server does at the end of each call.
     fn called(&mut self, _: &mut State) {}
 
-    /// What it answers a read at once.
+    /// The index that a server returns for a read at once, if it does.
     fn reads_at(_: &State) -> Option<u64> {
         None
     }
@@ -103,7 +103,7 @@ impl<F: Fault> Machine for Faulty<F> {
     }
 }
 
-/// Within 100 seeds a run fails, and says that one of these rules is broken.
+/// Within 100 seeds, a run fails with a message that contains one of these texts.
 fn finds<F: Fault>(rules: &[&str]) {
     let failure = (1..=100).find_map(|seed| fuzz::<Faulty<F>>(seed).err());
     let failure = failure.expect("100 seeds did not find the fault");
@@ -111,7 +111,7 @@ fn finds<F: Fault>(rules: &[&str]) {
     assert!(rules.iter().any(|rule| failure.message.contains(rule)), "{failure}");
 }
 
-/// Figure 8: a majority has the entry, so it counts as committed, whatever its term.
+/// Figure 8: an entry counts as committed if a majority has it, whatever its term.
 #[derive(Default)]
 struct CommitsOldTerms;
 
@@ -131,7 +131,7 @@ fn finds_figure_8() {
     finds::<CommitsOldTerms>(&["Leader Completeness", "State Machine Safety"]);
 }
 
-/// A restart finds nothing.
+/// After a restart, everything is lost.
 #[derive(Default)]
 struct ForgetsAll;
 
@@ -143,10 +143,10 @@ impl Fault for ForgetsAll {
 
 #[test]
 fn finds_a_server_that_forgets_everything() {
-    finds::<ForgetsAll>(&["Figure 2: saved", "currentTerm is saved"]);
+    finds::<ForgetsAll>(&["Figure 2: state must be saved", "currentTerm must be saved"]);
 }
 
-/// A restart finds term and vote, but not the log.
+/// After a restart, term and vote are there, but not the log.
 #[derive(Default)]
 struct ForgetsLog;
 
@@ -158,10 +158,10 @@ impl Fault for ForgetsLog {
 
 #[test]
 fn finds_a_server_that_forgets_its_log() {
-    finds::<ForgetsLog>(&["Figure 2: saved"]);
+    finds::<ForgetsLog>(&["Figure 2: state must be saved"]);
 }
 
-/// A restart finds term and log, but not the vote.
+/// After a restart, term and log are there, but not the vote.
 #[derive(Default)]
 struct ForgetsVote;
 
@@ -173,10 +173,10 @@ impl Fault for ForgetsVote {
 
 #[test]
 fn finds_a_server_that_forgets_its_vote() {
-    finds::<ForgetsVote>(&["votedFor is saved"]);
+    finds::<ForgetsVote>(&["votedFor must be saved"]);
 }
 
-/// A restart finds the log, and takes the term of its last entry for its own.
+/// After a restart, the server uses the term of its last log entry as its own term.
 #[derive(Default)]
 struct ForgetsTerm;
 
@@ -188,10 +188,10 @@ impl Fault for ForgetsTerm {
 
 #[test]
 fn finds_a_server_that_forgets_its_term() {
-    finds::<ForgetsTerm>(&["currentTerm is saved", "votedFor is saved"]);
+    finds::<ForgetsTerm>(&["currentTerm must be saved", "votedFor must be saved"]);
 }
 
-/// A leader counts what its followers had acknowledged when it led before.
+/// A leader counts what its followers had acknowledged in an earlier term of office.
 #[derive(Default)]
 struct KeepsMatchIndex {
     known: Vec<u64>,
@@ -216,10 +216,10 @@ impl Fault for KeepsMatchIndex {
 
 #[test]
 fn finds_a_leader_that_keeps_the_match_indices_of_an_earlier_reign() {
-    finds::<KeepsMatchIndex>(&["Leader Completeness", "no majority"]);
+    finds::<KeepsMatchIndex>(&["Leader Completeness", "not a majority"]);
 }
 
-/// A server takes any term that a message names.
+/// A server adopts any term that a message names.
 #[derive(Default)]
 struct BelievesAnyTerm;
 
@@ -233,10 +233,10 @@ impl Fault for BelievesAnyTerm {
 
 #[test]
 fn finds_a_server_that_believes_in_any_term() {
-    finds::<BelievesAnyTerm>(&["currentTerm is saved", "no cluster gets there"]);
+    finds::<BelievesAnyTerm>(&["currentTerm must be saved", "No cluster can reach that term"]);
 }
 
-/// A leader answers reads without asking whether it still leads.
+/// A leader answers reads without checking whether it still leads.
 #[derive(Default)]
 struct ReadsAtOnce;
 
@@ -251,7 +251,7 @@ fn finds_reads_that_no_majority_has_confirmed() {
     finds::<ReadsAtOnce>(&["§6.4"]);
 }
 
-/// A follower votes although it hears a leader, which may have a lease.
+/// A follower votes although it hears from a leader, which may have a lease.
 #[derive(Default)]
 struct VotesUnderALease;
 
@@ -263,5 +263,5 @@ impl Fault for VotesUnderALease {
 
 #[test]
 fn finds_votes_against_a_leader_with_a_lease() {
-    finds::<VotesUnderALease>(&["§6.4", "election timeouts no command"]);
+    finds::<VotesUnderALease>(&["§6.4", "election timeouts there is still no command"]);
 }

@@ -1,4 +1,4 @@
-//! The `raftlab` command under way, in a pipe or in a terminal: what it says, and how it ends.
+//! Runs the `raftlab` command in a pipe or in a terminal: what it prints, and how it ends.
 #![allow(dead_code, reason = "each test needs some of it")]
 
 use labrpc::channel::{self, Receiver, RecvTimeoutError};
@@ -11,13 +11,13 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// A command that says nothing for so long, and doesn't end, hangs.
+/// A command that prints nothing for this long and doesn't end is considered hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program.
 pub const RAFTLAB: &str = env!("CARGO_BIN_EXE_raftlab");
 
-/// What is said, as it comes.
+/// The output, as it arrives.
 struct Heard {
     pieces: Receiver<Vec<u8>>,
     bytes: Vec<u8>,
@@ -28,7 +28,7 @@ impl Heard {
         let (said, pieces) = channel::unbounded();
         thread::spawn(move || {
             let mut piece = [0; 4096];
-            // A terminal that nobody has open any more is an error.
+            // Reading from a terminal that nobody has open any more gives an error.
             while let Ok(length @ 1..) = from.read(&mut piece) {
                 let _ = said.send(piece[..length].to_vec());
             }
@@ -40,7 +40,7 @@ impl Heard {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    /// Whether there was more.
+    /// Reads more output. Returns whether there was more.
     fn hear(&mut self) -> bool {
         match self.pieces.recv_timeout(PATIENCE) {
             Ok(piece) => self.bytes.extend(piece),
@@ -62,11 +62,11 @@ impl Heard {
     }
 }
 
-/// How it ended, and what it said.
+/// How the program ended, and what it printed.
 pub struct Ended {
     pub status: ExitStatus,
     pub out: String,
-    /// Nothing in a terminal, which has one place for both.
+    /// Empty in a terminal, where both outputs go to the same place.
     pub error: String,
 }
 
@@ -87,7 +87,7 @@ pub struct InPipe {
 }
 
 impl InPipe {
-    /// With arguments that have no spaces.
+    /// Starts the program with arguments that contain no spaces.
     pub fn start(args: &str) -> InPipe {
         let mut command = Command::new(RAFTLAB);
         command.args(args.split_whitespace());
@@ -98,13 +98,13 @@ impl InPipe {
         InPipe { child, out, error }
     }
 
-    /// Waits until it has said that.
+    /// Waits until the program has printed this.
     #[track_caller]
     pub fn until(&mut self, word: &str) {
         self.out.until(word);
     }
 
-    /// Lets it read that, and leaves it open for more.
+    /// Writes this to the program's input, and leaves the input open for more.
     pub fn read(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(text.as_bytes()).unwrap();
@@ -114,14 +114,14 @@ impl InPipe {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until it has ended.
+    /// Waits until the program has ended.
     pub fn end(mut self) -> Ended {
         let (out, error) = (self.out.all(), self.error.all());
         Ended { status: self.child.wait().unwrap(), out, error }
     }
 }
 
-/// Starts the program in a terminal, and gives back the other end of that.
+/// Starts the program in a terminal, and returns the other end of the terminal.
 fn in_terminal(
     args: &str,
     columns: u16,
@@ -134,7 +134,7 @@ fn in_terminal(
     (child, File::from(OwnedFd::from(pty)))
 }
 
-/// Closes the terminal that the program is in once it has said `word`. How it ends then.
+/// Closes the program's terminal once the program has printed `word`. Returns how it ends.
 pub fn in_closing_terminal(args: &str, word: &str) -> ExitStatus {
     let (mut child, mut screen) = in_terminal(args, 100, |command| command);
     let (mut said, mut piece) = (Vec::new(), [0; 4096]);
@@ -154,12 +154,12 @@ pub struct InTerminal {
 }
 
 impl InTerminal {
-    /// With so many columns, and arguments that have no spaces.
+    /// Starts the program in this many columns, with arguments that contain no spaces.
     pub fn start(args: &str, columns: u16) -> InTerminal {
         InTerminal::attach(in_terminal(args, columns, |command| command))
     }
 
-    /// The same where its standard output is a pipe whose reader has gone.
+    /// The same, but its standard output is a pipe whose reader has gone.
     pub fn start_unread(args: &str) -> InTerminal {
         let (_, writer) = std::io::pipe().unwrap();
         InTerminal::attach(in_terminal(args, 100, |command| command.stdout(writer)))
@@ -170,7 +170,7 @@ impl InTerminal {
         InTerminal { child, keyboard, screen }
     }
 
-    /// Waits until it has said that.
+    /// Waits until the program has printed this.
     #[track_caller]
     pub fn until(&mut self, word: &str) {
         self.screen.until(word);
@@ -180,7 +180,7 @@ impl InTerminal {
         self.keyboard.write_all(b"\x03").unwrap();
     }
 
-    /// Waits until it has ended.
+    /// Waits until the program has ended.
     pub fn end(mut self) -> Ended {
         let out = self.screen.all();
         Ended { status: self.child.wait().unwrap(), out, error: String::new() }

@@ -1,11 +1,12 @@
-//! How to call this program again.
+//! Prints the command that runs this program again.
 
 use std::borrow::Cow;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// How to call this program again. Where cargo has run it, by cargo, which builds it anew after an edit; otherwise as it was called,
-/// also if that is a path (`target/debug/examples/mine`). These variables of the environment come first, as far as they are set.
+/// The command that runs this program again. If cargo started the program, the command uses cargo, which rebuilds the program
+/// after an edit. Otherwise the command repeats the name as it was called, even if that is a path
+/// (`target/debug/examples/mine`). The given environment variables come first, if they are set.
 pub fn program_with(variables: &[&str]) -> String {
     let name = env::args_os().next();
     let name = name.map_or("raftlab".into(), |name| name.to_string_lossy().into_owned());
@@ -15,7 +16,7 @@ pub fn program_with(variables: &[&str]) -> String {
     variables.iter().filter_map(set).chain([program]).collect()
 }
 
-/// How to call this program again, see [`program_with`].
+/// The command that runs this program again, see [`program_with`].
 pub fn program() -> String {
     program_with(&[])
 }
@@ -37,9 +38,10 @@ impl Cargo {
         })
     }
 
-    /// The command that builds and runs the program at this path, if it is one that cargo has built.
+    /// The command that builds and runs the program at this path, if cargo built that program.
     fn run(&self, program: &Path) -> Option<String> {
-        // There cargo says what a program is made of. One that was started by another program of cargo's may be of another package.
+        // In this file cargo lists the sources of a program. A program that was started by another cargo program may belong to
+        // another package.
         let sources = std::fs::read_to_string(program.with_extension("d")).ok()?;
         if !sources.contains(self.folder.to_str()?) {
             return None;
@@ -59,7 +61,7 @@ impl Cargo {
         Some(format!("cargo run{profile}{} {sort} {name} --", self.package_from_here()))
     }
 
-    /// How cargo finds the package from the current folder.
+    /// The arguments that let cargo find the package from the current folder.
     fn package_from_here(&self) -> String {
         let is_workspace =
             |at: &Path| self.folder.starts_with(at) && at.join("Cargo.toml").is_file();
@@ -74,7 +76,7 @@ impl Cargo {
     }
 }
 
-/// As a shell takes it for one word.
+/// Quotes a word so that a shell reads it as one word.
 fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -87,8 +89,8 @@ fn quoted(word: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// How cargo runs, from the folder `here`, a program at that path, which is made of the sources in `of`. In the returned text, the folder of
-    /// all that is `ROOT`; there is a package in `ROOT/my_raft`.
+    /// The cargo command, given from the folder `here`, for a program at `path` whose sources are in `of`. In the returned
+    /// text, `ROOT` stands for the folder that contains everything; there is a package in `ROOT/my_raft`.
     fn run(path: &str, of: &str, here: &str) -> Option<String> {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);

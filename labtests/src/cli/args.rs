@@ -9,13 +9,13 @@ use labrpc::time::Duration;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// The MIT 6.824 Raft lab: runs its tests, simulated or on real threads.
+/// Runs the tests of the MIT 6.824 Raft lab, in a simulation or on real threads.
 #[derive(Parser)]
 #[command(name = "raftlab", version)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+    /// The tests to run: parts (2B), names, or substrings of names [default: all].
     #[arg(value_name = "SELECT")]
     pub select: Vec<String>,
     #[command(flatten)]
@@ -26,13 +26,13 @@ pub struct Cli {
 pub enum Command {
     /// Run tests (the default).
     Test {
-        /// What to run: parts (2B), names, or parts of names. Nothing: everything.
+        /// The tests to run: parts (2B), names, or substrings of names [default: all].
         #[arg(value_name = "SELECT")]
         select: Vec<String>,
     },
     /// Run one test again in the simulation, and print every event as it happens.
     Replay {
-        /// The seed that a failure named.
+        /// The seed from the failure report.
         #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
         seed: u64,
         /// The test.
@@ -40,67 +40,68 @@ pub enum Command {
     },
     /// Check whether a history of a service is linearizable.
     ///
-    /// The exit status is 0 if it is, 1 if it isn't, 2 if a file is not as it should be, and 3 if that wasn't certain
+    /// The exit status is 0 if it is linearizable, 1 if it is not, 2 if a file is malformed, and 3 if there was no verdict
     /// within the limit.
     Check(CheckArgs),
 }
 
-/// What is to be checked, and how.
+/// What to check, and how.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The history, an operation a line as JSON, or an event a line as Jepsen has it, packed with gzip or not; - for standard
-    /// input. Several files are one history.
+    /// The files of one history; - for standard input. Each line is one operation as JSON, or one event in Jepsen's format.
+    /// Files may be compressed with gzip.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// How long to take for all of it, in seconds [default: until it is certain].
+    /// Give up after this many seconds in total [default: no limit].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub limit: Option<Duration>,
-    /// How much a search may remember, in MiB. One that would need more ends undecided.
+    /// How many MiB a search may use. A search that would need more ends undecided.
     #[arg(long, value_name = "MIB", default_value_t = (MEMORY >> 20) as u32, value_parser = mebibytes)]
     pub memory: u32,
-    /// What the history is of [default: the operations tell].
+    /// The service that the history comes from [default: recognized by its operations].
     #[arg(long, value_name = "SERVICE")]
     pub model: Option<Service>,
-    /// What a register or a counter has at first, as JSON [default: null, or 0].
+    /// The initial value of a register or a counter, as JSON [default: null, or 0].
     #[arg(long, value_name = "VALUE", value_parser = initial, allow_hyphen_values = true)]
     pub initial: Option<Value>,
 }
 
 #[derive(Args)]
 pub struct Flags {
-    /// Run on OS threads and the wall clock, not in the simulation.
+    /// Run on OS threads and the wall clock instead of the simulation.
     #[arg(long, global = true)]
     pub real: bool,
-    /// The seed, or the first of several.
+    /// The seed, or the first of several seeds.
     #[arg(long, global = true, value_name = "S", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
-    /// How many seeds, counted up from --seed.
+    /// How many seeds to run, counted up from --seed.
     #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = count)]
     pub seeds: u64,
-    /// How many tests to run at once [default: one per CPU; 8 with --real].
+    /// How many tests run at the same time [default: one per CPU; 8 with --real].
     #[arg(long, global = true, value_name = "J", value_parser = jobs)]
     pub jobs: Option<usize>,
-    /// What simulations run on. Coroutines are much faster; failures, and some runs that pass, are run again on threads,
-    /// and if these differ, the rest is run on threads [default: coroutines].
+    /// What simulations run on. Coroutines are much faster. Failures and some of the passing runs are repeated on threads; if
+    /// the results differ, the remaining runs use threads [default: coroutines].
     #[arg(long, global = true, value_name = "WHAT", conflicts_with = "real")]
     pub backend: Option<On>,
-    /// Run nothing more after the first failure.
+    /// Stop after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
-    /// Fail for what is otherwise only a warning: threads that are left after kill(), a test that never came to its check.
+    /// Also fail for two things that otherwise only give a warning: threads that are still running after kill(), and a test
+    /// that never reached the situation that it checks.
     #[arg(long, global = true)]
     pub strict: bool,
-    /// Run the I-th of N equal parts of the work, as one machine of N.
+    /// Run the I-th of N equal parts of the work, for example on one of N machines.
     #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
     #[arg(allow_hyphen_values = true)]
     pub shard: Shard,
-    /// Write the results to this file too.
+    /// Write the results to this file as well.
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write down in this file how far a sweep is. If there is one already, go on from there.
+    /// Save the progress of a sweep in this file. If the file exists, continue from there.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "json")]
     pub resume: Option<PathBuf>,
-    /// List the tests, one a line, and run none.
+    /// List the tests, one per line, and run none.
     #[arg(long, global = true)]
     pub list: bool,
 }
@@ -110,7 +111,7 @@ pub struct Flags {
 pub enum On {
     /// Coroutines on one OS thread.
     Coroutines,
-    /// OS threads, of which one runs at a time.
+    /// OS threads; only one of them runs at a time.
     Threads,
 }
 
@@ -123,44 +124,44 @@ impl From<On> for Backend {
     }
 }
 
-/// A seed.
+/// Parses a seed.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a seed.
 pub fn seed(text: &str) -> Result<u64, String> {
     whole_number(text, "", 0..=u64::MAX)
 }
 
-/// How many there are to be of something that there must be one of.
+/// Parses a count that must be at least 1.
 ///
 /// # Errors
-/// It is no such number.
+/// The text is not such a number.
 pub fn count(text: &str) -> Result<u64, String> {
     whole_number(text, "", 1..=u64::MAX)
 }
 
-/// A number of jobs.
+/// Parses a number of jobs.
 ///
 /// # Errors
-/// It is none, or too great.
+/// The text is not a number, or the number is too large.
 pub fn jobs(text: &str) -> Result<usize, String> {
     let jobs = whole_number(text, "", 1..=MOST_JOBS)?;
     usize::try_from(jobs).map_err(|error| error.to_string())
 }
 
-/// A whole number within that range, of something (`" of milliseconds"`) or of nothing.
+/// Parses a whole number within that range. `of` names the unit (`" of milliseconds"`), or is empty.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a number.
 pub fn whole_number(text: &str, of: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     let (least, most) = (range.start(), range.end());
-    number.ok_or_else(|| format!("a whole number{of} from {least} to {most} is wanted"))
+    number.ok_or_else(|| format!("expected a whole number{of} from {least} to {most}"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| "a number of seconds is wanted, such as 60 or 0.5".into())
+    seconds.ok_or_else(|| "expected a number of seconds, such as 60 or 0.5".into())
 }
 
 fn mebibytes(text: &str) -> Result<u32, String> {
@@ -169,13 +170,14 @@ fn mebibytes(text: &str) -> Result<u32, String> {
 
 fn initial(text: &str) -> Result<Value, String> {
     serde_json::from_str(text)
-        .map_err(|_| "a value as JSON is wanted: null, 7, or a text in quotes, '\"x\"'".into())
+        .map_err(|_| "expected a value as JSON: null, 7, or a string in quotes, '\"x\"'".into())
 }
 
 /// Every job has tens of threads.
 const MOST_JOBS: u64 = 256;
 
-/// A number that is negative is an argument like any other: whoever takes none says what is wanted instead, and always in the same words.
+/// Accepts negative numbers as arguments like any other. An argument that can't be negative then reports what it expects,
+/// always in the same words.
 pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let with = |arg: clap::Arg| {
         let takes_value = arg.is_positional() || arg.get_action().takes_values();
@@ -184,8 +186,8 @@ pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
     command.mut_args(with).mut_subcommands(with_negative_numbers)
 }
 
-/// A command that runs no selection of tests takes none of the flags and so shows none, but knows them, to say so in our
-/// words. A flag that it has itself is its own.
+/// For a command that does not run a selection of tests. Such a command rejects these flags and hides them from its help, but
+/// still parses them, so that it can reject them in our words. A flag that the command defines itself is left alone.
 pub fn without_flags(command: clap::Command) -> clap::Command {
     let flags = Flags::augment_args(clap::Command::new("flags"));
     let others = flags.get_arguments().filter(|flag| !takes(&command, flag.get_id().as_str()));
@@ -198,11 +200,11 @@ fn takes(command: &clap::Command, id: &str) -> bool {
     command.get_arguments().any(|own| own.get_id() == id && !own.is_hide_set())
 }
 
-/// The flags that stand on the command line: what is passed over in silence would be missed.
+/// The flags that were given on the command line. Ignoring one silently would mislead the user.
 pub struct Given(Vec<clap::Arg>);
 
 impl Given {
-    /// Of those of a selection of tests.
+    /// Collects the given flags from those that belong to a selection of tests.
     pub fn by(matches: &ArgMatches) -> Given {
         let flags = Flags::augment_args(clap::Command::new("flags"));
         let is_given = |flag: &&clap::Arg| {
@@ -211,13 +213,13 @@ impl Given {
         Given(flags.get_arguments().filter(is_given).cloned().collect())
     }
 
-    /// The first flag that `command` doesn't have itself, for commands that run no selection of tests: to them none of these means
-    /// anything.
+    /// The first flag that `command` does not define itself. These flags have no meaning for commands that run no selection of
+    /// tests.
     pub fn beside(&self, command: &clap::Command) -> Option<String> {
         self.find(|flag| !takes(command, flag.get_id().as_str()))
     }
 
-    /// The first flag that is none of these.
+    /// The first flag that is not one of the allowed ones.
     pub fn but(&self, allowed: &[&str]) -> Option<String> {
         self.find(|flag| flag.get_long().is_none_or(|name| !allowed.contains(&name)))
     }

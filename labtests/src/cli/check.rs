@@ -1,4 +1,4 @@
-//! `raftlab check`: whether a history is linearizable.
+//! `raftlab check`: decides whether a history is linearizable.
 
 use super::args::CheckArgs;
 use super::{End, Out};
@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What the thread says that reads and checks.
+/// A message from the thread that reads and checks.
 enum Said {
     Wrong(String),
     Read(Arc<History>),
@@ -22,11 +22,11 @@ enum Said {
     Done,
 }
 
-/// Reads the history, and says what it is. All of that within the limit, for it goes on in another thread, which is left where it
-/// is.
+/// Reads the history and prints the verdict. All of that stays within the limit, because the work is done in another thread;
+/// when the limit is reached, that thread is simply left running.
 ///
 /// # Errors
-/// A file can't be read, or is not as it should be.
+/// A file can't be read, or is malformed.
 pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End, String> {
     let json = json.map(WholeFile::prepare).transpose()?;
     let CheckArgs { files, limit, memory, model, initial } = args;
@@ -51,7 +51,7 @@ pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End,
                 break;
             }
             Err(RecvTimeoutError::Timeout) => {}
-            // It panicked. What is known is told.
+            // The thread panicked. Report what is known.
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
@@ -68,7 +68,7 @@ fn work(files: &[PathBuf], options: &Options, bounds: Bounds, say: &Sender<Said>
         Err(wrong) => return drop(say.send(Said::Wrong(wrong))),
     };
     let _ = say.send(Said::Read(history.clone()));
-    // The process ends with the verdict. To free a million operations before would only take time.
+    // The process ends after the verdict. Freeing a million operations first would only take time.
     std::mem::forget(history.clone());
     history.examine(bounds, |found| _ = say.send(Said::Found(found)));
     let _ = say.send(Said::Done);
@@ -88,7 +88,7 @@ fn open(files: &[PathBuf]) -> Result<Vec<Opened>, String> {
     files.iter().map(open).collect()
 }
 
-/// What is known of a history.
+/// What is known about a history.
 #[derive(Default)]
 struct Report {
     history: Option<Arc<History>>,
@@ -100,11 +100,11 @@ struct Report {
     interrupted: Option<Interrupt>,
 }
 
-/// The same for programs.
+/// The same report for programs.
 #[derive(Serialize)]
 struct Json<'a> {
     verdict: &'static str,
-    /// Whether it was looked into to the end.
+    /// Whether the check ran to its end.
     complete: bool,
     operations: Option<usize>,
     linearizable_keys: usize,
@@ -145,10 +145,10 @@ impl Report {
         let so_far = match (self.interrupted, limit) {
             (Some(by), _) => format!("interrupted by {by}"),
             (None, Some(limit)) => format!("not certain after {limit:?}"),
-            (None, None) => "it ended too early".into(),
+            (None, None) => "the check ended too early".into(),
         };
         let Some(history) = &self.history else {
-            return out.line(format!("undecided: not all was read; {so_far}"));
+            return out.line(format!("undecided: the history was not read to its end; {so_far}"));
         };
         let operations = match history.operations() {
             1 => "1 operation".into(),
@@ -169,7 +169,7 @@ impl Report {
         let unexplained: Vec<_> = self.wrong.iter().filter(|key| !explained(key)).collect();
         if !unexplained.is_empty() {
             out.line(format!(
-                "not linearizable: keys {unexplained:?}; the explanation is not ready; {so_far}"
+                "not linearizable: keys {unexplained:?}; their explanation was not finished; {so_far}"
             ));
         }
         match self.verdict() {
@@ -186,7 +186,7 @@ impl Report {
             _ => {
                 let why = match self.complete {
                     false => so_far,
-                    true => "a search would have to remember more than --memory allows".into(),
+                    true => "a search needs more memory than --memory allows".into(),
                 };
                 out.line(format!("undecided: {operations}; {why}"));
             }

@@ -1,4 +1,5 @@
-//! What a sweep has found so far: what its last lines are made of. Its size depends on how many causes failures have, and not on the number of seeds.
+//! What a sweep has found so far. Its last lines are made from this. The size depends on how many causes the failures have, and
+//! not on the number of seeds.
 
 use super::work::Work;
 use crate::invariants::Coverage;
@@ -11,19 +12,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Found {
     pub counts: Counts,
-    /// Many seeds: a table at the end, and only failures before.
+    /// With many seeds: only failures are printed during the sweep, and a table at the end.
     pub sweeps: Option<Vec<Sweep>>,
     pub coverage: Coverage,
     pub unreached: Unreached,
     pub failures: Causes,
     pub warnings: Causes,
     pub lab_time: Duration,
-    /// Of the sessions before this one.
+    /// Wall time of the sessions before this one.
     pub wall: Duration,
 }
 
 impl Found {
-    /// Nothing yet.
+    /// Nothing found yet.
     pub fn nothing(work: &Work) -> Found {
         Found {
             counts: Counts { not_run: work.runs(), ..Counts::default() },
@@ -37,7 +38,7 @@ impl Found {
         }
     }
 
-    /// Takes a run in.
+    /// Adds the result of a run.
     pub fn add(&mut self, report: &Report) {
         self.counts.add(report.result.is_err());
         self.lab_time += report.lab_time;
@@ -53,7 +54,7 @@ impl Found {
         }
     }
 
-    /// How many runs that was.
+    /// How many runs have been added.
     pub fn runs(&self) -> u64 {
         self.counts.passed + self.counts.failed
     }

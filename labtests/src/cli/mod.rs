@@ -36,10 +36,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use work::Work;
 
-/// Runs the command on the Raft that `make` makes. The process's arguments are its own.
+/// Runs the command on the Raft that `make` makes, with the arguments of the process.
 ///
-/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong; 3 if `check` came to no verdict; 130 after
-/// Ctrl-C, and 143 after SIGTERM.
+/// The exit status is 0 if everything passed, 1 if a test failed, 2 if the usage was wrong, 3 if `check` reached no verdict,
+/// 130 after Ctrl-C, and 143 after SIGTERM.
 pub fn main<R, F>(make: F) -> ExitCode
 where
     R: Raft,
@@ -51,7 +51,7 @@ where
     Program::new(Lab::new().raft(make)).main()
 }
 
-/// The command, with what it may have beside `test` and `replay`.
+/// The command, with the subcommands that a program adds to `test`, `replay` and `check`.
 pub struct Program {
     lab: Lab,
     extras: Vec<Extra>,
@@ -66,11 +66,11 @@ struct Extra {
 
 type RunExtra = dyn FnOnce(&ArgMatches, &mut Out) -> Result<End, Wrong>;
 
-/// Why nothing was run, or why there is nothing to see of it.
+/// Why nothing was run, or why nothing can be shown.
 enum Wrong {
-    /// clap's word on the arguments; also a help text.
+    /// clap's message about the arguments; this can also be a help text.
     Arguments(clap::Error),
-    /// Ours.
+    /// Our own message.
     Text(String),
 }
 
@@ -87,7 +87,7 @@ impl From<String> for Wrong {
 }
 
 impl Wrong {
-    /// Says it. Returns the exit status, which is 0 for a help text.
+    /// Prints the message. Returns the exit status, which is 0 for a help text.
     fn tell(&self) -> u8 {
         match self {
             Wrong::Arguments(error) => {
@@ -105,18 +105,18 @@ impl Wrong {
     }
 }
 
-/// How a command ended that was used rightly.
+/// How a command ended whose usage was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All was done, and found well.
+    /// Everything was done, and everything passed.
     Well,
-    /// Something was not.
+    /// Something failed.
     Failed,
-    /// It can't be said.
+    /// There is no verdict.
     Undecided,
-    /// Before all was done, somebody wanted it to end.
+    /// It was interrupted before everything was done.
     Interrupted(Interrupt),
-    /// Before all was done, its reader went away.
+    /// Its reader went away before everything was done.
     Unread,
 }
 
@@ -138,27 +138,29 @@ impl End {
     }
 }
 
-/// A variable with other names for fields, see [`Lab::renamed`].
+/// The environment variable that renames fields, see [`Lab::renamed`].
 const RENAME: &str = "LAB_RENAME";
 
 /// The exit status of wrong usage.
 const USAGE: u8 = 2;
 
-/// The exit status of a program that SIGPIPE ends.
+/// The exit status of a program that is ended by SIGPIPE.
 const UNREAD: u8 = 128 + 13;
 
 impl Program {
-    /// The command as [`main`] runs it.
+    /// The same command that [`main`] runs.
     pub fn new(lab: impl Into<Lab>) -> Program {
         Program { lab: lab.into(), extras: Vec::new(), variables: Vec::new() }
     }
 
-    /// Whose runs depend on these variables of the environment, too: the command that repeats a failure names them.
+    /// Names environment variables on which the runs of this program depend, too. The command that repeats a failure then sets
+    /// them.
     pub fn variables(self, variables: &[&'static str]) -> Program {
         Program { variables: variables.to_vec(), ..self }
     }
 
-    /// With one more command, which says how it ended (whether it found all well, for one), or what was wrong with its usage.
+    /// Adds a command. `run` returns how the command ended (for example, whether everything passed), or what was wrong with its
+    /// usage.
     pub fn command<A: Args, E: Into<End>>(
         mut self,
         name: &'static str,
@@ -173,14 +175,14 @@ impl Program {
         self
     }
 
-    /// Runs it on the process's arguments.
+    /// Runs it with the arguments of the process.
     pub fn main(self) -> ExitCode {
         interrupt::listen();
         labrpc::logging::init();
         ExitCode::from(self.run(std::env::args_os(), Out::stdout()))
     }
 
-    /// Runs it on these arguments, the first of which is its name. Returns the exit status.
+    /// Runs it with these arguments, the first of which is the name of the program. Returns the exit status.
     pub fn run<T>(self, args: impl IntoIterator<Item = T>, out: Out) -> u8
     where
         T: Into<OsString> + Clone,
@@ -222,7 +224,9 @@ impl Program {
             },
             Some(Command::Check(args)) => {
                 if let Some(flag) = given.but(&["json"]) {
-                    return Err(format!("check runs no test, so {flag} means nothing to it").into());
+                    return Err(
+                        format!("check runs no tests, so {flag} has no meaning for it").into()
+                    );
                 }
                 let end = check::check(args, cli.flags.json.as_deref(), &mut out)?;
                 out.finish()?;
@@ -231,7 +235,7 @@ impl Program {
         }
     }
 
-    /// What is under test, as the flags and the environment want it.
+    /// What is under test, with the flags and the environment applied.
     fn lab_with(&self, flags: &Flags) -> Result<Lab, String> {
         let lab = if flags.strict { self.lab.clone().strict() } else { self.lab.clone() };
         let lab = match std::env::var(RENAME) {
@@ -248,7 +252,7 @@ impl Program {
 impl Extra {
     fn run(self, given: &Given, matches: &ArgMatches, mut out: Out) -> Result<End, Wrong> {
         if let Some(flag) = given.beside(&self.command) {
-            return Err(format!("{} takes no {flag}", self.command.get_name()).into());
+            return Err(format!("{} does not accept {flag}", self.command.get_name()).into());
         }
         let end = (self.run)(matches, &mut out)?;
         match (end, out.finish()) {
@@ -258,12 +262,12 @@ impl Extra {
     }
 }
 
-/// Behind the name of a test, the name of a command would be that of a test, too.
+/// After the name of a test, clap would take the name of a command for the name of another test.
 fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, Wrong> {
     let words: Vec<_> = matches.get_many::<String>("select").into_iter().flatten().collect();
     match words.iter().find(|word| names.contains(word)) {
         Some(name) => {
-            Err(format!("{name} is a command: it comes first, before {:?}", words[0]).into())
+            Err(format!("{name} is a command and must come first, before {:?}", words[0]).into())
         }
         None => Ok(matches),
     }
@@ -271,14 +275,14 @@ fn commands_first(names: &[String], matches: ArgMatches) -> Result<ArgMatches, W
 
 fn no_flag_of_replay(flag: &str) -> String {
     let why = match flag {
-        "--real" => ": real threads don't replay",
-        "--seed" => ": the seed is its first argument",
+        "--real" => ": runs on real threads can't be replayed",
+        "--seed" => ": give the seed as the first argument",
         _ => "",
     };
-    format!("replay takes a seed and a test, and no {flag}{why}")
+    format!("replay takes a seed and a test; it does not accept {flag}{why}")
 }
 
-/// The tests that all words select together, in the lab's order.
+/// The tests that any of the words selects, in the lab's order.
 fn selected(
     lab: &Lab,
     words: &[String],
@@ -294,7 +298,7 @@ fn selected(
     Ok(lab.tests().filter(|test| names.contains(&test.name)).collect())
 }
 
-/// What the word selects of what this program has. A word that selects nothing may have been meant for a command.
+/// The tests of this program that the word selects. If it selects nothing, the error also suggests the names of commands.
 fn select(lab: &Lab, word: &str, commands: &[String]) -> Result<Vec<&'static LabTest>, String> {
     let tests = runner::selected_by(word);
     let mut tests = tests.ok_or_else(|| runner::unknown(word, lab.tests(), commands))?;
@@ -302,7 +306,7 @@ fn select(lab: &Lab, word: &str, commands: &[String]) -> Result<Vec<&'static Lab
     tests.retain(|test| lab.has(test));
     if tests.is_empty() {
         return Err(format!(
-            "this program has nothing to run {} {} on; see labtests::lab::Lab",
+            "this program has no implementation that {} {} can run on; see labtests::lab::Lab",
             some.part, some.name
         ));
     }
@@ -318,7 +322,7 @@ fn test(
     mut out: Out,
 ) -> Result<End, String> {
     if tests.is_empty() {
-        return Err("this program has nothing to run tests on; see labtests::lab::Lab".into());
+        return Err("this program has no implementation to test; see labtests::lab::Lab".into());
     }
     let work = Work::new(tests, flags.seed, flags.seeds, flags.shard)?;
     if flags.list {
@@ -331,16 +335,16 @@ fn test(
     Session::new(work, flags, again, out)?.run(lab)
 }
 
-/// Shows what would be run.
+/// Lists the tests that would be run.
 fn list(work: &Work, given: &Given, out: &mut Out) -> Result<(), String> {
-    // How many seeds there are says which tests a shard has; otherwise all tests are run under each.
+    // The number of seeds decides which tests a shard has. Without a shard, every test is run under each seed.
     let sharded = given.but(&["shard", "seeds", "list"]);
     let whole = given.but(&["shard", "list"]);
     match sharded.or(whole.filter(|_| work.shard() == Shard::WHOLE)) {
         Some(flag) if flag == "--seeds" => {
-            return Err("--list shows tests: it takes --seeds only together with --shard".into());
+            return Err("--list shows tests: it accepts --seeds only together with --shard".into());
         }
-        Some(flag) => return Err(format!("--list runs nothing: it takes no {flag}")),
+        Some(flag) => return Err(format!("--list runs nothing: it does not accept {flag}")),
         None => {}
     }
     work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
@@ -352,7 +356,10 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
         [test] => test,
         ref several => {
             let names: Vec<_> = several.iter().map(|test| test.name).collect();
-            return Err(format!("{word:?} is several tests; name one of {}", names.join(", ")));
+            return Err(format!(
+                "{word:?} selects several tests; name one of {}",
+                names.join(", ")
+            ));
         }
     };
     let out = Arc::new(Mutex::new(out));

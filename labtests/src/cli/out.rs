@@ -1,4 +1,4 @@
-//! Where the command writes.
+//! Where the command writes its output.
 
 use crate::interrupt::LOOK_EVERY;
 use crate::report::Row;
@@ -7,7 +7,7 @@ use labrpc::time::sleep;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-/// Standard output, which may be full, and whose reader may go away.
+/// Standard output. Its disk may be full, and its reader may go away.
 pub struct Out {
     to: BufWriter<Box<dyn Write + Send>>,
     error: Option<io::Error>,
@@ -22,12 +22,12 @@ impl Out {
         Out { terminal, ..Out::new(io::stdout()) }
     }
 
-    /// Anything else: a file, for a test.
+    /// Any other destination, such as a file in a test.
     pub fn new(to: impl Write + Send + 'static) -> Out {
         Out { to: BufWriter::new(Box::new(to)), error: None, terminal: None, insists: false }
     }
 
-    /// Writes a line that is to be seen at once.
+    /// Writes a line and flushes it at once.
     pub fn line(&mut self, text: impl Display) {
         self.queue(&text);
         self.flush();
@@ -42,8 +42,8 @@ impl Out {
         self.error = self.error.take().or_else(|| self.to.flush().err());
     }
 
-    /// From now on, lines that can't be written go to the terminal, if there is one. Ctrl-C ends whoever reads them, too (`tee`, for one),
-    /// and has a moment for it.
+    /// From now on, lines that can't be written go to the terminal, if there is one. Ctrl-C also ends the program that reads
+    /// the output (such as `tee`), so this waits a moment for that to happen.
     pub fn insist(&mut self) {
         self.insists = true;
         if self.terminal.is_none() {
@@ -51,18 +51,18 @@ impl Out {
         }
     }
 
-    /// Writes the row of a table, as it fits here.
+    /// Writes a row of a table, fitted to the width of the output.
     pub fn row(&mut self, row: &Row) {
         self.line(row.fit(self.width()));
     }
 
-    /// How many columns there are; `None`: as many as one likes.
+    /// How many columns there are; `None`: no limit.
     pub fn width(&self) -> Option<usize> {
         let (_, columns) = self.terminal.as_ref()?.size_checked()?;
         Some(columns.into())
     }
 
-    /// Writes one of many lines, at the latest with the next [`Out::line`].
+    /// Writes a line without flushing it. It appears at the latest with the next [`Out::line`].
     pub fn queue(&mut self, text: impl Display) {
         if self.error.is_none() {
             self.error = writeln!(self.to, "{text}").err();
@@ -74,10 +74,10 @@ impl Out {
         self.error.is_some()
     }
 
-    /// Whether everything could be written that somebody wanted to read.
+    /// Whether everything could be written, as long as somebody read it.
     ///
     /// # Errors
-    /// The disk is full, for instance.
+    /// For example, the disk is full.
     pub fn finish(&mut self) -> Result<(), String> {
         match self.error.take().or_else(|| self.to.flush().err()) {
             Some(error) => unless_unread(&error),
@@ -86,10 +86,10 @@ impl Out {
     }
 }
 
-/// Whether that is an error: not if nobody reads any more.
+/// Whether this is an error. It is none if nobody reads any more.
 ///
 /// # Errors
-/// It is.
+/// It is an error.
 pub(super) fn unless_unread(error: &io::Error) -> Result<(), String> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),
@@ -97,7 +97,7 @@ pub(super) fn unless_unread(error: &io::Error) -> Result<(), String> {
     }
 }
 
-/// Says something on standard error. If that can't be written either, nobody can be told.
+/// Prints something on standard error. If that fails too, there is nowhere left to report it.
 pub(super) fn tell(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

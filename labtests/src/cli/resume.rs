@@ -1,6 +1,7 @@
-//! A sweep that can be interrupted: now and then, what it has found so far goes to a file, and the next one begins with that.
+//! A sweep that can be interrupted. Now and then it saves to a file what it has found so far, and the next sweep starts from
+//! that file.
 //!
-//! Runs are taken in in the order of the work, so what was found so far is that of its first so many runs.
+//! Results are added in the order of the work, so a file always describes the first runs of the work, without gaps.
 
 use super::found::Found;
 use super::work::Work;
@@ -12,17 +13,17 @@ use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
-/// The file, and when it was written.
+/// The file, and when it was last written.
 pub struct Checkpoint {
     file: WholeFile,
     of: Sort,
     written: Instant,
 }
 
-/// What is lost at most is run again, and gives the same.
+/// At most this much is lost. The lost runs are run again, with the same results.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Files of other versions aren't read.
+/// Files of other versions are rejected.
 const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
@@ -32,7 +33,7 @@ struct Content<F> {
     found: F,
 }
 
-/// What sort of sweep it is. It is resumed by one of the same sort only.
+/// The kind of sweep. A sweep can be resumed only by one of the same kind.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Sort {
     /// Other versions have other runs.
@@ -58,10 +59,10 @@ impl Sort {
         }
     }
 
-    /// In what it differs from what is wanted.
+    /// The first difference from the kind that is wanted.
     fn differs(&self, wanted: &Sort) -> Option<String> {
         let of = |what: &str, has: &str, wants: &str| {
-            format!("its {what} is {has}, and {wants} is wanted")
+            format!("its {what} is {has}, but {wants} was given")
         };
         let number = |what, has: u64, wants: u64| {
             (has != wants).then(|| of(what, &has.to_string(), &wants.to_string()))
@@ -70,7 +71,7 @@ impl Sort {
         let tests = || {
             (self.tests != wanted.tests).then(|| {
                 format!(
-                    "it is of {} tests, and these {} are others",
+                    "it is for {} tests, but the {} tests selected now are different",
                     self.tests.len(),
                     wanted.tests.len()
                 )
@@ -82,15 +83,17 @@ impl Sort {
             .or_else(|| number("--seeds", self.seeds, wanted.seeds))
             .or_else(|| text("--shard", &self.shard, &wanted.shard))
             .or_else(|| text("world", &self.world, &wanted.world))
-            .or_else(|| (self != wanted).then(|| "one is --strict, and the other isn't".into()))
+            .or_else(|| {
+                (self != wanted).then(|| "one sweep is --strict, and the other is not".into())
+            })
     }
 }
 
 impl Checkpoint {
-    /// Opens `path`, or prepares to write it; with what was found by then.
+    /// Opens `path`, or prepares to write it. Also returns what the file says was found before.
     ///
     /// # Errors
-    /// It can't be read or written, is no such file, or is one of another sweep.
+    /// The file can't be read or written, is not a file of `--resume`, or belongs to another sweep.
     pub fn open(
         path: &Path,
         work: &Work,
@@ -100,7 +103,7 @@ impl Checkpoint {
         let of = Sort::of(work, world, strict);
         let before = read(path, &of).map_err(|wrong| {
             format!(
-                "can't go on with {}: {wrong}. Name another file, or remove it to begin anew",
+                "can't resume from {}: {wrong}. Name another file, or remove this one to start over",
                 path.display()
             )
         })?;
@@ -113,7 +116,7 @@ impl Checkpoint {
         self.file.path()
     }
 
-    /// Writes what was found, if that is due.
+    /// Writes what was found, if a write is due.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
@@ -121,7 +124,7 @@ impl Checkpoint {
         if self.written.elapsed() < EVERY { Ok(()) } else { self.keep(found, wall) }
     }
 
-    /// Writes what was found, in so much time.
+    /// Writes what was found, and how much wall time that took.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
@@ -139,12 +142,15 @@ fn read(path: &Path, wanted: &Sort) -> Result<Option<Found>, String> {
         file => file.map_err(|error| error.to_string())?,
     };
     if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
-        return Err("it is no regular file".into());
+        return Err("it is not a regular file".into());
     }
     let content: Content<serde_json::Value> = serde_json::from_reader(BufReader::new(file))
-        .map_err(|error| format!("it is no file of --resume ({error})"))?;
+        .map_err(|error| format!("it was not written by --resume ({error})"))?;
     if content.format != FORMAT {
-        return Err(format!("it is of format {}, and this program reads {FORMAT}", content.format));
+        return Err(format!(
+            "it has format {}, but this program reads format {FORMAT}",
+            content.format
+        ));
     }
     match content.work.differs(wanted) {
         Some(difference) => Err(difference),

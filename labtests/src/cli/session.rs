@@ -15,7 +15,7 @@ use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// What it is told, and what it has seen so far.
+/// The settings of a session, and what it has seen so far.
 pub struct Session {
     work: Work,
     names: Names,
@@ -31,32 +31,32 @@ pub struct Session {
     again: Again,
     found: Found,
     began: Instant,
-    /// What can't be written any more.
+    /// Why something can no longer be written.
     error: Option<String>,
-    /// Where what was found is, beside in the lines.
+    /// Where the results are, apart from the printed lines.
     saved: Option<String>,
 }
 
-/// How many tests run at once on real threads: most of the time they sleep.
+/// How many tests run at the same time on real threads: they sleep most of the time.
 const REAL_JOBS: usize = 8;
 
-/// After so many failures in full, further ones get a line.
+/// How many failures are printed in full. Each later one gets one line.
 const STORIES: u64 = 3;
 
-/// With fewer seeds than this, a bug that shows under one seed in five goes unseen more often than once in twenty times.
+/// With fewer seeds than this, a bug that shows under one seed in five is missed more than once in twenty times.
 const ENOUGH_SEEDS: u64 = 14;
 
 impl Session {
     /// Prepares to do the work.
     ///
     /// # Errors
-    /// The file for the results can't be written, or that of an earlier session can't be gone on with.
+    /// The file for the results can't be written, or the file of an earlier session can't be resumed.
     pub fn new(work: Work, flags: &Flags, again: Again, out: Out) -> Result<Session, String> {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let world = if flags.real { World::Real } else { World::Simulated };
         let json = flags.json.as_deref().map(JsonFile::create).transpose()?;
         if flags.resume.is_some() && !work.is_sweep() {
-            return Err("--resume is for sweeps: say how many --seeds".into());
+            return Err("--resume is for sweeps: add --seeds N".into());
         }
         let open = |path: &PathBuf| Checkpoint::open(path, &work, world, flags.strict);
         let (checkpoint, before) = flags.resume.as_ref().map(open).transpose()?.unzip();
@@ -85,13 +85,13 @@ impl Session {
     /// Does the work.
     ///
     /// # Errors
-    /// What there is to say could not be written.
+    /// The output could not be written.
     pub fn run(mut self, lab: &Lab) -> Result<End, String> {
         if self.found.sweeps.is_none() {
             self.say_row(&report::row_header(self.names));
         }
         if self.found.runs() > 0 {
-            self.say(&format!("going on after {} runs", self.found.runs()));
+            self.say(&format!("resuming after {} runs", self.found.runs()));
         }
         let done = usize::try_from(self.found.runs()).unwrap_or(usize::MAX);
         let (runs, world, jobs) = (self.work.clone().into_runs().skip(done), self.world, self.jobs);
@@ -99,7 +99,7 @@ impl Session {
         self.progress.finish();
         let kept = self.keep();
         let interrupted = interrupted.and_then(|it| self.take_early(it));
-        // The files come first: whoever reads the lines may have stopped to.
+        // Write the files first, because the reader of the printed lines may have stopped reading.
         let written = kept.and(self.finish_json(interrupted));
         self.conclude(lab);
         interrupted.into_iter().for_each(|by| self.say_interrupted(by));
@@ -107,7 +107,7 @@ impl Session {
         let said = self.out.finish();
         written?;
         if let Some(by) = interrupted {
-            // Its terminal may have been closed, which is no error.
+            // The terminal may have been closed, which is not an error.
             return Ok(End::Interrupted(by));
         }
         said?;
@@ -121,18 +121,18 @@ impl Session {
         })
     }
 
-    /// Writes down how far the sweep is. From now on, nothing more is.
+    /// Saves the progress of the sweep. This is the last time that anything is saved.
     fn keep(&mut self) -> Result<(), String> {
         let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
         self.error.take().map_or(Ok(()), Err)?;
         checkpoint.keep(&self.found, self.wall())?;
         let (file, runs) = (checkpoint.path().display(), self.found.runs());
-        self.saved = Some(format!("run again with --resume {file} to go on after {runs} runs"));
+        self.saved = Some(format!("run again with --resume {file} to continue after {runs} runs"));
         Ok(())
     }
 
-    /// Takes in what came early, for nobody waits for what is missing before it. Returns what interrupted the work, unless all of it
-    /// was done.
+    /// Adds results that came out of order, because nobody waits any more for the missing runs before them. Returns what
+    /// interrupted the work, unless all of it was done.
     fn take_early(&mut self, Interrupted { by, early }: Interrupted<Report>) -> Option<Interrupt> {
         self.out.insist();
         early.iter().for_each(|report| _ = self.take(report));
@@ -144,26 +144,27 @@ impl Session {
         if let Some(by) = interrupted {
             json.add_incomplete(by, self.found.counts.not_run);
         }
-        self.saved = Some(format!("{} has these, and is marked incomplete", json.path().display()));
+        self.saved =
+            Some(format!("{} has these results and is marked incomplete", json.path().display()));
         json.finish().inspect_err(|_| self.saved = None)
     }
 
-    /// The last line of a session that was interrupted.
+    /// Prints the last line of a session that was interrupted.
     fn say_interrupted(&mut self, by: Interrupt) {
         let runs = self.found.runs();
         let all = runs + self.found.counts.not_run;
-        let advice = "with --resume FILE, the next sweep would go on from here";
+        let advice = "with --resume FILE, the next sweep could continue from here";
         let advice = (self.work.is_sweep() && runs > 0).then(|| advice.into());
         let saved = self.saved.take().or(advice).map_or(String::new(), |text| format!(": {text}"));
         self.out.line(format!("interrupted by {by} after {runs} of {all} runs{saved}"));
     }
 
-    /// How long it took so far, with the sessions before.
+    /// How much wall time it took so far, including earlier sessions.
     fn wall(&self) -> Duration {
         self.found.wall + self.began.elapsed()
     }
 
-    /// The last lines.
+    /// Prints the last lines.
     fn conclude(&mut self, lab: &Lab) {
         let Found { counts, sweeps, coverage, unreached, failures, warnings, lab_time, .. } =
             &self.found;
@@ -175,11 +176,11 @@ impl Session {
             ran.for_each(|sweep| out.row(&sweep.row(self.names)));
         }
         if counts.failed > 1 {
-            out.line("what failed, by cause:");
+            out.line("failures by cause:");
             failures.lines().iter().for_each(|cause| out.line(cause));
         }
         if counts.failed > STORIES {
-            out.line("the first failures are told in full; replay tells of the others");
+            out.line("only the first failures are printed in full; use replay to see the others");
         }
         out.line(summary);
         for what in coverage.unchecked() {
@@ -197,7 +198,7 @@ impl Session {
         }
     }
 
-    /// What to think of a run that has found nothing, and was short.
+    /// A note for a run that was short and found nothing.
     fn too_short(&self) -> Option<String> {
         let seeds = self.work.seeds();
         let Counts { passed, failed, not_run } = self.found.counts;
@@ -208,12 +209,13 @@ impl Session {
         let under = if seeds == 1 { "1 seed".into() } else { format!("{seeds} seeds") };
         let unseen = 100.0 * 0.8_f64.powi(i32::try_from(seeds).unwrap_or(i32::MAX));
         Some(format!(
-            "this was {under}: a bug that shows under one seed in five goes unseen in {unseen:.0} of 100 such runs. \
-             --seeds 20 leaves 1 of 100"
+            "this was {under}: {unseen:.0} of 100 such runs miss a bug that shows under one seed in five. \
+             With --seeds 20, 1 of 100 misses it"
         ))
     }
 
-    /// Takes a run in, in the order of the work. So `--fail-fast` ends at the same failure with any number of jobs.
+    /// Adds the result of a run, in the order of the work. That way `--fail-fast` ends at the same failure with any number of
+    /// jobs.
     fn take(&mut self, report: &Report) -> ControlFlow<()> {
         self.found.add(report);
         self.show_how_far();
@@ -240,7 +242,7 @@ impl Session {
         if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Whether nobody can get to know what comes of the rest.
+    /// Whether nobody would ever learn the results of the remaining runs.
     fn is_in_vain(&self) -> bool {
         self.out.is_broken() && self.json.is_none() && self.checkpoint.is_none()
     }

@@ -1,4 +1,4 @@
-//! What is to be run: tests under seeds, or a shard of that.
+//! What to run: tests under seeds, or a shard of these runs.
 
 use crate::suites::LabTest;
 use std::fmt::{self, Display};
@@ -7,21 +7,21 @@ use std::str::FromStr;
 
 /// One of `n` equal parts of some work; on the command line `i/n`, counted from 1.
 ///
-/// The work is a table, a row for each seed and a column for each test. Diagonals are dealt out in turn: the shard has
-/// row `r` and column `c` (from 0) if `(r + c) % n` is its number. So every run is in one shard, and each gets its share
-/// of the seeds of a test and of the tests of a seed, the slow ones too.
+/// The work is a table with a row for each seed and a column for each test. Its diagonals are dealt out in turn: the run in row
+/// `r` and column `c` (counted from 0) belongs to the shard whose number is `(r + c) % n`. So every run is in exactly one
+/// shard, and each shard gets its share of the seeds of every test and of the tests of every seed, the slow tests too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// From 0.
+    /// Counted from 0.
     number: u32,
     of: u32,
 }
 
 impl Shard {
-    /// All the work.
+    /// All of the work.
     pub const WHOLE: Shard = Shard { number: 0, of: 1 };
 
-    /// Whether the run in this row and column belongs to the shard. In a list, the row is 0.
+    /// Whether the run in this row and column belongs to the shard. For a list of tests, the row is 0.
     pub fn has(self, row: u64, column: usize) -> bool {
         (row % self.n() + column as u64 % self.n()) % self.n() == u64::from(self.number)
     }
@@ -53,25 +53,27 @@ impl FromStr for Shard {
         });
         parsed.ok_or_else(|| {
             let most = u32::MAX;
-            format!("I/N is wanted, such as 2/4: the I-th of N parts, from 1 to N, which is at most {most}")
+            format!(
+                "expected I/N, such as 2/4: part I of N, with I from 1 to N and N at most {most}"
+            )
         })
     }
 }
 
-/// Tests, each under all seeds, as far as they are in the shard.
+/// Tests, each under all seeds, restricted to the runs in the shard.
 #[derive(Clone)]
 pub struct Work {
-    /// The tests, with the shard's columns.
+    /// The tests, with their columns in the table.
     tests: Vec<(usize, &'static LabTest)>,
     seeds: RangeInclusive<u64>,
     shard: Shard,
 }
 
 impl Work {
-    /// Of `count` seeds from `first` on; at least one.
+    /// The work for `count` seeds, counted up from `first`. `count` is at least 1.
     ///
     /// # Errors
-    /// There aren't so many, or none of the work is in the shard: who runs nothing has tested nothing.
+    /// There are not that many seeds, or the shard is empty. A command that runs nothing would have tested nothing.
     pub fn new(
         tests: Vec<&'static LabTest>,
         first: u64,
@@ -79,22 +81,22 @@ impl Work {
         shard: Shard,
     ) -> Result<Work, String> {
         let last = first.checked_add(count - 1).ok_or_else(|| {
-            format!("seeds end at {}: take a smaller --seed or fewer --seeds", u64::MAX)
+            format!("the largest seed is {}: use a smaller --seed or fewer --seeds", u64::MAX)
         })?;
         let columns = tests.len() as u64;
         let mut tests: Vec<_> = tests.into_iter().enumerate().collect();
         tests.retain(|(column, _)| shard.rows(count, *column) > 0);
         if tests.is_empty() {
-            // Diagonals are dealt out, so the first shards have all there is.
+            // Diagonals are dealt out in turn, so the first shards are the ones with work.
             let full = count.saturating_add(columns).saturating_sub(1);
             return Err(format!(
-                "shard {shard} is empty: for what was selected, --shard takes I/N with an N of at most {full}"
+                "shard {shard} is empty: for these tests and seeds, N in --shard I/N can be at most {full}"
             ));
         }
         Ok(Work { tests, seeds: first..=last, shard })
     }
 
-    /// The tests of which there is something to run.
+    /// The tests that have at least one run.
     pub fn tests(&self) -> impl Iterator<Item = &'static LabTest> {
         self.tests.iter().map(|(_, test)| *test)
     }
@@ -114,7 +116,7 @@ impl Work {
         *self.seeds.start()
     }
 
-    /// Which part of the whole it is.
+    /// Which part of the whole work this is.
     pub fn shard(&self) -> Shard {
         self.shard
     }

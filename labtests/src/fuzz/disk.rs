@@ -1,11 +1,11 @@
-//! Storage that a server can lose between two saves.
+//! A disk on which a crash can come between two saves.
 
 use labrpc::api::Snapshot;
 use labrpc::{Saved, Storage};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// A disk. Its handles share what is on it.
+/// A disk. Its handles share the content.
 #[derive(Clone, Default)]
 pub(super) struct Disk(Arc<Mutex<Content>>);
 
@@ -17,23 +17,23 @@ struct Content {
     saves: u64,
     /// After how many more saves the server crashes.
     left: Option<u64>,
-    /// A save was refused: the server crashed before it.
+    /// Whether a save was refused because the server crashed before it.
     crashed: bool,
 }
 
 impl Disk {
-    /// Another disk with the same on it.
+    /// Another disk with the same content.
     pub fn copy(&self) -> Disk {
         let content = Content { left: None, crashed: false, ..self.0.lock().clone() };
         Disk(Arc::new(Mutex::new(content)))
     }
 
-    /// Lets so many more saves take effect, and none after them.
+    /// Lets this many more saves take effect, and none after them.
     pub fn crash_after(&self, saves: u64) {
         self.0.lock().left = Some(saves);
     }
 
-    /// Calls off [`Disk::crash_after`]. Whether a save was refused since.
+    /// Cancels [`Disk::crash_after`]. Returns whether a save was refused since then.
     pub fn take_crash(&self) -> bool {
         let content = &mut *self.0.lock();
         content.left = None;
@@ -45,14 +45,14 @@ impl Disk {
         self.0.lock().saves
     }
 
-    /// The snapshot on it.
+    /// The snapshot on the disk.
     pub fn snapshot(&self) -> Option<Snapshot> {
         self.0.lock().saved.snapshot.clone()
     }
 }
 
 impl Content {
-    /// Whether a save of `life` takes effect.
+    /// Whether a save of this incarnation takes effect.
     fn admits(&mut self, life: u64) -> bool {
         match &mut self.left {
             Some(0) => self.crashed = true,

@@ -1,4 +1,4 @@
-//! What the fuzz needs of a Raft: a state machine without threads.
+//! What the fuzz needs from a Raft: a state machine without threads.
 
 use labrpc::Persister;
 use labrpc::api::{ApplyMsg, Command, Snapshot};
@@ -12,18 +12,18 @@ pub type Members = BTreeSet<usize>;
 
 /// A Raft without threads: everything that happens to a server is a call, and no call waits.
 ///
-/// A call may save, through the [`Persister`] that the server was started with. After each call the fuzz takes the
-/// [`Output`]. What it holds counts as said, so everything that it promises must have been saved by then.
+/// A call may save through the [`Persister`] that the server was started with. After each call the fuzz takes the [`Output`].
+/// Everything in it counts as sent to others, so everything that it promises must have been saved by then.
 ///
-/// Messages go one way. A Raft of calls and replies numbers its calls, and has both as variants of
-/// [`Machine::Message`]. Any message may get lost, arrive late, arrive twice, or reach a later incarnation.
+/// Messages go one way. A Raft of calls and replies numbers its calls and has both as variants of [`Machine::Message`]. Any
+/// message may be dropped, delayed or duplicated, or reach a later incarnation.
 ///
 /// Random numbers must come from [`labrpc::rand::rng`]; then a run is a function of its seed.
 pub trait Machine: Sized + 'static {
     /// What servers send each other.
     type Message: Clone + fmt::Debug;
 
-    /// A server that starts up, perhaps after a crash. It does not hand over its saved snapshot: the service reads that
+    /// Starts a server, perhaps after a crash. The server does not deliver its saved snapshot: the service reads the snapshot
     /// from the persister.
     fn start(boot: Boot<'_>) -> Self;
 
@@ -39,91 +39,92 @@ pub trait Machine: Sized + 'static {
     /// The service has made a snapshot of everything up to `index`. It may come late, and after a newer one.
     fn snapshot(&mut self, index: u64, snapshot: Snapshot, now: Instant);
 
-    /// A client reads without the log. The answer comes with a later [`Output`]; a Raft without such reads never answers.
+    /// A client asks for a read that does not go through the log. The answer comes with a later [`Output`]; a Raft without such
+    /// reads never answers.
     fn read(&mut self, read: u64, now: Instant) {
         let _ = (read, now);
     }
 
-    /// An operator adds or removes a server. Returns whether that has begun; then a later [`Output`] says that it has ended. A
-    /// Raft without changes of members begins none.
+    /// An operator adds or removes a server. Returns whether the change has begun; if so, a later [`Output`] says that it has
+    /// ended. A Raft without configuration changes begins none.
     fn change(&mut self, number: u64, change: Change, now: Instant) -> bool {
         let _ = (number, change, now);
         false
     }
 
-    /// An operator hands the leadership to a server. A Raft without transfers ignores it.
+    /// An operator asks for a transfer of leadership to a server. A Raft without transfers ignores this.
     fn transfer(&mut self, to: usize, now: Instant) {
         let _ = (to, now);
     }
 
-    /// The message with an impossible value in one of its numbers; `which` tells which. A Raft that trusts the numbers of its peers
-    /// gives back none.
+    /// The message with an impossible value in one of its numbers; `which` chooses the number. A Raft that trusts the numbers
+    /// of its peers returns `None`.
     fn spoil(message: &Self::Message, which: u64, value: u64) -> Option<Self::Message> {
         let _ = (message, which, value);
         None
     }
 
-    /// What the calls since the last one have brought about.
+    /// The results of the calls since the last output.
     fn take_output(&mut self) -> Output<Self::Message>;
 
     /// The state, for the invariants.
     fn look(&self) -> Look;
 }
 
-/// A server's start.
+/// What a server gets when it starts.
 pub struct Boot<'a> {
     /// Its number among the servers.
     pub me: usize,
     /// How many times it was started before.
     pub incarnation: u64,
-    /// What is the same for all servers of the run.
+    /// The options that are the same for all servers of the run.
     pub setup: &'a Setup,
-    /// What earlier incarnations have saved.
+    /// What earlier incarnations saved.
     pub persister: Persister,
-    /// The time on its own clock, which is compared with no other server's, nor with that of an earlier incarnation.
+    /// The time on the server's own clock. It is never compared with the clock of another server or of an earlier incarnation.
     pub now: Instant,
 }
 
-/// The options of a run. A Raft ignores those that it does not have.
+/// The options of a run. A Raft ignores options that it does not support.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// How many servers there are, members or not.
+    /// How many servers there are, including those that are not members.
     pub servers: usize,
-    /// The members at first.
+    /// The initial members.
     pub members: Members,
-    /// How often a leader is heard from.
+    /// How often a leader sends heartbeats.
     pub heartbeat: Duration,
-    /// How long a follower waits for a leader.
+    /// The range of election timeouts.
     pub election_timeout: Range<Duration>,
-    /// How long a call may take, for a Raft of calls and replies.
+    /// For a Raft of calls and replies: how long to wait for a reply.
     pub call_timeout: Duration,
-    /// How long after a message that got no answer the next one may follow.
+    /// After a message without an answer, how long to wait before the next one.
     pub retry: Duration,
     /// Whether a leader begins its term with an entry of its own (§8).
     pub no_op_on_election: bool,
-    /// Whether a server asks if it would be elected before it becomes a candidate (thesis §9.6).
+    /// Whether a server asks whether it would win an election before it becomes a candidate (thesis §9.6).
     pub pre_vote: bool,
     /// Whether a leader without a majority steps down, and followers refuse candidates while they hear a leader (thesis §6.2,
     /// §4.2.3).
     pub check_quorum: bool,
-    /// For how long a leader reads without asking (thesis §6.4.1); only with `check_quorum`. The clocks of a run never differ by
-    /// more than the shortest election timeout differs from this.
+    /// How long a leader may serve reads without asking others (thesis §6.4.1); only with `check_quorum`. The clocks of a run
+    /// differ by so little that no clock counts the lease while another counts more than the shortest election timeout.
     pub lease: Option<Duration>,
-    /// How many bytes of commands go into one message; one entry always goes.
+    /// How many bytes of commands fit into one message. One entry is always allowed.
     pub max_batch: usize,
-    /// How many messages may be under way to a follower.
+    /// How many messages to a follower may be unanswered at a time.
     pub max_in_flight: usize,
-    /// For how long entries may wait for those before them.
+    /// How long entries may wait for the entries before them to arrive.
     pub overtaking: Duration,
-    /// How many bytes of a snapshot go into one message; `None`: all.
+    /// How many bytes of a snapshot go into one message; `None`: the whole snapshot.
     pub snapshot_chunk: Option<usize>,
-    /// How many uncommitted entries a leader may have before it refuses commands; `None`: any number.
+    /// How many uncommitted entries a leader may have before it refuses commands; `None`: no limit.
     pub max_uncommitted: Option<u64>,
     /// In how many rounds a new server must catch up (thesis §4.2.1).
     pub catch_up_rounds: u32,
 }
 
-/// A change of members, one server at a time (thesis §4.1).
+/// A configuration change, one server at a time (thesis §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A server becomes a member.
@@ -132,20 +133,20 @@ pub enum Change {
     Remove(usize),
 }
 
-/// What calls have brought about.
+/// The results of calls.
 #[derive(Debug)]
 pub struct Output<M> {
-    /// Messages, each with its receiver.
+    /// Messages with their receivers.
     pub messages: Vec<(usize, M)>,
-    /// What the service gets, in order.
+    /// Messages for the service, in order.
     pub applied: Vec<ApplyMsg>,
-    /// Which reads have ended, with the index to read at; `None`: this server cannot tell.
+    /// The reads that have ended, with the index to read at; `None`: this server cannot know it.
     pub reads: Vec<(u64, Option<u64>)>,
-    /// Which changes of members have ended, well or not.
+    /// The configuration changes that have ended, successfully or not.
     pub changes: Vec<u64>,
 }
 
-/// Empty at first, whatever the messages are.
+/// Empty at first. Not derived, because that would require `M: Default`.
 impl<M> Default for Output<M> {
     fn default() -> Self {
         Output { messages: Vec::new(), applied: Vec::new(), reads: Vec::new(), changes: Vec::new() }
@@ -167,7 +168,7 @@ pub struct Look {
     pub base: Base,
     /// The entries after that.
     pub entries: Vec<Entry>,
-    /// Who the members are, in this server's opinion.
+    /// The members, as far as this server knows.
     pub members: Members,
 }
 
@@ -176,7 +177,7 @@ pub struct Look {
 pub enum Role {
     /// Follows a leader, or waits for one.
     Follower,
-    /// Wants to be elected; also before it has raised its term.
+    /// Wants to be elected. This includes a server in pre-vote, before it raises its term.
     Candidate,
     /// Handles commands.
     Leader,
@@ -200,11 +201,11 @@ pub struct Entry {
     pub term: u64,
     /// [`digest`] of its command; something else for an entry of Raft's own.
     pub content: u64,
-    /// If it changes the members, who they are from then on.
+    /// If the entry changes the members, the new members.
     pub members: Option<Members>,
 }
 
-/// Tells commands apart.
+/// A number that identifies a command.
 pub fn digest(bytes: &[u8]) -> u64 {
     // FNV-1a
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -222,7 +223,7 @@ impl Look {
         self.entries.last().map_or(self.base.term, |entry| entry.term)
     }
 
-    /// How up to date the log is: the greater, the more (§5.4.1).
+    /// How up to date the log is: larger is more up to date (§5.4.1).
     pub fn log_end(&self) -> (u64, u64) {
         (self.last_term(), self.last_index())
     }
@@ -240,7 +241,7 @@ impl Look {
         }
     }
 
-    /// All configurations in the log, that of the snapshot first.
+    /// All configurations in the log, starting with the one of the snapshot.
     pub fn configurations(&self) -> impl Iterator<Item = &Members> {
         let changes = self.entries.iter().filter_map(|entry| entry.members.as_ref());
         std::iter::once(&self.base.members).chain(changes)

@@ -1,8 +1,8 @@
-//! A fuzz of any Raft that is a state machine without threads, see [`Machine`].
+//! Fuzzes any Raft that is a state machine without threads, see [`Machine`].
 //!
-//! A run is a function of its seed: a random cluster with random options, and random trouble ([`schedule`]). All servers are in
-//! one thread, and the fuzz sees the state of each after every step, so the invariants ([`truth`]) are exact. At the end all trouble
-//! stops, and the cluster must commit a command within a bounded time.
+//! A run is a function of its seed: a random cluster with random options, and random faults ([`schedule`]). All servers are in
+//! one thread, and the fuzz sees the state of each server after every step, so the invariants ([`truth`]) are exact. At the end
+//! all faults stop, and the cluster must then commit a command within a bounded time.
 //!
 //! The suites test a Raft as a whole, with its threads; the fuzz tests its decisions, a hundred times as fast.
 
@@ -25,10 +25,10 @@ use trail::Trail;
 use truth::Broken;
 use world::World;
 
-/// What has happened in runs.
+/// What happened in runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Calls of servers.
+    /// Calls to servers.
     pub steps: u64,
     /// Leaders that were elected.
     pub elections: u64,
@@ -36,21 +36,21 @@ pub struct Figures {
     pub offered: u64,
     /// Entries that were committed.
     pub commits: u64,
-    /// Changes of members among them.
+    /// Configuration changes among these.
     pub changes: u64,
-    /// Changes of members that were asked for.
+    /// Configuration changes that were requested.
     pub wishes: u64,
-    /// Reads that were asked for.
+    /// Reads that were requested.
     pub reads: u64,
-    /// Reads that were told an index.
+    /// Reads that got an index.
     pub answered: u64,
     /// Snapshots that services made.
     pub snapshots: u64,
     /// Crashes.
     pub crashes: u64,
-    /// How many of the longest election timeouts the slowest recovery took.
+    /// How long the slowest recovery took, in units of the longest election timeout.
     pub slowest_recovery: u64,
-    /// How many the slowest change of members took, of those that were waited for.
+    /// How long the slowest configuration change took, among those that the fuzz waited for; in the same unit.
     pub slowest_change: u64,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} steps, {} elections, {} commits, {} of {} changes of members, {} of {} reads answered, {} snapshots, {} crashes; \
+            "{} steps, {} elections, {} commits, {} of {} configuration changes, {} of {} reads answered, {} snapshots, {} crashes; \
              slowest recovery {} election timeouts, slowest change {}",
             self.steps,
             self.elections,
@@ -95,9 +95,9 @@ impl fmt::Display for Figures {
 /// A run that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Its seed, which makes the same run again.
+    /// The seed, which gives the same run again.
     pub seed: u64,
-    /// Which rule was broken, how, or what panicked.
+    /// Which rule was broken and how, or the panic.
     pub message: String,
     /// The options, and the last steps.
     pub steps: Vec<String>,
@@ -111,12 +111,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Makes the run of `seed`.
+/// Does the run of `seed`.
 ///
 /// # Errors
-/// An invariant was broken, the Raft panicked, or it did not recover.
+/// An invariant was broken, the Raft panicked, or the cluster did not recover.
 pub fn fuzz<M: Machine>(seed: u64) -> Result<Figures, Failure> {
-    // The texts of the steps are made only if anybody wants to read them.
+    // The first run creates no texts for its steps. They are created in a second run, only if the first one fails.
     make_run::<M>(seed, Trail::default()).or_else(|_| {
         let trail = Trail::kept();
         let failed = make_run::<M>(seed, trail.clone());
@@ -124,7 +124,7 @@ pub fn fuzz<M: Machine>(seed: u64) -> Result<Figures, Failure> {
     })
 }
 
-/// The threads of the simulation are not used; but in it, random numbers and panics belong to the run.
+/// The run needs no threads, but inside a simulation random numbers and panics belong to the run.
 fn make_run<M: Machine>(seed: u64, trail: Trail) -> Result<Figures, Broken> {
     let outcome = Run::simulated(seed).run(move || match act::<M>(trail) {
         Ok(figures) => figures,

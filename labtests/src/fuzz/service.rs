@@ -5,24 +5,24 @@ use super::machine::digest;
 use super::truth::{Broken, Truth};
 use labrpc::api::{ApplyMsg, Snapshot};
 
-/// How far a service is. What it has seen until there is the same for all, or it would have said so.
+/// How far a service has got. All services see the same content up to an index; otherwise an invariant would have failed.
 pub(super) struct Service {
     applied: u64,
 }
 
 impl Service {
-    /// A service reads its own snapshot from the disk when its server starts.
+    /// A service that reads its own snapshot from the disk when its server starts.
     pub fn restarted(disk: &Disk, truth: &Truth) -> Result<Service, Broken> {
         let snapshot = disk.snapshot().unwrap_or_default();
         Ok(Service { applied: read(&snapshot, truth)? })
     }
 
-    /// Up to which index it has applied commands.
+    /// The index up to which it has applied commands.
     pub fn applied(&self) -> u64 {
         self.applied
     }
 
-    /// Takes the next message.
+    /// Handles the next message.
     pub fn apply(&mut self, server: usize, message: ApplyMsg, truth: &Truth) -> Result<(), Broken> {
         let (index, term, content) = match message {
             ApplyMsg::Snapshot { index, snapshot, .. } => {
@@ -30,11 +30,11 @@ impl Service {
             }
             ApplyMsg::Command { index, term, command } => (index, term, Some(digest(&command))),
             ApplyMsg::Internal { index, term } => (index, term, None),
-            other => return Err(format!("S{server} hands over {other:?}")),
+            other => return Err(format!("S{server} delivers {other:?}, which no service expects")),
         };
         if index != self.applied + 1 {
             return Err(format!(
-                "S{server} applies index {index} after index {}: entries are applied in the order of the log (§5.3)",
+                "S{server} applied index {index} right after index {}: entries must be applied in the order of the log (§5.3)",
                 self.applied
             ));
         }
@@ -43,9 +43,9 @@ impl Service {
             committed.is_some_and(|(of, what)| of == term && content.is_none_or(|it| it == what));
         if !same {
             return Err(format!(
-                "S{server} applies an entry of term {term} at index {index}; what is committed there is {}: State Machine \
+                "S{server} applied an entry of term {term} at index {index}, but the committed entry there is {}: State Machine \
                  Safety (§5.4.3)",
-                committed.map_or("nothing".into(), |(term, _)| format!(
+                committed.map_or("missing".into(), |(term, _)| format!(
                     "of term {term}, or another command"
                 ))
             ));
@@ -64,7 +64,7 @@ impl Service {
         let covered = read(snapshot, truth)?;
         if covered != index || index <= self.applied {
             return Err(format!(
-                "S{server} hands over a snapshot of index {covered} as one of index {index}, after index {} was applied (§7)",
+                "S{server} delivered a snapshot up to index {covered} as one up to index {index}, after it had applied index {} (§7)",
                 self.applied
             ));
         }
@@ -73,8 +73,8 @@ impl Service {
     }
 }
 
-/// What a service that has applied everything up to `index` saves. The length differs, so that pieces of two snapshots seldom
-/// fit together.
+/// The snapshot of a service that has applied everything up to `index`. Its length varies with the index, so that pieces of two
+/// different snapshots seldom fit together.
 pub(super) fn snapshot_at(index: u64, truth: &Truth) -> Snapshot {
     let mut bytes = [index, truth.state_at(index)].map(u64::to_le_bytes).concat();
     let padding = (index * 7) % 90;
@@ -82,7 +82,7 @@ pub(super) fn snapshot_at(index: u64, truth: &Truth) -> Snapshot {
     Snapshot::from(bytes)
 }
 
-/// Up to which index a snapshot goes. It must be one that a service has made.
+/// The last index that a snapshot covers. A service must have made this snapshot.
 fn read(snapshot: &[u8], truth: &Truth) -> Result<u64, Broken> {
     let Some((index, _)) = snapshot.split_first_chunk::<8>() else {
         return Ok(0); // an empty snapshot is none
@@ -91,7 +91,7 @@ fn read(snapshot: &[u8], truth: &Truth) -> Result<u64, Broken> {
     match snapshot == &snapshot_at(index, truth)[..] {
         true => Ok(index),
         false => Err(format!(
-            "a snapshot of {} bytes, said to be of index {index}, is not what any service has made (§7, Figure 13)",
+            "a snapshot of {} bytes, labelled with index {index}, was not made by any service (§7, Figure 13)",
             snapshot.len()
         )),
     }

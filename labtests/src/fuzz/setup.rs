@@ -5,7 +5,7 @@ use labrpc::rand::Stream;
 use labrpc::time::Duration;
 
 impl Setup {
-    /// Options that a correct Raft must be able to run with.
+    /// Random options with which a correct Raft must be able to run.
     pub(super) fn draw(dice: &Stream) -> Setup {
         let yes = |label, of_ten| dice.chance(label, of_ten, 10);
         let servers = [1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7][dice.below("servers", 11) as usize];
@@ -29,15 +29,15 @@ impl Setup {
             max_batch: [1, 1, 40, 1 << 20][dice.below("batch", 4) as usize],
             max_in_flight: [1, 1, 2, 4][dice.below("in flight", 4) as usize],
             overtaking: dice.millis("overtaking", 0..3) * 2,
-            // A piece of a byte or two takes more round trips than a change of members may last here.
+            // With pieces of a byte or two, a snapshot would take more round trips than a configuration change may take here.
             snapshot_chunk: yes("pieces", 5).then(|| dice.range("piece", 8..40) as usize),
             max_uncommitted: yes("bounded", 3).then(|| dice.range("uncommitted", 1..10)),
             catch_up_rounds: dice.range("rounds", 1..10) as u32,
         }
     }
 
-    /// How much faster the fastest clock may be than the slowest, in parts per thousand. While a server counts the shortest
-    /// election timeout, no other may count less than the lease.
+    /// How much faster the fastest clock may be than the slowest, in parts per thousand. While one server counts the shortest
+    /// election timeout, no other server may count less than the lease.
     pub(super) fn drift(&self) -> u64 {
         let Some(lease) = self.lease else { return 200 };
         let ratio = self.election_timeout.start.as_nanos() * 1000 / lease.as_nanos().max(1);
@@ -45,7 +45,7 @@ impl Setup {
     }
 }
 
-/// Mostly all servers; sometimes there are spare ones.
+/// Usually all servers are members; sometimes there are spare servers.
 fn first_members(dice: &Stream, servers: usize) -> Members {
     let spare = match dice.chance("spare servers", 4, 10) {
         true => dice.below("how many spare", servers as u64) as usize,
@@ -54,7 +54,8 @@ fn first_members(dice: &Stream, servers: usize) -> Members {
     (0..servers - spare).collect()
 }
 
-/// A server's clock: it starts anywhere and is never slower than the run's, but up to [`Setup::drift`] faster.
+/// The clock of a server. It starts at any time and is never slower than the clock of the run, but up to [`Setup::drift`]
+/// faster.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     set_at: Duration,
@@ -74,7 +75,7 @@ impl Clock {
         Clock { set_at: now, began_with, per_thousand: 1000 + fast }
     }
 
-    /// What it says.
+    /// The time that it shows at time `now` of the run.
     pub fn at(&self, now: Duration) -> labrpc::time::Instant {
         let passed = (now - self.set_at).as_nanos() as u64;
         let counted = Duration::from_nanos(passed / 1000 * self.per_thousand);

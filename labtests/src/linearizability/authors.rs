@@ -1,38 +1,38 @@
-//! Who wrote what was read.
+//! Finds out which write made each part of a text that was read.
 //!
-//! If no value that is written begins with another one, and none is empty, a text can be taken apart into values in
-//! one way only. Of the writes with such a value, time mostly leaves one: the lab's clients count what they write,
-//! and write the same again only in the next round.
+//! If no written value is a prefix of another and none is empty, a text can be split into values in only one way. Several
+//! writes may have the same value, but usually only one of them fits in time: the lab's clients number their writes, and write
+//! the same value again only in the next round.
 
 use super::Span;
 use super::text::{Line, TextOp};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What some gets saw: texts that are the beginning of one another, between a put and the next.
+/// What some gets saw: texts that are prefixes of one another, all from the time between one put and the next.
 #[derive(Default)]
 pub struct Reading {
-    /// The put. `None`: they saw what was there before any.
+    /// The put. `None`: the gets saw the text from before any put.
     pub put: Option<usize>,
-    /// What the longest of the texts was made of, from the put on.
+    /// The pieces of the longest of these texts, starting with the put.
     pub pieces: Vec<Piece>,
-    /// The gets, after how much of it they saw, the least first.
+    /// The gets, each with the length of the text that it saw, shortest first.
     pub gets: Vec<(usize, usize)>,
 }
 
-/// What one write has added to a text.
+/// What one write added to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// How long the text was then.
+    /// How long the text was after that.
     pub len: usize,
-    /// The write; `None` if it may have been one of several.
+    /// The write; `None` if several writes are possible.
     pub author: Option<usize>,
 }
 
-/// All values that are written to a key, in order, with their writes.
+/// All values that are written to a key, sorted, with their writes.
 pub struct Values<'a> {
     values: Vec<Value<'a>>,
-    /// The puts that certainly happened, by their returns, each with the last call of them up to it.
+    /// The puts that certainly happened, sorted by return. Each has the latest call among the puts up to it.
     puts: Vec<(u32, u32)>,
     spans: &'a [Span],
 }
@@ -43,7 +43,7 @@ struct Value<'a> {
     appends: Vec<usize>,
 }
 
-/// How many there are that it may have been.
+/// The possible answers: none, one or several.
 enum Candidates<T> {
     None,
     One(T),
@@ -61,7 +61,7 @@ impl<T> Candidates<T> {
 }
 
 impl<'a> Values<'a> {
-    /// `None` if some value begins with another, or is empty.
+    /// `None` if some value is a prefix of another, or is empty.
     pub fn of(ops: &[&'a TextOp], spans: &'a [Span]) -> Option<Values<'a>> {
         let value = |(number, op): (usize, &&'a TextOp)| match op {
             TextOp::Put { value, .. } => Some((value.as_bytes(), true, number)),
@@ -74,7 +74,7 @@ impl<'a> Values<'a> {
         let mut puts = Vec::new();
         for (bytes, is_put, op) in writes {
             match values.last() {
-                // What begins with a value stands right after it.
+                // The values are sorted, so those that begin with this value come right after it.
                 Some(last) if last.bytes != bytes && bytes.starts_with(last.bytes) => return None,
                 Some(last) if last.bytes == bytes => {}
                 _ => values.push(Value { bytes, puts: Vec::new(), appends: Vec::new() }),
@@ -93,16 +93,17 @@ impl<'a> Values<'a> {
         (!empty).then_some(Values { values, puts, spans })
     }
 
-    /// Takes apart what the gets of a line saw; with `None` for each of which it isn't certain after which put it came.
+    /// Splits what the gets of a line saw into readings. The result has `None` for gets if it is not certain which put came
+    /// before them.
     ///
     /// # Errors
-    /// Some of it nobody can have written.
+    /// Nobody can have written some part of it.
     pub fn readings(&self, line: &Line) -> Result<Vec<Option<Reading>>, Impossible> {
         let values = self.take_apart(line.text.as_bytes()).ok_or(Impossible)?;
         let mut readings = BTreeMap::<Option<Option<usize>>, Vec<(usize, usize)>>::new();
         for (len, get) in &line.gets {
             let put = match values.first().filter(|_| *len > 0) {
-                // An empty text has been only at the beginning.
+                // The text was empty only at the beginning.
                 None => Candidates::One(None),
                 Some((_, first)) => self.put(first, self.spans[*get]),
             };
@@ -119,11 +120,11 @@ impl<'a> Values<'a> {
         readings.into_iter().map(reading).collect()
     }
 
-    /// The values that make a text, each with how long it is with them.
+    /// The values that make up a text, each with the length of the text up to its end.
     fn take_apart(&self, text: &[u8]) -> Option<Vec<(usize, &Value<'a>)>> {
         let (mut values, mut len) = (Vec::new(), 0);
         while let Some(rest) = text.get(len..).filter(|rest| !rest.is_empty()) {
-            // The last value that doesn't stand behind it.
+            // The last value that sorts at or before the rest of the text.
             let before = self.values.partition_point(|value| value.bytes <= rest);
             let value = self.values.get(before.checked_sub(1)?)?;
             if !rest.starts_with(value.bytes) {
@@ -135,9 +136,10 @@ impl<'a> Values<'a> {
         Some(values)
     }
 
-    /// The put after which a get came that saw this value first; within, `None` if it may have been before any.
+    /// The put that came before a get whose text starts with this value. The inner `None` means that there may have been no put
+    /// before the get.
     fn put(&self, first: &Value<'_>, get: Span) -> Candidates<Option<usize>> {
-        // What ended before this was replaced by another put when the get was called.
+        // Puts that ended before the call `replaced` had been replaced by another put when the get was called.
         let done = self.puts.partition_point(|(ret, _)| *ret < get.call);
         let replaced = done.checked_sub(1).map(|last| self.puts[last].1);
         let appended = |op: &usize| replaced.is_none() && self.spans[*op].call < get.end();
@@ -169,8 +171,8 @@ impl<'a> Values<'a> {
         Ok(Reading { put, pieces, gets })
     }
 
-    /// When a text came to have each of these lengths, as far as gets tell: not before a call that saw less, and not
-    /// after a return that saw it.
+    /// For each of these lengths, when the text got it, as far as gets tell: not before the call of a get that saw less, and
+    /// not after the return of a get that saw that length.
     fn times(
         &self,
         gets: &[(usize, usize)],
@@ -192,7 +194,7 @@ impl<'a> Values<'a> {
         lens.map(time).collect()
     }
 
-    /// The append with this value that may have been at that time; `None` if there are several.
+    /// The append with this value that fits that time; `None` if there are several.
     fn author(&self, value: &Value<'_>, time: Range<u32>) -> Result<Option<usize>, Impossible> {
         let may = |op: &&usize| {
             let span = self.spans[**op];
@@ -206,5 +208,5 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Something was read that nobody can have written.
+/// The error for a value that was read and that nobody can have written.
 pub struct Impossible;

@@ -1,23 +1,23 @@
-//! The verdict on texts whose every part tells who wrote it, without a search.
+//! Decides about texts without a search, if every part of them tells which write made it.
 //!
 //! # When
 //!
-//! Of every piece of every text that was read, it is certain which write has made it (`authors.rs`): say, because no
+//! This works if it is certain which write made each piece of each text that was read (`authors.rs`); for example, because no
 //! two writes of the key have the same value.
 //!
 //! # Why this decides
 //!
-//! Between a put and the next one, the text only grows, so all texts that were read then begin one another: the
-//! longest gives the appends in their order, and between which of them each get was. An append that is in no text
-//! that was read came after the last get before a put, or after the last of all. Hence, in any order that explains
-//! the answers, these are *blocks*, into which no other write comes: a put, or the beginning, with all gets that saw
-//! what was made of it and the appends that they saw; and every write that nobody saw, for itself. Conversely, let
-//! all blocks follow one another in any order, only the beginning's first: what nobody saw comes between a block's
-//! last get and the next put, and every get sees what it answered. Writes of unknown outcome that nobody saw may as
-//! well never have happened.
+//! Between a put and the next one, the text only grows. So all texts that were read in that time are prefixes of one another:
+//! the longest one gives the order of the appends, and shows between which of them each get was. An append that is in no text
+//! that was read came after the last get before a put, or after the last get of all. Hence, in any order that explains the
+//! answers, the following groups are *blocks*, and no other write comes inside a block. One kind of block is a put (or the
+//! beginning), with all gets that saw the text that grew from it, and the appends that they saw. Each write that nobody saw is
+//! a block by itself. Conversely, take any order of the blocks in which the block of the beginning comes first. Place the
+//! unseen writes between the last get of a block and the next put; then every get sees what it answered. Writes of unknown
+//! outcome that nobody saw can be treated as if they never happened.
 //!
-//! So there are two questions. Within a block, is nothing called after the return of something that comes later
-//! there? And can the [blocks be ordered](super::zones)?
+//! So two questions remain. Within a block, is an operation called after the return of an operation that comes later in the
+//! block? And can the [blocks be ordered](super::zones)?
 
 use super::authors::{Reading, Values};
 use super::model::{Decision, Why};
@@ -26,7 +26,7 @@ use super::text::{self, TextOp};
 use super::zones::{self, Block, Standing};
 use std::collections::BTreeMap;
 
-/// Whether the operations of a key are linearizable; `None` if what was read doesn't tell who wrote it.
+/// Whether the operations of a key are linearizable; `None` if what was read doesn't tell which writes made it.
 pub fn decide(ops: &[&TextOp], spans: &Spans) -> Option<Decision> {
     const NO: Decision = Decision::Illegal(Why::Unknown);
     let values = Values::of(ops, spans)?;
@@ -64,7 +64,7 @@ pub fn decide(ops: &[&TextOp], spans: &Spans) -> Option<Decision> {
     Some(if ordered.is_ok() { Decision::Legal } else { NO })
 }
 
-/// All that was seen, by the put that began it; `None` if two texts after one put don't agree.
+/// All readings, by the put at their beginning; `None` if two texts after the same put don't agree.
 fn epochs(readings: Vec<Reading>) -> Option<BTreeMap<Option<usize>, Reading>> {
     let mut epochs = BTreeMap::<_, Reading>::from([(None, Reading::default())]);
     for Reading { put, mut pieces, gets } in readings {
@@ -85,10 +85,10 @@ impl Reading {
         self.pieces.iter().all(|piece| piece.author.is_some())
     }
 
-    /// Its block, which has this number; `None` if something was called after the return of what comes later in it, or saw half an append,
-    /// or was seen in another block, or twice.
+    /// The block of this reading, which gets this number. `None` if an operation was called after the return of an operation
+    /// that comes later in the block, if a get saw half an append, or if an operation already belongs to a block.
     fn block(&self, number: u32, standing: &mut [Standing], spans: &Spans) -> Option<Block> {
-        // By what the text was: first what made it, then who saw it.
+        // Sorted by the length of the text: first the write that made it, then the gets that saw it.
         let mut rounds: BTreeMap<usize, (Option<usize>, Vec<usize>)> = BTreeMap::new();
         if self.put.is_none() {
             rounds.insert(0, (None, Vec::new()));

@@ -1,28 +1,28 @@
-//! How long to look for an order, and how much to remember on the way.
+//! Limits the time of a search for an order, and the memory that it uses.
 
 use labrpc::time::{Duration, Instant};
 
-/// How long to look for an order.
+/// How long to search for an order.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
-    /// Until it is found, or certain that there is none.
+    /// Until an order is found, or it is certain that there is none.
     None,
-    /// So many steps. The same history has the same verdict on every machine.
+    /// This many steps. The same history then has the same verdict on every machine.
     Steps(u64),
-    /// So long, on the wall clock. Not for simulated runs, which must replay.
+    /// This long, on the wall clock. Not for simulated runs, which must be repeatable.
     Time(Duration),
 }
 
-/// What a check may cost.
+/// How much time and memory a check may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long to look.
+    /// How long to search.
     pub limit: Limit,
-    /// How many bytes a search may fill with what it has tried. One that would need more ends undecided.
+    /// How many bytes a search may use to remember what it has tried. A search that would need more ends undecided.
     pub memory: usize,
 }
 
-/// What a search may fill unless it is told otherwise: 256 MiB.
+/// The default memory bound: 256 MiB.
 pub const MEMORY: usize = 256 << 20;
 
 impl From<Limit> for Bounds {
@@ -31,21 +31,21 @@ impl From<Limit> for Bounds {
     }
 }
 
-/// What a search remembers of a try takes about this many bytes.
+/// About how many bytes a search needs to remember one try.
 const A_TRY: usize = 48;
 
-/// How much of the bounds is left.
+/// What is left of the bounds.
 pub struct Budget {
     steps: u64,
     end: Option<Instant>,
     tries: usize,
 }
 
-/// How many steps go by between two looks at the clock.
+/// How many steps are done between two looks at the clock.
 const LOOK_EVERY: u64 = 1024;
 
 impl Budget {
-    /// All of it.
+    /// The whole budget.
     pub fn new(bounds: impl Into<Bounds>) -> Budget {
         let Bounds { limit, memory } = bounds.into();
         let tries = memory / A_TRY;
@@ -58,14 +58,14 @@ impl Budget {
         }
     }
 
-    /// Takes so many steps, or what is left.
+    /// Takes this many steps out, or as many as are left.
     pub fn part(&mut self, steps: u64) -> Budget {
         let steps = steps.min(self.steps);
         self.steps -= steps;
         Budget { steps, end: self.end, tries: self.tries }
     }
 
-    /// Half of the steps that are left, and at most so many.
+    /// Takes half of the steps that are left, but at most `most`.
     pub fn half(&mut self, most: u64) -> Budget {
         self.part(most.min(self.steps / 2))
     }
@@ -75,17 +75,17 @@ impl Budget {
         self.steps == 0
     }
 
-    /// Whether a search that remembers so many tries has filled its memory.
+    /// Whether a search that remembers this many tries has filled its memory.
     pub fn is_full(&self, tries: usize) -> bool {
         tries >= self.tries
     }
 
-    /// Puts back what is left of a part.
+    /// Returns what is left of a part.
     pub fn put_back(&mut self, part: Budget) {
         self.steps += part.steps;
     }
 
-    /// Takes a step, if there is one left.
+    /// Uses one step, if one is left.
     pub fn spend(&mut self) -> bool {
         let late = |end| self.steps.is_multiple_of(LOOK_EVERY) && Instant::now() >= end;
         if self.end.is_some_and(late) {

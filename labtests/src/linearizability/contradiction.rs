@@ -1,4 +1,4 @@
-//! Why a history is not linearizable.
+//! Explains why a history is not linearizable.
 
 use super::budget::Budget;
 use super::model::Why;
@@ -10,40 +10,41 @@ use labrpc::time::{Duration, Instant};
 use serde::Serialize;
 use std::fmt;
 
-/// A few operations on one key that no order explains, whatever all others did, and why not. It reads as a text.
+/// A few operations on one key that no order explains, whatever the other operations did, with the reason. Its `Display` is a
+/// text for people.
 #[derive(Clone, Serialize)]
 pub struct Contradiction {
     /// The key.
     pub key: String,
-    /// Their indices in the history, in the order of their calls.
+    /// The indices of the operations in the history, in the order of their calls.
     pub operations: Vec<usize>,
-    /// The same, as they are told.
+    /// The same operations, as they are shown.
     pub rows: Vec<Row>,
-    /// Whether it is known that there would be an order if less were asked of any of them.
+    /// Whether there would certainly be an order if any of these operations were less constrained.
     pub minimal: bool,
-    /// The longest order that fits: indices in the history.
+    /// The longest order that fits, as indices in the history.
     pub longest: Vec<usize>,
-    /// What has no place behind that order, if it was found.
+    /// The operation that does not fit after that order, if one was found.
     pub misfit: Option<usize>,
     #[serde(skip)]
     text: String,
 }
 
-/// An operation as it is told.
+/// An operation as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What it is called: its number in the history, or its line.
+    /// The name of the operation: its number in the history, or its line.
     pub name: String,
-    /// Who asked.
+    /// The client.
     pub client: u64,
-    /// When, in nanoseconds.
+    /// When it was called, in nanoseconds.
     pub call: u64,
-    /// When it was answered, in nanoseconds.
+    /// When it returned, in nanoseconds.
     #[serde(rename = "return")]
     pub ret: Option<u64>,
-    /// What was asked.
+    /// The request.
     pub operation: String,
-    /// What was answered.
+    /// The answer.
     pub answer: String,
 }
 
@@ -59,17 +60,17 @@ impl fmt::Debug for Contradiction {
     }
 }
 
-/// How many steps the longest order may take to find.
+/// How many steps the search for the longest order may take.
 const STEPS: u64 = 200_000;
 
-/// How many operations are shown: the last. There are more only where to shrink the history was too hard.
+/// How many operations are shown: the last ones. There are more only if it was too hard to shrink the history.
 const ROWS: usize = 40;
 
 /// How many operations of the longest order are shown: the last ones.
 const LAST: usize = 12;
 
 impl Contradiction {
-    /// The one in the operations of a key, for which there is no order.
+    /// The contradiction in the operations of a key for which there is no order.
     pub(super) fn of<M: Model>(
         history: &[Operation<M::Op>],
         part: &Part<'_, M>,
@@ -92,7 +93,9 @@ impl Contradiction {
         let mut paragraphs = vec![title, table(&rows)];
         paragraphs.extend(left_out(reads, writes - shown_writes));
         if !few.minimal {
-            paragraphs.push("Fewer may do: this was not looked into to the end.".into());
+            paragraphs.push(
+                "Fewer operations may be enough: the search for a smaller set was stopped.".into(),
+            );
         }
         if let (Some(order), Some(misfit)) = (&longest, misfit) {
             paragraphs.extend(fits(&few, order, misfit, name));
@@ -130,7 +133,7 @@ fn row<M: Model>(
     }
 }
 
-/// The operations, a line for each.
+/// The operations, one per line.
 fn table(rows: &[Row]) -> String {
     let time = |nanos| format!("{:?}", Duration::from_nanos(nanos));
     let row = |row: &Row| {
@@ -158,28 +161,28 @@ fn table(rows: &[Row]) -> String {
     before(more).into_iter().chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// That there are more.
+/// Says that there are more operations.
 fn before(more: usize) -> Option<String> {
     (more > 0).then(|| format!("({more} before these)"))
 }
 
-/// What isn't shown, and may be as it will.
+/// Describes the operations that are not shown and are not restricted.
 fn left_out(reads: usize, writes: usize) -> Vec<String> {
     let count = |number, what| match number {
         1 => format!("1 other {what}"),
         _ => format!("{number} other {what}s"),
     };
-    let may = "may be at any time after the call, or never";
+    let may = "may take effect at any time after the call, or never";
     let text = match (reads, writes) {
         (0, 0) => return Vec::new(),
-        (_, 0) => format!("{} left out.", count(reads, "read")),
+        (_, 0) => format!("Left out: {}.", count(reads, "read")),
         (0, _) => format!("{} {may}.", count(writes, "write")),
-        _ => format!("{} left out; {} {may}.", count(reads, "read"), count(writes, "write")),
+        _ => format!("Left out: {}; {} {may}.", count(reads, "read"), count(writes, "write")),
     };
     vec![text]
 }
 
-/// The longest order, and what doesn't fit then.
+/// The longest order, and the operation that doesn't fit after it.
 fn longest<M: Model>(Few { part, .. }: &Few<'_, M>) -> Option<(Vec<usize>, usize)> {
     let steps = part.plain_steps();
     let mut search = Search::new::<M>(&*steps, &part.ops, &part.spans);
@@ -188,7 +191,7 @@ fn longest<M: Model>(Few { part, .. }: &Few<'_, M>) -> Option<(Vec<usize>, usize
     longest.map(|Longest { order, misfit }| (order, misfit))
 }
 
-/// That order in words.
+/// Describes that order.
 fn fits<M: Model>(
     Few { part, shown, .. }: &Few<'_, M>,
     order: &[usize],
@@ -202,12 +205,12 @@ fn fits<M: Model>(
     let misfit = match would {
         Some(would) => {
             let (would, did) = apart(&would, &did);
-            format!("#{number} would be answered {would}, and not {did}")
+            format!("the answer to #{number} would be {would}, not {did}")
         }
-        None => format!("#{number} can't have been answered {}", tail(&did)),
+        None => format!("the answer to #{number} can't be {}", tail(&did)),
     };
     if order.is_empty() {
-        return vec![format!("At first, {misfit}")];
+        return vec![format!("At the start, {misfit}")];
     }
     let line = |op: &usize| {
         let (number, asked) = (name(part.places[*op]), tail(&M::asked(part.ops[*op])));
@@ -217,10 +220,10 @@ fn fits<M: Model>(
     let more = order.len().saturating_sub(LAST);
     let lines: Vec<_> = before(more).into_iter().chain(order[more..].iter().map(line)).collect();
     let title = "The longest order that fits:".into();
-    vec![title, lines.join("\n"), format!("Then {misfit}")]
+    vec![title, lines.join("\n"), format!("After these, {misfit}")]
 }
 
-/// What the service has after these, if that is known.
+/// The state of the service after these operations, if it is known.
 fn state_after<M: Model>(part: &Part<'_, M>, order: &[usize]) -> Option<M::State> {
     let initial = (!part.from_anything).then(|| part.model.initial());
     order.iter().map(|op| part.ops[*op]).fold(initial, |state, op| match state {
@@ -229,10 +232,10 @@ fn state_after<M: Model>(part: &Part<'_, M>, order: &[usize]) -> Option<M::State
     })
 }
 
-/// The longest text that is shown.
+/// The maximum width of a text that is shown.
 const WIDTH: usize = 40;
 
-/// A text's end, if it is long: what grows differs there.
+/// The end of a text, if the text is long. Texts that grow differ at their ends.
 fn tail(text: &str) -> String {
     match text.chars().count().checked_sub(WIDTH) {
         None | Some(0) => text.into(),
@@ -240,7 +243,7 @@ fn tail(text: &str) -> String {
     }
 }
 
-/// Two texts, from a little before they begin to differ.
+/// Two texts, cut so that they start shortly before their first difference.
 fn apart(one: &str, other: &str) -> (String, String) {
     let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
     let skip = same.saturating_sub(WIDTH / 2);

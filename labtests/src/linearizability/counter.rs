@@ -1,23 +1,23 @@
-//! A counter: one adds to it, and reads it.
+//! A counter: clients add to it, and read it.
 
 use super::{Keyed, Model};
 
 /// A counter under each key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counter {
-    /// What it has at first.
+    /// The initial value.
     pub initial: i64,
 }
 
-/// What a client asks, and what it is told.
+/// An operation of a client, with its answer.
 pub type CounterOp = Keyed<CounterAct>;
 
-/// What is asked of a counter.
+/// What is done to a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CounterAct {
-    /// Adds this. With `Some`, it is told what there is then.
+    /// Adds this. With `Some`, the answer was the new value.
     Add(i64, Option<i64>),
-    /// What is there? This.
+    /// Reads the counter. The answer was this.
     Read(i64),
 }
 

@@ -1,6 +1,6 @@
 //! Histories in files.
 //!
-//! # JSON, an operation a line
+//! # JSON, one operation per line
 //!
 //! ```text
 //! {"client":0,"call":10,"return":25,"op":"append","key":"k","value":"x"}
@@ -8,27 +8,29 @@
 //! {"client":0,"call":27,"return":null,"op":"put","key":"k","value":"y"}
 //! ```
 //!
-//! Times are nanoseconds, on one clock. A `return` of null is an operation of unknown outcome; then that client's
-//! number isn't used again, and a get has no `output`. Values are texts, whole numbers, `true`, `false` or `null`. A `note` is shown where the
-//! operation is. A field that is known to no model is passed over, and so is a blank line. Without a `key`, all is about one.
+//! Times are in nanoseconds, all on one clock. A `return` of null means that the outcome of the operation is unknown. In that
+//! case the number of that client is not used again, and a get has no `output`. Values are texts, whole numbers, `true`,
+//! `false` or `null`. A `note` is printed wherever the operation is shown. Fields that no model knows are ignored, and so are
+//! blank lines. If there is no `key`, all operations are on the same key.
 //!
 //! | model | operations |
 //! |---|---|
-//! | `text` | `get` (`output`), `put`, `append` (`value`): the 2022 lab. What is there at first is the empty text |
+//! | `text` | `get` (`output`), `put`, `append` (`value`): the 2022 lab. The initial text is empty |
 //! | `versioned` | `get` (`output` and `version`, or `"result":"no_key"`), `put` (`value`, `version`, `result`: `ok`, `version`, `no_key` or `maybe`): the 2025 lab |
 //! | `register` | `get`, `put`, `cas` (`from`, `to`, `result`: `ok`, `failed` or `unknown`) |
-//! | `counter` | `add` (`value`, and if it was told, `output`), `get` |
+//! | `counter` | `add` (`value`, and `output` if the client got the new value), `get` |
 //! | `set` | `add`, `remove` (`value`), `get` (`output`: a list) |
-//! | `queue` | `enqueue` (`value`), `dequeue` (`output`: null if it was empty) |
+//! | `queue` | `enqueue` (`value`), `dequeue` (`output`: null if the queue was empty) |
 //! | `map` | `txn` (`ops`: a list of `["r",key,value]`, `["w",key,value]`, `["append",key,value]`) |
 //!
-//! `read` is `get`, and `write` is `put`. Which model it is can mostly be told from the operations.
+//! `read` means `get`, and `write` means `put`. The model can usually be recognized by the operations.
 //!
 //! # Jepsen
 //!
-//! A log (`INFO  jepsen.util - 3  :invoke  :cas  [1 2]`), or a history as EDN, an event a line
-//! (`{:process 3, :type :invoke, :f :cas, :value [1 2]}`), with `:key` or with values `[key value]` for several keys. The order of lines is
-//! the time. What failed didn't happen, but for a `cas` that tells its values and no error: what it compared was different.
+//! Either a log (`INFO  jepsen.util - 3  :invoke  :cas  [1 2]`), or a history as EDN with one event per line
+//! (`{:process 3, :type :invoke, :f :cas, :value [1 2]}`). For several keys, an event has a `:key`, or values of the form
+//! `[key value]`. The order of the lines is the order in time. An operation that failed did not happen. The exception is a
+//! failed `cas` that has its values and no error: it compared with a different value.
 
 mod edn;
 mod events;
@@ -49,28 +51,28 @@ use source::Lines;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// How a file is to be read.
+/// How a file should be read.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// What it is of. `None`: the operations tell.
+    /// The service. `None`: it is recognized by its operations.
     pub service: Option<Service>,
-    /// What a register or counter has at first. `None`: nothing, or 0.
+    /// The initial value of a register or a counter. `None`: null, or 0.
     pub initial: Option<Value>,
 }
 
-/// A history as it was read.
+/// A history that was read from files.
 #[derive(Debug)]
 pub struct History {
     operations: Operations,
-    /// Where each operation stands.
+    /// The file and the line of each operation.
     places: Vec<Place>,
     /// The names of the files.
     names: Vec<String>,
-    /// What was noted of operations.
+    /// The notes of operations.
     notes: BTreeMap<usize, String>,
 }
 
-/// A file, by its number, and the line.
+/// The index of a file, and a line.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     file: u32,
@@ -88,7 +90,7 @@ enum Operations {
     Maps(Vec<Operation<Transaction>>),
 }
 
-/// Does something with the model and the operations.
+/// Evaluates an expression with the model and the operations.
 macro_rules! with {
     ($operations:expr, |$model:ident, $history:ident| $what:expr) => {
         match $operations {
@@ -104,15 +106,15 @@ macro_rules! with {
 }
 
 impl History {
-    /// Reads one.
+    /// Reads a history.
     ///
     /// # Errors
-    /// Lines are not as they should be, or don't go with others; or there is none. The text names the first 20.
+    /// Some lines are malformed, or don't fit together; or there is no operation. The text names the first 20 of the lines.
     pub fn read(from: impl Read) -> Result<History, String> {
         History::read_all([(String::new(), from)], &Options::default())
     }
 
-    /// Reads one that is in several files, each with its name.
+    /// Reads a history from several files, each with its name.
     ///
     /// # Errors
     /// See [`History::read`].
@@ -140,12 +142,12 @@ impl History {
         Ok(History { operations, places, names, notes })
     }
 
-    /// Whether it is linearizable.
+    /// Whether the history is linearizable.
     pub fn check(&self, bounds: impl Into<Bounds>) -> Verdict {
         with!(&self.operations, |model, history| check(model, history, bounds))
     }
 
-    /// See [`super::examine`]. Operations are known by their lines.
+    /// See [`super::examine`]. Operations are named by their lines.
     pub fn examine(&self, bounds: impl Into<Bounds>, found: impl FnMut(Found)) {
         let name = |operation: usize| self.place(operation);
         with!(&self.operations, |model, history| examine_named(
@@ -153,12 +155,12 @@ impl History {
         ))
     }
 
-    /// How many operations it has.
+    /// How many operations the history has.
     pub fn operations(&self) -> usize {
         self.places.len()
     }
 
-    /// The line of an operation; with its file if there are several.
+    /// The line of an operation. If there are several files, it comes with the file.
     pub fn place(&self, operation: usize) -> String {
         let Place { file, line } = self.places[operation];
         match self.names.len() {
@@ -167,7 +169,7 @@ impl History {
         }
     }
 
-    /// What was noted of an operation.
+    /// The note of an operation.
     pub fn note(&self, operation: usize) -> Option<&str> {
         self.notes.get(&operation).map(String::as_str)
     }
@@ -177,10 +179,10 @@ fn of_file(name: &str, wrong: &str) -> String {
     if name.is_empty() { wrong.into() } else { format!("{name}: {wrong}") }
 }
 
-/// How many wrong lines are told.
+/// How many of the wrong lines are reported.
 const TOLD: usize = 20;
 
-/// What is wrong, line by line, as one text.
+/// All errors, line by line, as one text.
 fn all_wrong(wrong: Vec<String>, more: usize) -> String {
     match (wrong.len(), more) {
         (1, 0) => wrong.concat(),
@@ -201,7 +203,7 @@ struct Building {
 impl Building {
     fn build(&mut self, raw: Vec<Raw>, options: &Options) -> Result<Operations, String> {
         if raw.is_empty() {
-            return Err(of_file(&self.names.join(", "), "there is no operation in it"));
+            return Err(of_file(&self.names.join(", "), "there are no operations in it"));
         }
         self.follow_one_another(&raw)?;
         let service = match options.service {
@@ -210,7 +212,7 @@ impl Building {
         };
         let initial = options.initial.clone();
         if initial.is_some() && !matches!(service, Service::Register | Service::Counter) {
-            return Err("only a register or a counter can have something at first".into());
+            return Err("only a register or a counter can have an initial value".into());
         }
         let mut outputs = Outputs::default();
         Ok(match service {
@@ -226,7 +228,9 @@ impl Building {
                 let initial = match initial {
                     None => 0,
                     Some(Value::Number(initial)) => initial,
-                    Some(other) => return Err(format!("a counter can't begin with {other}")),
+                    Some(other) => {
+                        return Err(format!("the initial value of a counter can't be {other}"));
+                    }
                 };
                 Operations::Counters(Counter { initial }, self.each(raw, services::counter)?)
             }
@@ -264,7 +268,7 @@ impl Building {
         of_file(&self.names[file as usize], &format!("line {line}: {wrong}"))
     }
 
-    /// Whether each client did one thing at a time.
+    /// Checks that each client did one thing at a time.
     fn follow_one_another(&self, raw: &[Raw]) -> Result<(), String> {
         let mut order: Vec<u32> = (0..raw.len() as u32).collect();
         order.sort_by_cached_key(|op| {
@@ -283,11 +287,11 @@ impl Building {
             let text = match first.ret {
                 Some(_) => format!(
                     "client {client} calls before its operation of line {before} returns; \
-                     a client does one thing at a time, so give each thread a number of its own"
+                     a client does one thing at a time, so give each thread its own client number"
                 ),
                 None => format!(
                     "client {client} has an operation of unknown outcome in line {before}; \
-                     let it go on under another number"
+                     let it continue under another client number"
                 ),
             };
             if wrong.len() < TOLD { wrong.push(self.at(this, &text)) } else { more += 1 }

@@ -1,37 +1,37 @@
-//! The calls and returns of the operations that aren't done, in the order of time.
+//! A list of the calls and returns of the operations that are not done yet, in the order of time.
 
 use super::Span;
 
-/// A call or a return, by the number of its operation.
+/// A call or a return, with the index of its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It is asked for.
+    /// The operation is called.
     Call(usize),
-    /// It is answered.
+    /// The operation returns.
     Return(usize),
-    /// There is nothing more.
+    /// The end of the list.
     End,
 }
 
-/// A list, linked both ways, from which an operation is taken, and to which it comes back at its old place. What was
-/// taken last comes back first.
+/// A doubly linked list from which operations are removed and to which they are restored at their old places. The operation
+/// that was removed last is restored first.
 pub struct List {
-    /// What comes after the call of an operation (at twice its number), after its return (one more); and last, what
-    /// is first.
+    /// The event after the call of an operation (at twice its index), and after its return (one more). The last element is the
+    /// first event.
     next: Vec<u32>,
     before: Vec<u32>,
     returns: Vec<bool>,
 }
 
 impl List {
-    /// Of all.
+    /// The list of all operations.
     pub fn new(spans: &[Span]) -> List {
         let mut events: Vec<(u32, u32)> = Vec::with_capacity(2 * spans.len());
         for (op, span) in spans.iter().enumerate() {
             events.push((span.call, call(op)));
             events.extend(span.ret.map(|ret| (ret, call(op) + 1)));
         }
-        // No call has the place of a return.
+        // A call and a return are never at the same place.
         events.sort_unstable();
         let end = call(spans.len());
         let mut list = List {
@@ -53,21 +53,22 @@ impl List {
         self.following(self.next.len() as u32 - 1)
     }
 
-    /// What comes after the call of an operation; if that was taken just now, where the list goes on without it.
+    /// The event after the call of an operation. If the operation was just removed, the event at which the list continues
+    /// without it.
     pub fn after(&self, op: usize) -> Event {
         self.following(call(op))
     }
 
-    /// Takes an operation.
+    /// Removes an operation.
     pub fn remove(&mut self, op: usize) {
-        // The return first, so that the call knows what comes after both.
+        // Unlink the return first, so that the call then links to the event after both.
         if self.returns[op] {
             self.unlink(call(op) + 1);
         }
         self.unlink(call(op));
     }
 
-    /// Puts back the one that was taken last.
+    /// Restores the operation that was removed last.
     pub fn restore(&mut self, op: usize) {
         self.relink(call(op));
         if self.returns[op] {

@@ -1,24 +1,24 @@
-//! A few keys, of which transactions read and write several at once.
+//! A small map. A transaction reads and writes several of its keys at once.
 
 use super::Model;
 use super::value::Value;
 use std::collections::BTreeMap;
 
-/// A map, empty at first, whose operations are transactions. It is checked as a whole, so it should be small.
+/// A map that is empty at first. Its operations are transactions. It is checked as a whole, so it should be small.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Map;
 
-/// A transaction: all of it is done at one moment, in this order.
+/// A transaction. All its operations are done at one moment, in this order.
 pub type Transaction = Vec<Micro>;
 
-/// What a transaction does with one key.
+/// What a transaction does to one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Micro {
-    /// Reads. `None`: nobody heard what was there.
+    /// Reads. `None`: the answer was lost.
     Read(String, Option<Value>),
     /// Writes.
     Write(String, Value),
-    /// Adds to the end of a list. Where there is none, it makes one.
+    /// Appends to a list, and creates the list if there is none.
     Append(String, Value),
 }
 
@@ -74,7 +74,7 @@ fn held(state: &BTreeMap<String, Value>, key: &str) -> Value {
 }
 
 impl Micro {
-    /// Does it; whether what was read is what is there.
+    /// Applies this to the state. Returns whether the value that was read is the one in the state.
     fn apply(&self, state: &mut BTreeMap<String, Value>) -> bool {
         match self {
             Micro::Read(key, seen) => {

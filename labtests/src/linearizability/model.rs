@@ -1,12 +1,12 @@
-//! What a service is to do.
+//! What a service must do.
 
 use super::span::Spans;
 use super::steps::{Kept, Steps};
 use std::hash::Hash;
 
-/// What a service is to do, as a state machine. The checker knows a service by this alone.
+/// What a service must do, as a state machine. The checker knows nothing else about a service.
 ///
-/// A counter, from which one takes what is there:
+/// For example, a purse: clients add to it, and a client that takes from it gets everything in it:
 ///
 /// ```
 /// use labrpc::time::{Duration, Instant};
@@ -57,55 +57,56 @@ use std::hash::Hash;
 /// println!("{why}");
 /// ```
 pub trait Model {
-    /// What a client asks, with what it is told. Operations that are equal do the same.
+    /// An operation of a client, with its answer. Equal operations do the same.
     type Op: Eq + Hash;
-    /// What the service has.
+    /// The state of the service.
     type State: Clone + Eq + Hash;
 
-    /// What it is about: keys are checked one by one, so operations on one must not depend on those on another.
+    /// The key of an operation. Keys are checked one by one, so operations on one key must not depend on those on another.
     fn key(_: &Self::Op) -> &str {
         ""
     }
 
-    /// What the service has at first.
+    /// The initial state.
     fn initial(&self) -> Self::State;
 
-    /// What it has after an operation. `None`: in this state, its answer would have been another.
+    /// The state after an operation. `None`: in this state, the answer would have been a different one.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
 
-    /// Whether it can change the state. What can't is done as soon as it fits, which makes a search much shorter.
+    /// Whether the operation can change the state. An operation that can't is done as soon as it fits, which makes a search
+    /// much shorter.
     fn writes(_: &Self::Op) -> bool {
         true
     }
 
-    /// Whether the answer leaves open what became of it: it may take effect later, or never.
+    /// Whether the answer leaves the outcome open: the operation may take effect later, or never.
     fn is_open(_: &Self::Op) -> bool {
         false
     }
 
-    /// In words, what was asked.
+    /// Describes the request.
     fn asked(op: &Self::Op) -> String;
 
-    /// In words, what was answered.
+    /// Describes the answer.
     fn answer(op: &Self::Op) -> String;
 
-    /// In words, what would have been answered in this state, if the model can say so.
+    /// Describes the answer that this state would give, if the model can say so.
     fn would_answer(&self, _: &Self::State, _: &Self::Op) -> Option<String> {
         None
     }
 
-    /// What there certainly is right after this operation, whatever was there before.
+    /// The state right after this operation, if it is certain whatever the state was before.
     fn shown(&self, _: &Self::Op) -> Option<Self::State> {
         None
     }
 
-    /// The verdict on the operations of a key, if the answers themselves tell in which order things happened, so that nothing must be
-    /// searched.
+    /// The verdict on the operations of a key, if the answers themselves reveal the order of events, so that no search is
+    /// needed.
     fn at_once(&self, _: &[&Self::Op], _: &Spans) -> Option<Decision> {
         None
     }
 
-    /// The operations of a key, as a search takes them.
+    /// The states that a search over the operations of a key goes through.
     fn steps<'a>(&'a self, ops: &[&'a Self::Op], _: &Spans) -> Box<dyn Steps + 'a>
     where
         Self: Sized,
@@ -113,7 +114,7 @@ pub trait Model {
         Box::new(Kept::new(self, ops))
     }
 
-    /// The same, but no step may be refused for what comes later: to tell how far an order comes.
+    /// The same, but no step may be refused because of what comes later. This is used to find out how far an order gets.
     fn plain_steps<'a>(&'a self, ops: &[&'a Self::Op]) -> Box<dyn Steps + 'a>
     where
         Self: Sized,
@@ -127,17 +128,17 @@ pub trait Model {
 pub enum Decision {
     /// There is an order that explains all answers.
     Legal,
-    /// There is none.
+    /// No order explains all answers.
     Illegal(Why),
 }
 
-/// What is known of the reason.
+/// What is known about the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// No order explains these operations, whatever all others did.
     These(Vec<usize>),
-    /// No order explains what was called before the return of this one.
+    /// No order explains the operations that were called before the return of this one.
     By(usize),
-    /// Nothing.
+    /// Nothing is known.
     Unknown,
 }

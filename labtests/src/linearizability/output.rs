@@ -1,5 +1,5 @@
-//! What gets answered. A text that grows by appends is read many times, and every answer begins with the ones before:
-//! kept each for itself, the answers of a few minutes fill gigabytes.
+//! Stores the answers to gets. A text that grows by appends is read many times, and every answer begins with the earlier ones.
+//! If each answer were stored by itself, the answers of a few minutes would fill gigabytes.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// A text that a get answered: the beginning of a line that it may share with others.
+/// A text that a get returned: the beginning of a line, which it may share with other outputs.
 #[derive(Clone)]
 pub struct Output {
     line: Arc<Mutex<String>>,
@@ -20,12 +20,12 @@ impl Output {
         look(&self.line.lock()[..self.len])
     }
 
-    /// How long it is, in bytes.
+    /// The length in bytes.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Which line it is the beginning of.
+    /// Identifies the line that the text is the beginning of.
     pub(super) fn line(&self) -> *const () {
         Arc::as_ptr(&self.line).cast()
     }
@@ -64,19 +64,19 @@ impl fmt::Debug for Output {
     }
 }
 
-/// Makes the [`Output`]s of a history, such that those that go on where others end share their memory with them.
+/// Makes the [`Output`]s of a history. Outputs that continue others share their memory.
 #[derive(Default)]
 pub struct Outputs {
-    /// The last lines of each key, the latest last.
+    /// The last lines of each key, the most recent one last.
     lines: BTreeMap<String, Vec<Arc<Mutex<String>>>>,
 }
 
-/// How many lines of a key are gone on with: that of the text as it is, and what concurrent gets may still see from
+/// How many lines of a key can be continued: the line of the current text, and lines that concurrent gets may still see from
 /// before the last puts.
 const LINES: usize = 4;
 
 impl Outputs {
-    /// Takes in the answer to a get.
+    /// Stores the answer to a get.
     pub fn keep(&mut self, key: &str, text: &str) -> Output {
         let lines = self.lines.entry(key.into()).or_default();
         let len = text.len();
@@ -94,9 +94,9 @@ impl Outputs {
     }
 }
 
-/// Whether the line begins with the text, after the text has gone on with it if it can.
+/// Extends the line by the text if possible. Returns whether the line then begins with the text.
 fn goes_on(line: &mut String, text: &str) -> bool {
-    // An empty text is the beginning of all lines. Its own is the one that will grow from it.
+    // An empty text is the beginning of every line. But it gets a line of its own, which will grow from it.
     if let Some(more) = text.strip_prefix(line.as_str()).filter(|_| !line.is_empty()) {
         line.push_str(more);
         return true;

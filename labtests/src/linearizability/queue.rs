@@ -1,4 +1,4 @@
-//! A queue: what is put in first is taken out first.
+//! A queue: the value that was put in first is taken out first.
 
 use super::value::Value;
 use super::{Keyed, Model};
@@ -8,17 +8,17 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Queue;
 
-/// What a client asks, and what it is told.
+/// An operation of a client, with its answer.
 pub type QueueOp = Keyed<QueueAct>;
 
-/// What is asked of a queue.
+/// What is done to a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum QueueAct {
-    /// Puts this behind all others.
+    /// Adds this value at the end.
     Enqueue(Value),
-    /// Takes the first out, which was this. `None`: there was none.
+    /// Removes the first value; the answer was this. `None`: the queue was empty.
     Dequeue(Option<Value>),
-    /// Takes the first out, if there is one; nobody heard what it was.
+    /// Removes the first value, if there is one; the answer was lost.
     Lost,
 }
 

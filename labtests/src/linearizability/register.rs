@@ -1,4 +1,4 @@
-//! A register: one reads it, writes it, or writes it if it has a certain value.
+//! A register: clients read it, write it, or write it if it has a given value.
 
 use super::model::{Decision, Why};
 use super::span::Spans;
@@ -11,27 +11,27 @@ use std::ops::Range;
 /// A register under each key, with compare-and-swap.
 #[derive(Clone, Debug, Default)]
 pub struct Register {
-    /// What it has at first.
+    /// The initial value.
     pub initial: Value,
 }
 
-/// What a client asks, and what it is told.
+/// An operation of a client, with its answer.
 pub type RegisterOp = Keyed<RegisterAct>;
 
-/// What is asked of a register.
+/// What is done to a register.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegisterAct {
-    /// What is there? This.
+    /// Reads the value. The answer was this.
     Read(Value),
-    /// Replaces what is there.
+    /// Replaces the value.
     Write(Value),
-    /// Replaces the first by the second, if the first is there.
+    /// Replaces `from` by `to`, if `from` is the value.
     Cas {
-        /// What must be there.
+        /// The value that must be there.
         from: Value,
         /// What replaces it.
         to: Value,
-        /// Whether it was there. `None`: that isn't known.
+        /// Whether `from` was the value. `None`: this is not known.
         done: Option<bool>,
     },
 }
@@ -113,11 +113,11 @@ impl Model for Register {
     }
 }
 
-/// A register whose values are known by numbers. What is there at first is 0.
+/// A register whose values are represented by numbers. The initial value has number 0.
 pub struct Numbered {
     steps: Vec<Step>,
     kinds: Vec<u32>,
-    /// For each value, the kinds of what writes it: where they stand in `writers`.
+    /// For each value, the kinds of the operations that write it, as a range in `writers`.
     of_value: Vec<Range<u32>>,
     writers: Vec<u32>,
 }
@@ -130,7 +130,7 @@ enum Step {
 }
 
 impl Step {
-    /// What it may write.
+    /// The value that it may write.
     fn writes(self) -> Option<u32> {
         match self {
             Step::Write(value) => Some(value),
@@ -149,7 +149,7 @@ impl Numbered {
                 RegisterAct::Cas { from, to, .. } => values.extend([from, to]),
             }
         }
-        // What is there at first has number 0.
+        // The initial value has number 0.
         let mut numbers = numbers(values).into_iter().skip(1);
         let mut next = || numbers.next().unwrap_or(0);
         let step = |op: &&RegisterOp| match op.act {
@@ -160,7 +160,7 @@ impl Numbered {
         Numbered::of(ops.iter().map(step).collect())
     }
 
-    /// Of reads and writes.
+    /// Made from reads and writes.
     pub fn of_acts(acts: &[Act]) -> Numbered {
         let step = |act: &Act| match *act {
             Act::Read(value) => Step::Read(value),
@@ -182,7 +182,7 @@ impl Numbered {
         Numbered { steps, kinds, of_value, writers }
     }
 
-    /// The operations, if there are only reads and writes.
+    /// The operations, if they are only reads and writes.
     fn acts(&self) -> Option<Vec<Act>> {
         let act = |step: &Step| match *step {
             Step::Read(value) => Some(Act::Read(value)),
@@ -192,7 +192,7 @@ impl Numbered {
         self.steps.iter().map(act).collect()
     }
 
-    /// An operation that saw what nobody can have written.
+    /// An operation that saw a value that nobody can have written.
     fn impossible(&self, spans: &Spans) -> Option<usize> {
         let saw = |step: &Step| match *step {
             Step::Read(value) | Step::Cas { from: value, done: Some(true), .. } => Some(value),
@@ -200,12 +200,12 @@ impl Numbered {
         };
         let nobodys = |value| value != 0 && self.writers(value).is_empty();
         let is_impossible = |op: &usize| saw(&self.steps[*op]).is_some_and(nobodys);
-        // An operation that was never answered need not have happened.
+        // An operation that was never answered may not have happened.
         let mut answered = (0..self.steps.len()).filter(|op| spans[*op].ret.is_some());
         answered.find(is_impossible)
     }
 
-    /// The kinds of what writes this.
+    /// The kinds of the operations that write this value.
     fn writers(&self, value: u32) -> &[u32] {
         let range = self.of_value.get(value as usize).cloned().unwrap_or(0..0);
         &self.writers[range.start as usize..range.end as usize]
@@ -229,7 +229,7 @@ impl Steps for Numbered {
             return Some(match self.steps[op] {
                 Step::Read(value) | Step::Write(value) => value.into(),
                 Step::Cas { to, done: Some(true), .. } => to.into(),
-                // The value that it isn't, or either of two, is still any of the others.
+                // If it failed, the value may be any value but `from`. If the outcome is unknown, `to` and others are possible.
                 Step::Cas { .. } => ANYTHING,
             });
         }

@@ -1,19 +1,19 @@
-//! The search for an order (Wing and Gong, 1993, with the memory of Lowe, 2017).
+//! Searches for an order (Wing and Gong, 1993, with the memory of Lowe, 2017).
 //!
-//! Calls and returns stand in a list, in the order of time. What comes next in an order of the operations may be any
-//! that is called before the first return: that one must have taken effect by then. An operation that is put next
-//! leaves the list; if the search gets stuck before a return, the last one comes back, and another is tried in its
-//! place. What was done, and what the server has, is all that matters for what can follow, so no such pair is tried
-//! twice.
+//! Calls and returns are in a list, in the order of time. The next operation of an order may be any operation that is called
+//! before the first return in the list, because the operation that returns there must have taken effect by then. An operation
+//! that is chosen leaves the list. If the search can't get past a return, the last operation is restored, and another one is
+//! tried in its place. What can follow depends only on two things: which operations are done, and the state of the server. So
+//! the same pair of these is never tried twice.
 //!
-//! Some things make it short without changing what it finds:
+//! Some rules make the search shorter without changing its result:
 //!
-//! - What writes nothing is done at once where it fits, and nothing else tried instead: in any order that begins with
-//!   what is done so far, it can as well stand here.
+//! - An operation that writes nothing is done as soon as it fits, and nothing else is tried instead. In any order that begins
+//!   with the operations done so far, it can be moved to this place.
 //! - An operation of unknown outcome is done only where it changes something that was seen.
-//! - Of equal operations the one that must be done first is done first: in any order they can change places.
-//! - What leaves the next read no way to fit is taken back at once, and so is what the model knows to have been
-//!   elsewhere.
+//! - Among equal operations, the one that must be done first is done first, because in any order they can change places.
+//! - A choice is undone at once if the next read can no longer fit after it, or if the model knows that the operation happened
+//!   somewhere else.
 
 use super::Model;
 use super::budget::Budget;
@@ -24,54 +24,54 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::collections::BTreeSet;
 
-/// A search under way.
+/// The state of a search.
 pub struct Search<'a> {
     steps: &'a dyn Steps,
     spans: &'a Spans,
     writes: Vec<bool>,
     equal: Equal,
-    /// What must be done and writes nothing, by its return.
+    /// The operations that must be done and write nothing, sorted by return.
     reads: Vec<usize>,
-    /// Where each stands in `reads`, and how many of these are done from the first on, at least.
+    /// The index of each operation in `reads`, and a lower bound for how many at the start of `reads` are done.
     turn: Vec<usize>,
     first_read: usize,
-    /// What must be done, by its return, and how many of these are done from the first on, at least.
+    /// The operations that must be done, sorted by return, and a lower bound for how many at the start are done.
     ends: Vec<usize>,
     end_turn: Vec<usize>,
     first_end: usize,
     list: List,
     done: Vec<bool>,
-    /// How many are still to be done.
+    /// How many operations must still be done.
     missing: usize,
     state: u64,
-    /// What was done, with what the server had before.
+    /// The operations that were done, each with the state of the server before it.
     stack: Vec<Done>,
-    /// A random number for each operation. A set of operations is known by the sum of theirs, without carry. Of all
-    /// sets that are remembered, two have the same with a chance of less than one in 10^25.
+    /// A random number for each operation. A set of operations is represented by the sum of their numbers, without carry. The
+    /// chance that any two of the remembered sets have the same sum is less than one in 10^25.
     names: Vec<u128>,
     set: u128,
     tried: BTreeSet<(u128, u64)>,
-    /// What was missing least, and where that was.
+    /// The smallest number of missing operations so far, and the order where that was.
     longest: Option<(usize, Longest)>,
 }
 
-/// The furthest that a search came.
+/// The longest order that a search found.
 pub struct Longest {
-    /// What was done, in order.
+    /// The operations that were done, in order.
     pub order: Vec<usize>,
-    /// What had to be done next, and didn't fit.
+    /// The operation that had to be done next and did not fit.
     pub misfit: usize,
 }
 
 struct Done {
     op: usize,
     before: u64,
-    /// Nothing else need be tried instead.
+    /// Nothing else needs to be tried instead.
     certain: bool,
 }
 
 impl<'a> Search<'a> {
-    /// For an order of these operations.
+    /// Prepares the search for an order of these operations.
     pub fn new<M: Model>(steps: &'a dyn Steps, ops: &[&M::Op], spans: &'a Spans) -> Search<'a> {
         let mut random = Pcg64::seed_from_u64(0);
         let is_read = |op: &usize| !M::writes(ops[*op]) && spans[*op].ret.is_some();
@@ -103,7 +103,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether there is one; `None` if the budget was spent before that was certain, or the memory was full.
+    /// Whether there is an order; `None` if the budget ran out before that was certain, or if the memory was full.
     pub fn run(&mut self, budget: &mut Budget) -> Option<bool> {
         self.read();
         let mut event = self.list.first();
@@ -121,14 +121,14 @@ impl<'a> Search<'a> {
                     let Some(op) = self.back() else { return Some(false) };
                     event = self.list.after(op);
                 }
-                // What is missing has a return.
+                // An operation that is missing has a return, and the list has no returns left.
                 Event::End => return Some(false),
             }
         }
         Some(true)
     }
 
-    /// The longest order that fits, if the search was in vain.
+    /// The longest order that fits, if the search found no complete order.
     pub fn longest(self) -> Option<Longest> {
         self.longest.map(|(_, longest)| longest)
     }
@@ -140,13 +140,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What comes of this if it is done next; `None` if it can't be.
+    /// The state if this operation is done next; `None` if it can't be.
     fn next(&self, op: usize) -> Option<u64> {
         let may = self.spans.before(op).all(|first| self.done[first]);
         may.then(|| self.steps.step(self.state, op)).flatten()
     }
 
-    /// Does this next, if it can be, and if what comes of it is new.
+    /// Does this operation next, if that is possible and leads to a new pair.
     fn enter(&mut self, op: usize) -> bool {
         if self.is_out_of_turn(op) {
             return false;
@@ -164,7 +164,8 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// Whether an equal one can be done now, and must be done before. Where there are links, equal ones differ by what follows them.
+    /// Whether an equal operation could be done now and must be done before this one. If there are links, equal operations
+    /// differ in what follows them.
     fn is_out_of_turn(&mut self, op: usize) -> bool {
         while self.ends.get(self.first_end).is_some_and(|op| self.done[*op]) {
             self.first_end += 1;
@@ -174,7 +175,7 @@ impl<'a> Search<'a> {
         self.spans.links().len() == 0 && self.equal.before(op, &self.done).any(can_be)
     }
 
-    /// Whether the next read that must be done can still come to fit; if not, takes back what was done last.
+    /// Whether the next read that must be done can still fit. If not, undoes the last operation.
     fn is_hopeful(&mut self) -> bool {
         while self.reads.get(self.first_read).is_some_and(|read| self.done[*read]) {
             self.first_read += 1;
@@ -189,7 +190,7 @@ impl<'a> Search<'a> {
         may
     }
 
-    /// Does all that writes nothing and fits.
+    /// Does all operations that write nothing and fit.
     fn read(&mut self) {
         let mut event = self.list.first();
         while let Event::Call(op) = event {
@@ -210,7 +211,7 @@ impl<'a> Search<'a> {
         self.state = state;
     }
 
-    /// Takes back what was done last, of that for which something else may be done. Returns it.
+    /// Undoes operations up to the last one that can be replaced by another. Returns that one.
     fn back(&mut self) -> Option<usize> {
         while let Some(Done { op, before, certain }) = self.stack.pop() {
             self.list.restore(op);
@@ -229,25 +230,25 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Where each stands among these.
+/// The index of each operation among these.
 fn turns(some: &[usize], all: usize) -> Vec<usize> {
     let mut turns = vec![usize::MAX; all];
     some.iter().enumerate().for_each(|(at, op)| turns[*op] = at);
     turns
 }
 
-/// The writes by kinds: those of one kind are equal.
+/// The writes by kind. Writes of the same kind are equal.
 struct Equal {
-    /// For each operation its kind, and where it stands among those.
+    /// For each operation its kind, and its index among the operations of that kind.
     kinds: Vec<u32>,
     ranks: Vec<u32>,
-    /// The writes of each kind by their returns, and among those that have none by their calls.
+    /// The writes of each kind, sorted by return; those without a return follow, sorted by call.
     writes: Vec<Vec<u32>>,
-    /// How many of these are done from the first on, at least.
+    /// A lower bound for how many at the start of each kind are done.
     begun: Vec<u32>,
 }
 
-/// So many equal operations are looked at. Not to look on costs time, and no truth.
+/// How many equal operations are examined. Stopping there costs time, but the result stays right.
 const LOOKS: usize = 64;
 
 impl Equal {
@@ -271,13 +272,13 @@ impl Equal {
         writes.map(|op| *op as usize).filter(|op| !done[*op])
     }
 
-    /// Those that must be done before this one, and aren't.
+    /// The equal operations that must be done before this one and are not done.
     fn before<'e>(&'e self, op: usize, done: &'e [bool]) -> impl Iterator<Item = usize> + 'e {
         let before = move |other: &usize| self.ranks[*other] < self.ranks[op];
         self.left(self.kinds[op], done).take_while(before)
     }
 
-    /// Whether a write of this kind is left that was called before this.
+    /// Whether a write of this kind is left that was called before `end`.
     fn is_left(&self, kind: u32, end: u32, done: &[bool], spans: &Spans) -> bool {
         let kind_writes = self.writes.get(kind as usize).map_or(0, Vec::len);
         let seen_all = kind_writes - self.begun[kind as usize] as usize <= LOOKS;

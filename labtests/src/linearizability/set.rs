@@ -1,4 +1,4 @@
-//! A set: one adds to it, removes from it, and reads all of it.
+//! A set: clients add to it, remove from it, and read all of it.
 
 use super::value::Value;
 use super::{Keyed, Model};
@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Set;
 
-/// What a client asks, and what it is told.
+/// An operation of a client, with its answer.
 pub type SetOp = Keyed<SetAct>;
 
-/// What is asked of a set.
+/// What is done to a set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SetAct {
     /// Adds this.
     Add(Value),
     /// Removes this.
     Remove(Value),
-    /// What is in it? These.
+    /// Reads the set. The answer was these values.
     Read(BTreeSet<Value>),
 }
 

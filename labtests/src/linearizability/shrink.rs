@@ -1,39 +1,40 @@
-//! The few operations of a key that contradict one another.
+//! Finds a few operations of a key that contradict one another.
 //!
-//! Of an operation that has nothing to do with it, less is asked, as long as there is still no order: a read is left
-//! out; a write may be at any time after its call, or never; or at any time at all. Whatever order explains the whole
-//! history explains what is left of it, too, so if there is none for that, there is none for the whole. A write is
-//! never left out: whoever saw it would contradict then, and wrongly.
+//! An operation that has nothing to do with the contradiction is made less constrained, as long as there is still no order. A
+//! read is left out. A write may take effect at any time after its call, or never; or at any time at all. Any order that
+//! explains the whole history also explains the less constrained one, so if there is none for that, there is none for the
+//! whole. A write is never left out: the operations that saw it would then contradict, and wrongly so.
 
 use super::budget::Budget;
 use super::{Limit, Model, Part, Span};
 
-/// What is left of the operations of a key, without an order.
+/// The remaining operations of a key. There is no order for them.
 pub struct Few<'a, M: Model> {
-    /// They, and the writes of which less is asked.
+    /// These operations, together with the less constrained writes.
     pub part: Part<'a, M>,
-    /// Those that contradict, in the order of their calls.
+    /// The operations that contradict, in the order of their calls.
     pub shown: Vec<usize>,
-    /// Whether it is known that there would be an order if less were asked of any of these.
+    /// Whether it is certain that there would be an order if any of these were less constrained.
     pub minimal: bool,
 }
 
-/// What is asked of an operation.
+/// How an operation is constrained.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// That it fits between its call and its return.
+    /// It must fit between its call and its return.
     All,
-    /// That it isn't before its call.
+    /// It must not be before its call.
     Call,
-    /// Nothing.
+    /// Not at all.
     Nothing,
 }
 
-/// How many steps all attempts together may take, and one of them. With less, more operations are left; that is all.
+/// How many steps all attempts together may take, and a single attempt. With fewer steps, more operations remain; nothing else
+/// changes.
 const STEPS: u64 = 2_000_000;
 const STEPS_AT_ONCE: u64 = 200_000;
 
-/// Asks less and less of a key's operations, while there is no order for them.
+/// Makes the operations of a key less and less constrained, as long as there is no order for them.
 pub fn shrink<'a, M: Model>(part: &Part<'a, M>) -> Few<'a, M> {
     let mut ops: Vec<usize> = (0..part.ops.len()).collect();
     ops.sort_by_key(|op| part.spans[*op].call);
@@ -62,13 +63,14 @@ struct Shrinking<'p, 'a, M: Model> {
 }
 
 impl<'a, M: Model> Shrinking<'_, 'a, M> {
-    /// Asks only this of as many of these operations as it can. Returns those for which there would be an order then.
+    /// Constrains as many of these operations as possible only this much. Returns the operations for which that would make an
+    /// order possible.
     fn ask(&mut self, less: Asked, ops: &[usize]) -> Vec<usize> {
         let mut left = ops.to_vec();
         let mut needed = Vec::new();
         let mut size = left.len().next_power_of_two();
         while size > 0 {
-            // From the end, so that what contradicts first is left.
+            // From the end, so that the first operations that contradict remain.
             for start in (0..left.len()).step_by(size).rev() {
                 let end = left.len().min(start + size);
                 let before = self.asked.clone();
@@ -90,7 +92,7 @@ impl<'a, M: Model> Shrinking<'_, 'a, M> {
     }
 
     fn is_linearizable(&mut self) -> Option<bool> {
-        // To begin with one takes a step for each operation, too.
+        // Starting an attempt takes one step for each operation, too.
         self.budget.part(self.asked.len() as u64);
         if self.budget.is_spent() {
             return None;
@@ -101,7 +103,7 @@ impl<'a, M: Model> Shrinking<'_, 'a, M> {
         verdict
     }
 
-    /// The operations that are left: all writes, and the reads of which anything is asked.
+    /// The remaining operations: all writes, and the reads that are still constrained.
     fn left(&self) -> Vec<usize> {
         let is_left = |op: &usize| self.asked[*op] == Asked::All || M::writes(self.part.ops[*op]);
         (0..self.asked.len()).filter(is_left).collect()

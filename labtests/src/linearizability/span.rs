@@ -1,16 +1,16 @@
-//! When an operation may have taken effect.
+//! When operations may have taken effect.
 
 use super::Operation;
 use labrpc::time::Instant;
 use rustc_hash::FxHashMap;
 use std::ops::Deref;
 
-/// The time that an operation may have taken effect in, by places in the order of all calls and returns of its key.
+/// The time in which an operation may have taken effect. Times are positions in the order of all calls and returns of its key.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Not before this.
+    /// Not before this position.
     pub call: u32,
-    /// Not after this. `None`: at any time, or never.
+    /// Not after this position. `None`: at any time after the call, or never.
     pub ret: Option<u32>,
 }
 
@@ -18,24 +18,25 @@ impl Span {
     /// At any time, or never.
     pub const ANY: Span = Span { call: 0, ret: None };
 
-    /// The last place at which it may have taken effect.
+    /// The last position at which it may have taken effect.
     pub fn end(&self) -> u32 {
         self.ret.unwrap_or(u32::MAX)
     }
 }
 
-/// The spans of some operations, and what places can't say of their order.
+/// The spans of some operations, and the part of their order that positions can't express.
 ///
-/// At one moment all calls come before all returns, so that clients who only meet there count as concurrent. But one client's
-/// call comes after its own return. While only one client does so at a moment, its calls and returns go between the
-/// calls and the returns of the others. When two do, no order of places says what is meant: each return comes before one call
-/// and not before the other. Then [`Spans::links`] say it.
+/// If a call and a return of two clients are at the same moment, the call comes before the return, so that these clients count
+/// as concurrent. But the call of a client comes after its own return. If only one client calls again at the moment of its own
+/// return, its calls and returns are put between the calls and the returns of the others. If two clients do so at the same
+/// moment, no order of positions is right: each return comes before one call, and not before the other. In that case
+/// [`Spans::links`] express the order.
 #[derive(Clone, Debug, Default)]
 pub struct Spans {
     spans: Vec<Span>,
-    /// An operation, and one that comes before it. In order.
+    /// Pairs of an operation and one that comes before it, sorted.
     links: Vec<(u32, u32)>,
-    /// Where those of each operation begin; empty if there are none at all.
+    /// Where the pairs of each operation begin; empty if there are no pairs at all.
     starts: Vec<u32>,
 }
 
@@ -48,7 +49,7 @@ impl Deref for Spans {
 }
 
 impl Spans {
-    /// Spans of which the places say all.
+    /// Spans whose positions express the whole order.
     pub fn new(spans: Vec<Span>) -> Spans {
         Spans::linked(spans, Vec::new())
     }
@@ -67,12 +68,12 @@ impl Spans {
         Spans { spans, links, starts }
     }
 
-    /// Pairs of operations of one client: the first returned at the moment at which the second was called.
+    /// Pairs of operations of one client: the first returned at the moment when the second was called.
     pub fn links(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
         self.links.iter().map(|(then, first)| (*first as usize, *then as usize))
     }
 
-    /// What comes before this one by a link.
+    /// The operations that come before this one by a link.
     pub fn before(&self, op: usize) -> impl Iterator<Item = usize> {
         let range = match self.starts.get(op..op + 2) {
             Some(range) => range[0] as usize..range[1] as usize,
@@ -81,7 +82,8 @@ impl Spans {
         self.links[range].iter().map(|(_, first)| *first as usize)
     }
 
-    /// Of these operations only, each with another span. A link remains where both of its ends do, and `keeps` says so of them.
+    /// The spans of only these operations, changed by `span`. A link remains if both of its ends do and `keeps` returns true
+    /// for them.
     pub fn part(
         &self,
         left: &[usize],
@@ -98,16 +100,17 @@ impl Spans {
     }
 }
 
-/// When one client did something. The operations lie scattered in memory, and these are looked at several times.
+/// When one client did something. This is a copy, because the operations themselves are scattered in memory, and these times
+/// are read several times.
 struct Times {
     client: u64,
     call: Instant,
-    /// When it certainly had taken effect. `None`: at any time, or never.
+    /// When it had certainly taken effect. `None`: at any time, or never.
     end: Option<Instant>,
     took_none: bool,
 }
 
-/// Of the operations of one key, which stand in the order of their calls, and with one call in that of their returns.
+/// The spans of the operations of one key. The operations are sorted by call, and those with the same call by return.
 pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -> Spans {
     let times = |Operation { client, call, ret, op }: &Operation<Op>| Times {
         client: *client,
@@ -121,7 +124,7 @@ pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -
     let mut spans = vec![Span::ANY; times.len()];
     let (mut place, mut before) = (0, None);
     for (order, op, is_ret) in events {
-        // Events of equal order share a place.
+        // Events with the same order share a position.
         place += u32::from(before != Some(order));
         before = Some(order);
         match is_ret {
@@ -137,13 +140,13 @@ pub fn spans<Op>(operations: &[&Operation<Op>], is_open: impl Fn(&Op) -> bool) -
     Spans::linked(spans, links.map(|(first, then)| (*then, *first)).collect())
 }
 
-/// How many clients go on at the moment of their return.
+/// How many clients call again at the moment of their return.
 enum Crowd {
     One(u64),
     Several,
 }
 
-/// Which operations of one client meet at a moment: first and second.
+/// Which two operations of one client meet at a moment: the earlier and the later one.
 struct Meetings {
     links: Vec<(u32, u32)>,
     crowds: FxHashMap<Instant, Crowd>,
@@ -155,7 +158,8 @@ fn meetings(times: &[Times]) -> Meetings {
     let mut meetings = Meetings { links: Vec::new(), crowds: FxHashMap::default() };
     let client = |op: u32| times[op as usize].client;
     for of_one in by_client.chunk_by(|a, b| client(*a) == client(*b)) {
-        // The operation that ended at the moment, and then those that took no time there. The order of these can't be known.
+        // The operation that ended at this moment, and the operations of no duration at this moment. The order of the latter
+        // can't be known.
         let mut moment: Option<(Instant, Option<u32>)> = None;
         let mut instant: Vec<u32> = Vec::new();
         for &op in of_one {
@@ -204,7 +208,7 @@ fn events(times: &[Times], meetings: &Meetings) -> Vec<(Order, u32, bool)> {
             let one = meetings.crowds.get(&at);
             matches!(one, Some(Crowd::One(one)) if one == client)
         };
-        // The one who goes on: what ended, what took no time, what goes on from here.
+        // For the client that calls again: first the return of what ended, then what has no duration, then the new call.
         let order = match (goes_on(*call), took_none) {
             (false, _) => 0,
             (true, true) => 2,

@@ -5,35 +5,35 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::hash::Hash;
 
-/// The operations of a key, by their places among them, and what they make of a state. A state is known by a number.
+/// The operations of a key, numbered by index, and their effect on a state. A state is represented by a number.
 pub trait Steps {
-    /// What there is at first.
+    /// The initial state.
     fn initial(&self) -> u64;
 
-    /// What there is after an operation; `None`: its answer would have been another.
+    /// The state after an operation; `None`: its answer would have been a different one.
     fn step(&self, state: u64, op: usize) -> Option<u64>;
 
-    /// For each operation a number that is the same for equal ones.
+    /// A number for each operation. Equal operations have the same number.
     fn kinds(&self) -> &[u32];
 
-    /// Whether this read may still come to fit, from this state and if writes of these kinds are left.
+    /// Whether this read may still fit later, given this state and the kinds of the writes that are left.
     fn may_yet(&self, _state: u64, _read: usize, _is_left: &mut dyn FnMut(u32) -> bool) -> bool {
         true
     }
 
-    /// A state of which nothing is known: what fits some state fits it. `None`: the model has none.
+    /// A state about which nothing is known: an operation that fits some state fits it. `None`: the model has no such state.
     fn anything(&self) -> Option<u64> {
         None
     }
 
-    /// Whether nobody has seen this state, nor one that becomes of it, unless somebody writes without regard to it.
-    /// An operation of unknown outcome is no use there.
+    /// Whether no operation saw this state or any state that follows from it, until a write replaces it completely. An
+    /// operation of unknown outcome is useless there.
     fn is_unseen(&self, _state: u64) -> bool {
         false
     }
 }
 
-/// The same, from another state on.
+/// The same steps from another initial state.
 pub struct From<'a>(pub Box<dyn Steps + 'a>, pub u64);
 
 impl Steps for From<'_> {
@@ -62,7 +62,7 @@ impl Steps for From<'_> {
     }
 }
 
-/// The same, without looking ahead.
+/// The same steps without looking ahead.
 pub struct Blind<'a>(pub Box<dyn Steps + 'a>);
 
 impl Steps for Blind<'_> {
@@ -79,7 +79,7 @@ impl Steps for Blind<'_> {
     }
 }
 
-/// The states of any model: those that were met are kept, and each step is taken once.
+/// The states of any model. States are stored when they are first met, and each step is computed once.
 pub struct Kept<'a, M: Model> {
     model: &'a M,
     ops: Vec<&'a M::Op>,
@@ -94,7 +94,7 @@ struct States<S> {
 }
 
 impl<'a, M: Model> Kept<'a, M> {
-    /// Of these operations.
+    /// The steps of these operations.
     pub fn new(model: &'a M, ops: &[&'a M::Op]) -> Kept<'a, M> {
         let initial = model.initial();
         let states = States {
@@ -106,7 +106,7 @@ impl<'a, M: Model> Kept<'a, M> {
     }
 }
 
-/// For each a number that is the same for equal ones. The first has 0.
+/// A number for each item. Equal items have the same number, and the first item has 0.
 pub fn numbers<T: Hash + Eq>(all: impl IntoIterator<Item = T>) -> Vec<u32> {
     let mut known = FxHashMap::default();
     let number = |value| {

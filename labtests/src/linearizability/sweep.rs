@@ -1,12 +1,13 @@
-//! The search for an order from one return to the next, for histories in which few operations are under way at a time.
+//! Searches for an order from one return to the next. This is for histories in which few operations are under way at a time.
 //!
-//! A *configuration* says which of the operations under way are done, and what the service has then. The sweep goes through all calls and
-//! returns in the order of time, and keeps all configurations that are possible there. An operation is done as late as possible: at
-//! its return, or when another one must follow it. A read is done as soon as it fits. If no configuration is left at a return, there is no
-//! order of what was called before it.
+//! A *configuration* says which of the operations under way are done, and what the state of the service is after them. The
+//! sweep goes through all calls and returns in the order of time, and keeps all configurations that are possible there. An
+//! operation is done as late as possible: at its return, or when another operation must follow it. A read is done as soon as it
+//! fits. If no configuration is left at a return, there is no order of the operations that were called before that return.
 //!
-//! Time is linear in the history, and memory constant, as long as there are few configurations. They may double with each operation that is
-//! under way, so the sweep gives up if there are too many. Then [`super::search`] begins anew.
+//! The time is linear in the history, and the memory constant, as long as there are few configurations. Their number may double
+//! with each operation that is under way, so the sweep gives up if there are too many. In that case [`super::search`] starts
+//! from the beginning.
 
 use super::Model;
 use super::budget::Budget;
@@ -14,19 +15,19 @@ use super::model::{Decision, Why};
 use super::span::Spans;
 use super::steps::Steps;
 
-/// With more operations under way than this, it isn't tried.
+/// The sweep is not tried if more operations than this are under way.
 const UNDER_WAY: usize = Bits::BITS as usize;
 
-/// With more configurations than this it is given up.
+/// The sweep gives up if there are more configurations than this.
 const MOST: usize = 5_000;
 
-/// Which of those under way are done, and the state.
+/// Which of the operations under way are done, and the state.
 type Configuration = (Bits, u64);
 
-/// Some of those under way, a bit for each.
+/// A set of the operations under way, one bit for each.
 type Bits = u32;
 
-/// Whether there is an order. `None`: it isn't known.
+/// Whether there is an order. `None`: this is not known.
 pub fn decide<M: Model>(
     steps: &dyn Steps,
     ops: &[&M::Op],
@@ -36,7 +37,7 @@ pub fn decide<M: Model>(
     let mut events = Vec::with_capacity(2 * spans.len());
     for (op, span) in spans.iter().enumerate() {
         events.push((span.call, false, op as u32));
-        // An operation without an end is under way for ever.
+        // An operation without an end is under way forever.
         events.extend(span.ret.map(|ret| (ret, true, op as u32)));
     }
     events.sort_unstable();
@@ -59,22 +60,22 @@ pub fn decide<M: Model>(
 struct Sweep<'a> {
     steps: &'a dyn Steps,
     spans: &'a Spans,
-    /// Of all operations.
+    /// For each operation of the history.
     writes: Vec<bool>,
     under_way: Bits,
     writing: Bits,
-    /// Which operation each bit stands for.
+    /// The operation that each bit represents.
     ops: [usize; UNDER_WAY],
-    /// For each bit, what comes before it by a link. An operation that is no longer under way is done.
+    /// For each bit, the operations that come before it by a link. An operation that is no longer under way is done.
     before: [Bits; UNDER_WAY],
     /// For each bit, the equal operations that return earlier.
     earlier: [Bits; UNDER_WAY],
     now: Vec<Configuration>,
-    /// The three are used at a return, and are empty otherwise. These configurations are still to be looked at.
+    /// The next three are used at a return, and are empty otherwise. These configurations must still be examined.
     todo: Vec<Configuration>,
-    /// These were met at this return, in order.
+    /// The configurations that were met at this return, in order.
     met: Vec<Configuration>,
-    /// In these the operation that returns is done.
+    /// The configurations in which the operation that returns is done.
     ended: Vec<Configuration>,
 }
 
@@ -119,21 +120,21 @@ impl Sweep<'_> {
         Some(())
     }
 
-    /// Notes whether the other comes before this one.
+    /// Records whether the other operation comes before this one, and whether it is an equal one that returns earlier.
     fn compare(&mut self, bit: usize, op: usize, other_bit: usize, other: usize) {
         let is_before = self.spans.before(op).any(|first| first == other);
         self.before[bit] |= Bits::from(is_before) << other_bit;
         let kinds = self.steps.kinds();
-        // Of two that return at one moment, something may come after one and before the other by a link.
+        // If two return at the same moment, a link may put an operation after one of them and before the other.
         let is_linked = self.spans.links().len() > 0;
         let key = |op: usize| (self.spans[op].end(), if is_linked { 0 } else { op });
         let is_earlier = kinds[other] == kinds[op] && key(other) < key(op);
         self.earlier[bit] |= Bits::from(is_earlier) << other_bit;
     }
 
-    /// Does what writes nothing and fits.
+    /// Does all operations that write nothing and fit.
     fn read(&self, (mut done, state): Configuration) -> Configuration {
-        // An operation that is done may let another begin, which was called at the moment of its return.
+        // A done operation may allow another one to begin that was called at the moment of its return.
         loop {
             let before = done;
             for bit in each(self.under_way & !self.writing & !done) {
@@ -147,17 +148,17 @@ impl Sweep<'_> {
         }
     }
 
-    /// Whether everything is done that comes before it by a link.
+    /// Whether every operation that comes before it by a link is done.
     fn may_begin(&self, bit: usize, done: Bits) -> bool {
         self.before[bit] & !done == 0
     }
 
-    /// Whether no equal operation could begin that returns earlier: that one is done first.
+    /// Whether no equal operation that returns earlier could begin, because that one is done first.
     fn is_in_turn(&self, bit: usize, done: Bits) -> bool {
         !each(self.earlier[bit] & !done).any(|other| self.may_begin(other, done))
     }
 
-    /// Whether a read may still come to fit.
+    /// Whether a read may still fit later.
     fn may_yet(&self, (done, state): Configuration, read: usize) -> bool {
         let kinds = self.steps.kinds();
         let left = self.under_way & !done;
@@ -206,7 +207,7 @@ impl Sweep<'_> {
         Some(())
     }
 
-    /// The operation of this bit is done in all configurations, and no longer under way.
+    /// The operation of this bit is done in all configurations, and is no longer under way.
     fn ends(&mut self, bit: usize) {
         let others: Bits = !(1 << bit);
         self.under_way &= others;
@@ -218,7 +219,7 @@ impl Sweep<'_> {
     }
 }
 
-/// The places of the bits.
+/// The positions of the bits that are set.
 fn each(mut bits: Bits) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = bits.trailing_zeros();

@@ -1,5 +1,5 @@
-//! The verdicts against each other: by blocks or versions, by search, and by trying every order, on thousands of
-//! small histories.
+//! Compares the verdicts with each other on thousands of small histories: the verdicts by blocks or versions, by search, and by
+//! trying every order.
 
 mod brute;
 mod cliffs;
@@ -20,7 +20,8 @@ struct Count {
     at_once: u32,
 }
 
-/// Compares the verdicts on one history; returns the one. It has one key, or the truth of each key is the truth.
+/// Compares the verdicts on one history and returns the verdict. The history has one key, or every key would have the same
+/// verdict.
 fn compare<M>(model: &M, history: &[Operation<M::Op>], count: &mut Count) -> bool
 where
     M: Model<Op: brute::Concrete + Clone + std::fmt::Debug>,
@@ -54,7 +55,7 @@ fn histories() -> u64 {
     std::env::var("LAB_HISTORIES").map_or(2_500, |text| text.parse().expect("a number"))
 }
 
-/// Compares on many histories, of which enough must be of each kind.
+/// Compares the verdicts on many histories. Enough of them must have each verdict.
 fn compare_all<M>(model: &M, at_once: bool, make: impl Fn(&mut Random) -> Vec<Operation<M::Op>>)
 where
     M: Model<Op: brute::Concrete + Clone + std::fmt::Debug>,
@@ -65,7 +66,7 @@ where
     }
     let Count { linearizable, not, .. } = count;
     let least = linearizable.min(not).min(if at_once { count.at_once } else { not });
-    assert!(u64::from(least) > histories() / 8, "{count:?} tells too little");
+    assert!(u64::from(least) > histories() / 8, "{count:?} is too few of one verdict");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The 2022 lab's service: every key has a text, which is empty at first.
+//! The service of the 2022 lab: every key has a text, which is empty at first.
 
 use super::authors::Values;
 use super::model::Decision;
@@ -12,28 +12,28 @@ use super::{Model, blocks};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-/// What a client of the 2022 lab asks, and what it is told.
+/// An operation of a client in the 2022 lab, with its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TextOp {
-    /// What is the text?
+    /// Reads the text.
     Get {
-        /// Where.
+        /// The key.
         key: String,
-        /// The text.
+        /// The answer.
         output: Output,
     },
     /// Replaces the text.
     Put {
-        /// Where.
+        /// The key.
         key: String,
-        /// By what.
+        /// The new text.
         value: String,
     },
-    /// Adds to the text's end.
+    /// Appends to the text.
     Append {
-        /// Where.
+        /// The key.
         key: String,
-        /// What.
+        /// The text to append.
         value: String,
     },
 }
@@ -117,9 +117,9 @@ impl Model for Text {
     }
 }
 
-/// What the operations do to a register, if nothing is appended.
+/// What the operations do to a register, if there are no appends.
 fn acts(ops: &[&TextOp]) -> Option<Vec<Act>> {
-    // What is there at first has number 0.
+    // The initial value has number 0.
     let mut known = FxHashMap::from_iter([(String::new(), 0)]);
     let mut number = |text: &str| {
         let next = known.len() as u32;
@@ -135,16 +135,16 @@ fn acts(ops: &[&TextOp]) -> Option<Vec<Act>> {
 
 /// The states of texts that grow.
 ///
-/// A state is a place in the tree of all texts that were read: how far it has come there. A text that is no beginning
-/// of one that was read is none of them, and all such are one state, for appends lead to none that was read, and puts
-/// don't ask what was there. So a state is exact and takes a few bytes, and an append compares no more than its own.
+/// A state is a place in the tree of all texts that were read. A text that is not a prefix of a text that was read has no
+/// place. All such texts are one state, because appends to them lead to no text that was read, and puts don't depend on the
+/// text before. So a state is exact and takes a few bytes, and an append compares only as many bytes as it has.
 struct Places {
     trie: Trie,
     steps: Vec<Step>,
     kinds: Vec<u32>,
-    /// For each append that somebody saw: where it led to.
+    /// For each append that somebody saw: the place that it led to.
     seen: Vec<Option<Place>>,
-    /// For each get: the kinds of puts that may have begun what it saw.
+    /// For each get: the kinds of puts that may be the start of what it saw.
     begins: Vec<Vec<u32>>,
 }
 
@@ -154,11 +154,11 @@ enum Step {
     Append(Vec<u8>),
 }
 
-/// A text that nobody read, nor any that begins with it.
+/// The state of texts that are not a prefix of any text that was read.
 const NOWHERE: u64 = u64::MAX;
 
 impl Places {
-    /// With spans, appends are held to where those led that were seen.
+    /// If spans are given, an append that was seen must lead to the place where it was seen.
     fn new(ops: &[&TextOp], spans: Option<&Spans>) -> Places {
         let lines = lines(ops);
         let trie = Trie::new(lines.iter().map(|line| line.text.clone()).collect());
@@ -190,7 +190,7 @@ impl Places {
     fn see(&mut self, ops: &[&TextOp], spans: &Spans, lines: &[Line]) {
         let Some(values) = Values::of(ops, spans) else { return };
         for (text, line) in lines.iter().enumerate() {
-            // What nobody can have written, the search won't find either.
+            // If nobody can have written a text, the error is ignored here: the search will find no order.
             let readings = values.readings(line).into_iter().flatten().flatten();
             for piece in readings.flat_map(|reading| reading.pieces) {
                 if let Some(author) = piece.author {
@@ -221,7 +221,7 @@ impl Places {
     }
 }
 
-/// Gets are told apart by what they saw anyhow.
+/// Gets need no kinds, because what they saw tells them apart.
 fn kinds_of_writes<'o>(ops: &[&'o TextOp]) -> Vec<u32> {
     let write = |op: &&'o TextOp| match *op {
         TextOp::Get { .. } => None,
@@ -264,11 +264,11 @@ impl Steps for Places {
     }
 }
 
-/// A text that was read, with all that are the beginning of it in the same [`Output`] line.
+/// A text that was read, with all texts that are a prefix of it in the same [`Output`] line.
 pub struct Line {
-    /// The longest.
+    /// The longest text.
     pub text: String,
-    /// The gets, with how much of it they saw, the least first.
+    /// The gets, each with the length of the text that it saw, shortest first.
     pub gets: Vec<(usize, usize)>,
 }
 

@@ -1,13 +1,13 @@
-//! The tree of all texts that were read, one below another where it begins with it.
+//! The tree of all texts that were read. A text is below each of its prefixes.
 
 use std::ops::Range;
 
-/// A place in a [`Trie`]: a text that is a text of the tree, or the beginning of one. There is one place for each.
+/// A place in a [`Trie`]: a text of the tree, or a prefix of one. Each such text has exactly one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The first node on the way down that has the whole text.
+    /// The first node on the way down that contains the whole text.
     node: u32,
-    /// How long the text is.
+    /// The length of the text.
     len: u32,
 }
 
@@ -17,7 +17,7 @@ impl Place {
         u64::from(self.node) << 32 | u64::from(self.len)
     }
 
-    /// The place of a number; `None` for one of none.
+    /// The place with this number; `None` for a number that belongs to no place.
     pub fn of_number(number: u64) -> Option<Place> {
         let place = Place { node: (number >> 32) as u32, len: number as u32 };
         (place.node != u32::MAX).then_some(place)
@@ -30,11 +30,11 @@ pub struct Trie {
     nodes: Vec<Node>,
     /// For each text, the nodes on the way down to it.
     paths: Vec<Vec<u32>>,
-    /// For each node, where it and those below it stand if all are written down one below another.
+    /// For each node, the range of it and the nodes below it in a depth-first order.
     below: Vec<Range<u32>>,
 }
 
-/// The beginning of one text, up to where others begin to differ from it, or to its end.
+/// The prefix of a text that ends where other texts begin to differ from it, or at its own end.
 struct Node {
     text: usize,
     len: usize,
@@ -62,13 +62,13 @@ impl Trie {
         Place { node: path[above], len: len as u32 }
     }
 
-    /// Whether the text of `short` is the beginning of that of `long`.
+    /// Whether the text of `short` is a prefix of the text of `long`.
     pub fn begins(&self, short: Place, long: Place) -> bool {
         let below = &self.below[short.node as usize];
         short.len <= long.len && below.contains(&self.below[long.node as usize].start)
     }
 
-    /// Where a text leads to if `more` is added to it. `None`: out of the tree.
+    /// The place that a text leads to if `more` is appended. `None`: it is not in the tree.
     pub fn walk(&self, from: Place, mut more: &[u8]) -> Option<Place> {
         let Place { mut node, len } = from;
         let mut len = len as usize;
@@ -92,7 +92,7 @@ impl Trie {
 
     fn bytes(&self, node: u32) -> &[u8] {
         let Node { text, len, .. } = *self.node(node);
-        // The root has no text, even where there are none.
+        // The root has no text, even if the tree has no texts.
         self.texts.get(text).map_or(&[], |text| &text.as_bytes()[..len])
     }
 
@@ -132,7 +132,7 @@ impl Trie {
         number
     }
 
-    /// Puts a node of this length between a node and its child.
+    /// Inserts a node of this length between a node and its child.
     fn split(&mut self, parent: u32, child: u32, len: usize) {
         let text = self.node(child).text;
         self.nodes[parent as usize].children.retain(|other| *other != child);

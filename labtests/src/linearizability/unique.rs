@@ -1,31 +1,32 @@
-//! The verdict on a register whose reads tell who wrote what they saw, without a search, in `O(n log n)`.
+//! Decides about a register without a search, in `O(n log n)`, if the reads tell which write they saw.
 //!
-//! A write, with all reads that saw it, is a *block*, into which no other write comes: in any order that explains the answers, these stand
-//! one behind another. Conversely, let all blocks follow one another in any order: every read sees what it answered. Writes of unknown
-//! outcome that nobody saw may as well never have happened. So there are two questions: did a read return before its write was
-//! called? And can the [blocks be ordered](super::zones)?
+//! A write together with all reads that saw it is a *block*. No other write comes inside a block, so in any order that explains
+//! the answers, the blocks follow one another. Conversely, in any order of whole blocks, every read sees what it answered.
+//! Writes of unknown outcome that nobody saw can be treated as if they never happened. So two questions remain: did a read
+//! return before its write was called? And can the [blocks be ordered](super::zones)?
 //!
-//! A value may be written more than once, as long as time leaves one write for each read. Where it leaves several, this decides nothing but
-//! what is impossible anyhow: to find out which is meant is NP-hard in general (Gibbons and Korach, 1997).
+//! A value may be written more than once, as long as time leaves only one write for each read. If several are left, this
+//! function only detects what is impossible in any case: to find out which write is meant is NP-hard in general (Gibbons and
+//! Korach, 1997).
 
 use super::model::{Decision, Why};
 use super::span::Spans;
 use super::zones::{self, Block, Standing};
 use std::ops::Range;
 
-/// What an operation does to a register. Values are known by number, and 0 is what is there at first.
+/// What an operation does to a register. Values are represented by numbers, and 0 is the initial value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// It reads this.
+    /// Reads this value.
     Read(u32),
-    /// It writes this.
+    /// Writes this value.
     Write(u32),
 }
 
-/// So many writes of one value are shown where none of them can be the one that was read.
+/// If a read can have seen none of the writes of its value, at most this many of them are shown.
 const FEW: usize = 8;
 
-/// Whether the operations are linearizable; `None` if what was read doesn't tell who wrote it.
+/// Whether the operations are linearizable; `None` if what was read doesn't tell which write it was.
 pub fn decide(acts: &[Act], spans: &Spans) -> Option<Decision> {
     match Writers::of(acts, spans).assign(acts, spans) {
         Ok(assigned) => assigned.map(|assigned| assigned.decide(acts, spans)),
@@ -33,24 +34,24 @@ pub fn decide(acts: &[Act], spans: &Spans) -> Option<Decision> {
     }
 }
 
-/// All writes, by their values.
+/// All writes, sorted by value.
 struct Writers {
-    /// The writes in the order of their values and calls, and where those of each value begin.
+    /// The writes sorted by value and then by call, and where the writes of each value begin.
     writes: Vec<u32>,
     starts: Vec<u32>,
-    /// When they were called, and when they ended.
+    /// Their calls and their ends.
     calls: Vec<u32>,
     ends: Highest,
-    /// The writes that certainly happened, by their returns, each with the last call of them up to it.
+    /// The writes that certainly happened, sorted by return. Each has the latest call among the writes up to it.
     certain: Vec<(u32, u32)>,
 }
 
-/// Who wrote what each read saw. `None` is the beginning.
+/// The write that each read saw. `None` stands for the initial value.
 struct Assigned {
     writers: Vec<(u32, Option<u32>)>,
 }
 
-/// Who may have written what a read saw.
+/// The writes that a read may have seen.
 enum Candidates {
     None,
     One(Option<u32>),
@@ -94,7 +95,7 @@ impl Writers {
         self.starts[value as usize] as usize..self.starts[value as usize + 1] as usize
     }
 
-    /// Two writes of a value, if there are as many, that were called before one place and ended after another.
+    /// Up to two writes of a value that were called before one position and ended after another.
     fn two(&self, value: u32, called: u32, ended: u32) -> [Option<u32>; 2] {
         let Range { start, end } = self.range(value);
         let end = start + self.calls[start..end].partition_point(|call| *call < called);
@@ -103,10 +104,10 @@ impl Writers {
         [first, second].map(|place| place.map(|place| self.writes[place]))
     }
 
-    /// Finds the writer of each read. `Ok(None)`: of some it isn't certain.
+    /// Finds the write of each read. `Ok(None)`: for some reads it is not certain.
     ///
     /// # Errors
-    /// A read that nobody can have written for.
+    /// A read for which there is no possible write.
     fn assign(&self, acts: &[Act], spans: &Spans) -> Result<Option<Assigned>, Why> {
         let reads = acts.iter().enumerate().filter_map(|(op, act)| match act {
             Act::Read(value) => Some((op, *value)),
@@ -124,7 +125,8 @@ impl Writers {
         Ok(certain.then_some(Assigned { writers }))
     }
 
-    /// Why nobody can have written what a read saw: all who wrote it did so too late, or another write came between.
+    /// The reason why a read can't have seen any write of its value: each of them was too late, or another write came in
+    /// between.
     fn why(&self, read: usize, value: u32, spans: &Spans) -> Why {
         let with = self.with(value);
         if with.len() > FEW {
@@ -138,7 +140,7 @@ impl Writers {
         Why::These(std::iter::once(read).chain(all).collect())
     }
 
-    /// When something is certainly over that comes after the beginning: a write, or a read that saw one.
+    /// The earliest return of an operation that comes after the initial value: of a write, or of a read that saw a write.
     fn begun(&self, acts: &[Act], spans: &Spans) -> u32 {
         let over = |(op, act): (usize, &Act)| match act {
             Act::Write(_) => spans[op].ret,
@@ -150,7 +152,7 @@ impl Writers {
 
     fn candidates(&self, read: usize, value: u32, spans: &Spans, begun: u32) -> Candidates {
         let span = spans[read];
-        // What ended before this was replaced by another write when the read was called.
+        // Writes that ended before the call `replaced` had been replaced by another write when the read was called.
         let done = self.certain.partition_point(|(ret, _)| *ret < span.call);
         let replaced = done.checked_sub(1).map(|last| self.certain[last].1);
         let [first, second] = self.two(value, span.end(), replaced.unwrap_or(0));
@@ -166,7 +168,8 @@ impl Writers {
             (None, _, true) => Candidates::One(None),
             (None, _, false) if replaced.is_none() => Candidates::One(None),
             (None, _, false) => Candidates::None,
-            // The read may be counted with the beginning: it was called before the return of anything that comes later.
+            // The read may belong to the block of the initial value, because it was called before the return of anything that
+            // comes later.
             (Some(_), None, true) if spans.links().len() == 0 => Candidates::One(None),
             (Some(write), None, false) => Candidates::One(Some(write)),
             _ => Candidates::Several,
@@ -174,7 +177,7 @@ impl Writers {
     }
 }
 
-/// Numbers, of which the last can be found that is high enough: a tree, each of whose nodes has the highest of those below it.
+/// Numbers in a tree in which each node has the maximum of the nodes below it. This finds the last number that is large enough.
 struct Highest {
     leaves: usize,
     tree: Vec<u32>,
@@ -192,13 +195,13 @@ impl Highest {
         Highest { leaves, tree }
     }
 
-    /// The last place in this range whose number is as high.
+    /// The last index in this range whose number is at least `least`.
     fn last_in(&self, range: Range<usize>, least: u32) -> Option<usize> {
         let of = |node| Some(self.down(node, least)).filter(|place| *place >= range.start);
         if range.end == self.leaves {
             return if self.tree[1] >= least { of(1) } else { None };
         }
-        // The subtrees that are before the end, from there to the left, each as large as it can be.
+        // The subtrees that end before the end of the range, from there to the left, each as large as possible.
         let mut end = self.leaves + range.end;
         while end > 1 {
             if end % 2 == 1 {

@@ -1,10 +1,10 @@
-//! What is kept under a key: nothing, a truth value, a number, a text, or a list.
+//! The values that keys have: nothing, a truth value, a number, a text, or a list.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// A value, as histories write them.
+/// A value, as it is written in histories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -21,7 +21,8 @@ pub enum Value {
     List(Vec<Value>),
 }
 
-/// Derived, it would try each kind in turn, and make an error of each that it isn't: a third of the time that a history takes to read.
+/// A derived implementation would try each kind in turn and create an error for each kind that does not fit. This would take a
+/// third of the time that it takes to read a history.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
         from.deserialize_any(Any)
@@ -51,7 +52,7 @@ impl<'de> Visitor<'de> for Any {
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
         let number = i64::try_from(number);
-        number.map(Value::Number).map_err(|_| E::custom("a number is to be less than 2^63"))
+        number.map(Value::Number).map_err(|_| E::custom("a number must be less than 2^63"))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {

@@ -1,4 +1,4 @@
-//! The 2025 lab's service: a key has a value with a version, which every put raises by one and must name.
+//! The service of the 2025 lab: a key has a value with a version. Every put must name the version, and raises it by one.
 
 use super::model::Decision;
 use super::span::Spans;
@@ -6,40 +6,40 @@ use super::{Model, versions};
 use serde::Deserialize;
 use std::fmt;
 
-/// What a client of the 2025 lab asks, and what it is told.
+/// An operation of a client in the 2025 lab, with its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VersionedOp {
-    /// What is there?
+    /// Reads the value.
     Get {
-        /// Where.
+        /// The key.
         key: String,
-        /// The value with its version; `None`: there is no such key.
+        /// The value with its version; `None`: the key doesn't exist.
         output: Option<(String, u64)>,
     },
-    /// Replaces the value, if it has this version; makes the key, if this is 0 and there is none.
+    /// Replaces the value, if it has this version; creates the key, if the version is 0 and the key doesn't exist.
     Put {
-        /// Where.
+        /// The key.
         key: String,
-        /// By what.
+        /// The new value.
         value: String,
-        /// The version that it must have.
+        /// The version that the old value must have.
         version: u64,
-        /// What came of it.
+        /// The answer.
         answer: Answer,
     },
 }
 
-/// What came of a versioned put.
+/// The answer to a versioned put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It is done.
+    /// The put was done.
     Ok,
-    /// It isn't, for the value had another version.
+    /// The put was not done, because the value had another version.
     Version,
-    /// It isn't, for there was no such key, and it named a version.
+    /// The put was not done, because the key did not exist and the version was not 0.
     NoKey,
-    /// It may have been done. Messages come late and twice, so it may also be done yet, or never.
+    /// The put may have been done. Messages may be delayed and duplicated, so it may also be done later, or never.
     Maybe,
 }
 
@@ -54,13 +54,13 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The 2025 lab's get and versioned put. Versions and errors are part of it.
+/// The 2025 lab's get and versioned put. Versions and errors are part of the model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Versioned;
 
 impl Model for Versioned {
     type Op = VersionedOp;
-    /// What a key has: a value with its version. `None`: nothing.
+    /// The state of a key: a value with its version. `None`: the key doesn't exist.
     type State = Option<(String, u64)>;
 
     fn key(op: &VersionedOp) -> &str {

@@ -1,31 +1,32 @@
-//! The verdict on versioned puts and gets, without a search: versions tell the order of all that was done.
+//! Decides about versioned puts and gets without a search, because versions tell the order of everything that was done.
 //!
 //! # Why this decides
 //!
-//! Only a put that names version `v` makes version `v + 1`, and it does so once. If one such was answered `Ok`, it is
-//! that one; those that may have been done weren't. If none was, it is one that may have been: of those with the
-//! value that was read, the one that was called first will do, for where any other could be, it can be as well, and
-//! what it leaves undone is free not to be done. So all that is left to choose is when each version was made.
+//! Only a put that names version `v` creates version `v + 1`, and only one put does so. If one such put was answered `Ok`, it
+//! is that one, and the others whose answer was `Maybe` were not done. If none was answered `Ok`, it is one of those whose
+//! answer was `Maybe`. Of these, consider the ones with the value that was read, and choose the one that was called first:
+//! wherever another one could be, it can be as well, and the others may remain undone. So all that is left to choose is when
+//! each version was created.
 //!
-//! Let `made[v]` be the moment at which version `v + 1` is made. What was answered says of these moments:
+//! Let `made[v]` be the moment at which version `v + 1` is created. The answers say this about these moments:
 //!
-//! - `made[v - 1] <= made[v]`, and each is within the span of its put, or never, if there is none;
-//! - a get of version `v` is between `made[v - 1]` and `made[v]`: so the first of these is before its return, the
-//!   second after its call; likewise a get of nothing, and a put that is told so, is before `made[0]`;
-//! - a put of `v` that is told of another version is after `made[0]`, and *either* after `made[v]` *or*, if `v` is
-//!   more than 1, before `made[v - 1]`.
+//! - `made[v - 1] <= made[v]`, and each moment is within the span of its put, or never if there is no such put.
+//! - A get of version `v` is between `made[v - 1]` and `made[v]`. So the first of these is before its return, and the second
+//!   after its call. In the same way, a get that found no key, and a put whose answer was `NoKey`, are before `made[0]`.
+//! - A put of `v` whose answer was `Version` is after `made[0]`, and *either* after `made[v]` *or*, if `v` is more than 1,
+//!   before `made[v - 1]`.
 //!
-//! Each of these puts a moment below a bound, or above one; or, the last, above one if another moment is above one.
-//! So if two choices of moments fulfil all of them, then the earlier one of each moment does as well, and there is an
-//! earliest choice: begin with the lower bounds, raise what must be raised. If a moment passes an upper bound
-//! thereby, there is no choice at all.
+//! Each of these puts a moment below a bound or above a bound, except the last: it puts a moment above a bound if another
+//! moment is above one. So if two choices of moments satisfy all conditions, then taking the earlier one for each moment
+//! satisfies them as well, and there is an earliest choice: start with the lower bounds, and raise what must be raised. If a
+//! moment passes an upper bound in this way, there is no choice at all.
 
 use super::Span;
 use super::model::{Decision, Why};
 use super::span::Spans;
 use super::versioned::{Answer, VersionedOp};
 
-/// Whether the operations of a key are linearizable; `None` if their spans don't say all about time.
+/// Whether the operations of a key are linearizable; `None` if their spans don't express the whole order in time.
 pub fn decide(ops: &[&VersionedOp], spans: &Spans) -> Option<Decision> {
     if spans.links().len() > 0 {
         return None;
@@ -35,15 +36,17 @@ pub fn decide(ops: &[&VersionedOp], spans: &Spans) -> Option<Decision> {
     Some(if legal { Decision::Legal } else { Decision::Illegal(Why::Unknown) })
 }
 
-/// Never.
+/// The position that stands for "never".
 const NEVER: u32 = u32::MAX;
 
-/// For each version that there may have been, from 0 on: the span of the put that made the next one of it.
+/// For each version that may have existed, starting at 0: the span of the put that created the next version.
 ///
-/// `None` if two have, if one was read that none can have made, or if two values were read.
+/// `None` if two puts did so, if a version was read that no put can have created, or if two different values were read for a
+/// version.
 fn makers(ops: &[&VersionedOp], spans: &[Span]) -> Option<Vec<Option<Span>>> {
     let puts = ops.iter().filter(|op| matches!(op, VersionedOp::Put { .. })).count();
-    // The value of the version that is made of each. No put makes one of the last that there may have been.
+    // The value that was read of the version that follows each version. No put creates a version after the last one that may
+    // have existed.
     let mut read: Vec<Option<&str>> = vec![None; puts];
     for op in ops {
         if let VersionedOp::Get { output: Some((value, version)), .. } = op {
@@ -80,11 +83,11 @@ fn makers(ops: &[&VersionedOp], spans: &[Span]) -> Option<Vec<Option<Span>>> {
     Some(makers)
 }
 
-/// When each version is made, at the earliest and at the latest.
+/// The earliest and the latest moment for the creation of each version.
 struct Moments {
     earliest: Vec<u32>,
     latest: Vec<u32>,
-    /// For each version, the spans of the puts of it that were told of another, by their ends, the last first.
+    /// For each version, the spans of the puts of it whose answer was `Version`, sorted by end, the last first.
     told_of_another: Vec<Vec<Span>>,
 }
 
@@ -112,7 +115,7 @@ impl Moments {
                 self.not_before(version as usize, span.call);
             }
             VersionedOp::Put { version, answer: Answer::NoKey, .. } => {
-                // With version 0 it would have made the key.
+                // With version 0 it would have created the key.
                 self.not_before(0, if version == 0 { NEVER } else { span.call });
                 if version == 0 {
                     self.not_after(0, 0);
@@ -122,7 +125,7 @@ impl Moments {
                 self.not_after(0, span.end());
                 match usize::try_from(version) {
                     Ok(0) => {}
-                    // Before it is made there is no other version, but nothing.
+                    // Before version 1 is created there is no other version, because the key doesn't exist.
                     Ok(1) => self.not_after(1, span.end()),
                     Ok(version) if version < self.earliest.len() => {
                         self.told_of_another[version].push(span);
@@ -142,7 +145,7 @@ impl Moments {
         self.latest[version] = self.latest[version].min(place);
     }
 
-    /// Whether there are such moments: the earliest.
+    /// Whether there are such moments, found by computing the earliest ones.
     fn exist(mut self) -> bool {
         let mut version = 1;
         while version < self.earliest.len() {
@@ -152,7 +155,7 @@ impl Moments {
             while let Some(told) = self.told_of_another[version].pop_if(|told| told.end() < made) {
                 self.not_before(version - 1, told.call);
             }
-            // What was raised raises what comes after it, and may raise what comes before.
+            // A raised moment raises later moments, and may raise earlier ones.
             let raised = self.earliest[version - 1] > before;
             version = if raised { (version - 1).max(1) } else { version + 1 };
         }

@@ -1,28 +1,29 @@
-//! The part of a long history in which the contradiction is.
+//! Finds the part of a long history that contains the contradiction.
 //!
-//! Operations that were called after the return at which no order was left have nothing to do with it. Operations long before it often
-//! have nothing to do with it, either. So only a window is looked at, and *anything* may have been there before. If there is no order
-//! even so, the operations in the window contradict one another, whatever all others did.
+//! Operations that were called after the return at which no order was left have nothing to do with the contradiction.
+//! Operations long before it often have nothing to do with it either. So only a window is examined, and before the window *any*
+//! state is possible. If there is no order even so, the operations in the window contradict one another, whatever all others
+//! did.
 
 use super::budget::Budget;
 use super::model::{Decision, Why};
 use super::span::Span;
 use super::{Limit, Model, Part};
 
-/// How many steps it may take to look at a window. One that takes more is no help.
+/// How many steps the check of a window may take. A window that takes more is useless.
 const STEPS: u64 = 2_000_000;
 
-/// How many steps it may take to find out where it goes wrong.
+/// How many steps it may take to find out where the history goes wrong.
 const SWEEP: u64 = 200_000;
 
-/// So few operations are all looked at: a read may have answered what an operation writes that is called later.
+/// If there are no more operations than this, all are examined, because a read may have returned what a later operation writes.
 const WHOLE: usize = 64;
 
-/// A part of the operations for which there is no order, either.
+/// A part of the operations for which there is no order either.
 pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>> {
     let swept = (*why == Why::Unknown && part.ops.len() > WHOLE).then(|| sweep(part)).flatten();
     match swept.as_ref().unwrap_or(why) {
-        // None of these saw what another write wrote.
+        // None of these operations saw what another write wrote.
         Why::These(ops) => {
             let mut ops = ops.clone();
             ops.sort_unstable();
@@ -36,7 +37,7 @@ pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>
             let order = by_end(part, end);
             let from = |size: usize| order[order.len().saturating_sub(size)].0;
             sizes.map(|size| between(part, from(size), end)).find(is_contradictory).or_else(|| {
-                // A sweep that looks ahead may stop before the read that shows why.
+                // A sweep that looks ahead may stop before the read that shows why there is no order.
                 let whole = between(part, 0, end);
                 (whole.ops.len() < part.ops.len() && is_contradictory(&whole)).then_some(whole)
             })
@@ -45,7 +46,7 @@ pub fn window<'a, M: Model>(part: &Part<'a, M>, why: &Why) -> Option<Part<'a, M>
     }
 }
 
-/// Where it goes wrong, if a sweep can tell.
+/// Where the history goes wrong, if a sweep can find that.
 fn sweep<M: Model>(part: &Part<'_, M>) -> Option<Why> {
     let mut budget = Budget::new(Limit::Steps(SWEEP));
     match part.sweep(&*part.plain_steps(), &mut budget) {
@@ -54,7 +55,7 @@ fn sweep<M: Model>(part: &Part<'_, M>) -> Option<Why> {
     }
 }
 
-/// The operations that were called before this place, by their ends.
+/// The operations that were called before this position, sorted by end.
 fn by_end<M: Model>(part: &Part<'_, M>, end: u32) -> Vec<(u32, usize)> {
     let spans = part.spans.iter().enumerate().filter(|(_, span)| span.call < end);
     let mut order: Vec<_> = spans.map(|(op, span)| (span.end().min(end), op)).collect();
@@ -62,8 +63,8 @@ fn by_end<M: Model>(part: &Part<'_, M>, end: u32) -> Vec<(u32, usize)> {
     order
 }
 
-/// What was called between two places. Writes that were under way at the first may have been done before it, and those at the second
-/// after it.
+/// The operations that were called between two positions. Writes that were under way at the first position may have been done
+/// before it, and those under way at the second position after it.
 fn between<'a, M: Model>(part: &Part<'a, M>, start: u32, end: u32) -> Part<'a, M> {
     let is_within = |op: &usize| {
         let span = part.spans[*op];
@@ -82,7 +83,7 @@ fn between<'a, M: Model>(part: &Part<'a, M>, start: u32, end: u32) -> Part<'a, M
 }
 
 fn is_contradictory<M: Model>(part: &Part<'_, M>) -> bool {
-    // Some models have no state that stands for all.
+    // Some models have no state that stands for any state.
     let can_begin =
         !part.from_anything || part.model.steps(&part.ops, &part.spans).anything().is_some();
     let mut budget = Budget::new(Limit::Steps(STEPS));

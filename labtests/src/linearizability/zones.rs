@@ -1,46 +1,47 @@
-//! Whether blocks of operations can follow one another, each as a whole (Gibbons and Korach, "Testing Shared Memories", 1997, whose
-//! zones these are).
+//! Decides whether blocks of operations can follow one another, each as a whole. The zones are those of Gibbons and Korach
+//! ("Testing Shared Memories", 1997).
 //!
-//! Block X must be before Y if something of X returned before something of Y was called: if `X.first_ret < Y.last_call`.
-//! Where this has a cycle, a shortest one is of two blocks: in a longer one, X before Y before Z, but X not before Z, for the
-//! cycle would be shorter. So `Y.first_ret < Z.last_call <= X.first_ret`: Y's first return is before X's; and so on around the
-//! cycle, until it is before itself. So look at pairs. All else is sorting.
+//! Block X must be before block Y if an operation of X returned before an operation of Y was called: if
+//! `X.first_ret < Y.last_call`. If this relation has a cycle, a shortest cycle has two blocks. In a longer one, X is before Y
+//! and Y before Z, but X is not before Z, because otherwise the cycle could be shortened. So
+//! `Y.first_ret < Z.last_call <= X.first_ret`: Y's first return is before X's. The same holds all around the cycle, so a first
+//! return would be before itself. Hence it is enough to look at pairs. Everything else is sorting.
 //!
-//! Links say besides that an operation of X comes before one of Y, which was called at the moment at which the other returned. If
-//! `X.first_ret < Y.last_call` that is nothing new. Otherwise X's first return and Y's last call are at that moment. A shortest cycle
-//! with such links is of two blocks, too, or all its blocks have their first return and their last call at one moment, and it is of
-//! links alone, by the same argument.
+//! In addition, a link says that an operation of X comes before an operation of Y that was called at the moment when the first
+//! one returned. If `X.first_ret < Y.last_call`, the link adds nothing. Otherwise X's first return and Y's last call are at
+//! that moment. By the same argument, there are two cases for a shortest cycle with such links. Either it has two blocks, or
+//! all its blocks have their first return and their last call at the same moment, and it consists only of links.
 
 use super::Span;
 use super::span::Spans;
 use std::collections::BTreeMap;
 
-/// What can be said of a block from outside, and of whom it is true.
+/// What matters about a block for the others, and the operations that are the reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
     first_ret: u32,
     last_call: u32,
-    /// Who returned first, and who was called last.
+    /// The operation that returned first, and the one that was called last.
     pub first: usize,
     /// See `first`.
     pub last: usize,
-    /// The write that made it.
+    /// The write of the block.
     pub write: Option<usize>,
 }
 
 impl Block {
-    /// The block of a write.
+    /// The block that starts with a write.
     pub fn of(write: usize, span: Span) -> Block {
         let (first_ret, last_call) = (span.end(), span.call);
         Block { first_ret, last_call, first: write, last: write, write: Some(write) }
     }
 
-    /// The one that is there from the beginning: nobody comes before it.
+    /// The block of the initial value. Nothing comes before it.
     pub fn beginning() -> Block {
         Block { first_ret: 0, last_call: 0, first: usize::MAX, last: usize::MAX, write: None }
     }
 
-    /// Takes in another operation.
+    /// Adds another operation.
     pub fn add(&mut self, op: usize, span: Span) {
         if span.end() < self.first_ret {
             (self.first_ret, self.first) = (span.end(), op);
@@ -64,10 +65,10 @@ impl Block {
     }
 }
 
-/// Where each operation stands: in which block, and how far behind there. `None`: nowhere, it may never have happened.
+/// The place of each operation: its block, and its position there. `None`: it has no place, because it may never have happened.
 pub type Standing = Option<(u32, u32)>;
 
-/// Whether the blocks can be ordered, and the links kept.
+/// Whether the blocks can be ordered in a way that respects the links.
 ///
 /// # Errors
 /// The operations that show that they can't, whatever all others did.
@@ -106,16 +107,16 @@ fn tidy(mut ops: Vec<usize>) -> Vec<usize> {
     ops
 }
 
-/// Looks for two blocks that must be before each other.
+/// Looks for two blocks that must each be before the other.
 fn pairs(blocks: &[Block]) -> Result<(), (&Block, &Block)> {
-    // A block that lasts does so from its first return to its last call, whatever the order; two such can't overlap.
+    // A block that lasts fills the time from its first return to its last call, in any order. Two such blocks must not overlap.
     let (mut lasting, brief): (Vec<&Block>, Vec<&Block>) =
         blocks.iter().partition(|block| block.lasts());
     lasting.sort_unstable_by_key(|block| block.first_ret);
     if let Some(pair) = lasting.windows(2).find(|pair| pair[1].is_before(pair[0])) {
         return Err((pair[0], pair[1]));
     }
-    // All of a brief one may happen at one moment. It must not lie wholly within a lasting one.
+    // All of a brief block may happen at one moment. It must not lie entirely within a lasting block.
     for brief in brief {
         let before = lasting.partition_point(|block| block.is_before(brief));
         let last = before.checked_sub(1).map(|last| lasting[last]);
@@ -126,12 +127,12 @@ fn pairs(blocks: &[Block]) -> Result<(), (&Block, &Block)> {
     Ok(())
 }
 
-/// Looks for a cycle among links.
+/// Looks for a cycle among the links alone.
 fn links_alone(
     blocks: &[Block],
     more: &BTreeMap<u32, Vec<(u32, [usize; 2])>>,
 ) -> Result<(), Vec<usize>> {
-    // 1: on the way down, 2: without a cycle behind it.
+    // 1: visited on the way down, 2: known to have no cycle behind it.
     let mut seen = BTreeMap::<u32, u8>::new();
     for &start in more.keys() {
         let mut way = vec![(start, 0)];

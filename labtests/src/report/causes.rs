@@ -1,28 +1,28 @@
-//! Failures of many runs, those of one cause together.
+//! Groups the failures of many runs by their cause.
 
 use crate::runner::Report;
 use labrpc::run::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What went wrong, by cause. Two failures have the same cause if their messages differ in numbers only.
+/// Failures by cause. Two failures have the same cause if their messages differ only in numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Causes(BTreeMap<String, Cause>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cause {
-    /// The whole message of the first one.
+    /// The whole message of the first failure.
     message: String,
-    /// Where that was.
+    /// Where the first failure was.
     test: String,
     seed: u64,
     runs: u64,
-    /// How many causes came before.
+    /// How many causes were found before this one.
     place: usize,
 }
 
 impl Causes {
-    /// Takes in what a run said.
+    /// Adds a failure of a run.
     pub fn add(&mut self, report: &Report, failure: &Failure) {
         let place = self.0.len();
         let fresh = || Cause {
@@ -35,7 +35,7 @@ impl Causes {
         self.0.entry(pattern(&failure.message)).or_insert_with(fresh).runs += 1;
     }
 
-    /// A line for each cause: how often it was seen, what was said first, and where.
+    /// A line for each cause: how often it was seen, the first message, and where that was.
     pub fn lines(&self) -> Vec<String> {
         let line = |cause: &&Cause| {
             let Cause { message, test, seed, runs, .. } = cause;
@@ -44,7 +44,7 @@ impl Causes {
         self.in_order().iter().map(line).collect()
     }
 
-    /// The first message of each cause in full, with how many runs said that.
+    /// The first message of each cause in full, with the number of runs.
     pub fn in_full(&self) -> Vec<String> {
         let text = |cause: &&Cause| {
             let Cause { message, test, seed, runs, .. } = cause;
@@ -66,7 +66,7 @@ pub fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// The first line without its numbers.
+/// The first line of a message with its numbers removed.
 fn pattern(message: &str) -> String {
     let mut pattern = String::new();
     for letter in first_line(message).chars() {

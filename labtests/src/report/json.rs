@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
-/// A JSON file that appears when it is complete: an array with a line for each run; if it was interrupted,
-/// with a last line that says so. Until then the lines are in a file without a name, for there
-/// may be more of them than there is memory.
+/// A JSON file that appears only when it is complete. It is an array with one line for each run. If the work was interrupted, a
+/// last line says so. Until the file is complete, the lines are kept in a file without a name, because there may be more of
+/// them than fit in memory.
 pub struct JsonFile {
     file: WholeFile,
     draft: BufWriter<File>,
@@ -48,7 +48,7 @@ struct JsonFailure {
     last_events: Vec<String>,
 }
 
-/// The last line, if there are not all the runs that were wanted.
+/// The last line, if some of the wanted runs are missing.
 #[derive(Serialize)]
 struct Incomplete {
     incomplete: bool,
@@ -57,14 +57,14 @@ struct Incomplete {
 }
 
 impl JsonFile {
-    /// Prepares to write `path`, so that a path that can't be written is known before the tests run. Nothing is left
-    /// behind if the program is stopped.
+    /// Prepares to write `path`, so that an unwritable path is reported before the tests run. Nothing is left behind if the
+    /// program is stopped.
     ///
     /// # Errors
-    /// The folder isn't there or can't be written; or there is something that is no file, or may not be written.
+    /// The folder doesn't exist or can't be written; or the path exists and is not a file, or may not be written.
     pub fn create(path: &Path) -> Result<JsonFile, String> {
         if path == Path::new("-") {
-            let text = "--json wants the name of a file; standard output has the table";
+            let text = "--json needs the name of a file, because the table goes to standard output";
             return Err(format!("can't write -: {text}"));
         }
         let file = WholeFile::prepare(path)?;
@@ -72,19 +72,19 @@ impl JsonFile {
         Ok(JsonFile { file, draft, empty: true, error: None })
     }
 
-    /// Where it is to be.
+    /// Where the file will be.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Takes a run in.
+    /// Adds a run.
     pub fn add(&mut self, report: &Report) {
         if self.error.is_none() {
             self.error = self.write(&result(report)).err();
         }
     }
 
-    /// Marks it: so many runs are missing, since this interrupted them.
+    /// Marks the file as incomplete: `by` interrupted the work, and `not_run` runs are missing.
     pub fn add_incomplete(&mut self, by: Interrupt, not_run: u64) {
         let mark = Incomplete { incomplete: true, interrupted_by: by.to_string(), not_run };
         if self.error.is_none() {
@@ -99,7 +99,7 @@ impl JsonFile {
         Ok(serde_json::to_writer(&mut self.draft, line)?)
     }
 
-    /// Writes the file, in one step: a file of that name is either the old one or the new.
+    /// Writes the file in one step: at every moment, the path has either the old file or the new one.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.

@@ -1,4 +1,4 @@
-//! Saying how it went: the table, the story of a failure, JSON.
+//! Reports of results: the table, the report of a failure, JSON.
 
 mod causes;
 mod json;
@@ -20,16 +20,16 @@ use crate::runner::{Report, World};
 use labrpc::run::Failure;
 use std::fmt::Write;
 
-/// How to see a failure again.
+/// How a user can see a failure again.
 #[derive(Clone, Debug)]
 pub enum Again {
-    /// With this command, as the program calls itself.
+    /// With this command, the one that started the program.
     Command(String),
     /// With `cargo test`.
     CargoTest,
 }
 
-/// The story of a failed run.
+/// The report of a failed run.
 pub fn failure(report: &Report, again: &Again) -> String {
     let Err(failure) = &report.result else {
         return String::new();
@@ -61,7 +61,7 @@ pub fn failure(report: &Report, again: &Again) -> String {
     text
 }
 
-/// A failed run in one line.
+/// A failed run, in one line.
 pub fn failure_line(report: &Report, failure: &Failure) -> String {
     let message = first_line(&failure.message);
     format!("FAILED {} {}, seed {}: {message}", report.test.part, report.test.name, report.seed)
@@ -86,5 +86,5 @@ fn how_again(report: &Report, again: &Again) -> String {
     }
 }
 
-const REAL: &str = "  (on real threads a seed decides what the network and the tester draw, but not when each \
+const REAL: &str = "  (on real threads a seed decides the random choices of the network and the tester, but not when each \
                     thread runs: it may take many tries)";

@@ -1,4 +1,4 @@
-//! What is said once, whoever finds it first.
+//! Messages that are printed once, whoever finds them first.
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -6,11 +6,11 @@ use std::io::{self, Write};
 
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Says `text` on standard error, unless this process has said something about `topic` already. `cargo test` shows it,
-/// also where the test passes: it captures what the macros print, and this does not use them.
+/// Prints `text` on standard error, unless this process has already printed something about `topic`. `cargo test` shows the
+/// text even if the test passes: the test harness captures what the print macros write, and this does not use them.
 pub fn say_once(topic: &str, text: &str) {
     if SAID.lock().insert(topic.into()) {
-        // A closed standard error is no reason to fail.
+        // It is not a failure if standard error is closed.
         let _ = writeln!(io::stderr(), "{text}");
     }
 }

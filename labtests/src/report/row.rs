@@ -1,6 +1,6 @@
-//! A row of a table, on a line where that fits, and otherwise on several.
+//! A row of a table: on one line if it fits, and otherwise on several lines.
 
-/// A row. Rows of one table have cells of the same widths, so that columns stand under their heads.
+/// A row. All rows of a table have cells of the same widths, so that columns are aligned with their headers.
 #[derive(Clone, Debug)]
 pub struct Row {
     title: String,
@@ -8,28 +8,28 @@ pub struct Row {
     note: String,
 }
 
-/// Before whatever stands below a title.
+/// Put before each line below a title.
 const INDENT: &str = "  ";
 
 impl Row {
-    /// What the row is about, and its cells, padded with spaces.
+    /// Makes a row from its title and its cells, which are padded with spaces.
     pub fn new(title: String, cells: impl IntoIterator<Item = String>) -> Row {
         Row { title, cells: cells.into_iter().collect(), note: String::new() }
     }
 
-    /// With a text at its end, of any length.
+    /// Adds a text of any length at the end.
     pub fn with_note(self, note: String) -> Row {
         Row { note, ..self }
     }
 
-    /// How many columns it takes on one line, without its note.
+    /// How many columns the row takes on one line, without its note.
     pub fn width(&self) -> usize {
         let cells = self.cells.iter().map(|cell| 1 + columns(cell));
         columns(&self.title) + cells.sum::<usize>()
     }
 
-    /// The row in so many columns (`None`: there is no end of them). Where it is too long, its title has a line of its own, and the cells
-    /// are below that, as many to a line as fit.
+    /// The row in `width` columns (`None`: no limit). If the row is too long, the title gets a line of its own. The cells
+    /// follow below, as many on each line as fit.
     pub fn fit(&self, width: Option<usize>) -> String {
         let width = width.unwrap_or(usize::MAX);
         let mut lines = if self.width() <= width {
@@ -48,7 +48,7 @@ impl Row {
 
     fn stacked(&self, width: usize) -> Vec<String> {
         let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
-        // A long name goes on after an underscore.
+        // A long name may be broken after an underscore.
         let mut lines = broken(&title, width);
         let cells = self.cells.iter().map(String::as_str);
         lines.extend(packed(INDENT, cells, width));
@@ -60,7 +60,7 @@ fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// These words on lines of that width, as many on each as fit.
+/// The words on lines of that width, as many on each line as fit.
 fn packed<'a>(indent: &str, words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
@@ -72,7 +72,7 @@ fn packed<'a>(indent: &str, words: impl Iterator<Item = &'a str>, width: usize) 
     lines
 }
 
-/// The text on lines of that width, each of which but the last ends with a space or an underscore, if there is any.
+/// The text on lines of that width. Each line except the last ends with a space or an underscore, if the text has any.
 fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in text.split_inclusive([' ', '_']) {
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(
             noted.fit(Some(60)),
             format!("{}\n  said by somebody", row().fit(None)),
-            "only the note is too long"
+            "without the note, the row fits on one line"
         );
     }
 

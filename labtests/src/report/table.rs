@@ -1,4 +1,4 @@
-//! A row for each test, as the Go lab prints it; for many seeds, a row for each test over all of them.
+//! The table of results: a row for each test, as the Go lab prints it, or with many seeds, a row for each test over all seeds.
 
 use super::row::Row;
 use crate::runner::{Report, World};
@@ -6,18 +6,18 @@ use crate::suites::{self, LabTest};
 use labrpc::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How wide the columns are that say which test it is.
+/// The widths of the columns with the name of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
     part: usize,
     test: usize,
 }
 
-/// Narrower ones all get the same.
+/// The minimum widths.
 const USUAL: Names = Names { part: 4, test: 28 };
 
 impl Names {
-    /// As wide as the longest names of these need.
+    /// As wide as the longest names of these tests need.
     pub fn of(tests: impl Iterator<Item = &'static LabTest>) -> Names {
         tests.fold(USUAL, |Names { part, test }, next| Names {
             part: part.max(next.part.len()),
@@ -30,13 +30,13 @@ impl Names {
     }
 }
 
-/// What the columns of [`row`] mean.
+/// The header of the columns of [`row`].
 pub fn row_header(names: Names) -> Row {
     let heads = ["wall s", "lab s", "servers", "rpcs", "bytes", "commands"].map(String::from);
     Row::new(names.show("part", "test"), row_cells("", heads, "fingerprint"))
 }
 
-/// A test's row. The fingerprint of a simulation is the same on every machine.
+/// The row of a test. In a simulation, the fingerprint is the same on every machine.
 pub fn row(report: &Report, names: Names) -> Row {
     let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
     let [rpcs, bytes, commands] = match &report.result {
@@ -73,26 +73,26 @@ fn padded<const N: usize>(values: [String; N], widths: [usize; N]) -> impl Itera
     values.into_iter().zip(widths).map(|(value, width)| format!("{value:>width$}"))
 }
 
-/// How many runs went how.
+/// How many runs passed, failed, or were not run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All was well.
+    /// Runs that passed.
     pub passed: u64,
-    /// Something was not.
+    /// Runs that failed.
     pub failed: u64,
-    /// Not yet, or never: an earlier failure ended it all.
+    /// Runs that were not done yet, or never were because an earlier failure ended the work.
     pub not_run: u64,
 }
 
 impl Counts {
-    /// Takes in one of those not run yet.
+    /// Counts a run that has just been done.
     pub fn add(&mut self, failed: bool) {
         self.not_run = self.not_run.saturating_sub(1);
         *(if failed { &mut self.failed } else { &mut self.passed }) += 1;
     }
 }
 
-/// The last lines.
+/// The last lines of the output.
 pub fn summary(counts: Counts, wall: Duration, lab_time: Duration) -> String {
     let Counts { passed, failed, not_run } = counts;
     let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
@@ -103,7 +103,7 @@ pub fn summary(counts: Counts, wall: Duration, lab_time: Duration) -> String {
     )
 }
 
-/// What a test took over many seeds.
+/// The runs of one test over many seeds.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Sweep {
     #[serde(with = "suites::by_name")]
@@ -115,7 +115,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Of no runs yet.
+    /// No runs yet.
     pub fn new(test: &'static LabTest) -> Sweep {
         let lab = (Duration::MAX, Duration::ZERO, Duration::ZERO);
         Sweep { test, runs: 0, failed: 0, wall: Duration::ZERO, lab }
@@ -126,12 +126,12 @@ impl Sweep {
         self.test
     }
 
-    /// Whether there was no run.
+    /// Whether there were no runs.
     pub fn is_empty(&self) -> bool {
         self.runs == 0
     }
 
-    /// Takes a run in.
+    /// Adds a run.
     pub fn add(&mut self, report: &Report) {
         self.runs += 1;
         self.failed += u32::from(report.result.is_err());
@@ -140,13 +140,13 @@ impl Sweep {
         self.lab = (min.min(report.lab_time), sum + report.lab_time, max.max(report.lab_time));
     }
 
-    /// What the columns of [`Sweep::row`] mean.
+    /// The header of the columns of [`Sweep::row`].
     pub fn header(names: Names) -> Row {
         let heads = ["runs", "failed", "wall s", "min lab s", "mean", "max"].map(String::from);
         Row::new(names.show("part", "test"), Sweep::cells(heads))
     }
 
-    /// The test's row.
+    /// The row of the test.
     pub fn row(&self, names: Names) -> Row {
         let (min, sum, max) = self.lab;
         let mean = sum.checked_div(self.runs).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tests that passed and checked nothing.
+//! Tests that passed without checking anything.
 
 use crate::cluster::Check;
 use crate::runner::Report;
@@ -6,11 +6,11 @@ use crate::suites::{self, LabTest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which tests never came to what they are for, over all their runs.
+/// The tests that, in all their runs, never reached the situation that they check.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Unreached(Vec<Passed>);
 
-/// The runs of a test that it passed.
+/// The passed runs of one test.
 #[derive(Clone, Serialize, Deserialize)]
 struct Passed {
     #[serde(with = "suites::by_name")]
@@ -20,7 +20,7 @@ struct Passed {
     best: Check,
 }
 
-/// A [`Check`] in a file.
+/// Stores a [`Check`] in a file.
 mod check {
     use super::Check;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -45,14 +45,14 @@ mod check {
         Ok(match Stored::deserialize(from)? {
             Stored::Missed => Check::Missed,
             Stored::Reached => Check::Reached,
-            // There are a few such reasons.
+            // There are only a few such reasons, so leaking them costs little.
             Stored::DoesNotFit(why) => Check::DoesNotFit(why.leak()),
         })
     }
 }
 
 impl Unreached {
-    /// Takes a run in.
+    /// Adds a run.
     pub fn add(&mut self, report: &Report) {
         let Some(check) = report.check() else { return };
         match self.0.iter_mut().find(|it| it.test.name == report.test.name) {
@@ -61,12 +61,12 @@ impl Unreached {
         }
     }
 
-    /// Whether there is such a test. One that doesn't fit is none.
+    /// Whether there is such a test. A test that does not fit this Raft does not count.
     pub fn any(&self) -> bool {
         self.0.iter().any(|it| it.best == Check::Missed)
     }
 
-    /// A line for those that never came to their check, and for each reason why others don't fit.
+    /// One line for the tests that never reached their check, and one line for each reason why other tests don't fit.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let title = |it: &Passed| format!("{} {}", it.test.part, it.test.name);
         let mut missed = Vec::new();
@@ -80,11 +80,11 @@ impl Unreached {
         }
         let missed = (!missed.is_empty()).then(|| {
             let tests = missed.join(", ");
-            format!("not reached: {tests} passed and never came to what is checked there; so that says nothing of this Raft")
+            format!("not reached: {tests} passed but never reached the situation they check, so this says nothing about this Raft")
         });
-        let unfit = unfit
-            .into_iter()
-            .map(|(why, tests)| format!("does not fit this Raft: {}, for {why}", tests.join(", ")));
+        let unfit = unfit.into_iter().map(|(why, tests)| {
+            format!("does not fit this Raft: {}, because {why}", tests.join(", "))
+        });
         missed.into_iter().chain(unfit)
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         }
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("late_votes (3 runs) passed and never"), "{}", lines[0]);
+        assert!(lines[0].contains("late_votes (3 runs) passed but never"), "{}", lines[0]);
         assert!(unreached.any());
     }
 
@@ -144,7 +144,7 @@ mod tests {
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(
             lines,
-            ["does not fit this Raft: 2A+ deaf_leader, 2A+ late_votes, for it has none"]
+            ["does not fit this Raft: 2A+ deaf_leader, 2A+ late_votes, because it has none"]
         );
     }
 
@@ -154,7 +154,7 @@ mod tests {
         unreached.add(&passed("deaf_leader", Check::Missed));
         unreached.add(&passed("deaf_leader", Check::DoesNotFit("it has none")));
         let lines: Vec<_> = unreached.lines().collect();
-        assert!(lines[0].ends_with("deaf_leader, for it has none"), "{lines:?}");
+        assert!(lines[0].ends_with("deaf_leader, because it has none"), "{lines:?}");
         assert!(!unreached.any());
     }
 }

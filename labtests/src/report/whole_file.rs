@@ -1,18 +1,18 @@
-//! A file that is there as a whole, or as it was before: at no moment half of it.
+//! A file that is written as a whole: at every moment there is either the complete new content or the old content.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// Where such a file goes. Nothing is there yet that was not before.
+/// The path of such a file. Creating this value writes nothing.
 pub struct WholeFile(PathBuf);
 
 impl WholeFile {
-    /// Prepares to write `path`, so that a path that can't be written is known before there is something to write.
+    /// Prepares to write `path`, so that an unwritable path is reported before there is something to write.
     ///
     /// # Errors
-    /// The folder isn't there or can't be written; or there is something that is no file, or may not be written.
+    /// The folder doesn't exist or can't be written; or the path exists and is not a file, or may not be written.
     pub fn prepare(path: &Path) -> Result<WholeFile, String> {
         WholeFile::check(path).map_err(|error| unwritable(path, &error))
     }
@@ -21,7 +21,7 @@ impl WholeFile {
         let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
         if path.exists() {
             if !path.is_file() {
-                return Err(io::Error::other("it is there and is no regular file"));
+                return Err(io::Error::other("it exists and is not a regular file"));
             }
             OpenOptions::new().write(true).open(&path)?;
         } else if !folder_of(&path).is_dir() {
@@ -32,12 +32,12 @@ impl WholeFile {
         Ok(WholeFile(path))
     }
 
-    /// Where it is.
+    /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// A nameless file, to write what will be there. If the program is stopped, it is gone.
+    /// A file without a name, for the content while it grows. It is gone if the program is stopped.
     ///
     /// # Errors
     /// The folder went away.
@@ -45,7 +45,7 @@ impl WholeFile {
         tempfile::tempfile_in(folder_of(&self.0)).map_err(|error| unwritable(&self.0, &error))
     }
 
-    /// Writes it, in one step.
+    /// Writes the file in one step.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
@@ -64,7 +64,7 @@ impl WholeFile {
     }
 }
 
-/// A file beside `path`. Its name is not in errors: nobody has heard of it.
+/// A temporary file in the folder of `path`. Errors don't mention its name, because that name means nothing to the user.
 fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     Builder::new().make_in(folder_of(path), |path| File::create_new(path))
 }
@@ -81,7 +81,8 @@ fn folder_of(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    /// A folder that isn't there, as if it went away, stands for one that can't be written: that may be no obstacle to who runs the test.
+    /// A missing folder takes the place of a folder that can't be written, because the user who runs the test may be allowed to
+    /// write everywhere.
     #[test]
     fn errors_name_the_file_and_no_other() {
         let folder = tempfile::tempdir().unwrap();

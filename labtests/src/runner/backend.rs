@@ -1,8 +1,8 @@
-//! What simulations run on: coroutines, which are fast, as long as threads bear them out.
+//! What simulations run on: coroutines, which are fast, as long as threads confirm their results.
 //!
-//! Whether code can do without threads of its own can't be seen by looking at it: it may keep something in a thread-local. So
-//! some runs are had on both, and if these are not one and the same run, the rest is had on threads. A failure is told as
-//! threads show it, always.
+//! Whether code can do without threads of its own is not visible from outside; for example, it may keep something in a
+//! thread-local. So some runs are done on both backends. If the two runs differ, all later runs use threads. A failure is
+//! always reported as it happens on threads.
 
 use super::Report;
 use crate::suites::LabTest;
@@ -12,14 +12,14 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// The first run is had on both, and then each that has a multiple of this as its number.
+/// The first run is done on both backends, and then every run whose number is a multiple of this.
 const COMPARED: u64 = 100;
 
-/// With more runs in a hundred that coroutines can't do, they save nothing. Not before so many runs are done.
+/// If more runs than this in a hundred can't run on coroutines, coroutines save nothing. This is judged only after `SOME` runs.
 const MOST_UNFIT: u64 = 5;
 const SOME: u64 = 100;
 
-/// What the runs of a lab are had on. Clones share what they have learnt.
+/// What the runs of a lab are done on. Clones share what they have learnt.
 #[derive(Clone, Debug)]
 pub struct Backends {
     first: Backend,
@@ -31,10 +31,10 @@ struct Learnt {
     runs: AtomicU64,
     compared: AtomicU64,
     unfit: AtomicU64,
-    /// From now on there are threads only.
+    /// From now on only threads are used.
     threads_only: AtomicBool,
     why: Mutex<Option<String>>,
-    /// All runs under this seed are had on both.
+    /// All runs under this seed are done on both backends.
     compared_seed: Mutex<Option<u64>>,
 }
 
@@ -45,32 +45,33 @@ impl Default for Backends {
 }
 
 impl Backends {
-    /// Coroutines as long as that is right; or threads.
+    /// Starts with this backend: coroutines until they turn out to be unsuitable, or only threads.
     pub fn new(first: Backend) -> Backends {
         Backends { first, learnt: Arc::default() }
     }
 
-    /// All runs under this seed are had on both: the first of a sweep.
+    /// All runs under this seed, the first of a sweep, are done on both backends.
     pub fn compare(&self, seed: u64) {
         *self.learnt.compared_seed.lock() = Some(seed);
     }
 
-    /// How many runs were had on both, and how many coroutines could not do.
+    /// How many runs were done on both backends, and how many could not run on coroutines.
     pub fn counts(&self) -> (u64, u64) {
         (self.learnt.compared.load(Relaxed), self.learnt.unfit.load(Relaxed))
     }
 
-    /// Why there are threads only, if that isn't what was asked for.
+    /// Why only threads are used, if that was not requested.
     pub fn why_threads(&self) -> Option<String> {
         self.learnt.why.lock().clone()
     }
 
-    /// What a run is had on first.
+    /// The backend that a run is tried on first.
     pub(super) fn now(&self) -> Backend {
         if self.learnt.threads_only.load(Relaxed) { Backend::Threads } else { self.first }
     }
 
-    /// A run, by `simulate`: on coroutines if that is right, and then again on threads if it fails, or may not be trusted.
+    /// Does a run with `simulate`. It uses coroutines if they are suitable, and then repeats the run on threads if it fails or
+    /// is due for a comparison.
     pub(super) fn run(
         &self,
         test: &'static LabTest,
@@ -79,7 +80,7 @@ impl Backends {
     ) -> Report {
         let learnt = &self.learnt;
         if self.first.is_spent() {
-            let text = "many runs could not be brought to their end and left their stacks behind";
+            let text = "many runs could not be unwound and left their stacks behind";
             self.threads_from_now_on(text.into());
         }
         if self.now() == Backend::Threads {
@@ -97,7 +98,7 @@ impl Backends {
             let runs = learnt.runs.load(Relaxed);
             if runs > SOME && unfit * 100 > runs * MOST_UNFIT {
                 self.threads_from_now_on(format!(
-                    "{unfit} of {runs} runs can't be had on coroutines: {}",
+                    "{unfit} of {runs} runs can't run on coroutines: {}",
                     failure.message
                 ));
             }
@@ -109,7 +110,7 @@ impl Backends {
         self.bear_out(test, quick, &simulate)
     }
 
-    /// The same run on threads, which is what counts.
+    /// Does the same run on threads. The result on threads is the one that counts.
     fn bear_out(
         &self,
         test: &LabTest,
@@ -125,8 +126,8 @@ impl Backends {
         let by_the_clock = |report: &Report| matches!(&report.result, Err(failure) if failure.kind == FailureKind::Stall);
         if !by_the_clock(&quick) && !by_the_clock(&threads) && !is_same(&quick, &threads) {
             self.threads_from_now_on(format!(
-                "{}, seed {}, was another run on coroutines than on threads. Thread-locals, std::thread::current and locks that \
-                 a thread may take twice are not for coroutines",
+                "{}, seed {}, ran differently on coroutines than on threads. Coroutines can't run code with thread-locals, \
+                 std::thread::current or locks that a thread may take twice",
                 test.name, threads.seed
             ));
         }
@@ -137,14 +138,14 @@ impl Backends {
         self.learnt.threads_only.store(true, Relaxed);
         self.learnt.why.lock().get_or_insert_with(|| {
             format!(
-                "simulated on threads, which takes longer: {because}. --backend threads doesn't try coroutines"
+                "simulated on threads, which takes longer: {because}. With --backend threads, coroutines are not tried"
             )
         });
     }
 }
 
-/// On what a run is repeated that failed like this. Threads show what anybody would see; but an overflow of one of their stacks ends the
-/// process.
+/// The backend on which a run with this failure is repeated. Threads show what anybody would see. But an overflow of a thread's
+/// stack ends the process, so overflows are repeated on coroutines.
 pub(super) fn to_tell_of(failure: &Failure) -> Backend {
     match failure.kind {
         FailureKind::Overflow => Backend::Coroutines,
@@ -152,14 +153,14 @@ pub(super) fn to_tell_of(failure: &Failure) -> Backend {
     }
 }
 
-/// What was run before, for the log lines.
+/// What was run before; this decides whether log lines are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
-    /// Nothing of this run has been seen.
+    /// This run was not done before.
     Nothing,
-    /// The same run, which passed.
+    /// The same run was done and passed.
     Passed,
-    /// The same run, which failed, of something that began then.
+    /// The same run was done and failed. What it failed for began at this time.
     Failed(Option<Duration>),
 }
 

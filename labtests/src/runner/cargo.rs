@@ -1,4 +1,4 @@
-//! The lab under `cargo test`: a `#[test]` is one test, and variables say how it is run.
+//! The lab under `cargo test`: a `#[test]` is one test of the lab, and environment variables say how it is run.
 
 use super::{Backends, World, run_one};
 use crate::lab::Lab;
@@ -7,16 +7,16 @@ use crate::suites;
 use labrpc::run::Backend;
 use std::sync::OnceLock;
 
-/// Runs a test for `cargo test`: under seed 1, or as these variables say.
+/// Runs a test for `cargo test`: under seed 1, or as these environment variables say.
 ///
 /// - `LAB_SEED`: the seed, or the first of several.
-/// - `LAB_SEEDS`: how many.
-/// - `LAB_REAL=1`: on threads and the wall clock; `0` or nothing: simulated.
-/// - `LAB_BACKEND=threads`: simulated on threads alone; otherwise on coroutines first, see [`Backends`].
-/// - `LAB_STRICT=1`: threads that are left after `kill()` fail a test. Otherwise that is a warning.
+/// - `LAB_SEEDS`: how many seeds.
+/// - `LAB_REAL=1`: on threads and the wall clock; `0` or empty: simulated.
+/// - `LAB_BACKEND=threads`: simulated on threads only; otherwise on coroutines first, see [`Backends`].
+/// - `LAB_STRICT=1`: threads that are still running after `kill()` fail the test. Otherwise they give a warning.
 ///
 /// # Panics
-/// If the test fails, after a report on standard error; or if a variable makes no sense.
+/// If the test fails, after a report on standard error; or if a variable has an invalid value.
 pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let lab = lab.into();
     let lab = if flag_in_env("LAB_STRICT") { lab.strict() } else { lab };
@@ -27,7 +27,7 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     let world = if flag_in_env("LAB_REAL") { World::Real } else { World::Simulated };
     let last = seeds.checked_sub(1).and_then(|more| first.checked_add(more));
     let last = last.unwrap_or_else(|| {
-        panic!("LAB_SEED={first} and LAB_SEEDS={seeds}: no seeds, or some beyond {}", u64::MAX)
+        panic!("LAB_SEED={first} and LAB_SEEDS={seeds}: there must be at least one seed, and none above {}", u64::MAX)
     });
     let test = suites::all().find(|test| test.name == name);
     let test = test.unwrap_or_else(|| panic!("the lab has no test {name:?}"));
@@ -46,7 +46,7 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
         if report.result.is_err() {
             #[expect(
                 clippy::print_stderr,
-                reason = "the test harness captures what the macros print"
+                reason = "the test harness captures what the print macros write"
             )]
             {
                 eprintln!("{}", report::failure(&report, &report::Again::CargoTest));
@@ -56,7 +56,7 @@ pub fn cargo_test(name: &str, lab: impl Into<Lab>) {
     }
 }
 
-/// All tests of a process share what is learnt of coroutines.
+/// All tests of a process share what is learnt about coroutines.
 fn with_backend_of_env(lab: Lab) -> Lab {
     static OF_THE_PROCESS: OnceLock<Backends> = OnceLock::new();
     let backends = OF_THE_PROCESS.get_or_init(|| match std::env::var("LAB_BACKEND").as_deref() {
@@ -82,11 +82,11 @@ fn number_in_env(name: &str, default: u64) -> u64 {
     }
 }
 
-/// That a suite runs every test of `lab`.
+/// Asserts that a suite runs every test of `lab`.
 ///
 /// # Panics
-/// If it doesn't.
+/// If a test is missing.
 pub fn check_complete(suite: &[&str], lab: impl Into<Lab>) {
     let there: Vec<_> = lab.into().tests().map(|test| test.name).collect();
-    assert_eq!(suite, there, "the suite's macro and suites::all() list the same tests");
+    assert_eq!(suite, there, "the suite's macro and suites::all() must list the same tests");
 }

@@ -1,4 +1,4 @@
-//! Work on many threads, whose results are taken in in one order.
+//! Runs pieces of work on many threads, and delivers their results in one order.
 
 use crate::interrupt::{self, Interrupted};
 use labrpc::channel::{self, Receiver, RecvTimeoutError};
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The pieces of work that nobody has begun, with their numbers; nothing once no more are to be begun.
+/// The pieces of work that no thread has started, with their numbers; `None` once no more should be started.
 type Work<I> = Arc<Mutex<Option<std::iter::Enumerate<I>>>>;
 
-/// As [`run_all`](super::run_all), for work of any kind.
+/// Like [`run_all`](super::run_all), for work of any kind.
 pub fn in_order<W, R>(
     work: impl Iterator<Item = W> + Send + 'static,
     jobs: usize,
@@ -52,7 +52,7 @@ where
     None
 }
 
-/// Threads that do the work, and what comes of it, as it comes.
+/// Starts threads that do the work. The receiver gets each result as soon as it is there.
 fn begin<I, R>(
     work: &Work<I>,
     jobs: usize,

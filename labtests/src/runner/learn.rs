@@ -1,8 +1,9 @@
-//! What other runs say of a Raft's words.
+//! What other runs show about the messages of a Raft.
 //!
-//! A run that fails may be too short, or too quiet, to contradict what its words are taken to mean. So before a verdict that rests on them is
-//! told, some tests are run and studied, whatever comes of them. That is done once for a Raft. A word that contradicts what is certain in any of
-//! them, or that nothing certain ever agrees with, is not believed.
+//! A run that fails may be too short, or too quiet, to contradict the meaning that the lab reads into its messages. So before a
+//! verdict that rests on a message is reported, some tests are run and studied, whether they pass or fail. That is done once
+//! for each Raft. A field is not believed if it contradicts something certain in any of these runs, or if nothing certain ever
+//! agrees with it.
 
 use super::sinks::Enough;
 use super::{Report, World, new_run, run_watched};
@@ -13,7 +14,8 @@ use crate::suites::{self, Body, LabTest};
 use labrpc::run::{FailureKind, Logs};
 use labrpc::time::Duration;
 
-/// In which all messages are sent, and often: elections, conflicts, crashes, snapshots. In the lab's order.
+/// Tests in which all kinds of messages are sent, and often: elections, conflicts, crashes, snapshots. They are in the lab's
+/// order.
 const TELLING: [&str; 12] = [
     "initial_election",
     "re_election",
@@ -29,7 +31,7 @@ const TELLING: [&str; 12] = [
     "snapshot_install_crash",
 ];
 
-/// Any, but always the same: whatever fails first, the verdict is the same.
+/// Any seed would do, but it must always be the same. Then the verdict is the same, whichever test fails first.
 const SEED: u64 = 1;
 
 /// What is doubtful in a run that failed.
@@ -43,7 +45,7 @@ pub(super) fn doubts(lab: &Lab, failed: &LabTest, run: Evidence, reading: &Readi
     doubts
 }
 
-/// The runs of tests that come no later than this one: nobody need have built for more.
+/// Runs the tests that come no later than this one. Nobody needs to have implemented more than that.
 fn other_runs(lab: &Lab, test: &LabTest, reading: &Reading) -> Evidence {
     if lab.raft.is_none() {
         return Evidence::default();
@@ -60,7 +62,7 @@ fn learn(lab: &Lab, tests: &[&'static LabTest], reading: &Reading) -> Evidence {
     for test in tests {
         let (report, run) = study(lab, test, SEED, reading, Duration::ZERO);
         evidence.add(run);
-        // A Raft that the scheduler doesn't see takes wall time, and tells nothing.
+        // A Raft that waits where the scheduler doesn't see it costs wall time, and its run shows nothing.
         if report.result.is_err_and(|failure| failure.kind == FailureKind::Stall) {
             break;
         }
@@ -68,7 +70,8 @@ fn learn(lab: &Lab, tests: &[&'static LabTest], reading: &Reading) -> Evidence {
     evidence
 }
 
-/// A run that nobody judges, until that time and some events more: what it says of its words.
+/// A run that nobody judges. It shows what can be concluded about the messages up to the time `until`, and in some events after
+/// it.
 pub(super) fn study(
     lab: &Lab,
     test: &'static LabTest,

@@ -1,15 +1,15 @@
-//! Which tests a word means.
+//! Which tests a word selects.
 
 use crate::nearest::nearest;
 use crate::suites::{self, LabTest};
 use std::collections::BTreeSet;
 
-/// The tests that a word selects: all of a part (`2B`), the one of that name, in Rust's or Go's spelling, or those whose
-/// name contains it. The parts are the lab's of before 2024; of a test of Raft's, Go's name of later years will do, too
-/// (`TestRejoin3B`).
+/// The tests that a word selects: all tests of a part (`2B`), the test of that name, in Rust's or Go's spelling, or the tests
+/// whose names contain it. The parts are those of the lab before 2024. For a test of Raft, Go's name from later years is
+/// accepted too (`TestRejoin3B`).
 ///
 /// # Errors
-/// None is. The text suggests the nearest name.
+/// The word selects no test. The text suggests the nearest name.
 pub fn select(word: &str) -> Result<Vec<&'static LabTest>, String> {
     selected_by(word).ok_or_else(|| unknown(word, suites::all(), &[]))
 }
@@ -31,7 +31,7 @@ pub(crate) fn selected_by(word: &str) -> Option<Vec<&'static LabTest>> {
     found.filter(|_| !word.is_empty())
 }
 
-/// What to say of a word that selects none of these, where a command could have stood.
+/// The error for a word that selects none of these tests. Where the word could have been a command, commands are suggested too.
 pub(crate) fn unknown(
     word: &str,
     tests: impl Iterator<Item = &'static LabTest>,
@@ -42,7 +42,7 @@ pub(crate) fn unknown(
     let names = tests.iter().map(|test| (test.name.into(), test.name));
     let go_names = tests.iter().map(|test| (go_name(test, test.part), test.name));
     let parts = tests.iter().map(|test| (test.part.into(), test.part));
-    // They select all tests that have them.
+    // These words select all the tests that contain them.
     let words: BTreeSet<_> = tests.iter().flat_map(|test| test.name.split('_')).collect();
     let words = words.into_iter().filter(|word| word.len() >= 5).map(|word| (word.into(), word));
     let all = commands.chain(names).chain(go_names).chain(parts).chain(words);
@@ -63,7 +63,7 @@ fn is_go_name(test: &LabTest, part: &str, word: &str) -> bool {
     name.eq_ignore_ascii_case(word) || name["Test".len()..].eq_ignore_ascii_case(word)
 }
 
-/// How the lab has called the parts of Raft, 2A to 2D, since 2024.
+/// The names of Raft's parts, 2A to 2D, in the lab since 2024.
 fn part_since_2024(test: &LabTest) -> Option<String> {
     test.part.strip_prefix('2').map(|letter| format!("3{letter}"))
 }
@@ -105,7 +105,7 @@ mod tests {
         assert!(select("").is_err());
     }
 
-    /// Whoever writes one of these is not told of a test that has nothing to do with it.
+    /// Such a word must not get the suggestion of an unrelated test.
     #[test]
     fn a_word_that_is_near_to_none_gets_no_name() {
         let words = "test tests nope foo bar hello raft lab run 2E 5A verbose debug";

@@ -1,7 +1,8 @@
-//! How a run's messages are read in the end.
+//! Decides how the messages of a run are read in the end.
 //!
-//! A run that fails is held against itself, and against [others](super::learn). If messages contradict what is certain, they mean something else
-//! than was read, and what rests on that is no verdict: the test is run again without believing them.
+//! A run that fails is compared with itself and with [other runs](super::learn). If its messages contradict what is certain,
+//! they mean something else than the lab has read, and a failure that rests on them is no verdict. The test is then run again
+//! without believing them.
 
 use super::backend::{self, Before};
 use super::sinks::{LastEvents, Nobody};
@@ -13,7 +14,7 @@ use crate::suites::LabTest;
 use labrpc::run::{Backend, Failure, FailureKind, Logs};
 use std::cell::{Cell, RefCell};
 
-/// Runs one test where messages are read like that. Gives back how they were read in the end.
+/// Runs one test with this way of reading messages. Also returns how they were read in the end.
 pub fn run_read(
     lab: &Lab,
     test: &'static LabTest,
@@ -27,8 +28,8 @@ pub fn run_read(
     }
 }
 
-/// The same seed gives the same run, so one that fails is run again: to be studied, and at last to see its last events. Its log lines are
-/// told once, if they are.
+/// The same seed gives the same run, so a run that fails is repeated: first to study it, and at the end to collect its last
+/// events. `told` says whether its log lines are printed; they are printed at most once.
 pub(super) fn simulated(
     lab: &Lab,
     test: &'static LabTest,
@@ -54,7 +55,7 @@ pub(super) fn simulated(
             report
         });
         let Err(failure) = &report.result else { break (report, reading.into_inner()) };
-        // Threads may have had another run.
+        // On threads the run may have been a different one.
         if settled.get() != Some(report.fingerprint) {
             let new = new_doubts(lab, test, seed, &report, &reading.borrow());
             if !new.is_empty() {
@@ -74,7 +75,7 @@ pub(super) fn simulated(
     }
 }
 
-/// Runs a test until it passes, or nothing more of what it says is doubtful.
+/// Runs a test until it passes, or until none of its messages gives a new doubt.
 fn settle(
     lab: &Lab,
     test: &'static LabTest,
@@ -94,7 +95,8 @@ fn settle(
     }
 }
 
-/// What a run gives reason to doubt that is still believed; nothing if it passed, or didn't fail for words.
+/// The new doubts that a run gives about fields that are still believed. Empty if the run passed, or if its failure does not
+/// depend on messages.
 fn new_doubts(
     lab: &Lab,
     test: &'static LabTest,
@@ -109,7 +111,7 @@ fn new_doubts(
     still_believed(learn::doubts(lab, test, evidence, reading), reading)
 }
 
-/// Real threads don't repeat themselves, so a run is studied as it goes, and its last events are kept.
+/// On real threads a run can't be repeated. So it is studied while it runs, and its last events are kept.
 fn real(lab: &Lab, test: &'static LabTest, seed: u64, reading: &Reading) -> (Report, Reading) {
     let mut reading = reading.clone();
     loop {
@@ -134,7 +136,7 @@ fn still_believed(doubts: Doubts, reading: &Reading) -> Doubts {
     doubts.into_iter().filter(|(fact, _)| reading.trusts(*fact)).collect()
 }
 
-/// Whether a failure may come from what messages were taken to say: from a verdict, or from a script that waits for something.
+/// Whether a failure may depend on how messages were read: a verdict may, and so may a test that waits for something.
 fn has_to_do_with_reading(failure: &Failure) -> bool {
     use FailureKind::{Deadlock, Stuck, Test, TimeLimit};
     matches!(failure.kind, Test | TimeLimit | Stuck | Deadlock)

@@ -1,4 +1,4 @@
-//! Who listens to a run.
+//! The sinks that get the events of a run.
 
 use crate::invariants::Watch;
 use labrpc::run;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// How many events a failure shows.
 const LAST_EVENTS: usize = 25;
 
-/// A sink, and somebody who watches.
+/// A sink, and a watch that observes the run.
 pub(super) struct Both<S> {
     pub sink: S,
     pub watch: Watch,
@@ -19,7 +19,7 @@ pub(super) struct Both<S> {
 
 impl<S: Sink> Sink for Both<S> {
     fn event(&mut self, event: &Event) {
-        self.sink.event(event); // first, so that it gets the one that breaks a rule
+        self.sink.event(event); // first, so that it gets the event that breaks a rule
         self.watch.event(event);
     }
 
@@ -28,7 +28,7 @@ impl<S: Sink> Sink for Both<S> {
     }
 }
 
-/// A sink for nothing.
+/// A sink that ignores everything.
 pub(super) struct Nobody;
 
 impl Sink for Nobody {
@@ -39,10 +39,10 @@ impl Sink for Nobody {
     }
 }
 
-/// How many events of a run are studied. A Raft that is wrong may send messages without end, and they would tell nothing new.
+/// How many events of a run are studied. A faulty Raft may send messages without end, and more of them would show nothing new.
 const ENOUGH: u64 = 20_000;
 
-/// Ends a run that has had enough events, counted from some time on.
+/// Ends a run after enough events, counted from a given time on.
 pub(super) struct Enough {
     from: Duration,
     left: u64,
@@ -70,11 +70,11 @@ impl Sink for Enough {
     }
 }
 
-/// A sink that keeps the last events, in words.
+/// A sink that keeps the last events, to print them.
 #[derive(Clone, Default)]
 pub(super) struct LastEvents {
     events: Arc<Mutex<VecDeque<Event>>>,
-    /// What comes later is of no interest.
+    /// Later events are ignored.
     until: Option<Duration>,
 }
 

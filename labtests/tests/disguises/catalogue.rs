@@ -1,4 +1,4 @@
-//! All changes of a Raft's messages, one by one and at random.
+//! All changes of a Raft's messages: each alone, and random combinations.
 
 use super::change::Change;
 use labrpc::describe::Value;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// One message: its method and its leg, and its fields.
+/// One message: its method, whether it is a reply, and its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Message {
     method: &'static str,
@@ -19,19 +19,19 @@ pub struct Message {
 /// The messages of a Raft.
 pub struct Catalogue {
     messages: Vec<Message>,
-    /// Changes that are of this Raft's own.
+    /// Changes that only fit this Raft.
     meanings: Vec<(Message, Vec<Change>)>,
 }
 
-/// Changes of the messages, together.
+/// Several changes of the messages, made together.
 #[derive(Clone)]
 pub struct Variant {
-    /// Which one it is.
+    /// The number of the variant.
     pub number: usize,
     changes: Vec<(Message, Change)>,
-    /// Where each server's log begins.
+    /// The index at which each server's log begins.
     bases: Arc<Mutex<BTreeMap<String, u64>>>,
-    /// How it is read, without this disguise: what is learnt of it is learnt once.
+    /// How the messages are read before any disguise. What is learnt about a disguise is learnt once.
     pub reading: Reading,
 }
 
@@ -55,7 +55,7 @@ const SEND: Message = call(
 const SHIP: Message =
     call(INSTALL, &["term", "leader_id", "last_included_index", "last_included_term", "data"]);
 
-/// Names that nobody knows, names that other people use, and names that mean something else.
+/// Names that the lab doesn't know, names that other people use, and names that mean something else.
 const NAMES: [&str; 14] = [
     "zz",
     "granted",
@@ -74,7 +74,7 @@ const NAMES: [&str; 14] = [
 ];
 
 impl Catalogue {
-    /// Of the example `go_shape`.
+    /// The messages of the example `go_shape`.
     pub fn of_go_shape() -> Catalogue {
         let accept = reply(APPEND, &["term", "success", "x_term", "x_index", "x_len"]);
         let installed = reply(INSTALL, &["term"]);
@@ -95,7 +95,7 @@ impl Catalogue {
         Catalogue { messages, meanings }
     }
 
-    /// Of the reference.
+    /// The messages of the reference.
     pub fn of_the_reference() -> Catalogue {
         let accept = reply(APPEND, &["term", "success", "conflict"]);
         let installed = reply(INSTALL, &["term", "success", "received"]);
@@ -115,13 +115,13 @@ impl Catalogue {
         Catalogue { messages, meanings }
     }
 
-    /// Of which once accused `go_shape`: the variant, the test and the seed.
+    /// The variant, the test and the seed under which the lab once wrongly accused `go_shape`.
     pub fn once_accused_go_shape() -> (Variant, &'static str, u64) {
         let changes = vec![(SHIP, Change::Rename("data", "is_vote"))];
         (Variant::new(0, changes), "candidate_hears_a_snapshot", 21)
     }
 
-    /// Which of them once accused the reference, and in which tests.
+    /// The variants and the tests in which the lab once wrongly accused the reference.
     pub fn once_accused() -> Vec<(Variant, &'static str)> {
         let accept = reply(APPEND, &[]);
         let installed = reply(INSTALL, &[]);
@@ -193,7 +193,7 @@ impl Catalogue {
         cases.into_iter().enumerate().map(variant).collect()
     }
 
-    /// So many: first each change alone, then several at random.
+    /// This many variants: first each change alone, then several at random.
     pub fn variants(&self, count: usize) -> Vec<Variant> {
         let single = self.single();
         let mut dice = Dice(7);
@@ -203,7 +203,7 @@ impl Catalogue {
         };
         let all: Vec<Vec<_>> = match count.checked_sub(single.len()) {
             Some(more) => single.iter().cloned().chain((0..more).map(|_| mixed())).collect(),
-            // A few: some of each kind.
+            // Only a few: some of each kind.
             None => (0..count).map(|n| single[n * single.len() / count].clone()).collect(),
         };
         let variants = all.into_iter().enumerate();
@@ -248,13 +248,13 @@ impl Catalogue {
         all
     }
 
-    /// The field has that name in all messages.
+    /// Gives the field this name in all messages.
     fn everywhere(&self, field: &'static str, name: &'static str) -> Vec<(Message, Change)> {
         self.messages.iter().map(|message| (*message, Change::Rename(field, name))).collect()
     }
 }
 
-/// Known names that mean something else.
+/// Known names with another meaning.
 fn meanings(accept: Message, installed: Message) -> Vec<(Message, Vec<Change>)> {
     vec![
         (GRANT, vec![Change::Invert("vote_granted")]),
@@ -298,12 +298,12 @@ impl Variant {
         Variant { number, changes, bases: Arc::default(), reading: Reading::default() }
     }
 
-    /// The same for another run, whose logs begin where they will.
+    /// The same variant for another run, whose logs may begin elsewhere.
     pub fn anew(&self) -> Variant {
         Variant { bases: Arc::default(), ..self.clone() }
     }
 
-    /// What is said, in this disguise.
+    /// The message in this disguise.
     pub fn of(&self, spoken: &Spoken<'_>) -> Option<(String, Value)> {
         let server = spoken.who.split(['-', '.']).next().unwrap_or_default();
         if spoken.leg == Leg::Saved
@@ -312,7 +312,7 @@ impl Variant {
             self.bases.lock().insert(server.to_string(), base);
         }
         let reply = spoken.leg == Leg::Reply;
-        // A reply's method is its call's, whatever that is called here.
+        // The method of a reply is the method of its call, even if the disguise changes its name.
         let of_this = |message: &Message| message.method == spoken.method && message.reply == reply;
         let mut changes = self.changes.iter().filter(|(message, _)| of_this(message)).peekable();
         changes.peek()?;
@@ -336,7 +336,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// Always the same throws.
+/// Random numbers that are always the same.
 struct Dice(u64);
 
 impl Dice {

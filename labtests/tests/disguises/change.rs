@@ -1,58 +1,58 @@
-//! Single changes of a message: what somebody else may have written instead.
+//! Single changes of a message: what another programmer may have written instead.
 
 use labrpc::describe::Value;
 
 /// A change of one message, or of one field in it.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// The field has another name.
+    /// Renames the field.
     Rename(&'static str, &'static str),
-    /// The field isn't there.
+    /// Removes the field.
     Drop(&'static str),
-    /// The field is in a struct of its own, under this name.
+    /// Puts the field into a struct of its own, under this name.
     Nest(&'static str, &'static str),
-    /// All fields are in a struct of its own, under this name.
+    /// Puts all fields into a struct of their own, under this name.
     NestAll(&'static str),
-    /// The fields stand in another order.
+    /// Reverses the order of the fields.
     Reverse,
-    /// No names.
+    /// Removes the names of the fields.
     Tuple,
-    /// A variant of an enum, which has this name.
+    /// Makes the message a variant of an enum, with this name.
     Variant(&'static str),
-    /// A variant without names of fields.
+    /// Makes the message a variant whose fields have no names.
     TupleVariant(&'static str),
-    /// Another method, or another kind of record.
+    /// Changes the name of the method, or of the kind of record.
     Method(&'static str),
-    /// In each entry the field has another name.
+    /// Renames the field in each entry.
     RenameInEntries(&'static str, &'static str),
-    /// Entries have no names.
+    /// Removes the names of the fields in each entry.
     TupleEntries,
-    /// A number is so much larger.
+    /// Adds this to a number.
     Add(&'static str, i64),
-    /// A number is one less, and -1 for none.
+    /// Subtracts one from a number; `None` becomes -1.
     MinusOne(&'static str),
-    /// A number is one less, and 0 - 1 has wrapped; so has none.
+    /// Subtracts one from a number with wrapping; `None` becomes 0 - 1.
     Wrapped(&'static str),
-    /// A signed number, -1 for none.
+    /// Makes a number signed; `None` becomes -1.
     Signed(&'static str),
-    /// Yes means no.
+    /// Inverts a `bool`.
     Invert(&'static str),
-    /// A `bool` is the number of somebody: 1 more, and 0 for nobody.
+    /// Makes a `bool` the number of a server plus 1, or 0 for no server.
     Number(&'static str),
-    /// Somebody is counted from 1, and 0 for nobody.
+    /// Counts servers from 1, with 0 for no server.
     CountFromOne(&'static str),
-    /// The field has the value of another one, whose name may be a path of two: `conflict.term`.
+    /// Gives the field the value of another field, whose name may be a path of two: `conflict.term`.
     Is(&'static str, &'static str),
-    /// Yes wherever the other field has something in it, too.
+    /// Makes the field true wherever the other field has a value, too.
     YesWith(&'static str, &'static str),
-    /// In each entry there is a list that is longer in one message than in another.
+    /// Adds to each entry a list whose length differs from message to message.
     Vary(&'static str),
-    /// All indices count from the server's snapshot on.
+    /// Counts all indices from the server's snapshot on.
     Relative(&'static [&'static str]),
 }
 
 impl Change {
-    /// Applies it. `base`: where the server's log begins.
+    /// Applies the change. `base`: where the server's log begins.
     pub fn apply(&self, method: &mut String, value: Value, base: u64) -> Value {
         match self {
             Change::Rename(from, to) => map_fields(value, &|fields| rename(fields, from, to)),
@@ -146,7 +146,7 @@ impl Change {
 
 type Fields = Vec<(&'static str, Value)>;
 
-/// Changes the fields of a struct, also of one in a variant.
+/// Changes the fields of a struct, including a struct in a variant.
 fn map_fields(value: Value, change: &dyn Fn(Fields) -> Fields) -> Value {
     match value {
         Value::Struct(name, fields) => Value::Struct(name, change(fields)),
@@ -184,7 +184,7 @@ fn in_entries(value: Value, change: &dyn Fn(Value) -> Value) -> Value {
     })
 }
 
-/// A signed number, so much less; -1 for none.
+/// A signed number, reduced by this much; -1 for `None`.
 fn signed(value: &Value, less: i64) -> Value {
     Value::Signed(value.as_u64().map_or(-1, |n| n as i64 - less))
 }

@@ -1,4 +1,4 @@
-//! Calm: everything works for a while, and at the end for good.
+//! Calm: everything works for a while; at the end of a run, it stays so.
 
 use super::super::machine::Machine;
 use super::super::truth::Broken;
@@ -6,7 +6,7 @@ use super::super::world::World;
 use super::{any_server, change_members};
 use labrpc::time::Duration;
 
-/// Services make snapshots of logs that are longer, for every step looks at a whole log.
+/// Services make a snapshot when a log gets longer than this, because every step checks the whole log.
 const LONG_LOG: usize = 40;
 
 /// Everything works for a while.
@@ -31,7 +31,7 @@ pub(super) fn calm<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// If there is no leader, some server notices before the others that it has waited for long enough.
+/// If there is no leader, one server reaches its election timeout before the others.
 fn somebody_stands<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     if world.leader().is_some() {
         return Ok(());
@@ -41,7 +41,7 @@ fn somebody_stands<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     world.tick(server)
 }
 
-/// All messages arrive, in order; everybody notices the time; a command is offered to the leader.
+/// All messages arrive in order, time passes for every server, and the leader may get a command.
 pub(super) fn round<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     world.now += world.setup.heartbeat / 4;
     for _ in 0..world.flights.len() {
@@ -62,12 +62,12 @@ pub(super) fn round<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     }
 }
 
-/// How many of the longest election timeouts a change of members may take to end.
+/// Within how many of the longest election timeouts a configuration change must end.
 const CHANGE_ENDS: u32 = 50;
 
-/// Goes on, `step` by step, until no change of members is under way. A server that is silent, or that answers and gets nowhere,
-/// must not keep the operator waiting: an "unavailable server" is never added (thesis §4.2.1), and a change that finds no majority is
-/// given up.
+/// Calls `step` until no configuration change is under way. A server that is silent, or that answers but makes no progress,
+/// must not keep the operator waiting: an "unavailable server" is never added (thesis §4.2.1), and a change that finds no
+/// majority is given up.
 pub(super) fn changed<M: Machine>(
     world: &mut World<M>,
     mut step: impl FnMut(&mut World<M>) -> Result<(), Broken>,
@@ -77,7 +77,7 @@ pub(super) fn changed<M: Machine>(
     while world.is_changing_members() {
         if world.now >= deadline {
             return Err(format!(
-                "a change of members that was asked for has neither been made nor given up within {CHANGE_ENDS} election timeouts \
+                "a requested configuration change was neither made nor given up within {CHANGE_ENDS} election timeouts \
                  (thesis §4.2.1). {}",
                 world.roles()
             ));
@@ -93,12 +93,12 @@ fn timeouts_since<M: Machine>(world: &World<M>, began: Duration) -> u64 {
     ((world.now - began).as_micros() / world.setup.election_timeout.end.as_micros()) as u64
 }
 
-/// When all trouble is over, how many of the longest election timeouts a cluster has to elect a leader, to commit a command
-/// and to tell everybody of it.
+/// Within how many of the longest election timeouts, counted from the end of all faults, a cluster must elect a leader, commit
+/// a command and tell all members about it.
 const PATIENCE: u32 = 100;
 
-/// "The leader election is the aspect of Raft where timing is most critical" (§5.6): with all servers up and all messages in
-/// time, there is a leader soon, and its commands are committed. And every change of members ends.
+/// "The leader election is the aspect of Raft where timing is most critical" (§5.6): if all servers are up and all messages are
+/// in time, there is a leader soon, and its commands are committed. Every configuration change ends, too.
 pub(in super::super) fn recovery<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     world.cut.clear();
     world.call_off_crashes();
@@ -109,7 +109,7 @@ pub(in super::super) fn recovery<M: Machine>(world: &mut World<M>) -> Result<(),
     while !world.has_recovered(offered) {
         if world.now >= deadline {
             return Err(format!(
-                "all servers are up and all messages arrive, but within {PATIENCE} election timeouts no command was committed and \
+                "all servers are up and all messages arrive, but after {PATIENCE} election timeouts there is still no command that is committed and \
                  known to all members (§5.4.3, §5.6). {}",
                 world.roles()
             ));

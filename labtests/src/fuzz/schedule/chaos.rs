@@ -1,4 +1,4 @@
-//! Chaos: independent events, one after the other.
+//! Chaos: independent events, one after another.
 
 use super::super::machine::{Machine, Members};
 use super::super::truth::Broken;
@@ -27,7 +27,7 @@ pub(super) enum Event {
     Heal,
 }
 
-/// With their greatest weights.
+/// All events, with their largest weights.
 pub(super) const EVENTS: [(Event, u64); 16] = [
     (Event::Deliver, 150),
     (Event::Duplicate, 15),

@@ -1,8 +1,8 @@
-//! What happens in a run: episodes, each of its own kind, so that rare histories happen often.
+//! The schedule of a run: episodes of several kinds, so that rare histories happen often.
 //!
-//! A uniform choice among all events seldom gets a leader elected, and never three in a row of which each has told a
-//! single follower of its entries. So the most frequent episode is a [`reign`]: a chosen server is elected by a bare majority, appends
-//! a little, is heard by a few, and is deposed. Figure 8 is three reigns.
+//! If all events are chosen uniformly, a leader is seldom elected. Three leaders in a row, each of which has told only one
+//! follower of its entries, never occur. So the most frequent episode is a [`reign`]: a chosen server is elected by a bare
+//! majority, appends a little, reaches only a few servers, and is deposed. Figure 8 is three reigns.
 
 mod calm;
 mod chaos;
@@ -17,8 +17,8 @@ use chaos::{EVENTS, Event};
 use labrpc::time::Duration;
 use reign::Reigns;
 
-/// How often each kind of episode and event happens in this run, relative to the others. A run that lacks some kinds of events gets
-/// deeper into others.
+/// How often each kind of episode and event happens in this run, relative to the others. A run without some kinds of events
+/// gets further with the other kinds.
 struct Temper {
     episodes: [u64; 5],
     events: [u64; EVENTS.len()],
@@ -38,7 +38,7 @@ impl Temper {
     }
 }
 
-/// A number below the sum of `weights`, as the place of the weight that it falls on.
+/// Chooses an index at random, with a probability in proportion to its weight.
 fn weighted<M: Machine>(world: &World<M>, weights: &[u64]) -> usize {
     let mut rest = world.dice.below("which", weights.iter().sum());
     let falls_here = |weight: &u64| {
@@ -49,7 +49,7 @@ fn weighted<M: Machine>(world: &World<M>, weights: &[u64]) -> usize {
     weights.iter().position(falls_here).unwrap_or_default()
 }
 
-/// The trouble of a run.
+/// The faults of a run.
 pub(super) fn trouble<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     let temper = Temper::draw(world);
     let mut reigns = Reigns::default();
@@ -86,13 +86,13 @@ fn any_server<M: Machine>(world: &World<M>) -> usize {
     world.dice.below("server", world.servers.len() as u64) as usize
 }
 
-/// Some time passes, up to this.
+/// Lets a random time pass, at most this.
 fn pass<M: Machine>(world: &mut World<M>, at_most: Duration) {
     let most = at_most.as_micros() as u64 + 1;
     world.now += Duration::from_micros(world.dice.below("time", most));
 }
 
-/// The messages between servers of `group` that can arrive now, by their numbers.
+/// The messages between servers of `group` that can arrive now, as indices.
 fn deliverable<M: Machine>(world: &World<M>, group: &Members) -> Vec<usize> {
     let arrives = |(from, to): (usize, usize)| {
         group.contains(&from)

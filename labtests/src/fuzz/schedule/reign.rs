@@ -1,4 +1,5 @@
-//! A reign: a server is elected by a bare majority, appends a little, is heard by a few, and is deposed.
+//! A reign is the leadership of one server: it is elected by a bare majority, appends a little, reaches only a few servers, and
+//! is deposed.
 
 use super::super::machine::{Machine, Members, Role};
 use super::super::truth::Broken;
@@ -6,8 +7,8 @@ use super::super::world::World;
 use super::calm::calm;
 use super::{any_server, change_members, deliver_one, deliverable, pass, transfer};
 
-/// The reigns of a run. The next one often has to do with those before: an old leader comes back, or a server that has heard nothing
-/// of the last leader undoes what it did.
+/// The reigns of a run. The next reign is often related to earlier ones: an old leader comes back, or a server that the last
+/// leader did not reach undoes what that leader did.
 #[derive(Default)]
 pub(super) struct Reigns {
     past: Vec<Reign>,
@@ -16,12 +17,12 @@ pub(super) struct Reigns {
 #[derive(Clone)]
 struct Reign {
     leader: usize,
-    /// Who heard of it, with itself.
+    /// The servers that the leader reaches, including itself.
     audience: Members,
 }
 
 impl Reigns {
-    /// One more.
+    /// Runs one more reign.
     pub fn next<M: Machine>(&mut self, world: &mut World<M>) -> Result<(), Broken> {
         let candidate = self.candidate(world);
         let voters = self.voters(world, candidate);
@@ -64,8 +65,8 @@ impl Reigns {
         }
     }
 
-    /// A bare majority of the candidate's members: those that can vote for it, if there are enough, and often those that have not
-    /// heard of the last leader.
+    /// A bare majority of the candidate's members: those that can vote for it, if there are enough, and often those that the
+    /// last leader did not reach.
     fn voters<M: Machine>(&self, world: &World<M>, candidate: usize) -> Members {
         let ours = &world.looks[candidate];
         let heard = self.past.last().filter(|_| world.dice.chance("who has not heard", 1, 2));
@@ -82,7 +83,7 @@ impl Reigns {
         voters.into_iter().chain([candidate]).collect()
     }
 
-    /// Few servers mostly, the leader alone sometimes, often those that heard the last leader.
+    /// The servers that the leader reaches: usually few, sometimes only the leader, often those that the last leader reached.
     fn audience<M: Machine>(&self, world: &World<M>, leader: usize) -> Members {
         let again = world.dice.chance("the same hear", 1, 3);
         if let Some(last) = self.past.last().filter(|_| again) {
@@ -95,7 +96,7 @@ impl Reigns {
     }
 }
 
-/// Links between all others are cut.
+/// Cuts all links except those within the group.
 fn only_among<M: Machine>(world: &mut World<M>, group: &Members) {
     let servers = 0..world.servers.len();
     let pairs = servers.clone().flat_map(|from| servers.clone().map(move |to| (from, to)));
@@ -103,7 +104,7 @@ fn only_among<M: Machine>(world: &mut World<M>, group: &Members) {
     world.cut = pairs.filter(apart).collect();
 }
 
-/// Lets time pass for the candidate and messages for its voters until it leads, if its log permits.
+/// Lets time pass for the candidate and delivers messages among its voters until it leads, if its log permits.
 fn elect<M: Machine>(
     world: &mut World<M>,
     candidate: usize,
@@ -128,7 +129,7 @@ fn elect<M: Machine>(
     Ok(false)
 }
 
-/// What a leader is asked to do: often nothing, so that it has only old entries to replicate.
+/// What clients and operators ask of a leader: often nothing, so that it has only old entries to replicate.
 fn act_as_leader<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
     for _ in 0..world.dice.below("commands", 5).saturating_sub(1) {
         world.propose(leader)?;
@@ -145,7 +146,7 @@ fn act_as_leader<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), 
     Ok(())
 }
 
-/// The leader crashes, in a save perhaps; or it leads on, and does not hear of the next one.
+/// The leader crashes, perhaps during a save; or it goes on leading and does not hear of its successor.
 fn end_reign<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
     match world.dice.below("end of a reign", 8) {
         0..=5 => {}
@@ -162,8 +163,9 @@ fn end_reign<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Brok
     }
 }
 
-/// A server that has not heard the leader for long is elected by servers that have just heard it, commits a command, and the old
-/// leader is asked for a read. With a lease, they must refuse (thesis §6.4.1); without, the read must not be answered.
+/// A server that has not heard from the leader for a long time is elected by servers that have just heard from it. It commits a
+/// command, and then the old leader is asked for a read. With a lease, the voters must refuse (thesis §6.4.1); without a lease,
+/// the old leader must not answer the read.
 pub(super) fn coup<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     calm(world)?;
     let Some(leader) = world.leader() else { return Ok(()) };

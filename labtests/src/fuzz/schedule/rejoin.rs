@@ -1,12 +1,12 @@
-//! Rejoin: a server becomes a member, leaves, loses its disk, and is to become a member again, mostly under the same leader.
+//! Rejoin: a server becomes a member, leaves, loses its disk, and is added again, usually under the same leader.
 
 use super::super::machine::{Change, Machine};
 use super::super::truth::Broken;
 use super::super::world::World;
 use super::calm::{calm, changed, round};
 
-/// One of the servers that are no members at first comes, goes, and comes back empty. Sometimes it restarts all the time when it is
-/// back, and gets no further; then it must be given up.
+/// A server that is not an initial member is added and removed, and comes back with an empty disk. Sometimes it then restarts
+/// again and again and makes no progress. In that case the leader must give it up.
 pub(super) fn rejoin<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     let first = world.setup.members.len() as u64;
     let servers = world.servers.len() as u64;
@@ -38,7 +38,7 @@ fn ask<M: Machine>(world: &mut World<M>, change: Change) -> Result<(), Broken> {
     world.leader().map_or(Ok(()), |leader| world.change(leader, change))
 }
 
-/// Everybody learns of the last change, and the services make snapshots, so that no log holds an earlier configuration.
+/// All servers learn of the last change, and the services make snapshots, so that no log holds an earlier configuration.
 fn forget_members<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     for _ in 0..10 {
         round(world)?;
@@ -46,9 +46,10 @@ fn forget_members<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     (0..world.servers.len()).try_for_each(|server| world.snapshot(server, 0))
 }
 
-/// Only of a server that nobody counts on, and that is in no configuration that a log or a snapshot still holds. A member that
-/// forgets breaks Raft's assumptions (§5.2: votes are durable). So does one that gets an old configuration again, which it had
-/// helped to replace, for with that it may be elected; and one that has acknowledged entries since a leader began to add it.
+/// This is allowed only for a server that is not in any configuration which a log or a snapshot still holds, and whose addition
+/// is not under way. A member that forgets breaks Raft's assumptions (§5.2: votes are durable). So does a server that gets back
+/// an old configuration which it had helped to replace, because it could then be elected. So does a server that has
+/// acknowledged entries since a leader began to add it.
 pub(super) fn replace_machine<M: Machine>(
     world: &mut World<M>,
     server: usize,

@@ -1,4 +1,4 @@
-//! What is committed stays so.
+//! Committed entries stay committed.
 
 use super::super::machine::{Look, Members, Role, digest};
 use super::{Broken, Step, Truth};
@@ -7,20 +7,20 @@ use super::{Broken, Step, Truth};
 pub(super) struct Committed {
     term: u64,
     content: u64,
-    /// Every leader of a later term must have it.
+    /// Every leader of a later term than this must have the entry.
     in_term: u64,
-    /// Of the contents up to here.
+    /// A digest of the contents up to here.
     state: u64,
     changes_members: bool,
 }
 
 impl Truth {
-    /// Up to where entries are committed.
+    /// The index up to which entries are committed.
     pub fn commit_index(&self) -> u64 {
         self.committed.len() as u64
     }
 
-    /// What a service that has applied everything up to `index` has seen.
+    /// The digest of what a service that has applied everything up to `index` has seen.
     pub fn state_at(&self, index: u64) -> u64 {
         self.at(index).map_or(0, |committed| committed.state)
     }
@@ -30,7 +30,7 @@ impl Truth {
         self.at(index).map(|committed| (committed.term, committed.content))
     }
 
-    /// How many changes of members are committed.
+    /// How many configuration changes are committed.
     pub fn changes(&self) -> u64 {
         self.committed.iter().filter(|committed| committed.changes_members).count() as u64
     }
@@ -39,13 +39,14 @@ impl Truth {
         self.committed.get(index.checked_sub(1)? as usize)
     }
 
-    /// State Machine Safety for what the server has newly committed; Leader Completeness for what nobody had before.
+    /// Checks State Machine Safety for entries that this server newly considers committed, and Leader Completeness for entries
+    /// that no server considered committed before.
     pub(super) fn check_commits(&mut self, step: &Step<'_>, all: &[Look]) -> Result<(), Broken> {
         let (server, after) = (step.server, step.after);
         let from = step.before.map_or(after.base.index, |before| before.commit_index);
         if after.base.index > self.commit_index() {
             return Err(format!(
-                "S{server} has a snapshot up to index {}, but entries are committed up to index {} only (§7)",
+                "S{server} has a snapshot up to index {}, but entries are committed only up to index {} (§7)",
                 after.base.index,
                 self.commit_index()
             ));
@@ -63,7 +64,7 @@ impl Truth {
             let entry = after.entry(index).map(|entry| (entry.term, entry.content));
             if entry != self.committed(index) {
                 return Err(format!(
-                    "S{server} takes the entry of term {} at index {index} for committed, but one of term {} was committed \
+                    "S{server} considers the entry of term {} at index {index} committed, but an entry of term {} was committed \
                      there before (State Machine Safety, §5.4.3)",
                     after.term_at(index).unwrap_or_default(),
                     self.committed[index as usize - 1].term
@@ -96,7 +97,7 @@ impl Truth {
         match self.has(look, index) {
             true => Ok(()),
             false => Err(format!(
-                "S{leader} leads term {} and lacks the entry of term {} at index {index}, which was committed in term {} \
+                "S{leader} leads term {} but lacks the entry of term {} at index {index}, which was committed in term {} \
                  (Leader Completeness, §5.4.3)",
                 look.term,
                 self.committed[index as usize - 1].term,
@@ -111,9 +112,9 @@ impl Truth {
         index <= look.base.index || entry == self.committed(index)
     }
 
-    /// No server that lacks a committed entry may be electable: not only that no such leader was elected in this run. A server is
-    /// electable if a majority of its members have logs that are no more up to date than its own (§5.4.1), for its
-    /// timeout may come any time, and its messages may be the only ones that arrive.
+    /// No server that lacks a committed entry may be electable. This is more than the rule that no such leader was elected in
+    /// this run. A server is electable if a majority of its members have logs that are no more up to date than its own
+    /// (§5.4.1), because its election timeout may end at any time, and its messages may be the only ones that arrive.
     pub(super) fn check_nothing_can_be_lost(&self, all: &[Look]) -> Result<(), Broken> {
         let index = self.commit_index();
         for (candidate, look) in all.iter().enumerate() {
@@ -135,8 +136,8 @@ impl Truth {
         Ok(())
     }
 
-    /// A majority has saved what was newly committed. `saved`: the servers as they would restart; `configurations`: those
-    /// that the server which committed it may have counted with.
+    /// Checks that a majority has saved the newly committed entries. `saved` has the state of each server as it would be after
+    /// a restart. `configurations` has the configurations that the server which committed the entries may have used.
     pub fn check_durable(&self, saved: &[Look], configurations: &[&Members]) -> Result<(), Broken> {
         let index = self.commit_index();
         let holders: Members = (0..saved.len()).filter(|s| self.has(&saved[*s], index)).collect();
@@ -145,8 +146,8 @@ impl Truth {
         match configurations.iter().any(is_majority) {
             true => Ok(()),
             false => Err(format!(
-                "the entry at index {index} is committed, but only {holders:?} would have it after a restart, which is no \
-                 majority of the members {:?} (Figure 2: saved before responding; §5.3)",
+                "the entry at index {index} is committed, but only servers {holders:?} would have it after a restart, which is not a \
+                 majority of the members {:?} (Figure 2: state must be saved before responding; §5.3)",
                 configurations[0]
             )),
         }

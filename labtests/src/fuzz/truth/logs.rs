@@ -1,10 +1,10 @@
-//! What logs must have in common.
+//! The rules about logs.
 
 use super::super::machine::{Entry, Look, Role};
 use super::{Broken, Step, Truth};
 
 impl Truth {
-    /// "Leader Append-Only" and "Log Matching" (Figure 3).
+    /// Checks "Leader Append-Only" and "Log Matching" (Figure 3).
     pub(super) fn check_log(&mut self, step: &Step<'_>) -> Result<(), Broken> {
         let (server, after) = (step.server, step.after);
         if let Some(before) = step.before {
@@ -12,7 +12,7 @@ impl Truth {
         }
         if after.last_term() > after.term {
             return Err(format!(
-                "S{server} is in term {} and has an entry of term {}: entries come from past and present terms (§5.3)",
+                "S{server} is in term {} but has an entry of term {}: entries must come from past terms or the current one (§5.3)",
                 after.term,
                 after.last_term()
             ));
@@ -28,7 +28,7 @@ impl Truth {
         Ok(())
     }
 
-    /// By induction on the index, what is the same for each entry and the term before it is the same for whole logs.
+    /// By induction on the index: if equal entries always have the same term before them, then whole logs match.
     fn check_place(
         &mut self,
         server: usize,
@@ -39,7 +39,7 @@ impl Truth {
         let before = look.term_at(index - 1);
         if before.is_some_and(|before| before > entry.term) {
             return Err(format!(
-                "S{server} has an entry of term {} at index {index}, and one of term {} before it: terms never fall along a \
+                "S{server} has an entry of term {} at index {index}, and one of term {} before it: terms must never decrease along a \
                  log (§5.3)",
                 entry.term,
                 before.unwrap_or_default()
@@ -55,15 +55,15 @@ impl Truth {
         }
         match (known, before) {
             (Some(known), Some(before)) if known != before => Err(format!(
-                "S{server} has an entry of term {} at index {index}, as another server had, but before it one of term {before} \
-                 and not of term {known} (Log Matching, §5.3)",
+                "S{server} has an entry of term {} at index {index}, as another server had, but the entry before it has term {before} \
+                 instead of term {known} (Log Matching, §5.3)",
                 entry.term
             )),
             _ => Ok(()),
         }
     }
 
-    /// Thesis §4.1, and the rule that it lacked (Ongaro, raft-dev, 10 July 2015).
+    /// Checks the rules of thesis §4.1, and the rule that was missing there (Ongaro, raft-dev, 10 July 2015).
     pub(super) fn check_change_of_members(&self, step: &Step<'_>) -> Result<(), Broken> {
         let (server, after) = (step.server, step.after);
         let (Some(before), Role::Leader) = (step.before, after.role) else { return Ok(()) };
@@ -73,20 +73,20 @@ impl Truth {
                 continue;
             };
             if *term != after.term {
-                continue; // it came while the server still followed
+                continue; // it arrived while the server was still a follower
             }
             let earlier = (after.base.index + 1..index)
                 .rev()
                 .find(|&earlier| after.entry(earlier).is_some_and(|entry| entry.members.is_some()));
             if let Some(earlier) = earlier.filter(|earlier| *earlier > after.commit_index) {
                 return Err(format!(
-                    "S{server} appends a configuration at index {index} before that at index {earlier} is committed: one \
-                     change at a time (thesis §4.1)"
+                    "S{server} appended a configuration at index {index} before the one at index {earlier} was committed: only one \
+                     change at a time is allowed (thesis §4.1)"
                 ));
             }
             if after.term_at(after.commit_index) != Some(after.term) {
                 return Err(format!(
-                    "S{server} appends a configuration in term {term} before an entry of that term is committed (raft-dev, \
+                    "S{server} appended a configuration in term {term} before an entry of that term was committed (raft-dev, \
                      10 July 2015)"
                 ));
             }
@@ -94,7 +94,7 @@ impl Truth {
             let old = earlier.and_then(of).unwrap_or(&after.base.members);
             if old.symmetric_difference(members).count() != 1 {
                 return Err(format!(
-                    "S{server} changes the members from {old:?} to {members:?}: one server at a time (thesis §4.1)"
+                    "S{server} changed the members from {old:?} to {members:?}: only one server may change at a time (thesis §4.1)"
                 ));
             }
         }
@@ -112,7 +112,7 @@ fn check_append_only(server: usize, before: &Look, after: &Look) -> Result<(), B
     match same && after.last_index() >= before.last_index() {
         true => Ok(()),
         false => Err(format!(
-            "S{server} leads term {} and changes or deletes entries of its own log (Leader Append-Only, §5.3)",
+            "S{server} leads term {} but changed or deleted entries of its own log (Leader Append-Only, §5.3)",
             after.term
         )),
     }

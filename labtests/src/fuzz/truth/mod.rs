@@ -1,4 +1,5 @@
-//! The invariants. The fuzz sees all servers at once after every step, so they are exact: no message is interpreted.
+//! The invariants. The fuzz sees all servers at once after every step, so the invariants are exact: no message has to be
+//! interpreted.
 
 mod commits;
 mod logs;
@@ -11,25 +12,25 @@ use std::collections::BTreeMap;
 /// What all servers together have shown so far.
 #[derive(Default)]
 pub(super) struct Truth {
-    /// Who led each term.
+    /// The leader of each term.
     leaders: BTreeMap<u64, usize>,
-    /// Whom each server said it voted for, by server and term.
+    /// The vote that each server told others, by server and term.
     votes: BTreeMap<(usize, u64), usize>,
-    /// The highest term that each server has said.
+    /// The highest term that each server told others.
     terms: BTreeMap<usize, u64>,
-    /// Every entry that was in a log: by index and term, its content and the term of the entry before it.
+    /// Every entry that was in any log: by index and term, its content and the term of the entry before it.
     places: BTreeMap<(u64, u64), (u64, Option<u64>)>,
-    /// The committed entries from index 1 on.
+    /// The committed entries, starting at index 1.
     committed: Vec<Committed>,
 }
 
-/// What a server was and is, before and after a step.
+/// The state of a server before and after a step.
 pub(super) struct Step<'a> {
-    /// Whose step it was.
+    /// The server that made the step.
     pub server: usize,
-    /// The same incarnation before the step; `None`: it has just started.
+    /// The state of the same incarnation before the step; `None`: the server has just started.
     pub before: Option<&'a Look>,
-    /// After the step.
+    /// The state after the step.
     pub after: &'a Look,
 }
 
@@ -41,11 +42,12 @@ impl Step<'_> {
     }
 }
 
-/// A broken rule, in words.
+/// Describes a broken rule.
 pub(super) type Broken = String;
 
 impl Truth {
-    /// Checks a step; `all` are the servers' states after it, those of crashed servers as they would restart.
+    /// Checks a step. `all` has the state of every server after it; for a crashed server, the state that it would have after a
+    /// restart.
     pub fn observe(&mut self, step: &Step<'_>, all: &[Look]) -> Result<(), Broken> {
         self.check_server(step)?;
         self.check_election(step)?;
@@ -59,27 +61,27 @@ impl Truth {
         }
     }
 
-    /// A server has crashed. What it had not saved is gone.
+    /// A server has crashed. Everything that it had not saved is lost.
     pub fn crashed(&self, server: usize, all: &[Look]) -> Result<(), Broken> {
         self.check_memory(server, &all[server])?;
         self.check_nothing_can_be_lost(all)
     }
 
-    /// What one server must hold to by itself.
+    /// Checks the rules that concern only one server.
     fn check_server(&self, step: &Step<'_>) -> Result<(), Broken> {
         let (server, after) = (step.server, step.after);
         let (first, last) = (after.base.index, after.last_index());
         if !(first..=last).contains(&after.commit_index) {
             return Err(format!(
-                "S{server} has commit index {}, but its log has indices {first} to {last}: what is committed is in the log or \
+                "S{server} has commit index {}, but its log has indices {first} to {last}: committed entries must be in the log or \
                  the snapshot, and snapshots cover only committed entries (§5.3, §7)",
                 after.commit_index
             ));
         }
         if &after.members != after.configuration() {
             return Err(format!(
-                "S{server} counts majorities of {:?}, but the latest configuration in its log is {:?}: a server uses that \
-                 whether it is committed or not (thesis §4.1)",
+                "S{server} counts majorities of {:?}, but the latest configuration in its log is {:?}: a server must use the latter, \
+                 committed or not (thesis §4.1)",
                 after.members,
                 after.configuration()
             ));
@@ -87,20 +89,20 @@ impl Truth {
         let Some(before) = step.before else { return Ok(()) };
         if after.term < before.term {
             return Err(format!(
-                "S{server} goes back from term {} to term {} (§5.1)",
+                "S{server} went back from term {} to term {} (§5.1)",
                 before.term, after.term
             ));
         }
         if after.commit_index < before.commit_index {
             return Err(format!(
-                "S{server} lowers its commit index from {} to {} (Figure 2: \"increases monotonically\")",
+                "S{server} lowered its commit index from {} to {} (Figure 2: \"increases monotonically\")",
                 before.commit_index, after.commit_index
             ));
         }
         Ok(())
     }
 
-    /// "Election Safety: at most one leader can be elected in a given term" (Figure 3), and Leader Completeness.
+    /// Checks "Election Safety: at most one leader can be elected in a given term" (Figure 3), and Leader Completeness.
     fn check_election(&mut self, step: &Step<'_>) -> Result<(), Broken> {
         if !step.elected() {
             return Ok(());

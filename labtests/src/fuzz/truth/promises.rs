@@ -1,10 +1,10 @@
-//! What a server has told others binds all its incarnations.
+//! What a server has told others binds all its later incarnations.
 
 use super::super::machine::Look;
 use super::{Broken, Truth};
 
 impl Truth {
-    /// A server has told others of its state: of its term, at least, and of its vote.
+    /// Records what a server has told others: at least its term, and its vote.
     pub fn told(&mut self, server: usize, look: &Look) -> Result<(), Broken> {
         self.check_term(server, look)?;
         self.terms.insert(server, look.term);
@@ -16,13 +16,14 @@ impl Truth {
         }
     }
 
-    /// A server that restarts, or is about to be asked whether it could, must remember what it has told.
+    /// Checks that a server remembers what it has told others. The server has restarted, or this is the state that it would
+    /// have if it did.
     pub fn check_memory(&self, server: usize, restarted: &Look) -> Result<(), Broken> {
         self.check_term(server, restarted)?;
         let told = self.votes.get(&(server, restarted.term));
         match (told, restarted.voted_for) {
             (Some(told), None) => Err(format!(
-                "S{server} said that it voted for S{told} in term {}, and would not know after a restart: votedFor is saved \
+                "S{server} said that it voted for S{told} in term {}, but would not remember this after a restart: votedFor must be saved \
                  before responding to RPCs (Figure 2)",
                 restarted.term
             )),
@@ -36,7 +37,7 @@ impl Truth {
     fn check_term(&self, server: usize, look: &Look) -> Result<(), Broken> {
         match self.terms.get(&server) {
             Some(told) if look.term < *told => Err(format!(
-                "S{server} said that it was in term {told}, and is in term {} after a restart: currentTerm is saved before \
+                "S{server} said that it was in term {told}, but is in term {} after a restart: currentTerm must be saved before \
                  responding to RPCs (Figure 2)",
                 look.term
             )),
@@ -44,7 +45,7 @@ impl Truth {
         }
     }
 
-    /// The machine `server` is replaced by an empty one, which has promised nothing.
+    /// Forgets the promises of `server`, because its machine is replaced by an empty one, which has promised nothing.
     pub fn forget(&mut self, server: usize) {
         self.terms.remove(&server);
         self.votes.retain(|(voter, _), _| *voter != server);
@@ -52,5 +53,7 @@ impl Truth {
 }
 
 fn two_votes(server: usize, term: u64, first: usize, second: usize) -> Broken {
-    format!("S{server} votes for S{first} and for S{second} in term {term}: one vote a term (§5.2)")
+    format!(
+        "S{server} voted for both S{first} and S{second} in term {term}: a server has one vote per term (§5.2)"
+    )
 }

@@ -9,11 +9,11 @@ use super::{Flight, Running, Server, World};
 use labrpc::api::Command;
 use labrpc::time::Instant;
 
-/// Numbers that no cluster can have counted up to. One more, or twice as much, wraps.
+/// Numbers that no cluster can have reached by counting. Adding one, or doubling, overflows.
 const IMPOSSIBLE: [u64; 3] = [u64::MAX, u64::MAX - 1, u64::MAX / 2 + 1];
 
-/// A leader that nobody hears gets no more commands than that: where a message holds one entry, its followers would need longer for
-/// them than a recovery may take.
+/// A leader whose messages reach no one gets no more commands than this. If each message holds one entry, replicating more
+/// entries would take its followers longer than a recovery may take.
 const MOST_UNCOMMITTED: u64 = 200;
 
 impl<M: Machine> World<M> {
@@ -40,25 +40,25 @@ impl<M: Machine> World<M> {
         }
         self.note(|_| format!("S{server} crashes"));
         self.figures.crashes += 1;
-        self.changes.retain(|_, asked| *asked != server); // whoever waited for an answer gets none
+        self.changes.retain(|_, asked| *asked != server); // those who waited for an answer get none
         self.looks[server] = self.saved(server);
         self.truth.crashed(server, &self.looks)
     }
 
-    /// The server crashes in its next step, after so many saves, unless it saves no more than that.
+    /// The server crashes in its next step, after this many saves, unless it makes no more saves than that.
     pub fn crash_after_saves(&mut self, server: usize, saves: u64) {
         self.note(|_| format!("S{server} is about to crash after {saves} saves"));
         self.servers[server].disk.crash_after(saves);
     }
 
-    /// No server is about to crash any more.
+    /// Cancels all crashes that were about to happen.
     pub fn call_off_crashes(&mut self) {
         for server in &self.servers {
             server.disk.take_crash();
         }
     }
 
-    /// The machine of a server that is no member is replaced by an empty one.
+    /// Replaces the machine of a server that is not a member by an empty one.
     pub fn replace_machine(&mut self, server: usize) -> Result<(), Broken> {
         self.crash(server)?;
         self.note(|_| format!("S{server} is replaced by an empty machine"));
@@ -88,21 +88,21 @@ impl<M: Machine> World<M> {
         self.step(server, "is offered a command", |machine, now| _ = machine.propose(command, now))
     }
 
-    /// Asks where to read.
+    /// Asks for a read index.
     pub fn read(&mut self, server: usize) -> Result<(), Broken> {
         self.figures.reads += 1;
         let read = self.figures.reads;
         self.reads.insert(read, self.truth.commit_index());
-        self.step(server, "is to read", |machine, now| machine.read(read, now))
+        self.step(server, "is asked to read", |machine, now| machine.read(read, now))
     }
 
-    /// Wants the members changed.
+    /// Requests a configuration change.
     pub fn change(&mut self, server: usize, change: Change) -> Result<(), Broken> {
-        self.note(|_| format!("{change:?} is asked for"));
+        self.note(|_| format!("an operator requests {change:?}"));
         self.figures.wishes += 1;
         let (number, mut begun) = (self.figures.wishes, false);
         self.changes.insert(number, server);
-        self.step(server, "is to change the members", |machine, now| {
+        self.step(server, "is asked to change the members", |machine, now| {
             begun = machine.change(number, change, now);
         })?;
         if !begun {
@@ -111,13 +111,15 @@ impl<M: Machine> World<M> {
         Ok(())
     }
 
-    /// Wants the leadership handed over.
+    /// Requests a transfer of leadership.
     pub fn transfer(&mut self, server: usize, to: usize) -> Result<(), Broken> {
-        self.note(|_| format!("to S{to}:"));
-        self.step(server, "is to hand over", |machine, now| machine.transfer(to, now))
+        self.note(|_| format!("an operator requests a transfer to S{to}"));
+        self.step(server, "is asked to transfer leadership", |machine, now| {
+            machine.transfer(to, now)
+        })
     }
 
-    /// The service gives a snapshot of what it has applied, or applied some time ago.
+    /// The service delivers a snapshot of what it has applied, or had applied some time ago.
     pub fn snapshot(&mut self, server: usize, back: u64) -> Result<(), Broken> {
         let Some(running) = &self.servers[server].running else { return Ok(()) };
         let index = running.service.applied().saturating_sub(back);
@@ -130,7 +132,7 @@ impl<M: Machine> World<M> {
         self.step(server, "gets it", |machine, now| machine.snapshot(index, snapshot, now))
     }
 
-    /// Delivers message number `flight`; `again`: a copy stays under way.
+    /// Delivers message number `flight`; `again`: a copy of it stays under way.
     pub fn deliver(&mut self, flight: usize, again: bool) -> Result<(), Broken> {
         let Flight { from, to, message } = match again {
             true => self.flights[flight].clone(),
@@ -140,7 +142,8 @@ impl<M: Machine> World<M> {
         self.step(to, "gets it", |machine, now| machine.receive(from, message, now))
     }
 
-    /// Delivers message number `flight` with an impossible value in one of its numbers, if this Raft claims to refuse that.
+    /// Delivers message number `flight` with an impossible value in one of its numbers, if this Raft claims to refuse such
+    /// values.
     pub fn deliver_spoilt(&mut self, flight: usize) -> Result<(), Broken> {
         let which = self.dice.below("number", 1 << 32);
         let value = IMPOSSIBLE[self.dice.below("value", IMPOSSIBLE.len() as u64) as usize];
@@ -148,18 +151,18 @@ impl<M: Machine> World<M> {
         let (from, to) = (*from, *to);
         let Some(message) = M::spoil(message, which, value) else { return Ok(()) };
         self.flights.remove(flight);
-        self.note(|_| format!("S{from} -> S{to}, spoilt: {message:?}"));
+        self.note(|_| format!("S{from} -> S{to}, with an impossible value: {message:?}"));
         self.step(to, "gets it", |machine, now| machine.receive(from, message, now))?;
         match self.looks[to].term < u64::MAX / 2 {
             true => Ok(()),
             false => Err(format!(
-                "S{to} has entered term {}, for a message said so; no cluster gets there, and the next term is 0",
+                "S{to} entered term {} because a message said so. No cluster can reach that term, and the term after it overflows to 0",
                 self.looks[to].term
             )),
         }
     }
 
-    /// A step of a server that is up.
+    /// Runs one step of a server that is up.
     fn step(
         &mut self,
         server: usize,

@@ -16,7 +16,7 @@ use labrpc::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// At most so many messages are under way; further ones replace random ones, which are lost.
+/// At most this many messages are under way. A further one replaces a random one, which is dropped.
 const MOST_FLIGHTS: usize = 150;
 
 /// See the module.
@@ -25,24 +25,24 @@ pub(super) struct World<M: Machine> {
     pub dice: Arc<Stream>,
     pub now: Duration,
     pub servers: Vec<Server<M>>,
-    /// The servers' states after their last step; of crashed servers, as they would restart.
+    /// The servers' states after their last step; for a crashed server, the state that it would have after a restart.
     pub looks: Vec<Look>,
     pub flights: Vec<Flight<M::Message>>,
-    /// Links that carry nothing, by sender and receiver.
+    /// Links that drop all messages, by sender and receiver.
     pub cut: BTreeSet<(usize, usize)>,
     pub truth: Truth,
     pub figures: Figures,
-    /// The reads that have not ended, with the commit index when they began.
+    /// The reads that have not ended, with the commit index at their start.
     reads: BTreeMap<u64, u64>,
-    /// The changes of members that have not ended, with the server that was asked.
+    /// The configuration changes that have not ended, with the server that was asked.
     changes: BTreeMap<u64, usize>,
     trail: Trail,
 }
 
-/// A server, or a machine for one.
+/// A server with its machine.
 pub(super) struct Server<M> {
     disk: Disk,
-    /// What a restart would find, and after how many saves.
+    /// The state that a restart would find, and the number of saves before it.
     saved: Option<(u64, Look)>,
     incarnation: u64,
     running: Option<Running<M>>,
@@ -63,7 +63,7 @@ pub(super) struct Flight<T> {
 }
 
 impl<M: Machine> World<M> {
-    /// A cluster that has just been switched on.
+    /// A cluster that was just switched on.
     pub fn new(setup: Setup, dice: Arc<Stream>, trail: Trail) -> Result<World<M>, Broken> {
         let servers = setup.servers;
         let new = |_| Server { disk: Disk::default(), saved: None, incarnation: 0, running: None };
@@ -91,23 +91,23 @@ impl<M: Machine> World<M> {
         self.trail.note(self.now, || step(self));
     }
 
-    /// Whether the server runs.
+    /// Whether the server is running.
     pub fn is_up(&self, server: usize) -> bool {
         self.servers[server].running.is_some()
     }
 
-    /// A server that leads, of the highest term if there are several.
+    /// A server that leads; if there are several, the one of the highest term.
     pub fn leader(&self) -> Option<usize> {
         let leads = |s: &usize| self.is_up(*s) && self.looks[*s].role == Role::Leader;
         (0..self.servers.len()).filter(leads).max_by_key(|s| self.looks[*s].term)
     }
 
-    /// Whether a change of members that was asked for has not ended.
+    /// Whether a requested configuration change has not ended.
     pub fn is_changing_members(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// Whether a command that was offered after the first `offered` ones is committed, and all members know it.
+    /// Whether a command that was proposed after the first `offered` ones is committed and known to all members.
     pub fn has_recovered(&self, offered: u64) -> bool {
         let ours: BTreeSet<u64> = (offered + 1..=self.figures.offered)
             .map(|number| digest(&number.to_le_bytes()))
@@ -120,7 +120,7 @@ impl<M: Machine> World<M> {
         (1..=known.unwrap_or_default()).rev().any(|index| is_ours(&index))
     }
 
-    /// Who is what, in words.
+    /// Describes the role and the state of each server.
     pub fn roles(&self) -> String {
         let of = |(server, look): (usize, &Look)| {
             let Look { role, term, commit_index, .. } = look;
@@ -132,7 +132,7 @@ impl<M: Machine> World<M> {
         self.looks.iter().enumerate().map(of).collect::<Vec<_>>().join("; ")
     }
 
-    /// What a restart of `server` would find.
+    /// The state that `server` would have after a restart.
     fn saved(&mut self, server: usize) -> Look {
         let saves = self.servers[server].disk.saves();
         if let Some((at, look)) = &self.servers[server].saved
@@ -159,7 +159,7 @@ impl<M: Machine> World<M> {
 }
 
 impl<T> Flight<T> {
-    /// From whom, to whom.
+    /// The sender and the receiver.
     pub fn link(&self) -> (usize, usize) {
         (self.from, self.to)
     }

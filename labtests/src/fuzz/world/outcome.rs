@@ -1,20 +1,20 @@
-//! What has come of a step: the invariants, and what the server says.
+//! The outcome of a step: the invariants, and what the server sends.
 
 use super::super::machine::{Look, Machine, Output};
 use super::super::truth::{Broken, Step};
 use super::{Flight, MOST_FLIGHTS, Server, World};
 
-/// The disks are read after one of so many commits: a look at all of them takes longer than many steps.
+/// The disks are read after one in this many commits, because reading all of them takes longer than many steps.
 const DISKS_ARE_READ: u64 = 4;
 
 impl<M: Machine> World<M> {
-    /// Takes what a step has brought about. `fresh`: the server has just started.
+    /// Processes the results of a step. `fresh`: the server has just started.
     pub(super) fn finish_step(&mut self, server: usize, fresh: bool) -> Result<(), Broken> {
         let Server { disk, running, .. } = &mut self.servers[server];
         let Some(running) = running else { return Ok(()) };
         let output = running.machine.take_output();
         if disk.take_crash() {
-            return self.crash(server); // nobody hears of this step
+            return self.crash(server); // nothing of this step reaches others
         }
         let after = running.machine.look();
         let before = std::mem::replace(&mut self.looks[server], after);
@@ -31,7 +31,7 @@ impl<M: Machine> World<M> {
         self.take(server, output)
     }
 
-    /// Something was committed that was not committed before.
+    /// Called when an entry was committed that was not committed before.
     fn committed(&mut self, server: usize, before: &Look) -> Result<(), Broken> {
         if !self.dice.chance("disks are read", 1, DISKS_ARE_READ) {
             return Ok(());
@@ -71,12 +71,12 @@ impl<M: Machine> World<M> {
         self.figures.answered += 1;
         match () {
             () if index < committed => Err(format!(
-                "S{server} gives index {index} to read at, but index {committed} was committed before the read began: it reads \
-                 what is out of date (thesis §6.4)"
+                "S{server} returned read index {index}, but index {committed} was committed before the read began: a stale \
+                 read (thesis §6.4)"
             )),
             () if index > self.truth.commit_index() => Err(format!(
-                "S{server} gives index {index} to read at, but entries are committed up to index {} only: it reads what may be \
-                 lost (thesis §6.4)",
+                "S{server} returned read index {index}, but entries are committed only up to index {}: the read may see entries that are \
+                 lost later (thesis §6.4)",
                 self.truth.commit_index()
             )),
             () => Ok(()),

@@ -1,22 +1,27 @@
-//! The part of EDN, Clojure's notation of values, that histories use.
+//! Parses the part of EDN, Clojure's notation for values, that histories use.
 
 use crate::linearizability::Value;
 
-/// A value in EDN. Maps, sets and lists are lists, a map's of its keys and values in turn; keywords and symbols are texts.
+/// Parses a value in EDN. Maps, sets and lists become lists; that of a map has its keys and values in turn. Keywords and
+/// symbols become texts.
 ///
 /// # Errors
-/// What is wrong.
+/// What is wrong with the text.
 pub fn parse(text: &str) -> Result<Value, String> {
     let mut parser = Parser(text, 0);
     let value = parser.value()?;
     parser.space();
-    if parser.0.is_empty() { Ok(value) } else { Err(format!("{:?} is too much", parser.0)) }
+    if parser.0.is_empty() {
+        Ok(value)
+    } else {
+        Err(format!("unexpected {:?} after the value", parser.0))
+    }
 }
 
-/// Deeper nesting is refused, so that reading can't use up the stack.
+/// Deeper nesting is rejected, so that reading can't use up the stack.
 const DEEPEST: u32 = 100;
 
-/// The rest of a text, and the number of lists that are open there.
+/// The rest of a text, and the number of open lists.
 struct Parser<'a>(&'a str, u32);
 
 impl<'a> Parser<'a> {
@@ -24,20 +29,20 @@ impl<'a> Parser<'a> {
         self.0 = self.0.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
     }
 
-    /// Goes on behind so many bytes.
+    /// Skips this many bytes.
     fn skip(&mut self, bytes: usize) {
         self.0 = &self.0[bytes..];
     }
 
     fn value(&mut self) -> Result<Value, String> {
         self.space();
-        // A tag says what kind of a value follows.
+        // A tag only tells what kind of value follows.
         while self.0.starts_with('#') && !self.0.starts_with("#{") {
             self.skip(1);
             self.word();
             self.space();
         }
-        let Some(first) = self.0.chars().next() else { return Err("something is missing".into()) };
+        let Some(first) = self.0.chars().next() else { return Err("a value is missing".into()) };
         match first {
             '{' => self.list(1, '}'),
             '[' => self.list(1, ']'),
@@ -52,7 +57,7 @@ impl<'a> Parser<'a> {
         self.skip(opening);
         self.1 += 1;
         if self.1 > DEEPEST {
-            return Err(format!("more than {DEEPEST} lists are within one another"));
+            return Err(format!("more than {DEEPEST} lists are nested"));
         }
         let mut items = Vec::new();
         loop {
@@ -102,7 +107,7 @@ impl<'a> Parser<'a> {
     fn atom(&mut self) -> Result<Value, String> {
         let word = self.word();
         Ok(match word {
-            "" => return Err(format!("{:?} is not in its place", self.0)),
+            "" => return Err(format!("unexpected {:?}", self.0)),
             "nil" => Value::Null,
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),

@@ -1,4 +1,4 @@
-//! Histories as events: an operation is invoked, and later it is ok, or it failed, or nobody knows.
+//! Histories as events: an operation is invoked, and later it is ok, it failed, or its outcome is unknown.
 
 use super::edn;
 use super::lines::asked;
@@ -39,30 +39,30 @@ enum Kind {
     Info,
 }
 
-/// Whether this is a line of such a history.
+/// Whether the line belongs to such a history.
 pub fn is_event(line: &str) -> bool {
     let inner = line.trim_start_matches(['[', '(', ' ']);
     is_logged(line) || inner.starts_with("{:") || inner.starts_with("#jepsen") || line == "]"
 }
 
-/// Whether it is one of a log.
+/// Whether the line is from a log.
 fn is_logged(line: &str) -> bool {
     line.contains("jepsen")
         && [":invoke", ":ok", ":fail", ":info"].iter().any(|kind| line.contains(kind))
 }
 
 impl Events {
-    /// Whether there was none.
+    /// Whether there were no events.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Takes a line.
+    /// Reads a line.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub fn take(&mut self, line: u32, text: &str) -> Result<(), String> {
-        // A vector of events, which begins and ends with the first and the last.
+        // The events may be in a vector. Then the first line opens it, and the last line closes it.
         let text = text.strip_prefix(['[', '(']).unwrap_or(text);
         let text = if text.ends_with("}]") || text.ends_with("})") || text == "]" {
             &text[..text.len() - 1]
@@ -79,7 +79,7 @@ impl Events {
             Some(noted(text)?)
         };
         self.count += 1;
-        // An event of the nemesis, which is no client.
+        // `None` is an event of the nemesis, which is not a client.
         let Some(event) = event else { return Ok(()) };
         match event.kind {
             Kind::Invoke => self.invoke(line, event),
@@ -91,7 +91,7 @@ impl Events {
         let Event { process, f, key, value, .. } = event;
         let asked = asked(&f).ok_or_else(|| {
             format!(
-                ":{f} is none of :read, :write, :cas, :append, :add, :enqueue, :dequeue and :txn"
+                ":{f} is not one of :read, :write, :cas, :append, :add, :enqueue, :dequeue or :txn"
             )
         })?;
         let (key, value) = match (key, value) {
@@ -111,7 +111,7 @@ impl Events {
         match self.under_way.insert(process, invoked) {
             None => Ok(()),
             Some(before) => Err(format!(
-                "process {process} has invoked an operation in line {}, which has not ended",
+                "process {process} invokes an operation, but its operation of line {} has not ended",
                 before.line
             )),
         }
@@ -122,7 +122,7 @@ impl Events {
         let Some(invoked) = self.under_way.remove(&process) else {
             return match kind {
                 Kind::Info => Ok(()),
-                _ => Err(format!("process {process} has invoked nothing that could end here")),
+                _ => Err(format!("process {process} has no operation that could end here")),
             };
         };
         let value = match value {
@@ -144,7 +144,7 @@ impl Events {
         Ok(())
     }
 
-    /// All operations; those that did not end are of unknown outcome.
+    /// All operations. Those that did not end have an unknown outcome.
     pub fn finish(mut self) -> Vec<(u32, Raw)> {
         for (process, invoked) in std::mem::take(&mut self.under_way) {
             let line = invoked.line;
@@ -157,7 +157,7 @@ impl Events {
     }
 }
 
-/// Whether a value is a key and the value of that.
+/// Whether the pair is a key with its value.
 fn has_key(asked: Asked, pair: &[Value]) -> bool {
     match asked {
         Asked::Cas => matches!(pair, [_, Value::List(_)]),
@@ -180,10 +180,10 @@ impl Invoked {
             Asked::Get | Asked::Dequeue => raw.output = ret.map(|_| told),
             Asked::Cas => {
                 let Value::List(pair) = value else {
-                    return Err("the value of a :cas is [from to]".into());
+                    return Err("the value of a :cas must be [from to]".into());
                 };
                 let [from, to] = <[Value; 2]>::try_from(pair)
-                    .map_err(|_| "the value of a :cas is [from to]".to_string())?;
+                    .map_err(|_| "the value of a :cas must be [from to]".to_string())?;
                 let result = result.map(String::from);
                 let (from, to) = (Some(from), Some(to));
                 raw.more = Some(Box::new(More { from, to, result, ..More::default() }));
@@ -210,15 +210,15 @@ fn kind(word: &str) -> Option<Kind> {
     })
 }
 
-/// `INFO  jepsen.util - 3  :invoke  :cas  [1 2]`. `None`: it is of no client.
+/// Parses `INFO  jepsen.util - 3  :invoke  :cas  [1 2]`. `None` if the event does not belong to a client.
 fn logged(text: &str) -> Result<Option<Event>, String> {
-    let (_, text) = text.split_once(" - ").ok_or("an event is wanted after \" - \"")?;
+    let (_, text) = text.split_once(" - ").ok_or("expected an event after \" - \"")?;
     let mut words = text.trim_start().splitn(2, char::is_whitespace);
     let Some(Ok(process)) = words.next().map(str::parse) else { return Ok(None) };
     let mut words = words.next().unwrap_or("").trim_start().splitn(2, char::is_whitespace);
     let word = words.next().unwrap_or("");
     let kind =
-        kind(word).ok_or_else(|| format!("{word:?} is none of :invoke, :ok, :fail and :info"))?;
+        kind(word).ok_or_else(|| format!("{word:?} is not one of :invoke, :ok, :fail or :info"))?;
     let mut words = words.next().unwrap_or("").trim_start().splitn(2, char::is_whitespace);
     let f = words.next().unwrap_or("").trim_start_matches(':').to_string();
     let value = edn::parse(words.next().unwrap_or("nil"))?;
@@ -226,9 +226,9 @@ fn logged(text: &str) -> Result<Option<Event>, String> {
     Ok(Some(Event { process, kind, f, key: None, value, error }))
 }
 
-/// `{:process 3, :type :invoke, :f :cas, :value [1 2]}`.
+/// Parses `{:process 3, :type :invoke, :f :cas, :value [1 2]}`.
 fn noted(text: &str) -> Result<Event, String> {
-    let Value::List(items) = edn::parse(text)? else { return Err("a map is wanted".into()) };
+    let Value::List(items) = edn::parse(text)? else { return Err("expected a map".into()) };
     let get = |name: &str| {
         let pairs = items.chunks_exact(2);
         let is = |pair: &&[Value]| matches!(&pair[0], Value::Text(key) if key == name);
@@ -238,16 +238,16 @@ fn noted(text: &str) -> Result<Event, String> {
         Some(Value::Text(word)) => Ok(word),
         _ => Err(format!("{name} is missing")),
     };
-    let kind = kind(&word(":type")?).ok_or(":type is none of :invoke, :ok, :fail and :info")?;
+    let kind = kind(&word(":type")?).ok_or(":type is not one of :invoke, :ok, :fail or :info")?;
     let f = word(":f")?.trim_start_matches(':').to_string();
     let value = get(":value").unwrap_or_default();
     let error = get(":error").is_some_and(|error| error != Value::Null);
     match get(":process") {
         Some(Value::Number(process)) => {
-            let process = u64::try_from(process).map_err(|_| ":process is below 0")?;
+            let process = u64::try_from(process).map_err(|_| ":process is negative")?;
             Ok(Event { process, kind, f, key: get(":key"), value, error })
         }
-        // The nemesis: a process of its own, that invokes nothing of the service's.
+        // The nemesis is a process of its own. It invokes no operation of the service.
         _ => Ok(Event { process: u64::MAX, kind: Kind::Info, f, key: None, value, error }),
     }
 }

@@ -1,4 +1,4 @@
-//! The lines of a file as operations.
+//! Reads the lines of a file as operations.
 
 use super::events::{self, Events};
 use super::raw::{Asked, More, Raw};
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 /// All operations of a file, each with its line.
 ///
 /// # Errors
-/// Lines are not as they should be: the first 20.
+/// The first 20 lines that are malformed.
 pub fn read(mut lines: Lines<'_>) -> Result<Vec<(u32, Raw)>, String> {
     let mut all = Vec::new();
     let (mut wrong, mut more) = (Vec::new(), 0);
@@ -19,7 +19,7 @@ pub fn read(mut lines: Lines<'_>) -> Result<Vec<(u32, Raw)>, String> {
     while let Some((number, line)) = lines.next()? {
         if all.is_empty() && events.is_empty() && line.starts_with('[') && !line.contains("{:") {
             return Err(format!(
-                "line {number}: this is a JSON array; one operation a line is wanted (jq -c '.[]' makes lines of it)"
+                "line {number}: this is a JSON array; expected one operation per line (jq -c '.[]' splits the array into lines)"
             ));
         }
         let taken = if events::is_event(line) {
@@ -37,18 +37,18 @@ pub fn read(mut lines: Lines<'_>) -> Result<Vec<(u32, Raw)>, String> {
         return Err(all_wrong(wrong, more));
     }
     match (all.is_empty(), events.is_empty()) {
-        (false, false) => Err("it has operations and events; one or the other is wanted".into()),
+        (false, false) => Err("it has both operations and events; expected only one kind".into()),
         (false, true) => Ok(all),
         (true, _) => Ok(events.finish()),
     }
 }
 
-/// What a line may say.
+/// The fields that a line may have.
 #[derive(Deserialize)]
 struct Line<'a> {
     client: u64,
     call: u64,
-    // So that one without it is told so: null has a meaning.
+    // Read in this way, a line without the field gives an error, because null has a meaning.
     #[serde(rename = "return", deserialize_with = "Option::deserialize")]
     ret: Option<u64>,
     #[serde(borrow)]
@@ -69,12 +69,12 @@ struct Line<'a> {
     note: Option<String>,
 }
 
-/// A null that is there is a value.
+/// A null that is present is a value.
 fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(from).map(Some)
 }
 
-/// What is asked by this name.
+/// The operation with this name.
 pub fn asked(op: &str) -> Option<Asked> {
     Some(match op {
         "get" | "read" => Asked::Get,
@@ -92,13 +92,13 @@ pub fn asked(op: &str) -> Option<Asked> {
 
 fn parse(text: &str) -> Result<Raw, String> {
     if !text.starts_with('{') {
-        return Err("an operation is wanted, such as {\"client\":0,\"call\":10,\"return\":25,\
+        return Err("expected an operation, such as {\"client\":0,\"call\":10,\"return\":25,\
             \"op\":\"get\",\"key\":\"k\",\"output\":\"x\"}"
             .into());
     }
     let line: Line<'_> = serde_json::from_str(text).map_err(|error| {
         let text = error.to_string();
-        // There is only one line.
+        // The text has only one line, so its number is removed.
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         let hint = if error.is_eof() { "; is the file cut off?" } else { "" };
         format!("{what} at column {}{hint}", error.column())
@@ -108,7 +108,7 @@ fn parse(text: &str) -> Result<Raw, String> {
     }
     let asked = asked(&line.op).ok_or_else(|| {
         format!(
-            "{:?} is none of get, put, append, cas, add, remove, enqueue, dequeue and txn",
+            "{:?} is not one of get, put, append, cas, add, remove, enqueue, dequeue or txn",
             line.op
         )
     })?;

@@ -1,9 +1,9 @@
-//! An operation as it was read, of whatever service.
+//! An operation as it was read, for any service.
 
 use crate::linearizability::Value;
 use std::collections::BTreeMap;
 
-/// What is asked, in all models.
+/// The operations of all models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     Get,
@@ -17,7 +17,7 @@ pub enum Asked {
     Txn,
 }
 
-/// An operation as it was read, of whatever model.
+/// An operation as it was read, for any model.
 #[derive(Debug)]
 pub struct Raw {
     pub client: u64,
@@ -41,33 +41,35 @@ pub struct More {
     pub note: Option<String>,
 }
 
-/// Takes out what was noted of operations.
+/// Takes out the notes of operations.
 pub fn take_notes(raw: &mut [Raw]) -> BTreeMap<usize, String> {
     let note = |(place, raw): (usize, &mut Raw)| Some((place, raw.more.as_mut()?.note.take()?));
     raw.iter_mut().enumerate().filter_map(note).collect()
 }
 
 impl Raw {
-    /// Whether it has to do with versions: it has one, or says what came of it.
+    /// Whether the operation has to do with versions: it has a version or a result.
     pub fn has_version(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.version.is_some() || more.result.is_some())
     }
 
-    /// Takes the fields that few have.
+    /// Takes out the rare fields.
     pub fn more(&mut self) -> More {
         self.more.take().map(|more| *more).unwrap_or_default()
     }
 
-    /// What a get answered. `Ok(None)`: it never was.
+    /// The answer to a get. `Ok(None)`: the get was never answered.
     pub fn answered(&mut self) -> Result<Option<Value>, String> {
         if self.value.is_some() {
-            return Err("a get has no \"value\"".into());
+            return Err("a get must not have a \"value\"".into());
         }
         match (self.ret, self.output.take()) {
             (None, None) => Ok(None),
             (Some(_), Some(output)) => Ok(Some(output)),
-            (None, Some(_)) => Err("a get that was never answered has no \"output\"".into()),
-            (Some(_), None) => Err("a get that was answered has an \"output\"".into()),
+            (None, Some(_)) => {
+                Err("a get that was never answered must not have an \"output\"".into())
+            }
+            (Some(_), None) => Err("a get that was answered must have an \"output\"".into()),
         }
     }
 
@@ -75,12 +77,12 @@ impl Raw {
     pub fn written(&mut self, what: &str) -> Result<Value, String> {
         match (self.value.take(), &self.output) {
             (Some(value), None) => Ok(value),
-            (None, _) => Err(format!("{what} has a \"value\"")),
-            (Some(_), Some(_)) => Err(format!("{what} has no \"output\"")),
+            (None, _) => Err(format!("{what} must have a \"value\"")),
+            (Some(_), Some(_)) => Err(format!("{what} must not have an \"output\"")),
         }
     }
 
-    /// That `service` has no such operation.
+    /// The error that `service` has no such operation.
     pub fn stranger<T>(&self, service: &str) -> Result<T, String> {
         Err(format!("{service} has no {}", format!("{:?}", self.asked).to_lowercase()))
     }

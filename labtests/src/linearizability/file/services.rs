@@ -1,4 +1,4 @@
-//! Which service has such operations, and what each operation is to it.
+//! Finds the service that has the operations of a file, and translates them into its operations.
 
 use super::raw::{Asked, More, Raw};
 use crate::linearizability::{
@@ -7,7 +7,7 @@ use crate::linearizability::{
 };
 use clap::ValueEnum;
 
-/// The models that a file can be of.
+/// The models that a file can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Service {
     /// The 2022 lab's get, put and append.
@@ -27,10 +27,10 @@ pub enum Service {
 }
 
 impl Service {
-    /// The service that has such operations. `at` says where an operation stands, and what of it.
+    /// The service that has these operations. `at` describes the place of an operation together with a remark about it.
     ///
     /// # Errors
-    /// None has all of them.
+    /// No service has all of them.
     pub fn of(raw: &[Raw], at: impl Fn(usize, &str) -> String) -> Result<Service, String> {
         let first = |which: &dyn Fn(&Raw) -> bool| raw.iter().position(which);
         let asks = |asked| first(&|raw: &Raw| raw.asked == asked);
@@ -38,11 +38,19 @@ impl Service {
         let adds = asks(Asked::Add);
         let has_list = first(&|raw| matches!(raw.output, Some(Value::List(_)))).is_some();
         let told = [
-            (version, Service::Versioned, "this has a version or a result"),
+            (version, Service::Versioned, "this operation has a version or a result"),
             (asks(Asked::Txn), Service::Map, "this is a transaction"),
-            (asks(Asked::Enqueue).or(asks(Asked::Dequeue)), Service::Queue, "this is of a queue"),
-            (asks(Asked::Remove).or(adds.filter(|_| has_list)), Service::Set, "this is of a set"),
-            (adds.filter(|_| !has_list), Service::Counter, "this is of a counter"),
+            (
+                asks(Asked::Enqueue).or(asks(Asked::Dequeue)),
+                Service::Queue,
+                "this is an operation of a queue",
+            ),
+            (
+                asks(Asked::Remove).or(adds.filter(|_| has_list)),
+                Service::Set,
+                "this is an operation of a set",
+            ),
+            (adds.filter(|_| !has_list), Service::Counter, "this is an operation of a counter"),
             (asks(Asked::Cas), Service::Register, "this is a compare-and-swap"),
             (asks(Asked::Append), Service::Text, "this is an append"),
         ];
@@ -56,7 +64,9 @@ impl Service {
             (Some((_, service, _)), None) => Ok(service),
             (Some(one), Some(other)) => {
                 let [one, other] = [one, other].map(|(place, _, what)| at(place, what));
-                Err(format!("{one}; and {other}. No service has both; --model says which it is"))
+                Err(format!(
+                    "{one}; and {other}. No service has both; choose the service with --model"
+                ))
             }
         }
     }
@@ -65,14 +75,14 @@ impl Service {
 fn in_words(value: Value) -> Result<String, String> {
     match value {
         Value::Text(text) => Ok(text),
-        other => Err(format!("a text is wanted, and not {other}: for numbers, --model register")),
+        other => Err(format!("expected a text, not {other}; for numbers, use --model register")),
     }
 }
 
 /// See [`Service`].
 pub fn text(mut raw: Raw, outputs: &mut Outputs) -> Result<TextOp, String> {
     if raw.has_version() {
-        return Err("all have versions, or none has; this has versions".into());
+        return Err("either all operations have versions or none has; this one has".into());
     }
     let key = String::from(std::mem::take(&mut raw.key));
     match raw.asked {
@@ -101,7 +111,7 @@ pub fn versioned(mut raw: Raw) -> Result<VersionedOp, String> {
         "no_key" => Ok(Answer::NoKey),
         "maybe" => Ok(Answer::Maybe),
         _ => Err(format!(
-            "the result {result:?} is none of \"ok\", \"version\", \"no_key\" and \"maybe\""
+            "the result {result:?} is not one of \"ok\", \"version\", \"no_key\" or \"maybe\""
         )),
     });
     let result = result.transpose()?;
@@ -110,7 +120,7 @@ pub fn versioned(mut raw: Raw) -> Result<VersionedOp, String> {
     match raw.asked {
         Asked::Get => {
             if value.is_some() {
-                return Err("a get has no \"value\"".into());
+                return Err("a get must not have a \"value\"".into());
             }
             let output = match (raw.ret, output, version, result) {
                 (Some(_), Some(output), Some(version), None | Some(Answer::Ok)) => {
@@ -118,32 +128,34 @@ pub fn versioned(mut raw: Raw) -> Result<VersionedOp, String> {
                 }
                 (Some(_), None, None, Some(Answer::NoKey)) | (None, None, None, None) => None,
                 (Some(_), ..) => {
-                    let wanted = "has \"output\" and \"version\", or else \"result\":\"no_key\"";
+                    let wanted = "must have \"output\" and \"version\", or \"result\":\"no_key\"";
                     return Err(format!("a get that was answered {wanted}"));
                 }
-                (None, ..) => return Err("a get that was never answered has no output".into()),
+                (None, ..) => {
+                    return Err("a get that was never answered must not have an output".into());
+                }
             };
             Ok(VersionedOp::Get { key, output })
         }
         Asked::Put => {
             let (Some(value), Some(version), None) = (value, version, output) else {
                 return Err(
-                    "a versioned put has \"value\" and \"version\", and no \"output\"".into()
+                    "a versioned put must have \"value\" and \"version\", and no \"output\"".into(),
                 );
             };
             let answer = match (raw.ret, result) {
                 (Some(_), Some(answer)) => answer,
                 (None, None) => Answer::Maybe,
                 (Some(_), None) => {
-                    return Err("a versioned put that was answered has a \"result\"".into());
+                    return Err("a versioned put that was answered must have a \"result\"".into());
                 }
                 (None, Some(_)) => {
-                    return Err("a put that was never answered has no \"result\"".into());
+                    return Err("a put that was never answered must not have a \"result\"".into());
                 }
             };
             Ok(VersionedOp::Put { key, value, version, answer })
         }
-        Asked::Append => Err("with versions, there is no append".into()),
+        Asked::Append => Err("a service with versions has no append".into()),
         _ => raw.stranger("a versioned register"),
     }
 }
@@ -157,17 +169,19 @@ pub fn register(mut raw: Raw) -> Result<RegisterOp, String> {
         Asked::Cas => {
             let More { from, to, result, .. } = raw.more();
             let (Some(from), Some(to)) = (from, to) else {
-                return Err("a cas has \"from\" and \"to\"".into());
+                return Err("a cas must have \"from\" and \"to\"".into());
             };
             let done = match (raw.ret, result.as_deref()) {
                 (Some(_), Some("ok")) => Some(true),
                 (Some(_), Some("failed")) => Some(false),
                 (Some(_), Some("unknown")) | (None, None | Some("unknown")) => None,
                 (None, Some(_)) => {
-                    return Err("a cas that was never answered has no \"result\"".into());
+                    return Err("a cas that was never answered must not have a \"result\"".into());
                 }
                 (Some(_), _) => {
-                    return Err("the result of a cas is \"ok\", \"failed\" or \"unknown\"".into());
+                    return Err(
+                        "the result of a cas must be \"ok\", \"failed\" or \"unknown\"".into()
+                    );
                 }
             };
             RegisterAct::Cas { from, to, done }
@@ -180,7 +194,7 @@ pub fn register(mut raw: Raw) -> Result<RegisterOp, String> {
 fn whole(value: Value) -> Result<i64, String> {
     match value {
         Value::Number(number) => Ok(number),
-        other => Err(format!("a whole number is wanted, and not {other}")),
+        other => Err(format!("expected a whole number, not {other}")),
     }
 }
 
@@ -207,7 +221,7 @@ pub fn set(mut raw: Raw) -> Result<SetOp, String> {
         Asked::Get => match raw.answered()? {
             Some(Value::List(items)) => SetAct::Read(items.into_iter().collect()),
             None | Some(Value::Null) => SetAct::Read(Default::default()),
-            Some(other) => return Err(format!("a list is wanted, and not {other}")),
+            Some(other) => return Err(format!("expected a list, not {other}")),
         },
         _ => return raw.stranger("a set"),
     };
@@ -223,9 +237,11 @@ pub fn queue(mut raw: Raw) -> Result<QueueOp, String> {
             (None, None) => QueueAct::Lost,
             (Some(_), Some(Value::Null)) => QueueAct::Dequeue(None),
             (Some(_), Some(output)) => QueueAct::Dequeue(Some(output)),
-            (Some(_), None) => return Err("a dequeue that was answered has an \"output\"".into()),
+            (Some(_), None) => {
+                return Err("a dequeue that was answered must have an \"output\"".into());
+            }
             (None, Some(_)) => {
-                return Err("a dequeue that was never answered has no \"output\"".into());
+                return Err("a dequeue that was never answered must not have an \"output\"".into());
             }
         },
         _ => return raw.stranger("a queue"),
@@ -238,8 +254,7 @@ pub fn map(mut raw: Raw) -> Result<Transaction, String> {
     if raw.asked != Asked::Txn {
         return raw.stranger("a map");
     }
-    let wanted =
-        || "\"ops\" is a list of [\"r\",key,value], [\"w\",key,value] and [\"append\",key,value]";
+    let wanted = || "\"ops\" must be a list of [\"r\",key,value], [\"w\",key,value] and [\"append\",key,value]";
     let Some(Value::List(ops)) = raw.more().ops else { return Err(wanted().into()) };
     let key = |value: &Value| match value {
         Value::Text(text) => text.clone(),

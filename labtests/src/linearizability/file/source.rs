@@ -1,15 +1,15 @@
-//! The lines of a file, packed or not.
+//! Reads the lines of a file, which may be compressed.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
 
-/// A longer line is refused, so that it can't use up the memory.
+/// A longer line is rejected, so that it can't use up the memory.
 const LONGEST: u64 = 64 << 20;
 
-/// Some editors begin a file with this.
+/// Some editors put this at the beginning of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A file's lines that aren't blank.
+/// The lines of a file, without blank lines.
 pub struct Lines<'a> {
     from: Box<dyn BufRead + 'a>,
     number: u32,
@@ -17,7 +17,7 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Of a file, which may be packed with gzip.
+    /// Starts to read a file, which may be compressed with gzip.
     ///
     /// # Errors
     /// It can't be read.
@@ -31,10 +31,10 @@ impl<'a> Lines<'a> {
         Ok(Lines { from, number: 0, line: Vec::new() })
     }
 
-    /// The next, with its number, without space around it. `None`: there is none.
+    /// The next line, without surrounding space, and with its number. `None`: there are no more lines.
     ///
     /// # Errors
-    /// It can't be read, or is no line of text.
+    /// It can't be read, or is not a line of text.
     pub fn next(&mut self) -> Result<Option<(u32, &str)>, String> {
         loop {
             self.number += 1;

@@ -1,4 +1,4 @@
-//! The definition, word for word: is there an order of the operations that keeps to time, and explains every answer?
+//! The definition, taken literally: is there an order of the operations that respects time and explains every answer?
 
 use super::super::{
     Answer, CounterAct, CounterOp, Micro, Operation, QueueAct, QueueOp, RegisterAct, RegisterOp,
@@ -6,20 +6,20 @@ use super::super::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What a server does, as plainly as can be said.
+/// What a server does, as simply as possible.
 pub trait Concrete {
-    /// What it has under the only key.
+    /// The state of the only key.
     type State: Clone + Default;
 
-    /// Does it. Whether it answers as the client was told.
+    /// Applies the operation. Returns whether the answer is the one that the client got.
     fn apply(&self, state: &mut Self::State) -> bool;
 
-    /// Whether it was told anything certain.
+    /// Whether the answer was certain.
     fn is_certain(&self) -> bool {
         true
     }
 
-    /// Whether it may change what the server has.
+    /// Whether the operation may change the state.
     fn writes(&self) -> bool;
 }
 
@@ -40,7 +40,7 @@ impl Concrete for TextOp {
     }
 }
 
-/// The 2025 lab's server.
+/// The server of the 2025 lab.
 pub fn put(state: &mut Option<(String, u64)>, value: &str, version: u64) -> Answer {
     match state {
         None if version == 0 => *state = Some((value.into(), 1)),
@@ -175,7 +175,7 @@ impl Concrete for Transaction {
     }
 }
 
-/// Whether the history, of one key, is linearizable. Operations of one client stand in their order.
+/// Whether a history of one key is linearizable. The operations of each client are in order.
 pub fn is_linearizable<Op: Concrete>(history: &[Operation<Op>]) -> bool {
     order(history, &mut vec![false; history.len()], &Op::State::default())
 }
@@ -188,7 +188,7 @@ fn order<Op: Concrete>(history: &[Operation<Op>], done: &mut [bool], state: &Op:
     for next in 0..history.len() {
         let before = |other: usize| {
             let (first, second) = (&history[other], &history[next]);
-            // The order of operations that took no time, at the same moment, is unknown.
+            // The order of two operations at the same moment that both took no time is unknown.
             let at_once = (first.call, first.ret) == (second.call, second.ret)
                 && first.ret == Some(first.call);
             let same = first.client == second.client && other < next && !at_once;

@@ -1,4 +1,4 @@
-//! Long histories, of shapes that are hard for some ways to decide them: each is decided, and within few steps for each operation.
+//! Long histories whose shapes are hard for some ways to decide them. Each is decided, within few steps for each operation.
 
 use super::super::{
     Bounds, Limit, Operation, Output, Register, RegisterAct, RegisterOp, Text, TextOp, Value,
@@ -8,11 +8,11 @@ use labrpc::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// What clocks say.
+/// What the clocks show.
 #[derive(Clone, Copy)]
 enum Clock {
     Exact,
-    /// Rounded down to so many nanoseconds.
+    /// Rounded down to a multiple of this many nanoseconds.
     Rounded(u64),
     /// Each client calls again at the moment of its return, and all clocks are coarse.
     BackToBack,
@@ -21,7 +21,7 @@ enum Clock {
 struct Shape {
     operations: u64,
     clients: u64,
-    /// How many values there are; `None`: each is written once.
+    /// How many values there are; `None`: each value is written once.
     values: Option<u64>,
     clock: Clock,
     /// The share of operations that were never answered, in percent.
@@ -29,7 +29,7 @@ struct Shape {
 }
 
 impl Shape {
-    /// Gets and puts of plain numbers on one key.
+    /// Gets and puts on one key, with plain numbers as values.
     fn history(&self) -> Vec<Operation<TextOp>> {
         let mut random = Pcg64::seed_from_u64(self.operations ^ self.clients);
         let mut now: Vec<u64> = (0..self.clients).map(|_| random.random_range(0..50)).collect();
@@ -81,7 +81,7 @@ impl Shape {
     }
 }
 
-/// How many steps for each operation are always enough.
+/// This many steps for each operation are always enough.
 const EACH: u64 = 400;
 
 #[track_caller]
@@ -101,7 +101,7 @@ fn is_decided_in(steps: u64, history: &[Operation<TextOp>]) -> bool {
     }
 }
 
-/// Makes a get late in the history see what was there long before.
+/// Makes a get late in the history return a value from long before.
 fn spoil(history: &mut [Operation<TextOp>]) {
     let values: Vec<_> = history
         .iter()
@@ -157,7 +157,7 @@ fn at(nanos: u64) -> Instant {
     Instant::at(Duration::from_nanos(nanos))
 }
 
-/// All at the same time, or nested in one another: the first called is the last answered.
+/// All operations at the same time, or nested: the operation that was called first is answered last.
 fn concurrent(ops: Vec<TextOp>, nested: bool) -> Vec<Operation<TextOp>> {
     let count = ops.len() as u64;
     let ret = |client| 1_000_000 + if nested { count - client } else { client };
@@ -178,7 +178,7 @@ fn get(text: &str) -> TextOp {
     TextOp::Get { key: "k".into(), output: Output::from(text) }
 }
 
-/// Gets, one after another, while all else is under way.
+/// Gets, one after another, while everything else is under way.
 fn gets<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Operation<TextOp>> {
     let operation = |(turn, text): (u64, &str)| Operation {
         client: 1_000,
@@ -189,7 +189,7 @@ fn gets<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Operation<TextOp>> 
     (0..).zip(texts).map(operation).collect()
 }
 
-/// A search looks at all that is under way in each of its states.
+/// In each of its states, a search looks at all operations that are under way.
 const SQUARE: u64 = 20 * 500 * 500;
 
 #[test]
@@ -255,7 +255,7 @@ fn values_that_begin_one_another_may_be_pending() {
 
 #[test]
 fn clients_that_all_call_again_at_one_moment_are_decided() {
-    // At each moment the one of two clients who went on before has written.
+    // At each moment, one of the two clients calls again; the client that called before has written.
     let mut history = Vec::new();
     for turn in 0..2_000u64 {
         for client in 0..4u64 {

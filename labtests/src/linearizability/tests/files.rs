@@ -1,4 +1,4 @@
-//! What can stand in files.
+//! What files may contain.
 
 use super::super::file::Options;
 use super::super::{History, Limit, Service, Value, Verdict};
@@ -118,9 +118,9 @@ fn files_may_be_packed_marked_and_several() {
 #[test]
 fn what_is_wrong_is_told_line_by_line_and_what_is_foreign_by_its_name() {
     assert!(
-        wrong("[{\"client\":0}]").contains("this is a JSON array; one operation a line is wanted")
+        wrong("[{\"client\":0}]").contains("this is a JSON array; expected one operation per line")
     );
-    assert!(wrong("").contains("no operation"));
+    assert!(wrong("").contains("no operations"));
     let three = wrong(
         "{\"client\":0}\n\nnonsense\n{\"client\":0,\"call\":9,\"return\":1,\"op\":\"get\",\"output\":\"\"}\n",
     );
@@ -142,7 +142,7 @@ fn what_is_wrong_is_told_line_by_line_and_what_is_foreign_by_its_name() {
         "it says so, and does not end the process"
     );
     let twice = "{:process 0, :type :invoke, :f :read, :value nil}\n".repeat(2);
-    assert!(wrong(&twice).contains("which has not ended"), "{}", wrong(&twice));
+    assert!(wrong(&twice).contains("has not ended"), "{}", wrong(&twice));
     let options = Options { service: Some(Service::Queue), initial: None };
     let get = r#"{"client":0,"call":0,"return":1,"op":"get","output":7}"#;
     let refused = History::read_all([("f".into(), get.as_bytes())], &options).unwrap_err();

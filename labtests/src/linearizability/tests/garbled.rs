@@ -16,7 +16,7 @@ const VERSIONED: &str = r#"{"client":0,"call":0,"return":9,"op":"put","key":"k",
 {"client":1,"call":9,"return":11,"op":"put","key":"k","value":"2","version":5,"result":"version"}
 "#;
 
-/// What stands somewhere instead of what did.
+/// Pieces that replace parts of a file.
 const PIECES: [&[u8]; 18] = [
     b"1",
     b"2",

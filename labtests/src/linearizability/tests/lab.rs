@@ -1,4 +1,4 @@
-//! Histories as the suites make them, and harder: all are decided, and what is wrong in them is found.
+//! Histories like those of the suites, and harder ones: all of them are decided, and errors in them are found.
 
 use super::super::{
     Answer, Contradiction, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned,
@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Clients that ask a server which does all as it should, somewhere between call and return.
+/// Clients of a correct server, which does each operation at some time between call and return.
 struct Lab {
     random: Pcg64,
     clients: u64,
@@ -18,11 +18,11 @@ struct Lab {
     operations: u64,
     /// The share of operations of unknown outcome, in percent.
     unknown: u64,
-    /// After so many operations, a client writes the same again.
+    /// After this many operations, a client starts to write the same values again.
     round: u64,
 }
 
-/// 15 clients on 15 keys, all of whose operations are answered, and write what nobody else does.
+/// 15 clients on 15 keys. All operations are answered, and all written values differ.
 fn lab() -> Lab {
     let random = Pcg64::seed_from_u64(7);
     Lab { random, clients: 15, keys: 15, operations: 6000, unknown: 0, round: u64::MAX }
@@ -33,9 +33,9 @@ struct Plan {
     client: u64,
     call: u64,
     ret: Option<u64>,
-    /// When it takes effect, if it does.
+    /// When it takes effect. `None`: it never does.
     effect: Option<u64>,
-    /// Who asks, whatever number it has, and how many operations it had asked in this round.
+    /// The client, whatever number it has, and how many operations it had begun in this round.
     writer: u64,
     begun: u64,
 }
@@ -47,7 +47,7 @@ impl Lab {
 
     fn plans(&mut self) -> Vec<Plan> {
         let mut next_client = self.clients;
-        // Number, time, operations begun.
+        // Number, time, and operations begun.
         let mut writers: Vec<_> = (0..self.clients).map(|client| (client, 0, 0)).collect();
         let mut plans = Vec::new();
         for _ in 0..self.operations {
@@ -99,7 +99,7 @@ impl Lab {
         operations(plans, ops)
     }
 
-    /// Every client puts what it thinks is the next version, and looks when it was wrong.
+    /// Every client puts with the version that it believes to be current, and reads again when it was wrong.
     fn versions(mut self) -> Vec<Operation<VersionedOp>> {
         let plans = self.plans();
         let mut states = BTreeMap::<String, Option<(String, u64)>>::new();
@@ -138,12 +138,12 @@ fn operations<Op>(plans: Vec<Plan>, ops: Vec<Option<Op>>) -> Vec<Operation<Op>> 
         client: plan.client,
         call: at(plan.call),
         ret: plan.ret.map(at),
-        op: op.expect("every plan is carried out"),
+        op: op.expect("every plan has an operation"),
     };
     plans.into_iter().zip(ops).map(operation).collect()
 }
 
-/// What they do is far below this.
+/// The check needs far fewer steps than this.
 const STEPS: Limit = Limit::Steps(3_000_000);
 
 #[track_caller]
@@ -170,7 +170,7 @@ fn at_once<M: Model + Default>(history: &[Operation<M::Op>]) -> usize {
     parts.iter().filter(|part| model.at_once(&part.ops, &part.spans).is_some()).count()
 }
 
-/// A get far back in the history that saw a long text, with the text.
+/// A get late in the history that saw a long text, with the text.
 fn a_get(history: &[Operation<TextOp>]) -> (usize, String) {
     let long = |(at, operation): (usize, &Operation<TextOp>)| match &operation.op {
         TextOp::Get { output, .. } if operation.ret.is_some() => {
@@ -182,7 +182,8 @@ fn a_get(history: &[Operation<TextOp>]) -> (usize, String) {
     later.filter_map(long).next().expect("a long text")
 }
 
-/// What a get saw, with one piece left out, twice, moved to the end; and as it was long before.
+/// The text that a get saw, changed in four ways: one piece left out, one piece twice, one piece moved to the end, and the text
+/// from long before.
 fn anomalies(text: &str) -> [String; 4] {
     let pieces: Vec<&str> = text.split_inclusive('y').collect();
     let (first, [second, rest @ ..]) = (pieces[0], &pieces[1..]) else { panic!("{text:?}") };

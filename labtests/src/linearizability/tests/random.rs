@@ -1,4 +1,4 @@
-//! Small random histories of one key: what a server may have answered, and often something else in one place.
+//! Small random histories of one key: answers that a server may have given, often with one answer changed.
 
 use super::super::{
     Answer, CounterAct, CounterOp, Micro, Operation, Output, QueueAct, QueueOp, RegisterAct,
@@ -12,7 +12,7 @@ use rand_pcg::Pcg64;
 /// Makes a history.
 pub struct Random(Pcg64);
 
-/// An operation before it is answered: who, from when to when, and when it takes effect.
+/// An operation before it is answered: the client, its call and return, and when it takes effect.
 struct Plan {
     client: u64,
     call: u64,
@@ -25,7 +25,7 @@ fn at(nanos: u64) -> Instant {
 }
 
 impl Random {
-    /// The one of this seed.
+    /// The history generator for this seed.
     pub fn new(seed: u64) -> Random {
         Random(Pcg64::seed_from_u64(seed))
     }
@@ -38,11 +38,12 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// A few operations of a few clients, each client's in their order, so close that many of their times are equal.
+    /// A few operations of a few clients, so close together that many of their times are equal. The operations of each client
+    /// are in order.
     fn plans(&mut self) -> Vec<Plan> {
         let (clients, each) = (1 + self.below(4), 1 + self.below(3));
         let (gap, long) = (1 + self.below(3), 1 + self.below(6));
-        // Servers that do things too early or too late.
+        // How many operations are done too early or too late by the server.
         let astray = if self.one_in(2) { 0 } else { self.below(4) };
         let mut plans = Vec::new();
         for client in 0..clients {
@@ -62,7 +63,7 @@ impl Random {
         plans
     }
 
-    /// The plans by when they take effect.
+    /// The plans in the order in which they take effect.
     fn in_order(plans: &[Plan]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..plans.len()).collect();
         order.sort_by_key(|plan| plans[*plan].effect);
@@ -80,7 +81,7 @@ impl Random {
         let mut state = String::new();
         let mut ops = vec![None; plans.len()];
         for number in Self::in_order(&plans) {
-            // The first are enough for all to differ.
+            // The first values are enough for all of them to differ.
             let turn =
                 if values.len() > 5 { number as u64 } else { self.below(values.len() as u64) };
             let value = values[turn as usize].to_string();
@@ -89,7 +90,7 @@ impl Random {
                 2..4 => TextOp::Append { key: "k".into(), value },
                 _ => TextOp::Put { key: "k".into(), value },
             };
-            // What has an unknown outcome may not happen.
+            // An operation of unknown outcome may not happen.
             if plans[number].ret.is_some() || self.one_in(2) {
                 op.apply(&mut state);
             }
@@ -157,7 +158,7 @@ impl Random {
         VersionedOp::Put { key: "k".into(), value: value.into(), version, answer }
     }
 
-    /// Any kind of operations, a model of which answers what it answers.
+    /// Operations of any kind, with the answers that its model gives.
     fn any<Op: Concrete + Clone>(
         &mut self,
         op: impl Fn(&mut Random, u64, &Op::State) -> Op,
@@ -167,7 +168,7 @@ impl Random {
         let mut ops = vec![None; plans.len()];
         for number in Self::in_order(&plans) {
             let op = op(self, number as u64, &state);
-            // An operation of unknown outcome may not happen. One that is answered wrongly does what it does.
+            // An operation of unknown outcome may not happen. A wrong answer does not change what the operation does.
             if plans[number].ret.is_some() || self.one_in(2) {
                 op.apply(&mut state);
             }
@@ -176,7 +177,7 @@ impl Random {
         operations(plans, ops)
     }
 
-    /// Gets and puts on two keys, mostly of values that differ.
+    /// Gets and puts on two keys. Most values differ.
     pub fn puts(&mut self) -> Vec<Operation<TextOp>> {
         let few = self.one_in(3);
         let mut history = self.any(|random, number, state: &String| {
@@ -206,7 +207,7 @@ impl Random {
         if self.one_in(6) { Value::Number(self.below(4) as i64) } else { state.clone() }
     }
 
-    /// Reads, writes and compare-and-swap.
+    /// Reads, writes and compare-and-swaps.
     pub fn registers(&mut self) -> Vec<Operation<RegisterOp>> {
         self.any(|random, _, state: &Value| {
             let some = Value::Number(random.below(4) as i64);
@@ -227,7 +228,7 @@ impl Random {
         })
     }
 
-    /// Additions and reads.
+    /// Adds and reads.
     pub fn counters(&mut self) -> Vec<Operation<CounterOp>> {
         self.any(|random, _, state: &i64| {
             let wrong = i64::from(random.one_in(8));
@@ -241,7 +242,7 @@ impl Random {
         })
     }
 
-    /// What is put into a set, taken out, and seen.
+    /// Adds, removes and reads of a set.
     pub fn sets(&mut self) -> Vec<Operation<SetOp>> {
         self.any(|random, _, state: &std::collections::BTreeSet<Value>| {
             let some = Value::Number(random.below(3) as i64);
@@ -260,7 +261,7 @@ impl Random {
         })
     }
 
-    /// What is put into a queue and taken out.
+    /// Enqueues and dequeues.
     pub fn queues(&mut self) -> Vec<Operation<QueueOp>> {
         self.any(|random, number, state: &std::collections::VecDeque<Value>| {
             let some = Value::Number(number as i64 % 5);
@@ -301,7 +302,7 @@ fn operations<Op>(plans: Vec<Plan>, ops: Vec<Option<Op>>) -> Vec<Operation<Op>> 
         client: plan.client,
         call: at(plan.call),
         ret: plan.ret.map(at),
-        op: op.expect("every plan is carried out"),
+        op: op.expect("every plan has an operation"),
     };
     plans.into_iter().zip(ops).map(operation).collect()
 }

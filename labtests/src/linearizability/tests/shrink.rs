@@ -1,4 +1,5 @@
-//! What is shown of a failing history is a contradiction by itself, needs all that it shows, and its order is one.
+//! The operations that are shown for a failing history are a contradiction by themselves, each of them is needed, and the order
+//! that is shown is valid.
 
 use super::super::budget::Budget;
 use super::super::search::{Longest, Search};
@@ -11,7 +12,7 @@ use super::random::Random;
 use labrpc::time::{Duration, Instant};
 use std::fmt::Debug;
 
-/// What is asked, as a history.
+/// The operations of the part as a history, with their constraints.
 fn history<M: Model<Op: Clone>>(part: &Part<'_, M>) -> Vec<Operation<M::Op>> {
     let at = |place: u32| Instant::at(Duration::from_nanos(place.into()));
     let operation = |(client, (op, span)): (usize, (&&M::Op, &Span))| Operation {
@@ -23,7 +24,7 @@ fn history<M: Model<Op: Clone>>(part: &Part<'_, M>) -> Vec<Operation<M::Op>> {
     part.ops.iter().zip(&*part.spans).enumerate().map(operation).collect()
 }
 
-/// Whether an order keeps to time and explains all answers but the last one's.
+/// Whether an order respects time and explains all answers except the last one.
 fn fits<M: Model<Op: Concrete>>(part: &Part<'_, M>, longest: &Longest) -> bool {
     let in_time = longest.order.iter().enumerate().all(|(turn, op)| {
         let later = &longest.order[turn..];
@@ -34,11 +35,11 @@ fn fits<M: Model<Op: Concrete>>(part: &Part<'_, M>, longest: &Longest) -> bool {
     in_time && answered && !part.ops[longest.misfit].apply(&mut state)
 }
 
-/// Whether this is no history for which there is an order, and how what is left of it is shown.
+/// Returns whether there is no order for this history; if so, checks how it is shrunk.
 fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(model: &M, whole: &[Operation<M::Op>]) -> bool {
     let Verdict::Not(why) = check(model, whole, Limit::None) else { return false };
     let Few { part, shown, minimal } = shrink(&parts(model, whole)[0]);
-    assert!(minimal, "so few are looked into to the end");
+    assert!(minimal, "the search is complete for so few operations");
     if part.spans.links().len() > 0 {
         return false;
     }
@@ -50,7 +51,7 @@ fn shrinks<M: Model<Op: Concrete + Clone + Debug>>(model: &M, whole: &[Operation
             Some(_) => fewer[op].ret = None,
             None => fewer[op].call = Instant::at(Duration::ZERO),
         }
-        // A read that nobody heard of isn't one.
+        // A read without an answer is not a constraint.
         fewer.retain(|operation| operation.ret.is_some() || operation.op.writes());
         assert!(brute::is_linearizable(&fewer), "without #{}: {why}", part.places[op] + 1);
     }
