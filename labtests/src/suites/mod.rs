@@ -1,7 +1,8 @@
 //! The lab's tests, for any Raft, and for any service that runs on a Raft.
 //!
-//! A test of a Raft is a function of a [`Cluster`](crate::cluster::Cluster) and sees the servers only through [`labrpc::api::Raft`].
-//! A test of a service is a function of a [`Site`](crate::service::Site) and sees the servers only through [`labrpc::api::kv`].
+//! A test of a Raft is a function of a [`Cluster`](crate::cluster::Cluster) and sees the servers only through
+//! [`labrpc::api::Raft`]. A test of a service is a function of a [`Site`](crate::service::Site) and sees the servers only
+//! through [`labrpc::api::kv`].
 //!
 //! | folder | what |
 //! |---|---|

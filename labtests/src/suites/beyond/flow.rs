@@ -1,5 +1,5 @@
-//! Flow control (thesis §10.2): messages have a limited size, several of them may be on their way at once, and a leader refuses commands
-//! when too many wait.
+//! Flow control (thesis §10.2): messages have a limited size, several of them may be on their way at once, and a leader refuses
+//! commands when too many wait.
 
 mod snapshots;
 
@@ -101,8 +101,8 @@ fn check_largest(cluster: &Cluster) {
     let largest = cluster.net().largest_call();
     if largest > LARGEST {
         run::fail(format!(
-            "a message has {largest} bytes, though no command is larger than 8 kB; at most {LARGEST} are allowed. A message with entries or \
-             with a piece of a snapshot must have a limited number of bytes (thesis §10.2)"
+            "a message has {largest} bytes, though no command is larger than 8 kB; at most {LARGEST} are allowed. A message \
+             with entries or with a piece of a snapshot must have a limited number of bytes (thesis §10.2)"
         ));
     }
 }
@@ -119,8 +119,8 @@ fn flow_long_backlog(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Sends 2 MB of commands over links with 30 ms each way. That is more than a hundred messages, which take 6 s if the leader sends one at
-/// a time. It must send the next message before the last is answered (thesis §10.2.2).
+/// Sends 2 MB of commands over links with 30 ms each way. That is more than a hundred messages, which take 6 s if the leader
+/// sends one at a time. It must send the next message before the last is answered (thesis §10.2.2).
 fn flow_over_a_long_way(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -133,8 +133,8 @@ fn flow_over_a_long_way(cluster: &Cluster) {
     check_largest(cluster);
     if run::in_simulation() && began.elapsed() > Duration::from_secs(4) {
         run::fail(format!(
-            "250 commands of 8 kB took {:?}, with 60 ms for a message and its answer. A leader must send the next message before the last \
-             is answered (thesis §10.2.2)",
+            "250 commands of 8 kB took {:?}, with 60 ms for a message and its answer. A leader must send the next message \
+             before the last is answered (thesis §10.2.2)",
             began.elapsed()
         ));
     }
@@ -148,8 +148,8 @@ fn flow_large_command(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts a server off and gives 2 MB of commands. The leader must not send much to the server that doesn't answer: one message at a time,
-/// of limited size.
+/// Cuts a server off and gives 2 MB of commands. The leader must not send much to the server that doesn't answer: one message
+/// at a time, of limited size.
 fn flow_to_nobody(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
@@ -162,8 +162,9 @@ fn flow_to_nobody(cluster: &Cluster) {
     const MOST: u64 = 8 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "in ten seconds without commands, the servers sent {bytes} bytes, most of them to {}, which doesn't answer; at most {MOST} bytes \
-             are allowed. To a server that doesn't answer, a leader must send one message at a time, of limited size (thesis §10.2)",
+            "in ten seconds without commands, the servers sent {bytes} bytes, most of them to {}, which doesn't answer; at \
+             most {MOST} bytes are allowed. To a server that doesn't answer, a leader must send one message at a time, of \
+             limited size (thesis §10.2)",
             name(away)
         ));
     }
@@ -172,8 +173,8 @@ fn flow_to_nobody(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Gives commands to a leader that can't commit any. It must refuse commands when too many wait. When it can commit again, the accepted
-/// commands must be committed, and the leader must accept new ones.
+/// Gives commands to a leader that can't commit any. It must refuse commands when too many wait. When it can commit again, the
+/// accepted commands must be committed, and the leader must accept new ones.
 fn flow_back_pressure(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -194,8 +195,8 @@ fn flow_back_pressure(cluster: &Cluster) {
     }
     if !busy {
         run::fail(format!(
-            "{} accepted 10,000 commands, though it could not commit any of them. A leader must refuse commands when too many wait \
-             (Refused::Busy)",
+            "{} accepted 10,000 commands, though it could not commit any of them. A leader must refuse commands when too many \
+             wait (Refused::Busy)",
             name(leader)
         ));
     }
@@ -213,8 +214,8 @@ fn flow_back_pressure(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Restarts a leader whose log is full of entries that it doesn't know to be committed, more than it would accept itself. A new leader
-/// must still be able to append an entry of its own term, because only that commits the others (§5.4.2).
+/// Restarts a leader whose log is full of entries that it doesn't know to be committed, more than it would accept itself. A new
+/// leader must still be able to append an entry of its own term, because only that commits the others (§5.4.2).
 fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();

@@ -1,5 +1,5 @@
-//! A server that is being added is a learner: it gets the log, and does not count for any majority until it has the log (thesis §4.2.1).
-//! It does not count for a read, for a lease, or when a leader checks whether a majority still hears it.
+//! A server that is being added is a learner: it gets the log, and does not count for any majority until it has the log (thesis
+//! §4.2.1). It does not count for a read, for a lease, or when a leader checks whether a majority still hears it.
 
 use super::reads::while_reading;
 use crate::checks::ELECTION_TIMEOUT;
@@ -60,8 +60,8 @@ fn is_member(cluster: &Cluster) -> bool {
     (0..3).any(|i| cluster.members(i).is_some_and(|members| members.contains(&3)))
 }
 
-/// Cuts off S0 and the learner S3 from the other members, which elect a leader and commit commands. S0 is asked for read indices all the
-/// time. S3's answers must not confirm a read, because S3 is no member (thesis §4.2.1, §6.4).
+/// Cuts off S0 and the learner S3 from the other members, which elect a leader and commit commands. S0 is asked for read
+/// indices all the time. S3's answers must not confirm a read, because S3 is no member (thesis §4.2.1, §6.4).
 fn learner_confirms_no_reads(cluster: &Cluster) {
     if cluster.raft(0).is_none_or(|raft| raft.reads().is_none()) {
         return cluster.reached_check(); // this Raft reads through the log, so this rule doesn't concern it
@@ -96,8 +96,8 @@ fn learner_confirms_no_reads(cluster: &Cluster) {
 /// How long to wait whether a leader that hears no other member steps down.
 const LEADS_ON: Duration = Duration::from_secs(5);
 
-/// Cuts off S0 alone, and then S0 with the learner S3. If S0 steps down when it is alone, it must also step down when only S3 answers,
-/// because S3 is no member (thesis §4.2.1, §6.2).
+/// Cuts off S0 alone, and then S0 with the learner S3. If S0 steps down when it is alone, it must also step down when only S3
+/// answers, because S3 is no member (thesis §4.2.1, §6.2).
 fn learner_is_no_quorum(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     long_log(&stage);
@@ -119,8 +119,9 @@ fn learner_is_no_quorum(cluster: &Cluster) {
         }
         if !too && !counts {
             run::fail(format!(
-                "{} stepped down after {after:?} when it was cut off from all servers, but it still leads when only {} hears it, which is being \
-                 added and is not a member yet. A learner does not count for a quorum (thesis §4.2.1, §6.2)",
+                "{} stepped down after {after:?} when it was cut off from all servers, but it still leads when only {} hears \
+                 it, which is being added and is not a member yet. A learner does not count for a quorum (thesis §4.2.1, \
+                 §6.2)",
                 name(0),
                 name(3)
             ));

@@ -53,8 +53,8 @@ fn lease_saves_messages(cluster: &Cluster) {
     let calls = cluster.net().total_count() - calls;
     if calls > 40 {
         run::fail(format!(
-            "the servers made {calls} calls for 100 reads, one after the other. A leader that has a lease, because a majority has heard it \
-             recently, needs no calls for a read (thesis §6.4.1)"
+            "the servers made {calls} calls for 100 reads, one after the other. A leader that has a lease, because a majority \
+             has heard it recently, needs no calls for a read (thesis §6.4.1)"
         ));
     }
     cluster.reached_check();
@@ -75,8 +75,8 @@ fn lease_in_the_minority(cluster: &Cluster) {
     reads_in_the_minority(cluster);
 }
 
-/// Delays answers by 85 ms and then cuts the leader off. Its lease must begin when it sent the message, and not when it got the answer,
-/// because followers count from when they heard the leader (thesis §6.4.1).
+/// Delays answers by 85 ms and then cuts the leader off. Its lease must begin when it sent the message, and not when it got the
+/// answer, because followers count from when they heard the leader (thesis §6.4.1).
 fn lease_and_late_answers(cluster: &Cluster) {
     for _ in 0..12 {
         agree(cluster, 1, 5);
@@ -100,8 +100,9 @@ fn lease_and_late_answers(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Lets S3 become a candidate that is not heard. Then S1 and S2, which have just heard S0, restart and so forget S0; S3 asks them for
-/// their votes, and S0 is cut off. They must refuse for as long as if they remembered S0, because S0's lease depends on it (thesis §6.4.1).
+/// Lets S3 become a candidate that is not heard. Then S1 and S2, which have just heard S0, restart and so forget S0; S3 asks
+/// them for their votes, and S0 is cut off. They must refuse for as long as if they remembered S0, because S0's lease depends
+/// on it (thesis §6.4.1).
 fn lease_and_voters_that_restart(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
@@ -135,9 +136,9 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Delays S0's TimeoutNow to S1 until S0 has given up the handover and leads as before. Then S1 becomes a candidate at once, and others vote
-/// for it though they have just heard S0. So S0 must not rely on a lease after it has sent TimeoutNow (thesis §6.4.1). If there is no such
-/// message, nothing happens.
+/// Delays S0's TimeoutNow to S1 until S0 has given up the handover and leads as before. Then S1 becomes a candidate at once,
+/// and others vote for it though they have just heard S0. So S0 must not rely on a lease after it has sent TimeoutNow (thesis
+/// §6.4.1). If there is no such message, nothing happens.
 fn lease_and_a_late_handover(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];

@@ -30,7 +30,8 @@ tests! { "members", Beyond(Members):
     members_in_every_storm = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
 }
 
-/// Adds members from one to seven and removes them again. At every size a majority must commit, and fewer servers must not (thesis §4.1).
+/// Adds members from one to seven and removes them again. At every size a majority must commit, and fewer servers must not
+/// (thesis §4.1).
 fn members_of_every_size(cluster: &Cluster) {
     let all: Vec<_> = (0..cluster.n()).collect();
     agree(cluster, 1, 1);
@@ -102,7 +103,8 @@ fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
     joined(load);
 }
 
-/// Asks for configuration changes that are not possible. They must be refused at once, with the reason, and must not change anything.
+/// Asks for configuration changes that are not possible. They must be refused at once, with the reason, and must not change
+/// anything.
 fn members_bad_wishes(cluster: &Cluster) {
     use NotChanged::*;
     agree(cluster, 1, 3);
@@ -157,8 +159,8 @@ fn check_refused(
     }
 }
 
-/// Lets one leader after the other remove itself. "A leader that is removed [..] steps down once the Cnew entry is committed" (thesis
-/// §4.2.2).
+/// Lets one leader after the other remove itself. "A leader that is removed [..] steps down once the Cnew entry is committed"
+/// (thesis §4.2.2).
 fn leader_leaves(cluster: &Cluster) {
     let mut members: Vec<_> = (0..cluster.n()).collect();
     while members.len() > 1 {
@@ -171,8 +173,8 @@ fn leader_leaves(cluster: &Cluster) {
         }
         if let Some((term, true)) = cluster.state(leader) {
             run::fail(format!(
-                "{} has removed itself and the change is committed, but it still says that it leads term {term}. A leader that is removed \
-                 must step down when the change is committed (thesis §4.2.2)",
+                "{} has removed itself and the change is committed, but it still says that it leads term {term}. A leader that \
+                 is removed must step down when the change is committed (thesis §4.2.2)",
                 name(leader)
             ));
         }
@@ -196,8 +198,8 @@ fn leader_leaves(cluster: &Cluster) {
     }
 }
 
-/// Removes a server while it is cut off. When it comes back, it doesn't know that it was removed, and becomes a candidate. It must not
-/// disturb the members, which hear their leader (thesis §4.2.3).
+/// Removes a server while it is cut off. When it comes back, it doesn't know that it was removed, and becomes a candidate. It
+/// must not disturb the members, which hear their leader (thesis §4.2.3).
 fn removed_server(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
@@ -212,8 +214,9 @@ fn removed_server(cluster: &Cluster) {
         let now = cluster.state(leader);
         if now != Some((term, true)) {
             run::fail(format!(
-                "{} led term {term} when {} was removed, and all members have heard it since, but now its state is {now:?}. A removed server \
-                 gets no heartbeats and becomes a candidate; members that hear their leader must ignore its requests (thesis §4.2.3)",
+                "{} led term {term} when {} was removed, and all members have heard it since, but now its state is {now:?}. A \
+                 removed server gets no heartbeats and becomes a candidate; members that hear their leader must ignore its \
+                 requests (thesis §4.2.3)",
                 name(leader),
                 name(gone)
             ));
@@ -222,8 +225,8 @@ fn removed_server(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Adds a server that no member can reach, while one of three members is down. The new server must not count before it has caught up:
-/// otherwise a commit would need three of four servers, and only two are up (thesis §4.2.1).
+/// Adds a server that no member can reach, while one of three members is down. The new server must not count before it has
+/// caught up: otherwise a commit would need three of four servers, and only two are up (thesis §4.2.1).
 fn silent_newcomer(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -241,8 +244,8 @@ fn silent_newcomer(cluster: &Cluster) {
     let added = joined(adding);
     if matches!(added, Some(Ok(()))) {
         run::fail(format!(
-            "{} says that it has added S3, though no server can reach S3: a new server must catch up before it becomes a member (thesis \
-             §4.2.1)",
+            "{} says that it has added S3, though no server can reach S3: a new server must catch up before it becomes a \
+             member (thesis §4.2.1)",
             name(leader)
         ));
     }
@@ -255,8 +258,8 @@ fn silent_newcomer(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Adds a server that gets a long log slowly, while one of three members is down. Commands must still be committed at their usual pace,
-/// because the new server does not count before it has caught up (thesis §4.2.1).
+/// Adds a server that gets a long log slowly, while one of three members is down. Commands must still be committed at their
+/// usual pace, because the new server does not count before it has caught up (thesis §4.2.1).
 fn newcomer_that_lags(cluster: &Cluster) {
     agree(cluster, 300, 3);
     let leader = cluster.check_one_leader();
@@ -273,8 +276,8 @@ fn newcomer_that_lags(cluster: &Cluster) {
     }
     if began.elapsed() > 2 * ELECTION_TIMEOUT {
         run::fail(format!(
-            "ten commands took {:?} while S3, which is slow, was being added. A new server must not count before it has caught up \
-             (thesis §4.2.1)",
+            "ten commands took {:?} while S3, which is slow, was being added. A new server must not count before it has caught \
+             up (thesis §4.2.1)",
             began.elapsed()
         ));
     }
@@ -286,8 +289,8 @@ fn newcomer_that_lags(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Asks for a second configuration change while the first can't be committed. The second must be refused: two changes at a time could
-/// make two majorities that share no server (thesis §4.1).
+/// Asks for a second configuration change while the first can't be committed. The second must be refused: two changes at a time
+/// could make two majorities that share no server (thesis §4.1).
 fn one_change_at_a_time(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
@@ -302,8 +305,8 @@ fn one_change_at_a_time(cluster: &Cluster) {
     let refused = matches!(second, Some(Err(NotChanged::UnderWay | NotChanged::NotLeader { .. })));
     if !refused {
         run::fail(format!(
-            "{} was asked to remove {} while the removal of {} was not committed yet, and the answer was {second:?}. It must be refused: a \
-             leader makes one configuration change at a time (thesis §4.1)",
+            "{} was asked to remove {} while the removal of {} was not committed yet, and the answer was {second:?}. It must \
+             be refused: a leader makes one configuration change at a time (thesis §4.1)",
             name(leader),
             name(others[1]),
             name(others[2])
@@ -312,8 +315,9 @@ fn one_change_at_a_time(cluster: &Cluster) {
     let again = cluster.remove_server(leader, others[2]);
     if matches!(again, Some(Ok(()) | Err(NotChanged::NotMember))) {
         run::fail(format!(
-            "{} was asked again to remove {}, whose removal was not committed yet, and the answer was {again:?}. The removal is done only when \
-             it is committed, because an uncommitted configuration may be removed from the log again (thesis §4.1)",
+            "{} was asked again to remove {}, whose removal was not committed yet, and the answer was {again:?}. The removal \
+             is done only when it is committed, because an uncommitted configuration may be removed from the log again (thesis \
+             §4.1)",
             name(leader),
             name(others[2])
         ));
@@ -382,8 +386,8 @@ fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
     ))
 }
 
-/// Changes the members and makes snapshots. A server that gets a snapshot must get the configuration with it, and every server must find
-/// the configuration in its own snapshot after a crash (thesis §5.1).
+/// Changes the members and makes snapshots. A server that gets a snapshot must get the configuration with it, and every server
+/// must find the configuration in its own snapshot after a crash (thesis §5.1).
 fn members_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 3);
     change(cluster, Wish::Add(3));
@@ -415,7 +419,8 @@ fn members_in_snapshots(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Crashes all servers in the middle of configuration changes. Each change must still be possible afterwards, and the members must be right.
+/// Crashes all servers in the middle of configuration changes. Each change must still be possible afterwards, and the members
+/// must be right.
 fn members_after_blackouts(cluster: &Cluster) {
     agree(cluster, 1, 2);
     let mut wanted: BTreeSet<usize> = [0, 1].into();

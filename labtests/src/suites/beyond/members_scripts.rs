@@ -23,9 +23,10 @@ tests! { "members", Beyond(Members):
     who_leaves_may_be_needed = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
 
-// The next three tests check the mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a leader of a new
-// term changes the members before it has committed an entry of that term. Then there may be two configurations, each one step from the old
-// one, with majorities that share no server. The tests are the three schedules with four servers that Ongaro described.
+// The next three tests check the mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a
+// leader of a new term changes the members before it has committed an entry of that term. Then there may be two configurations,
+// each one step from the old one, with majorities that share no server. The tests are the three schedules with four servers
+// that Ongaro described.
 
 /// Lets S0 add S4, and S1 remove S0, as in `two_leaders`.
 fn an_addition_and_a_removal(cluster: &Cluster) {
@@ -42,12 +43,12 @@ fn two_removals(cluster: &Cluster) {
     two_leaders(cluster, Wish::Remove(1), Wish::Remove(0));
 }
 
-/// S0 leads, and appends a configuration that reaches no other member. Then S1 is elected, and is asked for another change. Only S2 hears
-/// S1, and also S5 if S1 adds it: together they are a majority of S1's new members, but not of its present members. Then S0 asks S3 for
-/// its vote, and also S4 if S0 adds it: together they are a majority of S0's new members.
+/// S0 leads, and appends a configuration that reaches no other member. Then S1 is elected, and is asked for another change.
+/// Only S2 hears S1, and also S5 if S1 adds it: together they are a majority of S1's new members, but not of its present
+/// members. Then S0 asks S3 for its vote, and also S4 if S0 adds it: together they are a majority of S0's new members.
 ///
-/// If S1's change were committed, S0 could be elected without having it. So S1 must not make the change before it has committed an entry of
-/// its own term (thesis §4.1, as corrected on raft-dev).
+/// If S1's change were committed, S0 could be elected without having it. So S1 must not make the change before it has committed
+/// an entry of its own term (thesis §4.1, as corrected on raft-dev).
 fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4, s5] = [0, 1, 2, 3, 4, 5];
@@ -109,9 +110,9 @@ fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), 
     spawn(&wish.to_string(), move || wish.ask(&cluster, i))
 }
 
-/// Lets the leader of two members remove itself, and crash before the other member gets this change. After the restart its log is longer, so
-/// the other member can't be elected. "A server that is not part of its own latest configuration should still start new elections" (thesis
-/// §4.2.2, Figure 4.6).
+/// Lets the leader of two members remove itself, and crash before the other member gets this change. After the restart its log
+/// is longer, so the other member can't be elected. "A server that is not part of its own latest configuration should still
+/// start new elections" (thesis §4.2.2, Figure 4.6).
 fn who_leaves_may_be_needed(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1] = [0, 1];
@@ -141,7 +142,8 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
     }
 }
 
-/// Lets S0 hear only S3, which S0 is adding. Acknowledgements of S3 must not commit entries before S3 is a member (thesis §4.2.1).
+/// Lets S0 hear only S3, which S0 is adding. Acknowledgements of S3 must not commit entries before S3 is a member (thesis
+/// §4.2.1).
 fn newcomer_does_not_count(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);

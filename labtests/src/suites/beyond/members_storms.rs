@@ -56,8 +56,8 @@ fn change_something(cluster: &Cluster) {
     let _ = wish.ask(cluster, asked);
 }
 
-/// Runs five clients on an unreliable network while the cluster grows to five members and shrinks to one, twice. Reads must return what was
-/// written.
+/// Runs five clients on an unreliable network while the cluster grows to five members and shrinks to one, twice. Reads must
+/// return what was written.
 fn store_members_come_and_go(texts: &Texts) {
     kv::clients(5).during(texts, |_| {
         for _ in 0..2 {
@@ -68,8 +68,8 @@ fn store_members_come_and_go(texts: &Texts) {
     texts.reached_check();
 }
 
-/// Runs five clients that write the same keys while the members change at random, with partitions and late copies of requests. The history
-/// must be linearizable.
+/// Runs five clients that write the same keys while the members change at random, with partitions and late copies of requests.
+/// The history must be linearizable.
 fn store_members_and_partitions(texts: &Texts) {
     kv::clients(5).shared_keys().during(texts, |stop| {
         let (changing, until) = (texts.cluster().clone(), stop.clone());

@@ -1,5 +1,6 @@
-//! Votes when the voter and the candidate have different configurations. "Servers process incoming RPC requests without consulting their
-//! current configurations" (thesis §4.1): a server may refuse a vote because of the term or the log, but not because of the members.
+//! Votes when the voter and the candidate have different configurations. "Servers process incoming RPC requests without
+//! consulting their current configurations" (thesis §4.1): a server may refuse a vote because of the term or the log, but not
+//! because of the members.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -16,19 +17,20 @@ tests! { "members", Beyond(Members):
     candidate_that_is_no_member_yet = "CandidateThatIsNoMemberYet", members(3, reliable(4));
 }
 
-/// Lets S0 add S3 with an entry that reaches only S1, and crashes S0. Of the four members three are left, and S1 needs the votes of both
-/// others. S3 must vote, though S3 is no member by its own log (thesis §4.1).
+/// Lets S0 add S3 with an entry that reaches only S1, and crashes S0. Of the four members three are left, and S1 needs the
+/// votes of both others. S3 must vote, though S3 is no member by its own log (thesis §4.1).
 fn vote_of_who_is_no_member_yet(cluster: &Cluster) {
     added_for(cluster, 1, &[1, 2, 3]);
 }
 
-/// Does the same with an entry that reaches only S3. S3 needs the votes of both others. They must vote for it, though S3 is no member by
-/// their logs (thesis §4.1).
+/// Does the same with an entry that reaches only S3. S3 needs the votes of both others. They must vote for it, though S3 is no
+/// member by their logs (thesis §4.1).
 fn candidate_that_is_no_member_yet(cluster: &Cluster) {
     added_for(cluster, 3, &[1, 2, 3]);
 }
 
-/// Lets S0 add S3, with an entry that only the server `knows` gets. Then S0 crashes, and the others hear only `knows`, which must be elected.
+/// Lets S0 add S3, with an entry that only the server `knows` gets. Then S0 crashes, and the others hear only `knows`, which
+/// must be elected.
 fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     let stage = Stage::new(cluster);
     let [s0, s3] = [0, 3];
@@ -64,9 +66,10 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
         let leads = || matches!(cluster.state(knows), Some((_, true)));
         if !stage.until(10 * ELECTION_TIMEOUT, leads) {
             run::fail(format!(
-                "{} was not elected within {:?}, though {} hear it and its log is the most up-to-date. {} is a member by the last entry of \
-                 this log, which the voters lack. \"Servers process incoming RPC requests without consulting their current \
-                 configurations\" (thesis §4.1): a voter must not check whether itself or the candidate is a member by its own log; {}",
+                "{} was not elected within {:?}, though {} hear it and its log is the most up-to-date. {} is a member by the \
+                 last entry of this log, which the voters lack. \"Servers process incoming RPC requests without consulting \
+                 their current configurations\" (thesis §4.1): a voter must not check whether itself or the candidate is a \
+                 member by its own log; {}",
                 name(knows),
                 10 * ELECTION_TIMEOUT,
                 others.map(|i| name(i).to_string()).collect::<Vec<_>>().join(" and "),

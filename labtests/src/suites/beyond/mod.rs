@@ -1,4 +1,5 @@
-//! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::lab::Ability), and of what a store may offer.
+//! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::lab::Ability), and of what a store may
+//! offer.
 
 pub mod flow;
 pub mod learners;

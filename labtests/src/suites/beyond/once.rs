@@ -1,5 +1,5 @@
-//! A 2025 store when requests arrive twice. The lab's contract rules that out (see [`labrpc::api::kv`]). A store that offers more must be
-//! right even then: the answers `Version` and `NoKey` mean that nothing was done, and that nothing will be done.
+//! A 2025 store when requests arrive twice. The lab's contract rules that out (see [`labrpc::api::kv`]). A store that offers
+//! more must be right even then: the answers `Version` and `NoKey` mean that nothing was done, and that nothing will be done.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{VersionClient, Versions};
@@ -41,15 +41,15 @@ fn of(client: u64) -> impl Fn(&Letter) -> bool {
 fn must_not_be_refused(result: Result<(), PutError>, why: &str) {
     if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
         run::fail(format!(
-            "a put was answered with {error:?}, which means that nothing was done, though it was done, and no other client writes this key: \
-             {why}. A server must recognise the copy of a request, for example by its client and number, and give it the same answer as the \
-             request (exactly once, thesis §6.3). Otherwise the clerk must answer Maybe"
+            "a put was answered with {error:?}, which means that nothing was done, though it was done, and no other client \
+             writes this key: {why}. A server must recognise the copy of a request, for example by its client and number, and \
+             give it the same answer as the request (exactly once, thesis §6.3). Otherwise the clerk must answer Maybe"
         ));
     }
 }
 
-/// Duplicates each request at once and delays the answer to the original, so that the answer to the copy comes first. The put must not be
-/// answered with `Version` (exactly once, thesis §6.3).
+/// Duplicates each request at once and delays the answer to the original, so that the answer to the copy comes first. The put
+/// must not be answered with `Version` (exactly once, thesis §6.3).
 fn once_copy_answers_first(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "before", "", 0); // the client knows the leader now
@@ -75,8 +75,9 @@ fn once_copy_answers_first(versions: &Versions) {
     versions.reached_check();
 }
 
-/// Lets S0 accept a put whose entry S2 gets, and deposes S0. Then the copy of the request reaches S0, and is answered first, with "not the
-/// leader". S2 is elected and commits the put, so the client must not get the answer that nothing was done (exactly once, thesis §6.3).
+/// Lets S0 accept a put whose entry S2 gets, and deposes S0. Then the copy of the request reaches S0, and is answered first,
+/// with "not the leader". S2 is elected and commits the put, so the client must not get the answer that nothing was done
+/// (exactly once, thesis §6.3).
 fn once_copy_finds_a_deposed_leader(versions: &Versions) {
     let [s0, s1, s2] = [0, 1, 2];
     let mut client = versions.clerk();
@@ -117,15 +118,15 @@ fn once_copy_finds_a_deposed_leader(versions: &Versions) {
     stage.all_pass();
     must_not_be_refused(
         joined(putting),
-        "a leader accepted it and was deposed, the copy of the request was answered with \"not the leader\", and the next leader committed \
-         the put",
+        "a leader accepted it and was deposed, the copy of the request was answered with \"not the leader\", and the next \
+         leader committed the put",
     );
     check_read(&mut versions.clerk(), "k", "once", 1);
     versions.reached_check();
 }
 
-/// Puts with a version that the key does not have yet, which is refused. The copy of the request arrives when the key has this version, and
-/// must be refused, too (exactly once, thesis §6.3).
+/// Puts with a version that the key does not have yet, which is refused. The copy of the request arrives when the key has this
+/// version, and must be refused, too (exactly once, thesis §6.3).
 fn once_copy_comes_late(versions: &Versions) {
     let (mut early, mut other) = (versions.clerk(), versions.clerk());
     put(&mut early, "before", "", 0);
@@ -155,9 +156,9 @@ fn check_still_refused(client: &mut VersionClient, key: &str, value: &str, versi
     let got = client.get(key);
     if got != Some((value.to_string(), version)) {
         run::fail(format!(
-            "{key:?} has {got:?}, but should have {value:?} with version {version}: a put with version {version} was refused before the key \
-             had this version, and the copy of its request was carried out afterwards. The answer that nothing was done must stay true \
-             (exactly once, thesis §6.3)"
+            "{key:?} has {got:?}, but should have {value:?} with version {version}: a put with version {version} was refused \
+             before the key had this version, and the copy of its request was carried out afterwards. The answer that nothing \
+             was done must stay true (exactly once, thesis §6.3)"
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! A server that can't win an election must not disturb the others, and a leader that hears no majority must step down (thesis §9.6, §6.2,
-//! §4.2.3).
+//! A server that can't win an election must not disturb the others, and a leader that hears no majority must step down (thesis
+//! §9.6, §6.2, §4.2.3).
 //!
 //! The tests don't know what a Raft's pre-votes look like. They look only at terms, leaders, and requests for votes.
 
@@ -71,8 +71,9 @@ tests! { "prevote", Beyond(PreVote):
 const AWAY: Duration = Duration::from_secs(4);
 
 /// The rule because of which a server that was cut off does not raise its term, and gets no votes.
-const ASKS_FIRST: &str = "A server that hears no leader must ask the others for pre-votes before it raises its term, and a server that \
-                          hears a leader must refuse: so a server that comes back does not disturb the others (thesis §9.6)";
+const ASKS_FIRST: &str = "A server that hears no leader must ask the others for pre-votes before it raises its term, and a \
+                          server that hears a leader must refuse: so a server that comes back does not disturb the others \
+                          (thesis §9.6)";
 
 /// Cuts a server off and lets it come back, again and again. The term and the leader must stay the same (thesis §9.6).
 fn returning_server(cluster: &Cluster) {
@@ -93,10 +94,7 @@ fn returning_server(cluster: &Cluster) {
 
 /// What happened, which is no reason for an election, and the rule.
 fn away(who: &[usize]) -> String {
-    format!(
-        "The only trouble was that {} heard no leader for {AWAY:?}. {ASKS_FIRST}",
-        names(who)
-    )
+    format!("The only trouble was that {} heard no leader for {AWAY:?}. {ASKS_FIRST}", names(who))
 }
 
 fn back(who: &[usize]) -> String {
@@ -106,7 +104,8 @@ fn back(who: &[usize]) -> String {
     )
 }
 
-/// Does the same with two of five servers: each cut off alone, or both together, so that they would elect each other (thesis §9.6).
+/// Does the same with two of five servers: each cut off alone, or both together, so that they would elect each other (thesis
+/// §9.6).
 fn returning_minority(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -127,8 +126,8 @@ fn returning_minority(cluster: &Cluster) {
     }
 }
 
-/// Cuts off a leader that has an entry that no other server has. Another leader is elected, and the old one comes back. It must not
-/// disturb the new leader (thesis §9.6).
+/// Cuts off a leader that has an entry that no other server has. Another leader is elected, and the old one comes back. It must
+/// not disturb the new leader (thesis §9.6).
 fn returning_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..5 {
@@ -143,7 +142,8 @@ fn returning_leader(cluster: &Cluster) {
     }
 }
 
-/// Starts a server when the others have long had a leader. At first it reaches no other server. It must not disturb the leader (thesis §9.6).
+/// Starts a server when the others have long had a leader. At first it reaches no other server. It must not disturb the leader
+/// (thesis §9.6).
 fn late_server(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let late = anybody(cluster);
@@ -195,8 +195,9 @@ fn flapping_follower(cluster: &Cluster) {
 /// How often a follower comes back on a network that loses a tenth of all messages and delays the others.
 const RETURNS: u64 = 20;
 
-/// How many terms may begin during these returns. A server that raises its term while it is cut off causes one to eight terms at each
-/// return. A follower that waits for several heartbeats hardly ever misses all of them, and if it does, the others still hear theirs.
+/// How many terms may begin during these returns. A server that raises its term while it is cut off causes one to eight terms
+/// at each return. A follower that waits for several heartbeats hardly ever misses all of them, and if it does, the others
+/// still hear theirs.
 const TERMS_WHILE_FLAPPING: u64 = RETURNS;
 
 /// Cuts off one follower after the other on an unreliable network. Few terms may begin (thesis §9.6).
@@ -216,8 +217,8 @@ fn flapping_on_a_bad_network(cluster: &Cluster) {
 /// How often a leader is cut off for less than a second.
 const FLAPS: u64 = 15;
 
-/// How many terms may begin then. A leader that is cut off for a moment may lose its leadership. Two terms are allowed each time, because
-/// votes may be split.
+/// How many terms may begin then. A leader that is cut off for a moment may lose its leadership. Two terms are allowed each
+/// time, because votes may be split.
 const TERMS_FOR_FLAPS: u64 = 2 * FLAPS;
 
 /// Cuts off the leader for less than a second, again and again. Few terms may begin (thesis §9.6).
@@ -268,7 +269,8 @@ fn pre_votes_and_crashes(cluster: &Cluster) {
     storm(cluster, &[Crashes, CrashesAtSaves, Blackouts, Partitions, Loss], true);
 }
 
-/// Runs a storm in which threads stop for a while, for example between the decision to become a candidate or to step down and the act.
+/// Runs a storm in which threads stop for a while, for example between the decision to become a candidate or to step down and
+/// the act.
 fn pre_votes_and_slow_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions, Trouble::OneWayCuts], true);
 }

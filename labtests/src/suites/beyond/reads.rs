@@ -1,7 +1,7 @@
 //! Reads that don't go through the log (thesis §6.4). They must be as fresh as if they went through the log.
 //!
-//! Every read index that a server returns is compared with what was applied before the server was asked. So a test only has to ask at
-//! dangerous moments.
+//! Every read index that a server returns is compared with what was applied before the server was asked. So a test only has to
+//! ask at dangerous moments.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -43,8 +43,9 @@ pub(super) fn must_read(cluster: &Cluster, leader: usize) -> u64 {
     match cluster.read_index(leader) {
         Some(Ok(index)) => index,
         other => run::fail(format!(
-            "{} leads and all servers hear it, but it returned no read index: {other:?}. A new leader doesn't know what is committed until \
-             an entry of its own term is committed, so it must append a no-op without waiting for a command (thesis §6.4, step 1)",
+            "{} leads and all servers hear it, but it returned no read index: {other:?}. A new leader doesn't know what is \
+             committed until an entry of its own term is committed, so it must append a no-op without waiting for a command \
+             (thesis §6.4, step 1)",
             name(leader)
         )),
     }
@@ -60,8 +61,8 @@ pub(super) fn reads_by_index(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Reads many times. The first read may need a no-op of the leader, but later reads must not add entries to the log. Reads at the same time
-/// must share a round of heartbeats (thesis §6.4).
+/// Reads many times. The first read may need a no-op of the leader, but later reads must not add entries to the log. Reads at
+/// the same time must share a round of heartbeats (thesis §6.4).
 fn reads_leave_no_entries(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -79,15 +80,15 @@ fn reads_leave_no_entries(cluster: &Cluster) {
     let calls = cluster.net().total_count() - calls;
     if run::in_simulation() && calls > 40 {
         run::fail(format!(
-            "the servers made {calls} calls for 100 reads at once: reads that wait at the same time must share a round of heartbeats \
-             (thesis §6.4)"
+            "the servers made {calls} calls for 100 reads at once: reads that wait at the same time must share a round of \
+             heartbeats (thesis §6.4)"
         ));
     }
     let next = agree(cluster, 1, 3);
     if next != index + 1 {
         run::fail(format!(
-            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read must not add an \
-             entry to the log (thesis §6.4)"
+            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read \
+             must not add an entry to the log (thesis §6.4)"
         ));
     }
     cluster.reached_check();
@@ -109,8 +110,9 @@ fn reads_alone(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Lets S0 commit a command without the others hearing so, and then lets S1 be elected. S1 has the command, but knows that it is committed
-/// only when an entry of S1's own term is committed, so S1 must not return a read index before that (thesis §6.4, step 1).
+/// Lets S0 commit a command without the others hearing so, and then lets S1 be elected. S1 has the command, but knows that it
+/// is committed only when an entry of S1's own term is committed, so S1 must not return a read index before that (thesis §6.4,
+/// step 1).
 pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
     for _ in 0..5 {
         let stage = Stage::new(cluster);
@@ -130,7 +132,8 @@ pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
         while !matches!(cluster.read_index(s1), Some(Ok(_))) {
             if began.elapsed() > Duration::from_secs(5) {
                 run::fail(format!(
-                    "S1 leads and S2 hears it, but for 5 s it returned no read index: a new leader must append a no-op (thesis §6.4, step 1); {}",
+                    "S1 leads and S2 hears it, but for 5 s it returned no read index: a new leader must append a no-op (thesis \
+                     §6.4, step 1); {}",
                     cluster.who_thinks_what()
                 ));
             }
@@ -164,8 +167,8 @@ pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl 
     readers.into_iter().for_each(joined);
 }
 
-/// Cuts off a leader, while the others elect another one and commit commands. The old leader is asked for read indices all the time, and must
-/// not return a stale one (thesis §6.4, step 3).
+/// Cuts off a leader, while the others elect another one and commit commands. The old leader is asked for read indices all the
+/// time, and must not return a stale one (thesis §6.4, step 3).
 pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
     for _ in 0..5 {
         agree(cluster, 1, 5);
@@ -181,8 +184,8 @@ pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts off the leader with one follower. Both are asked for read indices while the others commit commands. The follower can ask only the old
-/// leader, so neither may return an index that is stale (thesis §6.4, step 3).
+/// Cuts off the leader with one follower. Both are asked for read indices while the others commit commands. The follower can
+/// ask only the old leader, so neither may return an index that is stale (thesis §6.4, step 3).
 pub(super) fn reads_in_the_minority(cluster: &Cluster) {
     for _ in 0..3 {
         agree(cluster, 1, 5);
@@ -202,8 +205,8 @@ pub(super) fn reads_in_the_minority(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts off S0, and delivers one by one the answers to messages that it sent before, so that it leads on. Only answers to messages that were
-/// sent after a read began may confirm this read (thesis §6.4, step 3).
+/// Cuts off S0, and delivers one by one the answers to messages that it sent before, so that it leads on. Only answers to
+/// messages that were sent after a read began may confirm this read (thesis §6.4, step 3).
 fn reads_and_old_answers(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
@@ -242,9 +245,9 @@ fn reads_and_old_answers(cluster: &Cluster) {
     }
 }
 
-/// Gives S0 entries that no other server has, and lets it hear a later leader with a longer log, but not the messages that would repair S0's
-/// log. S0 asks the leader for a read index. That index is committed in the leader's log, and not in S0's log, so S0 must not apply its own
-/// entries: only AppendEntries says how far the two logs agree (Figure 2, AppendEntries 5).
+/// Gives S0 entries that no other server has, and lets it hear a later leader with a longer log, but not the messages that
+/// would repair S0's log. S0 asks the leader for a read index. That index is committed in the leader's log, and not in S0's
+/// log, so S0 must not apply its own entries: only AppendEntries says how far the two logs agree (Figure 2, AppendEntries 5).
 fn reads_leave_the_log_alone(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);
@@ -257,7 +260,7 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
         stage.settle();
         stage.direct(|_| Fate::Lose);
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-        stage.caption("S1 is elected and commits six entries; then S2 is elected, and S1 again, which assumes that S0's log is as long as its own");
+        stage.caption("S1 is elected and commits six entries; S2 is elected, then S1 again: it assumes that S0's log is as long as its own");
         stage.elect(s1, &[s2]);
         let Some(last) = give(cluster, s1, 6) else { return stage.over() };
         stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);
@@ -307,7 +310,8 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     must_read(cluster, cluster.check_one_leader());
 }
 
-/// Runs five clients of a store that write and read the same keys, with partitions. The history must be linearizable (thesis §6.4).
+/// Runs five clients of a store that write and read the same keys, with partitions. The history must be linearizable (thesis
+/// §6.4).
 pub(super) fn store_reads(texts: &Texts) {
     kv::clients(5).partitions().shared_keys().run(texts);
     texts.reached_check();

@@ -58,8 +58,8 @@ impl<'a> Steady<'a> {
         self.stage.cluster.state(self.leader) == Some((self.term, true))
     }
 
-    /// Fails the test if the leader doesn't lead any more, if another server has become a candidate, or if a server, connected or not, has
-    /// gone on to a later term. `what` says what happened, and which rule says that it is no reason for this.
+    /// Fails the test if the leader doesn't lead any more, if another server has become a candidate, or if a server, connected
+    /// or not, has gone on to a later term. `what` says what happened, and which rule says that it is no reason for this.
     #[track_caller]
     pub fn undisturbed(&self, what: &str) {
         let &Steady { stage, leader, term, ref terms, since } = self;

@@ -54,8 +54,8 @@ tests! { "transfer", Beyond(Transfer):
 /// The outcome of a handover. It is `None` if the leader has crashed.
 type Outcome = Option<Result<(), NotTransferred>>;
 
-/// How long a caller may have to wait for the outcome: "about an election timeout" (thesis §3.10), and no election timeout is longer than
-/// this.
+/// How long a caller may have to wait for the outcome: "about an election timeout" (thesis §3.10), and no election timeout is
+/// longer than this.
 const OVER_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(3);
 
 /// A handover whose outcome another thread waits for.
@@ -83,8 +83,9 @@ impl Handover {
         let left = OVER_WITHIN.saturating_sub(self.began.elapsed());
         if !stage.until(left, || self.is_over()) {
             run::fail(format!(
-                "{:?} after {} was asked to hand over to {}, the caller still waits for the outcome. If a handover isn't done within about \
-                 an election timeout, the leader must give it up, lead on, and return an error (thesis §3.10); {}",
+                "{:?} after {} was asked to hand over to {}, the caller still waits for the outcome. If a handover isn't done \
+                 within about an election timeout, the leader must give it up, lead on, and return an error (thesis §3.10); \
+                 {}",
                 self.began.elapsed(),
                 name(self.from),
                 name(self.to),
@@ -107,8 +108,9 @@ fn handover_of_two(cluster: &Cluster) {
     (0..6).for_each(|_| quiet_handover(cluster, 1));
 }
 
-/// Hands over to the server that is so many steps after the leader, while nothing else happens and nothing is lost. Only the successor
-/// becomes a candidate, once, and no server has a reason to refuse its vote. So in any Raft the term must rise by one.
+/// Hands over to the server that is so many steps after the leader, while nothing else happens and nothing is lost. Only the
+/// successor becomes a candidate, once, and no server has a reason to refuse its vote. So in any Raft the term must rise by
+/// one.
 fn quiet_handover(cluster: &Cluster, steps: usize) {
     let stage = Stage::new(cluster);
     let Steady { leader, term, .. } = Steady::new(&stage);
@@ -118,9 +120,9 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     let state = cluster.state(to);
     if outcome != Some(Ok(())) || took > ELECTION_TIMEOUT {
         run::fail(format!(
-            "{} was asked to hand over to {}; all servers hear each other, but after {took:?} the outcome was {outcome:?}. The leader must \
-             bring its successor up to date and send it TimeoutNow, so that it becomes a candidate at once, and the others must vote \
-             for it though they hear a leader (thesis §3.10, §4.2.3); {}",
+            "{} was asked to hand over to {}; all servers hear each other, but after {took:?} the outcome was {outcome:?}. The \
+             leader must bring its successor up to date and send it TimeoutNow, so that it becomes a candidate at once, and \
+             the others must vote for it though they hear a leader (thesis §3.10, §4.2.3); {}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -128,8 +130,8 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     }
     if state != Some((term + 1, true)) {
         run::fail(format!(
-            "{} says that it has handed over to {}, so {} should lead term {}: on a network that loses nothing, only the successor \
-             becomes a candidate, and only once (thesis §3.10); {}",
+            "{} says that it has handed over to {}, so {} should lead term {}: on a network that loses nothing, only the \
+             successor becomes a candidate, and only once (thesis §3.10); {}",
             name(leader),
             name(to),
             name(to),
@@ -165,7 +167,7 @@ fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
         outcomes.push(format!("{} to {}: {outcome:?}", name(leader), name(to)));
     }
     run::fail(format!(
-        "none of {TRIES} handovers succeeded: {}. All servers hear each other, at least now and then, so one should (thesis §3.10); {}",
+        "none of {TRIES} handovers succeeded: {}. All servers hear each other, at least now and then (thesis §3.10); {}",
         outcomes.join(", "),
         cluster.who_thinks_what()
     ))
@@ -181,8 +183,8 @@ fn handover_on_a_bad_network(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Hands over to a server that comes back and has missed a hundred commands. The leader must bring it up to date first, because otherwise
-/// it could not be elected (thesis §3.10; §5.4.1).
+/// Hands over to a server that comes back and has missed a hundred commands. The leader must bring it up to date first, because
+/// otherwise it could not be elected (thesis §3.10; §5.4.1).
 fn handover_to_who_lags(cluster: &Cluster) {
     for round in 0..4 {
         agree(cluster, 1, 3);

@@ -1,5 +1,5 @@
-//! 2A+, about several candidates: a request of a server's own term does not change its role (§5.1), and a candidate asks for votes in
-//! the term of its candidacy (§5.2).
+//! 2A+, about several candidates: a request of a server's own term does not change its role (§5.1), and a candidate asks for
+//! votes in the term of its candidacy (§5.2).
 
 use crate::cluster::{Cluster, name};
 use crate::suites::lab_test::tests;
@@ -18,8 +18,8 @@ tests! { "2A+", Raft:
     slow_candidates = "SlowCandidates", reliable(5);
 }
 
-/// Lets one of two candidates of a term be elected, and then delivers the other candidate's request for a vote to it. It must stay the
-/// leader, because the request has no higher term (§5.1).
+/// Lets one of two candidates of a term be elected, and then delivers the other candidate's request for a vote to it. It must
+/// stay the leader, because the request has no higher term (§5.1).
 fn rival_asks_the_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
@@ -37,8 +37,8 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
     let &Rivals { winner, loser, term, .. } = rivals;
     if cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} led term {term}, {} asked it for its vote in the same term, and now it doesn't lead: {}. Only a higher term makes a \
-             leader step down (§5.1). In its own term a leader has voted for itself and refuses its vote",
+            "{} led term {term}, {} asked it for its vote in the same term, and now it doesn't lead: {}. Only a higher term \
+             makes a leader step down (§5.1). In its own term a leader has voted for itself and refuses its vote",
             name(winner),
             name(loser),
             cluster.who_thinks_what()
@@ -46,8 +46,8 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
     }
 }
 
-/// Lets one of two candidates of a term ask the other for its vote, and then gives the other candidate the vote that makes a majority. It
-/// must still be a candidate, and so become the leader (§5.1, §5.2).
+/// Lets one of two candidates of a term ask the other for its vote, and then gives the other candidate the vote that makes a
+/// majority. It must still be a candidate, and so become the leader (§5.1, §5.2).
 fn rival_asks_the_candidate(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
@@ -73,8 +73,8 @@ fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let in_time = stage.mail(granted).iter().any(|mail| mail.at.elapsed() > ms(50));
     if in_time && stage.cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} was a candidate in term {term}, {} asked it for its vote in the same term, then {} voted for it, and yet it doesn't \
-             lead: {}. Only a higher term, or the leader of its own term, makes a candidate a follower (§5.1, §5.2)",
+            "{} was a candidate in term {term}, {} asked it for its vote in the same term, then {} voted for it, and yet it \
+             doesn't lead: {}. Only a higher term, or the leader of its own term, makes a candidate a follower (§5.1, §5.2)",
             name(winner),
             name(loser),
             name(voter),
@@ -110,9 +110,9 @@ fn everybody_again(stage: &Stage<'_>) {
 /// How long the elections go on.
 const ELECTIONS: Duration = Duration::from_secs(20);
 
-/// Makes threads stop for a while when they begin and when they release a lock, and loses all AppendEntries, so that there is one
-/// election after the other. Between becoming a candidate and sending its requests, a server may have voted for another candidate in a
-/// later term. It must not ask for votes in that later term (§5.2).
+/// Makes threads stop for a while when they begin and when they release a lock, and loses all AppendEntries, so that there is
+/// one election after the other. Between becoming a candidate and sending its requests, a server may have voted for another
+/// candidate in a later term. It must not ask for votes in that later term (§5.2).
 fn slow_candidates(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no leader is heard, and threads are slow");

@@ -1,4 +1,5 @@
-//! 2A+: elections (§5.2) in clusters of other sizes, with messages that come twice, late or in one direction only, and in scripts.
+//! 2A+: elections (§5.2) in clusters of other sizes, with messages that come twice, late or in one direction only, and in
+//! scripts.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -78,8 +79,8 @@ fn four_servers(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Runs a storm in which requests for votes come twice, perhaps in a later term the second time, and servers are cut off one after the
-/// other (§5.2).
+/// Runs a storm in which requests for votes come twice, perhaps in a later term the second time, and servers are cut off one
+/// after the other (§5.2).
 fn doubled_votes(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Reordering, Trouble::Partitions], false);
 }
@@ -89,17 +90,17 @@ fn one_way_cuts(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::SlowLinks], false);
 }
 
-/// How long an election with late votes may take. Twenty timeouts of up to 1.5 s fit into it. The election needs one or two timeouts, or
-/// three if they are short.
+/// How long an election with late votes may take. Twenty timeouts of up to 1.5 s fit into it. The election needs one or two
+/// timeouts, or three if they are short.
 const LATE_ELECTION: Duration = Duration::from_secs(30);
 
 /// How many terms an election should take, on average, when two thirds of all votes come 200-2200 ms late. With five servers, a
-/// candidate needs two votes besides its own. A candidate that waits half a second for them, or asks again, needs one or two terms. With
-/// timeouts of 300-400 ms it needs about three terms, and that breaks no rule. So more terms are only a warning.
+/// candidate needs two votes besides its own. A candidate that waits half a second for them, or asks again, needs one or two
+/// terms. With timeouts of 300-400 ms it needs about three terms, and that breaks no rule. So more terms are only a warning.
 const TERMS_PER_LATE_ELECTION: u64 = 3;
 
-/// Delays votes, past several elections, and cuts off one leader after the other. With election timeouts that are too short for the
-/// network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
+/// Delays votes, past several elections, and cuts off one leader after the other. With election timeouts that are too short for
+/// the network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
 fn late_votes(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     const ELECTIONS: u64 = 20;
@@ -124,13 +125,14 @@ fn late_votes(cluster: &Cluster) {
 /// How long messages are lost and late while no server fails.
 const STEADY: Duration = Duration::from_secs(30);
 
-/// How many terms should begin during [`STEADY`]. A follower that waits for four heartbeats or more hardly ever misses all of them. A
-/// follower that waits for two often misses both (timeouts of 300-400 ms, a heartbeat every 130 ms: 18 terms), and breaks no rule. So
-/// more terms are only a warning.
+/// How many terms should begin during [`STEADY`]. A follower that waits for four heartbeats or more hardly ever misses all of
+/// them. A follower that waits for two often misses both (timeouts of 300-400 ms, a heartbeat every 130 ms: 18 terms), and
+/// breaks no rule. So more terms are only a warning.
 const TERMS_WHILE_STEADY: u64 = 10;
 
-/// Loses a tenth of the requests and of the replies, and delays two thirds of the replies, while no server fails. The leader should stay
-/// the leader. If one or two lost heartbeats make a follower a candidate, there is one election after the other (§5.6).
+/// Loses a tenth of the requests and of the replies, and delays two thirds of the replies, while no server fails. The leader
+/// should stay the leader. If one or two lost heartbeats make a follower a candidate, there is one election after the other
+/// (§5.6).
 fn steady_leader(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     let (_, before) = leader_from(cluster, 1);
@@ -219,8 +221,8 @@ fn deaf_leader(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Lets one of two candidates of a term be elected. The other candidate hears the new leader and must become its follower (Figure 2,
-/// Candidates).
+/// Lets one of two candidates of a term be elected. The other candidate hears the new leader and must become its follower
+/// (Figure 2, Candidates).
 fn leader_of_the_same_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..20 {
@@ -252,9 +254,9 @@ fn leader_of_the_same_term(cluster: &Cluster) {
     stage.over();
 }
 
-/// Loses what the leader sends, and waits until both other servers are candidates in the same term, one soon after the other. No server
-/// hears them. Returns the last candidate, the first candidate and their term. The old leader has no reason to become a candidate, and has
-/// voted for neither.
+/// Loses what the leader sends, and waits until both other servers are candidates in the same term, one soon after the other.
+/// No server hears them. Returns the last candidate, the first candidate and their term. The old leader has no reason to become
+/// a candidate, and has voted for neither.
 fn same_term(stage: &Stage<'_>, old: usize, others: [usize; 2]) -> Option<(usize, usize, u64)> {
     stage.caption("the leader isn't heard; the others become candidates, and no server hears them");
     let from = Instant::now();
@@ -347,8 +349,8 @@ fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
     began.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].1)).collect()
 }
 
-/// The moments at which a server granted a vote and became a candidate less than `least` later. A request for votes in the term of the
-/// vote or in an older term doesn't count: it is sent again, and its sender became a candidate before.
+/// The moments at which a server granted a vote and became a candidate less than `least` later. A request for votes in the term
+/// of the vote or in an older term doesn't count: it is sent again, and its sender became a candidate before.
 fn stands_too_soon(mail: &[Mail], i: usize, least: Duration) -> Option<(Instant, Instant)> {
     let (mut granted, mut term) = (None, None);
     for mail in mail {

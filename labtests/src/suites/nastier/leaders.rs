@@ -17,8 +17,8 @@ tests! { "2A+", Raft:
     unreachable_server = "UnreachableServer", reliable(5);
 }
 
-/// Deposes S0, and lets only its AppendEntries reach S2, which knows of a newer term. They must not reset S2's election timeout (Figure
-/// 2, Followers).
+/// Deposes S0, and lets only its AppendEntries reach S2, which knows of a newer term. They must not reset S2's election timeout
+/// (Figure 2, Followers).
 fn old_leader_buys_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.elect(0, &[1, 2]);
@@ -26,8 +26,8 @@ fn old_leader_buys_no_time(cluster: &Cluster) {
     deposed_leader_speaks_on(&stage, Kind::Entries);
 }
 
-/// S0 leads, and S2 elects S1. After that, S2 hears only S0's messages of this kind. S2 must become a candidate: an election timeout is
-/// reset by "AppendEntries RPC from current leader" (Figure 2, Followers).
+/// S0 leads, and S2 elects S1. After that, S2 hears only S0's messages of this kind. S2 must become a candidate: an election
+/// timeout is reset by "AppendEntries RPC from current leader" (Figure 2, Followers).
 pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     let [s0, s1, s2] = [0, 1, 2];
     let cluster = stage.cluster;
@@ -67,8 +67,9 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
 /// A new leader that waits with its first heartbeat as long as between two heartbeats, a tenth of a second, is later than this.
 const AT_ONCE: Duration = ms(60);
 
-/// Elects a leader six times and measures when it sends its first AppendEntries. "Upon election: send initial empty AppendEntries RPCs
-/// (heartbeat) to each server" (Figure 2, Leaders). It must do so at once, before other servers become candidates, too.
+/// Elects a leader six times and measures when it sends its first AppendEntries. "Upon election: send initial empty
+/// AppendEntries RPCs (heartbeat) to each server" (Figure 2, Leaders). It must do so at once, before other servers become
+/// candidates, too.
 fn heartbeat_upon_election(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let mut soonest = None;
@@ -99,12 +100,12 @@ fn heartbeat_upon_election(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// How many calls a second an idle leader may make to each follower. The Go lab asks for ten heartbeats a second, and its test `count`
-/// allows as many calls as this. A heartbeat every 50 ms makes twenty.
+/// How many calls a second an idle leader may make to each follower. The Go lab asks for ten heartbeats a second, and its test
+/// `count` allows as many calls as this. A heartbeat every 50 ms makes twenty.
 const IDLE_CALLS: u64 = 30;
 
-/// Counts the calls of an idle leader of seven servers. It gets up to six votes, three of them when it leads already. These late votes must
-/// not make it the leader again and so start more heartbeats (Figure 2, Candidates).
+/// Counts the calls of an idle leader of seven servers. It gets up to six votes, three of them when it leads already. These
+/// late votes must not make it the leader again and so start more heartbeats (Figure 2, Candidates).
 fn idle_leader_of_seven(cluster: &Cluster) {
     cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
@@ -126,8 +127,9 @@ fn idle_leader_of_seven(cluster: &Cluster) {
 /// How long the calls to a crashed server are counted, at the beginning and again half a minute later.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// Crashes a follower and counts the calls to it, at the beginning and half a minute later. A call to a crashed server fails after
-/// seconds, and each heartbeat is such a call, so there may be many at a time. But their number must not keep growing (§5.3).
+/// Crashes a follower and counts the calls to it, at the beginning and half a minute later. A call to a crashed server fails
+/// after seconds, and each heartbeat is such a call, so there may be many at a time. But their number must not keep growing
+/// (§5.3).
 fn unreachable_server(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     cluster.crash(after(cluster, leader, 1));

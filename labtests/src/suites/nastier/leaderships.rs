@@ -1,5 +1,5 @@
-//! 2B+, about leaders that have led before. What such a leader knew of its followers in an earlier term is no longer valid (Figure 2,
-//! "Reinitialized after election"), and what it assumed may no longer be true.
+//! 2B+, about leaders that have led before. What such a leader knew of its followers in an earlier term is no longer valid
+//! (Figure 2, "Reinitialized after election"), and what it assumed may no longer be true.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -20,9 +20,9 @@ tests! { "2B+", Raft:
     repaired_without_commands = "RepairedWithoutCommands", reliable(3);
 }
 
-/// S1 acknowledges eight entries of S0. Another leader replaces these entries, and then S0 leads again without having crashed, with a
-/// shorter log. When S2 acknowledges new entries at the old indices, two of five servers have them, so S0 must not commit: what S1
-/// acknowledged in the earlier term doesn't count (Figure 2, "Reinitialized after election").
+/// S1 acknowledges eight entries of S0. Another leader replaces these entries, and then S0 leads again without having crashed,
+/// with a shorter log. When S2 acknowledges new entries at the old indices, two of five servers have them, so S0 must not
+/// commit: what S1 acknowledged in the earlier term doesn't count (Figure 2, "Reinitialized after election").
 fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -52,8 +52,8 @@ fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
         let _ = cluster.state(s0);
         cluster.check_not_committed(
             last.index,
-            "though only S0 and S2 of five servers have it. matchIndex is \"reinitialized after election\" to 0 (Figure 2, Volatile state \
-             on leaders), because S1 may have lost what it acknowledged in an earlier term",
+            "though only S0 and S2 of five servers have it. matchIndex is \"reinitialized after election\" to 0 (Figure 2, \
+             Volatile state on leaders), because S1 may have lost what it acknowledged in an earlier term",
         );
     }
     stage.all_pass();
@@ -71,9 +71,9 @@ const REIGNS: usize = 10;
 /// How long it may take until a server leads while threads are slow.
 const LED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Cuts off one leader after the other. While an old leader comes back, hears of a newer term and gets an entry of that term, several
-/// threads give it commands, and threads stop for a while after they release a lock. A server that doesn't lead any more must not
-/// append a command.
+/// Cuts off one leader after the other. While an old leader comes back, hears of a newer term and gets an entry of that term,
+/// several threads give it commands, and threads stop for a while after they release a lock. A server that doesn't lead any
+/// more must not append a command.
 fn start_while_terms_pass(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     for _ in 0..REIGNS {
@@ -132,8 +132,8 @@ fn gives_commands(cluster: &Cluster, i: usize, over: &Arc<AtomicBool>) -> JoinHa
 /// How long the repair of a follower's log may take if nothing fails: a few elections and a few heartbeats.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Lets S2 come back with a log that is behind the new leader's log, and gives the leader no command. S2 refuses the leader's heartbeats.
-/// After a refused heartbeat the leader must send what S2 lacks (§5.3).
+/// Lets S2 come back with a log that is behind the new leader's log, and gives the leader no command. S2 refuses the leader's
+/// heartbeats. After a refused heartbeat the leader must send what S2 lacks (§5.3).
 fn repaired_without_commands(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];

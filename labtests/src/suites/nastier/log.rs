@@ -84,21 +84,21 @@ fn seven_in_trouble(cluster: &Cluster) {
     storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
 }
 
-/// Runs a storm in which threads stop for a while at any place, while leaders change. What a thread decided before it took the lock may
-/// no longer hold when it has the lock.
+/// Runs a storm in which threads stop for a while at any place, while leaders change. What a thread decided before it took the
+/// lock may no longer hold when it has the lock.
 fn slow_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
 }
 
-/// At how many places of its log a follower may refuse AppendEntries if its log differs from the leader's by [`CONFLICTS`] entries of one
-/// term. Two places are usual. One place for each entry breaks no rule, but §5.3 describes a way to avoid it, and says: "in practice, we
-/// doubt this optimization is necessary".
+/// At how many places of its log a follower may refuse AppendEntries if its log differs from the leader's by [`CONFLICTS`]
+/// entries of one term. Two places are usual. One place for each entry breaks no rule, but §5.3 describes a way to avoid it,
+/// and says: "in practice, we doubt this optimization is necessary".
 const REFUSALS: usize = 12;
 /// See [`REFUSALS`].
 const CONFLICTS: usize = 60;
 
-/// Gives S0 and S2 sixty different entries of one term each, and lets S2 repair S0's log. There should be few refusals, as in §5.3: "one
-/// AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
+/// Gives S0 and S2 sixty different entries of one term each, and lets S2 repair S0's log. There should be few refusals, as in
+/// §5.3: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
 fn conflict_in_few_steps(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -137,9 +137,9 @@ fn conflict_in_few_steps(cluster: &Cluster) {
     }
     if steps.len() > REFUSALS {
         cluster.advise(format!(
-            "{} refused AppendEntries at {} places of its log before it agreed with the leader's; for {CONFLICTS} conflicting entries of \
-             one term it should be {REFUSALS} or fewer. A refusal can say where the conflicting term begins, so that the leader skips the \
-             whole term (§5.3)",
+            "{} refused AppendEntries at {} places of its log before it agreed with the leader's; for {CONFLICTS} conflicting \
+             entries of one term it should be {REFUSALS} or fewer. A refusal can say where the conflicting term begins, so \
+             that the leader skips the whole term (§5.3)",
             name(s0),
             steps.len()
         ));
@@ -152,8 +152,8 @@ const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
 /// How long an agreement may take: a third of the time between two heartbeats, as in the Go lab's test of its service's speed.
 const AGREED_WITHIN: Duration = ms(33);
 
-/// Gives a hundred commands, one after the other, and measures the time. The leader must replicate a command at once, and not with the
-/// next heartbeat (§5.3).
+/// Gives a hundred commands, one after the other, and measures the time. The leader must replicate a command at once, and not
+/// with the next heartbeat (§5.3).
 fn speed(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     let leader = cluster.check_one_leader();
@@ -188,8 +188,9 @@ fn agree_fast(cluster: &Cluster, leader: usize) -> bool {
 /// How long the leader is kept busy.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Gives the leader one command after the other, so that it sends entries and perhaps no empty AppendEntries. AppendEntries with entries
-/// must reset the election timeout, too, so no server may become a candidate (Figure 2, Followers). No server fails, and no message is lost.
+/// Gives the leader one command after the other, so that it sends entries and perhaps no empty AppendEntries. AppendEntries
+/// with entries must reset the election timeout, too, so no server may become a candidate (Figure 2, Followers). No server
+/// fails, and no message is lost.
 fn busy_leader(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     let leader = cluster.check_one_leader();
@@ -204,7 +205,8 @@ fn busy_leader(cluster: &Cluster) {
     if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
         run::fail(format!(
             "{} is in term {newer}, though {} led term {term}, and for {BUSY:?} everything that this leader sent has arrived. \
-             Every AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, Followers)",
+             Every AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, \
+             Followers)",
             name(i),
             name(leader)
         ));
@@ -212,8 +214,8 @@ fn busy_leader(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// How many calls a command may cost for each follower: one call carries the command, one may carry the new commit index, and a third
-/// is allowed for implementations that send one of these twice.
+/// How many calls a command may cost for each follower: one call carries the command, one may carry the new commit index, and a
+/// third is allowed for implementations that send one of these twice.
 const CALLS: u64 = 3;
 
 /// Gives thirty commands one by one and counts the calls. Each command should be sent to every follower once (§5.3).
@@ -235,9 +237,9 @@ fn calls_per_command(cluster: &Cluster) {
     let allowed = COMMANDS * CALLS * followers + heartbeats;
     if calls > allowed {
         run::fail(format!(
-            "the servers made {calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: {CALLS} for \
-             each command and follower, and the heartbeats. A leader sends a command to each follower once, and the commit index \
-             with the next message (§5.3)"
+            "the servers made {calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: \
+             {CALLS} for each command and follower, and the heartbeats. A leader sends a command to each follower once, and \
+             the commit index with the next message (§5.3)"
         ));
     }
 }

@@ -22,8 +22,8 @@ tests! { "2B+", Raft:
     refusals_are_answers = "RefusalsAreAnswers", reliable(3);
 }
 
-/// Delays S1's acknowledgement of entries of S0. Another leader replaces these entries, and S0 leads again with other entries at the same
-/// indices. The old acknowledgement arrives then, and must not count for the new entries (§5.3).
+/// Delays S1's acknowledgement of entries of S0. Another leader replaces these entries, and S0 leads again with other entries
+/// at the same indices. The old acknowledgement arrives then, and must not count for the new entries (§5.3).
 fn old_acknowledgements(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -65,14 +65,17 @@ fn old_acknowledgements(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// Delays S1's refusal of a heartbeat of S0. S1 refused because of the term, and its reply may say how long its log was. When the refusal
-/// arrives, S0 leads again in a later term. The refusal must not tell S0 anything about where the logs agree (§5.3).
+/// Delays S1's refusal of a heartbeat of S0. S1 refused because of the term, and its reply may say how long its log was. When
+/// the refusal arrives, S0 leads again in a later term. The refusal must not tell S0 anything about where the logs agree
+/// (§5.3).
 fn old_refusals(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     cluster.one(random(cluster), 5, true);
-    stage.caption("S1 is elected, and S0 doesn't know; S1 gets four entries that no other server has");
+    stage.caption(
+        "S1 is elected, and S0 doesn't know; S1 gets four entries that no other server has",
+    );
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
     stage.elect_unfollowed(s1, &[s2, s3, s4], &[s2, s3, s4]);
@@ -96,8 +99,8 @@ fn old_refusals(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// Delivers acknowledgements in reverse order. "matchIndex [..] increases monotonically" (Figure 2), so the leader should not send a
-/// server again what that server has acknowledged.
+/// Delivers acknowledgements in reverse order. "matchIndex [..] increases monotonically" (Figure 2), so the leader should not
+/// send a server again what that server has acknowledged.
 fn acknowledgements_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [leader, s1, s2] = [0, 1, 2];
@@ -132,8 +135,8 @@ fn acknowledgements_in_reverse(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// Delays the second of two refusals of S2 until S2 has got everything that it lacked. Then the leader should not send these entries
-/// again (Figure 2: matchIndex "increases monotonically").
+/// Delays the second of two refusals of S2 until S2 has got everything that it lacked. Then the leader should not send these
+/// entries again (Figure 2: matchIndex "increases monotonically").
 fn refusals_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -167,8 +170,8 @@ fn refusals_in_reverse(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// Lets S0 repair the log of S4, which is shorter than S0's log and has a conflicting last entry. The index that S4's refusal names is
-/// only the leader's next guess. S0 must not take it as matchIndex (§5.3).
+/// Lets S0 repair the log of S4, which is shorter than S0's log and has a conflicting last entry. The index that S4's refusal
+/// names is only the leader's next guess. S0 must not take it as matchIndex (§5.3).
 fn conflict_before_the_hint(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -192,8 +195,9 @@ fn conflict_before_the_hint(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// Lets S0 have a long log that all servers have, and after it two entries of a term that no other server has entries of. To repair S0's
-/// log, the leader should send only what comes after the last entry where the logs agree, and not the whole log (§5.3).
+/// Lets S0 have a long log that all servers have, and after it two entries of a term that no other server has entries of. To
+/// repair S0's log, the leader should send only what comes after the last entry where the logs agree, and not the whole log
+/// (§5.3).
 fn repair_sends_what_differs(cluster: &Cluster) {
     const COMMANDS: usize = 60;
     const BYTES: usize = 1000;
@@ -220,19 +224,19 @@ fn repair_sends_what_differs(cluster: &Cluster) {
     let (sent, log) = (cluster.net().total_bytes() - before, (COMMANDS * BYTES) as u64);
     if sent > log / 2 {
         run::fail(format!(
-            "the servers sent {sent} bytes to repair a log of {log} bytes that differed only in its last two entries, which are of a \
-             term that no other entry has. The leader finds \"the latest log entry where the two logs agree\" and sends what comes \
-             after it (§5.3)"
+            "the servers sent {sent} bytes to repair a log of {log} bytes that differed only in its last two entries, which \
+             are of a term that no other entry has. The leader finds \"the latest log entry where the two logs agree\" and \
+             sends what comes after it (§5.3)"
         ));
     }
 }
 
-/// How long it may take until the only server that can be elected leads. With timeouts of up to 1.5 s, and votes that are split half of
-/// the time, that is enough for six candidacies or more.
+/// How long it may take until the only server that can be elected leads. With timeouts of up to 1.5 s, and votes that are split
+/// half of the time, that is enough for six candidacies or more.
 const ELECTED_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(10);
 
-/// Lets a candidate with an old log ask for votes again and again. A refused request must not reset the election timeout of the server
-/// that refuses (Figure 2, Followers), because otherwise that server never becomes a candidate, and there is no leader.
+/// Lets a candidate with an old log ask for votes again and again. A refused request must not reset the election timeout of the
+/// server that refuses (Figure 2, Followers), because otherwise that server never becomes a candidate, and there is no leader.
 fn refused_votes_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
@@ -258,20 +262,20 @@ fn refused_votes_buy_no_time(cluster: &Cluster) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only server that can be elected: {} asks for its vote all the \
-         time and is refused. A server resets its election timeout only when it hears from the current leader, when it grants a vote, \
-         and when it becomes a candidate (Figure 2, Rules for Servers)",
+        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only server that can be elected: {} asks for its vote \
+         all the time and is refused. A server resets its election timeout only when it hears from the current leader, when it \
+         grants a vote, and when it becomes a candidate (Figure 2, Rules for Servers)",
         name(good),
         name(behind)
     ));
 }
 
-/// How often a candidate may ask a server for its vote, on average, if the server has answered each time. Once per term is enough. A
-/// candidate that has got no answer may ask again ten times a second.
+/// How often a candidate may ask a server for its vote, on average, if the server has answered each time. Once per term is
+/// enough. A candidate that has got no answer may ask again ten times a second.
 const ASKS_A_SECOND: u64 = 20;
 
-/// Lets a candidate with an old log ask for votes. A refusal is an answer for the whole term (§5.4.1), so the candidate must not ask the
-/// same server again and again in that term (§5.5).
+/// Lets a candidate with an old log ask for votes. A refusal is an answer for the whole term (§5.4.1), so the candidate must
+/// not ask the same server again and again in that term (§5.5).
 fn refusals_are_answers(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
@@ -292,8 +296,9 @@ fn refusals_are_answers(cluster: &Cluster) {
     let allowed = ASKS_A_SECOND * (began.elapsed().as_secs() + 1) * 2;
     if asked > allowed {
         run::fail(format!(
-            "{} asked for votes {asked} times in {:?}; at most {allowed} times are allowed. {} has refused, because its own log is more \
-             up-to-date (§5.4.1), and a refusal holds for the whole term: only a candidate that gets no answer asks again (§5.5)",
+            "{} asked for votes {asked} times in {:?}; at most {allowed} times are allowed. {} has refused, because its own \
+             log is more up-to-date (§5.4.1), and a refusal holds for the whole term: only a candidate that gets no answer \
+             asks again (§5.5)",
             name(behind),
             began.elapsed(),
             name(good)

@@ -41,7 +41,7 @@ fn figure_8_as_drawn(cluster: &Cluster) {
             cluster.reached_check();
         } else {
             cluster.does_not_fit(
-                "its leaders begin their terms with an entry of their own (§8), which commits an entry that the figure's leader may not commit",
+                "its leaders begin their terms with an entry of their own (§8), which commits what the figure's leader may not commit",
             );
         }
     }
@@ -75,7 +75,8 @@ fn figure_8_own_term(cluster: &Cluster) {
 
 const S: [usize; 5] = [0, 1, 2, 3, 4];
 
-/// Plays Figure 8 up to (c). Returns the index of the entry, or `None` if a server did not accept a command or did not get the entry.
+/// Plays Figure 8 up to (c). Returns the index of the entry, or `None` if a server did not accept a command or did not get the
+/// entry.
 fn until_c(stage: &Stage<'_>) -> Option<u64> {
     let cluster = stage.cluster;
     stage.elect(S[0], &[S[1], S[2], S[3], S[4]]);
@@ -112,8 +113,8 @@ fn everybody_again(stage: &Stage<'_>) {
     cluster.one(random(cluster), cluster.n(), true);
 }
 
-/// Runs a storm in which servers crash just before or just after they save a vote, and are then asked for votes by others. They must not
-/// vote twice in a term (Figure 2: votedFor is persistent).
+/// Runs a storm in which servers crash just before or just after they save a vote, and are then asked for votes by others. They
+/// must not vote twice in a term (Figure 2: votedFor is persistent).
 fn voters_crash(cluster: &Cluster) {
     let troubles = [Trouble::CrashesAtSaves, Trouble::Duplicates, Trouble::Reordering];
     storm(cluster, &troubles, false);
@@ -141,9 +142,9 @@ fn crashes_and_old_messages(cluster: &Cluster) {
     storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
 }
 
-/// Lets S2 come back with an old log. S2 refuses the leader's AppendEntries because its log lacks the entry before them, and its answers are
-/// lost, so the leader keeps sending the same. These AppendEntries are from the current leader, so they must reset S2's election timeout
-/// (§5.2).
+/// Lets S2 come back with an old log. S2 refuses the leader's AppendEntries because its log lacks the entry before them, and
+/// its answers are lost, so the leader keeps sending the same. These AppendEntries are from the current leader, so they must
+/// reset S2's election timeout (§5.2).
 fn refused_entries_buy_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];

@@ -1,5 +1,5 @@
-//! 2D+, about InstallSnapshot: a server that gets it must do the same as on AppendEntries, in whatever role it is (§5.1, §5.2). And a
-//! leader that has only a snapshot must be idle when there is nothing to send.
+//! 2D+, about InstallSnapshot: a server that gets it must do the same as on AppendEntries, in whatever role it is (§5.1, §5.2).
+//! And a leader that has only a snapshot must be idle when there is nothing to send.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -19,8 +19,8 @@ tests! { "2D+", Raft:
     idle_behind_a_snapshot = "IdleBehindASnapshot", reliable(3);
 }
 
-/// Lets one of two candidates of a term be elected. The other candidate hears only InstallSnapshot from the new leader, again and again.
-/// It must become a follower, and must not begin another election (§5.2, §7).
+/// Lets one of two candidates of a term be elected. The other candidate hears only InstallSnapshot from the new leader, again
+/// and again. It must become a follower, and must not begin another election (§5.2, §7).
 fn candidate_hears_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
@@ -30,9 +30,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         if !rivals.elect(&stage) || !has_but_a_snapshot(&stage, winner) {
             continue;
         }
-        stage.caption(
-            "the other candidate hears only the snapshot; its answers are lost",
-        );
+        stage.caption("the other candidate hears only the snapshot; its answers are lost");
         let installs = move |mail: &Mail| {
             mail.from == winner && mail.to == loser && mail.kind == Kind::Snapshot
         };
@@ -55,8 +53,8 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// Lets S2 elect S1 while S0 still leads an older term. The first message of the new term that S0 gets is InstallSnapshot. S0 must step
-/// down (§5.1).
+/// Lets S2 elect S1 while S0 still leads an older term. The first message of the new term that S0 gets is InstallSnapshot. S0
+/// must step down (§5.1).
 fn old_leader_hears_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -85,8 +83,9 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
         }
         if heard && old() {
             run::fail(format!(
-                "{} still leads, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC request or \
-                 response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That holds for every RPC; {}",
+                "{} still leads, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC \
+                 request or response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That \
+                 holds for every RPC; {}",
                 name(s0),
                 name(s1),
                 cluster.who_thinks_what()
@@ -97,8 +96,8 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// Gives the leader three commands, which it commits with a follower, and lets it make a snapshot of them. A server that lacks these
-/// commands then needs the snapshot. Returns whether this happened in time.
+/// Gives the leader three commands, which it commits with a follower, and lets it make a snapshot of them. A server that lacks
+/// these commands then needs the snapshot. Returns whether this happened in time.
 fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
     let cluster = stage.cluster;
     stage.caption("the leader commits three commands, and makes a snapshot of them");
@@ -111,8 +110,8 @@ fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
     true
 }
 
-/// From now on, `follower` hears the leader, and the messages that `installs` selects are delivered; the replies to those are delivered only
-/// if `answers`. Every other message is lost.
+/// From now on, `follower` hears the leader, and the messages that `installs` selects are delivered; the replies to those are
+/// delivered only if `answers`. Every other message is lost.
 fn hears_only(
     stage: &Stage<'_>,
     leader: usize,
@@ -138,8 +137,8 @@ const IDLE: Duration = Duration::from_secs(3);
 /// How many calls a second an idle leader may make to each follower, as in `idle_leader_of_seven`.
 const IDLE_CALLS: u64 = 30;
 
-/// Lets the leader make a snapshot of its whole log, then the followers, then restarts all servers, so that a leader is elected with only a
-/// snapshot. All servers have everything, so the leader must send only heartbeats, and no snapshot (§7).
+/// Lets the leader make a snapshot of its whole log, then the followers, then restarts all servers, so that a leader is elected
+/// with only a snapshot. All servers have everything, so the leader must send only heartbeats, and no snapshot (§7).
 fn idle_behind_a_snapshot(cluster: &Cluster) {
     let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
     let leader = cluster.check_one_leader();
@@ -166,9 +165,10 @@ fn idle(cluster: &Cluster, state: &str) {
     let snapshot = (COMMANDS * BYTES) as u64;
     if calls > allowed || bytes > snapshot / 2 {
         run::fail(format!(
-            "the servers made {calls} calls with {bytes} bytes in {IDLE:?}, though there was nothing to send: {state}, and no server \
-             lacks anything. At most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the leader \"has \
-             already discarded the next log entry that it needs to send\" (§7). To a follower that lacks nothing, a leader sends heartbeats",
+            "the servers made {calls} calls with {bytes} bytes in {IDLE:?}, though there was nothing to send: {state}, and no \
+             server lacks anything. At most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the \
+             leader \"has already discarded the next log entry that it needs to send\" (§7). To a follower that lacks nothing, \
+             a leader sends heartbeats",
             snapshot / 2
         ));
     }

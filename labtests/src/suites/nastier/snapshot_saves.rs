@@ -1,5 +1,5 @@
-//! 2D+, about crashes between two saves. A server must save its log and its snapshot together. Otherwise a crash between the two saves
-//! leaves a log that doesn't fit the snapshot of the service, or the other way round (§7).
+//! 2D+, about crashes between two saves. A server must save its log and its snapshot together. Otherwise a crash between the
+//! two saves leaves a log that doesn't fit the snapshot of the service, or the other way round (§7).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -20,8 +20,8 @@ const SAVES: u64 = 4;
 /// A server that saves in a separate thread has saved within this time.
 const SAVED_WITHIN: Duration = Duration::from_millis(50);
 
-/// Crashes the leader, and later a follower, just after its first save around `snapshot()`, just after its second save, and so on. After its
-/// restart the server must go on where it was (§7).
+/// Crashes the leader, and later a follower, just after its first save around `snapshot()`, just after its second save, and so
+/// on. After its restart the server must go on where it was (§7).
 fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
     for steps in [0, 1] {
         for save in 1..=SAVES {
@@ -46,9 +46,9 @@ fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
     }
 }
 
-/// Sends a snapshot to a server that was down, and crashes the server just after its first save since it came back, just after its second
-/// save, and so on. When it starts again, the leader has crashed. The third server has made no snapshot, so it sends entries where the
-/// leader sent the snapshot. The restarted server must accept them (§7).
+/// Sends a snapshot to a server that was down, and crashes the server just after its first save since it came back, just after
+/// its second save, and so on. When it starts again, the leader has crashed. The third server has made no snapshot, so it sends
+/// entries where the leader sent the snapshot. The restarted server must accept them (§7).
 fn crash_as_a_snapshot_comes(cluster: &Cluster) {
     for save in 1..=SAVES {
         agree(cluster, 3, 3);
@@ -80,8 +80,8 @@ fn crash_as_a_snapshot_comes(cluster: &Cluster) {
     agree(cluster, 2, 3);
 }
 
-/// Starts the server again; all servers must agree. A failure of this server from now on is reported together with the moment of its
-/// crash.
+/// Starts the server again; all servers must agree. A failure of this server from now on is reported together with the moment
+/// of its crash.
 fn comes_back(cluster: &Cluster, victim: usize, when: &str) {
     cluster.crashed(victim, &format!("{} crashed {when}", name(victim)));
     restart(cluster, victim);

@@ -17,7 +17,8 @@ tests! { "2D+", Raft:
     snapshot_and_nothing_more = "SnapshotAndNothingMore", reliable(3);
 }
 
-/// Makes S0 the leader, with a snapshot of commands that S2 lacks. So everything that S0 sends to S2 from now on is that snapshot.
+/// Makes S0 the leader, with a snapshot of commands that S2 lacks. So everything that S0 sends to S2 from now on is that
+/// snapshot.
 fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     stage.elect(0, &[1, 2]);
@@ -30,15 +31,16 @@ fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     cluster.connect(2);
 }
 
-/// Does the same as `old_leader_buys_no_time`, with an old leader that sends only InstallSnapshot. It must not reset S2's election timeout
-/// (Figure 2, Followers).
+/// Does the same as `old_leader_buys_no_time`, with an old leader that sends only InstallSnapshot. It must not reset S2's
+/// election timeout (Figure 2, Followers).
 fn old_snapshots_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     s2_needs_a_snapshot(&stage);
     deposed_leader_speaks_on(&stage, Kind::Snapshot);
 }
 
-/// Lets an old leader hear nothing except the answers to its InstallSnapshot. They have a newer term, so it must step down (§5.1).
+/// Lets an old leader hear nothing except the answers to its InstallSnapshot. They have a newer term, so it must step down
+/// (§5.1).
 fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -71,12 +73,12 @@ fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// How long it may take until a snapshot is installed: an election, a call that was made while the server was cut off and takes seconds
-/// to fail, and some heartbeats.
+/// How long it may take until a snapshot is installed: an election, a call that was made while the server was cut off and takes
+/// seconds to fail, and some heartbeats.
 const INSTALLED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Sends a server that was cut off a snapshot of all commands, and gives no command after it. The server must hand the snapshot to its
-/// service at once, and not wait for the next command (Figure 13, step 8).
+/// Sends a server that was cut off a snapshot of all commands, and gives no command after it. The server must hand the snapshot
+/// to its service at once, and not wait for the next command (Figure 13, step 8).
 fn snapshot_and_nothing_more(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
@@ -100,7 +102,7 @@ fn snapshot_and_nothing_more(cluster: &Cluster) {
                 "What a snapshot covers is committed: a snapshot must wake the applier, as committed entries do (Figure 13, step 8)"
             }
             true => {
-                "No InstallSnapshot was sent to it. A leader that has discarded entries that a follower needs sends its snapshot (§7)"
+                "No InstallSnapshot was sent to it. A leader that has discarded what a follower needs must send its snapshot (§7)"
             }
         };
         run::fail(format!(

@@ -56,7 +56,8 @@ fn snapshots_and_everything(cluster: &Cluster) {
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
 }
 
-/// Runs a storm in which threads stop for a while at any place, also between the arrival of a snapshot and its delivery to the service.
+/// Runs a storm in which threads stop for a while at any place, also between the arrival of a snapshot and its delivery to the
+/// service.
 fn snapshots_and_slow_threads(cluster: &Cluster) {
     let troubles = [Trouble::SlowThreads, Trouble::Partitions, Trouble::Crashes];
     storm(cluster, &troubles, true);
@@ -84,8 +85,8 @@ fn snapshot_from_the_past(cluster: &Cluster) {
     agree(cluster, 5, 3);
 }
 
-/// Lets a follower make a snapshot whose entries it has acknowledged without the leader's knowledge, so that the leader sends these entries
-/// again. The follower must accept them: what the snapshot covers is committed, so they match (§5.4, §7).
+/// Lets a follower make a snapshot whose entries it has acknowledged without the leader's knowledge, so that the leader sends
+/// these entries again. The follower must accept them: what the snapshot covers is committed, so they match (§5.4, §7).
 fn entries_before_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 5, 3);
@@ -113,8 +114,8 @@ fn entries_before_a_snapshot(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// Sends a server a snapshot again and again, because its replies are lost. A server that hears its leader must not become a candidate,
-/// even if it hears only InstallSnapshot (§5.2, §7).
+/// Sends a server a snapshot again and again, because its replies are lost. A server that hears its leader must not become a
+/// candidate, even if it hears only InstallSnapshot (§5.2, §7).
 fn long_install(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
@@ -122,7 +123,9 @@ fn long_install(cluster: &Cluster) {
     let behind = after(cluster, leader, 1);
     cluster.disconnect(behind);
     agree(cluster, 25, 2);
-    stage.caption("a server that is far behind gets the snapshot; its replies to the snapshot are lost");
+    stage.caption(
+        "a server that is far behind gets the snapshot; its replies to the snapshot are lost",
+    );
     let installs = move |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot;
     stage.direct(
         move |mail| {
@@ -139,8 +142,8 @@ fn long_install(cluster: &Cluster) {
     agree(cluster, 3, 3);
 }
 
-/// Sends S2 a snapshot twice, and delays the second answer until S2 has got later entries. Then the leader should not send these entries
-/// again (Figure 2: matchIndex "increases monotonically").
+/// Sends S2 a snapshot twice, and delays the second answer until S2 has got later entries. Then the leader should not send
+/// these entries again (Figure 2: matchIndex "increases monotonically").
 fn installed_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -175,8 +178,8 @@ fn installed_in_reverse(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// Delays S4's refusal of a snapshot, which S4 gave because of its newer term. When the refusal arrives, S0 leads again in a later term.
-/// S0 must not conclude that S4 has the snapshot, and must send it again (§5.1, §7).
+/// Delays S4's refusal of a snapshot, which S4 gave because of its newer term. When the refusal arrives, S0 leads again in a
+/// later term. S0 must not conclude that S4 has the snapshot, and must send it again (§5.1, §7).
 fn old_install_refused(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -221,9 +224,9 @@ fn old_install_refused(cluster: &Cluster) {
     agree(cluster, 2, 5);
 }
 
-/// Lets S2 acknowledge entries that it doesn't know to be committed, and then sends it a snapshot of the first of them. S2 must keep the
-/// other entries: "If existing log entry has same index and term as snapshot's last included entry, retain log entries following it"
-/// (Figure 13).
+/// Lets S2 acknowledge entries that it doesn't know to be committed, and then sends it a snapshot of the first of them. S2 must
+/// keep the other entries: "If existing log entry has same index and term as snapshot's last included entry, retain log entries
+/// following it" (Figure 13).
 fn tail_behind_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -276,8 +279,8 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
     agree(cluster, 2, 3);
 }
 
-/// Makes a service wait for a while. Meanwhile its server gets commands, then a snapshot, then more commands. The server must hand them
-/// to the service in this order (§5.3, §7).
+/// Makes a service wait for a while. Meanwhile its server gets commands, then a snapshot, then more commands. The server must
+/// hand them to the service in this order (§5.3, §7).
 fn service_that_waits(cluster: &Cluster) {
     agree(cluster, 3, 3);
     for _ in 0..3 {

@@ -33,8 +33,8 @@ fn basic_agree(cluster: &Cluster) {
     }
 }
 
-/// How many of Raft's own entries are before `index`. A Raft may have such entries: each new leader may append a no-op (§8). They use
-/// indices, too, and the service gets them as [`ApplyMsg::Internal`](labrpc::api::ApplyMsg::Internal).
+/// How many of Raft's own entries are before `index`. A Raft may have such entries: each new leader may append a no-op (§8).
+/// They use indices, too, and the service gets them as [`ApplyMsg::Internal`](labrpc::api::ApplyMsg::Internal).
 fn own_entries_before(cluster: &Cluster, index: u64) -> u64 {
     cluster.ledger().lock().own_entries_before(index)
 }
@@ -118,7 +118,8 @@ fn leader_failure(cluster: &Cluster) {
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.one(103, n - 1, false);
     cluster.disconnect(cluster.check_one_leader());
-    // The leader that was cut off first accepts the command, too, at an index where the other servers have committed another command.
+    // The leader that was cut off first accepts the command, too, at an index where the other servers have committed another
+    // command.
     let taken = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok());
     let Some(index) = taken.map(|started| started.index).max() else {
         run::fail(
@@ -207,7 +208,7 @@ fn concurrent_starts(cluster: &Cluster) {
             if !committed.contains(&command(value)) {
                 let found: Vec<_> = committed.iter().map(show).collect();
                 run::fail(format!(
-                    "the leader accepted {value} and other commands at the same time, but {value} is not among the committed ones: {found:?}"
+                    "the leader accepted {value} and other commands at once, but {value} is not among the committed ones: {found:?}"
                 ));
             }
         }
@@ -235,8 +236,8 @@ fn rejoin(cluster: &Cluster) {
     cluster.one(105, n, true);
 }
 
-/// Gives fifty uncommitted entries to each of two leaders, and fifty committed ones to the other servers. When all servers can hear
-/// each other, the leader must repair these long, different logs fast (§5.3).
+/// Gives fifty uncommitted entries to each of two leaders, and fifty committed ones to the other servers. When all servers can
+/// hear each other, the leader must repair these long, different logs fast (§5.3).
 fn backup(cluster: &Cluster) {
     let n = cluster.n();
     let one = |servers| cluster.one(random(cluster), servers, true);
@@ -272,7 +273,8 @@ fn burst(cluster: &Cluster, leader: usize) {
     }
 }
 
-/// Counts the calls of an election, of an agreement on twelve commands, and of a second without commands. There must not be too many.
+/// Counts the calls of an election, of an agreement on twelve commands, and of a second without commands. There must not be too
+/// many.
 fn count(cluster: &Cluster) {
     let calls = || (0..cluster.n()).map(|i| cluster.net().count(&name(i))).sum::<u64>();
     cluster.check_one_leader();

@@ -47,8 +47,8 @@ fn persist1(cluster: &Cluster) {
     cluster.one(16, n, true);
 }
 
-/// Lets two different majorities commit commands, five times. The servers that are in both majorities crash in between, so the second
-/// majority knows the log only if it was persisted (Figure 2).
+/// Lets two different majorities commit commands, five times. The servers that are in both majorities crash in between, so the
+/// second majority knows the log only if it was persisted (Figure 2).
 fn persist2(cluster: &Cluster) {
     let n = cluster.n();
     let mut value = 10;

@@ -54,8 +54,8 @@ fn snapshot_install_un_crash(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::Crash);
 }
 
-/// In each round, one server misses so many commands that it gets a snapshot when it comes back (§7). Every third time, that server is
-/// the leader. The saved state of each server must stay small.
+/// In each round, one server misses so many commands that it gets a snapshot when it comes back (§7). Every third time, that
+/// server is the leader. The saved state of each server must stay small.
 fn thirty_rounds(cluster: &Cluster, fault: Fault) {
     let n = cluster.n();
     let one = |servers| cluster.one(random(cluster), servers, true);
@@ -141,8 +141,8 @@ fn snapshot_all_crash(cluster: &Cluster) {
     }
 }
 
-/// Crashes all servers twice. A snapshot must survive the second crash, too: a server that has read its snapshot back and then saves its
-/// state must save the snapshot with it (§7).
+/// Crashes all servers twice. A snapshot must survive the second crash, too: a server that has read its snapshot back and then
+/// saves its state must save the snapshot with it (§7).
 fn snapshot_init(cluster: &Cluster) {
     let n = cluster.n();
     for _ in 0..12 {

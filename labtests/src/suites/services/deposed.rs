@@ -1,5 +1,6 @@
-//! A leader appends an entry and is deposed before it hears that a follower has the entry. The next leader may have the entry, too, and
-//! commit it (§5.4.2, Figure 8). The old leader can't know that, so it must not answer that the entry will not be committed.
+//! A leader appends an entry and is deposed before it hears that a follower has the entry. The next leader may have the entry,
+//! too, and commit it (§5.4.2, Figure 8). The old leader can't know that, so it must not answer that the entry will not be
+//! committed.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
@@ -7,9 +8,9 @@ use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use labrpc::network::Fate;
 use labrpc::time::Instant;
 
-/// Lets `give` make a request to the leader S0; `give` must not wait for the answer. S2 gets the entry of this request, but S0 never
-/// hears that. If `in_time`, S0 then hears of a newer term from the candidate S1, which is not elected. Then S2 becomes the leader, with
-/// the entry in its log. S0 doesn't hear S2 yet.
+/// Lets `give` make a request to the leader S0; `give` must not wait for the answer. S2 gets the entry of this request, but S0
+/// never hears that. If `in_time`, S0 then hears of a newer term from the candidate S1, which is not elected. Then S2 becomes
+/// the leader, with the entry in its log. S0 doesn't hear S2 yet.
 pub(crate) fn deposed_while_it_waits(
     cluster: &Cluster,
     in_time: bool,

@@ -1,5 +1,5 @@
-//! The common part of the tests of the 2022 store: clients write and read for three rounds of five seconds, while the servers have
-//! trouble.
+//! The common part of the tests of the 2022 store: clients write and read for three rounds of five seconds, while the servers
+//! have trouble.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
@@ -17,8 +17,9 @@ use labrpc::time::{Duration, Instant};
 /// The `max_raft_state` of tests with snapshots, in bytes.
 pub const MAX_RAFT_STATE: usize = 1000;
 
-/// A value that contains this number. It is so long that fifty such values in a log without snapshots are more than a log may have. With
-/// short values, a server that was cut off would still get them from the log, because a command has fewer bytes here than in Go.
+/// A value that contains this number. It is so long that fifty such values in a log without snapshots are more than a log may
+/// have. With short values, a server that was cut off would still get them from the log, because a command has fewer bytes here
+/// than in Go.
 pub fn long(number: u64) -> String {
     format!("{number:0>200}")
 }
@@ -51,8 +52,8 @@ impl Load {
         Load { crashes: true, ..self }
     }
 
-    /// The same load, but all clients write the same keys. Then a client doesn't know which value to expect, but at the end the whole
-    /// history must be linearizable.
+    /// The same load, but all clients write the same keys. Then a client doesn't know which value to expect, but at the end the
+    /// whole history must be linearizable.
     pub const fn shared_keys(self) -> Load {
         Load { shared_keys: true, ..self }
     }
@@ -159,8 +160,9 @@ pub fn late_copies(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().duplicate(None);
 }
 
-/// While `f` runs, one in five requests of clients is late by up to 1.5 s. A client that doesn't wait that long has asked again by then,
-/// and has perhaps made other requests. The number of the call decides which requests are late, so that no random numbers are consumed.
+/// While `f` runs, one in five requests of clients is late by up to 1.5 s. A client that doesn't wait that long has asked again
+/// by then, and has perhaps made other requests. The number of the call decides which requests are late, so that no random
+/// numbers are consumed.
 pub fn late_requests(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().intercept(|letter| {
         let of_client = letter.end.starts_with('C') && letter.leg == Leg::Request;
@@ -173,8 +175,8 @@ pub fn late_requests(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().no_intercept();
 }
 
-/// While `f` runs, threads of the servers stop now and then for 1-4 ms, anywhere between two steps. So much can happen between a thread's
-/// reads of two variables. These stops seldom cause elections.
+/// While `f` runs, threads of the servers stop now and then for 1-4 ms, anywhere between two steps. So much can happen between
+/// a thread's reads of two variables. These stops seldom cause elections.
 pub fn hesitant_threads<R>(cluster: &Cluster, f: impl FnOnce() -> R) -> R {
     cluster.hiccups(Some(Hiccups { one_in: 4, lasting: ms(1)..ms(4) }));
     let result = f();
@@ -219,15 +221,16 @@ fn wrong(got: &str, expected: &str) -> String {
     format!("{what}: {place}. {why}")
 }
 
-const TWICE: &str = "A write was applied twice (exactly once, thesis §6.3). Look at how the server recognises an old request when it applies \
-    an entry: the request has a client whose last applied number is not lower. Snapshots must keep these numbers, too. Also look at what a \
-    snapshot holds: if it holds more than the entries up to its index, the entries after the index are applied twice";
-const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees every write that was acknowledged before it began). \
-    Either the read is stale, because a server answered it that didn't know that it had been deposed (§8); or the write was acknowledged \
-    before it was committed, was mistaken for an older request, or is missing in a snapshot";
-const OTHER: &str = "No other client was writing this key (linearizability: a read sees the last write that was acknowledged before it began). \
-    Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older write was applied again after it \
-    (exactly once, thesis §6.3)";
+const TWICE: &str = "A write was applied twice (exactly once, thesis §6.3). Look at how the server recognises an old request \
+    when it applies an entry: the request has a client whose last applied number is not lower. Snapshots must keep these \
+    numbers, too. Also look at what a snapshot holds: if it holds more than the entries up to its index, the entries after the \
+    index are applied twice";
+const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees every write that was acknowledged \
+    before it began). Either the read is stale, because a server answered it that didn't know that it had been deposed (§8); \
+    or the write was acknowledged before it was committed, was mistaken for an older request, or is missing in a snapshot";
+const OTHER: &str = "No other client was writing this key (linearizability: a read sees the last write that was acknowledged \
+    before it began). Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older write \
+    was applied again after it (exactly once, thesis §6.3)";
 
 /// The beginning of a text, in quotes.
 fn cut(text: &str) -> String {
@@ -270,8 +273,8 @@ pub fn check_log(cluster: &Cluster, most: usize) {
     let (i, size) = cluster.largest_saved_state();
     if size > most {
         run::fail(format!(
-            "{}'s saved Raft state has {size} bytes, but at most {most} are allowed: a server must discard the log entries that a \
-             snapshot covers (§7)",
+            "{}'s saved Raft state has {size} bytes, but at most {most} are allowed: a server must discard the log entries \
+             that a snapshot covers (§7)",
             name(i)
         ));
     }
@@ -341,8 +344,8 @@ pub fn speed_of_appends(texts: &Texts) {
     check_read(&mut client, "x", &expected);
 }
 
-/// Does a thousand operations one after the other. Fails the test if they take longer than the lab allows: three operations in the
-/// time between two heartbeats.
+/// Does a thousand operations one after the other. Fails the test if they take longer than the lab allows: three operations in
+/// the time between two heartbeats.
 #[track_caller]
 pub fn check_speed(mut one: impl FnMut(u64)) {
     const OPERATIONS: u32 = 1000;
@@ -352,8 +355,8 @@ pub fn check_speed(mut one: impl FnMut(u64)) {
     let each = began.elapsed() / OPERATIONS;
     if each > most {
         run::fail(format!(
-            "an operation takes {each:?} on average, but at most {most:?} is allowed: a leader must send an entry at once, not with the \
-             next heartbeat (§5.3)"
+            "an operation takes {each:?} on average, but at most {most:?} is allowed: a leader must send an entry at once, not \
+             with the next heartbeat (§5.3)"
         ));
     }
 }

@@ -47,14 +47,14 @@ fn kv_concurrent(texts: &Texts) {
     clients(5).run(texts);
 }
 
-/// Runs five clients on a network that loses and delays requests and answers. A repeated request must not be applied twice (exactly
-/// once, thesis §6.3).
+/// Runs five clients on a network that loses and delays requests and answers. A repeated request must not be applied twice
+/// (exactly once, thesis §6.3).
 fn kv_unreliable(texts: &Texts) {
     clients(5).run(texts);
 }
 
-/// Lets five clients append to one key on an unreliable network. Each append must be in the value once, in the order of its client
-/// (exactly once, thesis §6.3).
+/// Lets five clients append to one key on an unreliable network. Each append must be in the value once, in the order of its
+/// client (exactly once, thesis §6.3).
 fn kv_unreliable_one_key(texts: &Texts) {
     const APPENDS: u64 = 10;
     let mut reader = texts.clerk();
@@ -82,9 +82,9 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
         });
         let Some((number, left)) = first else {
             run::fail(format!(
-                "at {rest:?} in {value:?}, the next append of a client should come, but it is something else. Either an append was applied \
-                 twice (exactly once, thesis §6.3), or one is missing or out of order, though its client was answered before it sent the next \
-                 (linearizability)"
+                "at {rest:?} in {value:?}, the next append of a client should come, but it is something else. Either an append \
+                 was applied twice (exactly once, thesis §6.3), or one is missing or out of order, though its client was \
+                 answered before it sent the next (linearizability)"
             ));
         };
         next[number as usize] += 1;
@@ -93,14 +93,14 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
     if let Some(number) = next.iter().position(|&n| n != appends) {
         let n = next[number];
         run::fail(format!(
-            "client {number} made {appends} appends, and all of them were acknowledged, but only {n} are in {value:?} (linearizability: a \
-             read sees every write that was acknowledged before it began)"
+            "client {number} made {appends} appends, and all of them were acknowledged, but only {n} are in {value:?} \
+             (linearizability: a read sees every write that was acknowledged before it began)"
         ));
     }
 }
 
-/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients must
-/// get their answers.
+/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients
+/// must get their answers.
 fn kv_one_partition(texts: &Texts) {
     let mut client = texts.clerk();
     client.put("1", "13");
@@ -127,11 +127,12 @@ fn kv_one_partition(texts: &Texts) {
     );
     if !["14", "15", "16"].contains(&got.as_str()) {
         run::fail(format!(
-            "a get that began after 14 was written, and overlapped the puts of 15 and 16, returned {got:?} (linearizability: a read sees \
-             the last write before it, or a write that overlaps it)"
+            "a get that began after 14 was written, and overlapped the puts of 15 and 16, returned {got:?} (linearizability: a \
+             read sees the last write before it, or a write that overlaps it)"
         ));
     }
-    // 15 was requested before 16, but in the minority. So it was applied only after the partition healed, when 16 was already there.
+    // 15 was requested before 16, but in the minority. So it was applied only after the partition healed, when 16 was already
+    // there.
     check_read(&mut client, "1", "15");
 }
 

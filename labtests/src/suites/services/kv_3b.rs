@@ -1,5 +1,5 @@
-//! 3B: a store on Raft, with snapshots (§7). In most tests clients write and read for three rounds, and a read must return what was
-//! written (linearizability, §8).
+//! 3B: a store on Raft, with snapshots (§7). In most tests clients write and read for three rounds, and a read must return what
+//! was written (linearizability, §8).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -29,8 +29,8 @@ tests! { "3B", Kv:
 const GOOD: Setup = service(reliable(5), Some(MAX_RAFT_STATE));
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
 
-/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get them as
-/// a snapshot (§7).
+/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get
+/// them as a snapshot (§7).
 fn kv_snapshot_rpc(texts: &Texts) {
     let mut client = texts.clerk();
     client.put("a", "A");
@@ -73,8 +73,8 @@ fn kv_snapshot_size(texts: &Texts) {
     let (i, size) = texts.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a snapshot holds \
-             the present state, without old values (§7)",
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+             snapshot holds the present state, without old values (§7)",
             name(i)
         ));
     }

@@ -23,8 +23,8 @@ tests! { "3B+", Kv:
 
 const THREE: Setup = service(reliable(3), Some(MAX_RAFT_STATE));
 
-/// Delivers a third of all requests a second time, when their client has made other requests. It is not enough to recognise the last
-/// request of a client: older requests must not be applied again, either (§8).
+/// Delivers a third of all requests a second time, when their client has made other requests. It is not enough to recognise the
+/// last request of a client: older requests must not be applied again, either (§8).
 fn kv_late_requests(texts: &Texts) {
     late_copies(texts, || clients(3).run(texts));
     texts.reached_check();
@@ -42,9 +42,9 @@ fn kv_overtaken_requests(texts: &Texts) {
     texts.reached_check();
 }
 
-/// Loses the answer to an append that was applied. The client asks again, and now the leader is a server that knows of the first append
-/// only from another server's snapshot. The append must not be applied twice: snapshots must hold what is needed to recognise old requests
-/// (exactly once, thesis §6.3).
+/// Loses the answer to an append that was applied. The client asks again, and now the leader is a server that knows of the
+/// first append only from another server's snapshot. The append must not be applied twice: snapshots must hold what is needed
+/// to recognise old requests (exactly once, thesis §6.3).
 fn kv_retry_behind_a_snapshot(texts: &Texts) {
     const AWAY: usize = 2;
     let (mut client, mut lonely) = (texts.clerk(), texts.clerk());
@@ -74,8 +74,9 @@ fn kv_retry_behind_a_snapshot(texts: &Texts) {
     texts.reached_check();
 }
 
-/// Lets many clients append at once, so that servers always have more to apply while they make snapshots. If a snapshot holds more than
-/// the entries up to its index, a server that restarts from the snapshot applies the entries after the index twice (§7).
+/// Lets many clients append at once, so that servers always have more to apply while they make snapshots. If a snapshot holds
+/// more than the entries up to its index, a server that restarts from the snapshot applies the entries after the index twice
+/// (§7).
 fn kv_snapshots_under_load(texts: &Texts) {
     const NEW: u64 = 10;
     let mut all = Vec::new();

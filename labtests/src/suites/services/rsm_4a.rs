@@ -42,15 +42,14 @@ fn rsm_basic(counters: &Counters) {
 pub fn check_answer(answer: u64, expected: u64) {
     if answer != expected {
         let why = if answer > expected {
-            "either an operation was carried out more than once, or one was carried out that should not be. Look at what a snapshot holds: if \
-             it holds more than the entries up to its index, the entries after the index are carried out twice (§7)"
+            "either an operation was carried out more than once, or one was carried out that should not be. Look at what a \
+             snapshot holds: if it holds more than the entries up to its index, the entries after the index are carried out \
+             twice (§7)"
         } else {
-            "either this is the answer to another operation, or an operation that was acknowledged is lost (linearizability). An entry is \
-             identified by its index and its term (§5.3), and is carried out when it is committed"
+            "either this is the answer to another operation, or an operation that was acknowledged is lost (linearizability). \
+             An entry is identified by its index and its term (§5.3), and is carried out when it is committed"
         };
-        run::fail(format!(
-            "counting up was answered with {answer} instead of {expected}: {why}"
-        ));
+        run::fail(format!("counting up was answered with {answer} instead of {expected}: {why}"));
     }
 }
 
@@ -66,8 +65,9 @@ fn rsm_concurrent(counters: &Counters) {
     answers.sort_unstable();
     if answers != (1..=AT_ONCE).collect::<Vec<_>>() {
         run::fail(format!(
-            "{AT_ONCE} operations that count up at once must be answered with 1 to {AT_ONCE}, but the answers are {answers:?}. Each operation \
-             is carried out once, and gets the result of its own entry, which is identified by index and term (§5.3)"
+            "{AT_ONCE} operations that count up at once must be answered with 1 to {AT_ONCE}, but the answers are {answers:?}. \
+             Each operation is carried out once, and gets the result of its own entry, which is identified by index and term \
+             (§5.3)"
         ));
     }
     counters.check_counters(AT_ONCE, 3);
@@ -85,8 +85,8 @@ fn rsm_leader_failure(counters: &Counters) {
     counters.check_counters(3, 3);
 }
 
-/// Submits many operations to a leader in the minority. They must not be carried out, and each `submit()` must end with an error when the
-/// partition heals (§5.3).
+/// Submits many operations to a leader in the minority. They must not be carried out, and each `submit()` must end with an
+/// error when the partition heals (§5.3).
 fn rsm_leader_partition(counters: &Counters) {
     counters.one(Count::Up);
     let minority = minority_with_the_leader(counters);
@@ -107,8 +107,8 @@ fn rsm_leader_partition(counters: &Counters) {
     check_answer(counters.one_of(&majority, Count::Up), 2);
     if let Ok(result) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "submit() on {} ended with {result:?}, although this server is cut off from the majority: it can't know yet whether the \
-             operation will be carried out, and must wait until it knows",
+            "submit() on {} ended with {result:?}, although this server is cut off from the majority: it can't know yet \
+             whether the operation will be carried out, and must wait until it knows",
             name(leader)
         ));
     }
@@ -193,8 +193,8 @@ fn shut_down_around(counters: &Counters, waiting: Vec<JoinHandle<Result<u64, Ref
     counters.shut_down();
 }
 
-/// Restarts the servers twice and submits operations in between. The result of an entry that is carried out again from the log must not
-/// be the answer to a new `submit()`.
+/// Restarts the servers twice and submits operations in between. The result of an entry that is carried out again from the log
+/// must not be the answer to a new `submit()`.
 fn rsm_restart_submit(counters: &Counters) {
     count_to(counters, MANY);
     counters.shut_down();

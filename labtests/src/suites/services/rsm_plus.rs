@@ -20,8 +20,8 @@ tests! { "4A+", Rsm:
     rsm_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
-/// Lets two leaders accept their first operation, both at the same index. Only one of these is committed, and its result must not be the
-/// answer to the other (§5.3: an entry is identified by index and term).
+/// Lets two leaders accept their first operation, both at the same index. Only one of these is committed, and its result must
+/// not be the answer to the other (§5.3: an entry is identified by index and term).
 fn rsm_first_of_two_leaders(counters: &Counters) {
     let old = counters.check_one_leader();
     counters.disconnect(old);
@@ -38,16 +38,17 @@ fn rsm_first_of_two_leaders(counters: &Counters) {
     for thread in lost {
         if let Ok(answer) = joined(thread) {
             run::fail(format!(
-                "submit(Down) was answered with {answer}, which is the answer to another leader's operation: an index does not identify an \
-                 entry, and neither does a number that all servers count up in the same way (§5.3: index and term do)"
+                "submit(Down) was answered with {answer}, which is the answer to another leader's operation: an index does not \
+                 identify an entry, and neither does a number that all servers count up in the same way (§5.3: index and term \
+                 do)"
             ));
         }
     }
     counters.check_counters(1, 3);
 }
 
-/// Deposes a leader that has accepted an operation, which the next leader then carries out. The old leader must not answer that the
-/// operation will not be carried out (§5.4.2).
+/// Deposes a leader that has accepted an operation, which the next leader then carries out. The old leader must not answer that
+/// the operation will not be carried out (§5.4.2).
 fn rsm_entry_outlives_its_leader(counters: &Counters) {
     outlives_its_leader(counters, true, 1);
 }
@@ -77,9 +78,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
             Ok(answer) => check_answer(answer, 1),
             Err(refused @ (Refused::NotLeader { .. } | Refused::Busy)) if carried_out => {
                 run::fail(format!(
-                    "submit(Up) on S0 ended with {refused:?}, which says that the operation is not and will not be carried out. But the \
-                     next leader had it in its log and carried it out (§5.4.2). A deposed leader can't know this, so the right error is \
-                     Refused::Deposed"
+                    "submit(Up) on S0 ended with {refused:?}, which says that the operation is not and will not be carried \
+                     out. But the next leader had it in its log and carried it out (§5.4.2). A deposed leader can't know this, \
+                     so the right error is Refused::Deposed"
                 ))
             }
             Err(_) => {}
@@ -87,8 +88,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     }
 }
 
-/// Submits many operations at once, so that servers always have more to apply while they make snapshots. After a restart every server must
-/// have counted as far as before. Counting is not idempotent, so no entry may be in a snapshot and also after the snapshot's index (§7).
+/// Submits many operations at once, so that servers always have more to apply while they make snapshots. After a restart every
+/// server must have counted as far as before. Counting is not idempotent, so no entry may be in a snapshot and also after the
+/// snapshot's index (§7).
 fn rsm_snapshots_under_load(counters: &Counters) {
     const AT_ONCE: u64 = 20;
     const EACH: u64 = 5;
@@ -110,19 +112,20 @@ fn rsm_snapshots_under_load(counters: &Counters) {
     counters.reached_check();
 }
 
-/// Fails the test unless all servers have counted as far as before the restart. `answer` is what the leader has answered, and must be the
-/// same number.
+/// Fails the test unless all servers have counted as far as before the restart. `answer` is what the leader has answered, and
+/// must be the same number.
 #[track_caller]
 fn check_counted_as_before(counters: &Counters, before: u64, answer: u64) {
     let all = (0..counters.n()).map(|i| (name(i).to_string(), counters.counted(i)));
     let wrong = all.chain([("the leader".to_string(), answer)]).find(|(_, now)| *now != before);
     if let Some((who, now)) = wrong {
         let why = if now > before {
-            "It has carried out some operations twice: they are in its snapshot and also after the snapshot's index in its log. A snapshot \
-             must hold the state as of its last included index, so read the state and the index under one lock, or in the applying thread"
+            "It has carried out some operations twice: they are in its snapshot and also after the snapshot's index in its \
+             log. A snapshot must hold the state as of its last included index, so read the state and the index under one \
+             lock, or in the applying thread"
         } else {
-            "It has lost some operations that were carried out. A snapshot must hold the state as of its last included index, and the log \
-             the entries after that index"
+            "It has lost some operations that were carried out. A snapshot must hold the state as of its last included index, \
+             and the log the entries after that index"
         };
         run::fail(format!(
             "{who} had counted to {before}, but its count is {now} after all servers restarted. {why} (§7)"

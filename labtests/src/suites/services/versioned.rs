@@ -1,5 +1,5 @@
-//! The common part of the tests of the 2025 store: for three rounds of a second, clients read a key and then write it with the version
-//! that they have read.
+//! The common part of the tests of the 2025 store: for three rounds of a second, clients read a key and then write it with the
+//! version that they have read.
 
 use crate::clients::{VersionClient, Versions};
 use crate::suites::services::kv::{check_sizes, check_speed, crash_all, rough_time};
@@ -52,8 +52,8 @@ impl Load {
         Load { many_keys: true, ..self }
     }
 
-    /// Runs the load for three rounds. The clients' history must be linearizable, and the version of each key must be the number of puts
-    /// that were done to it.
+    /// Runs the load for three rounds. The clients' history must be linearizable, and the version of each key must be the
+    /// number of puts that were done to it.
     pub fn run(self, versions: &Versions) {
         let mut puts = BTreeMap::<String, Puts>::new();
         for _ in 0..ROUNDS {
@@ -111,8 +111,9 @@ impl Load {
             let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
             if !(*done..=most).contains(&version) {
                 let why = if version > *done {
-                    "Every put that is done adds one to the version. Either a put was done and answered with Version, where Maybe is right, \
-                     because an earlier request of the same put may have raised the version; or a put was done twice (exactly once, thesis §6.3)"
+                    "Every put that is done adds one to the version. Either a put was done and answered with Version, where \
+                     Maybe is right, because an earlier request of the same put may have raised the version; or a put was done \
+                     twice (exactly once, thesis §6.3)"
                 } else {
                     "A put that was acknowledged got lost, or was never done (linearizability)"
                 };
@@ -133,8 +134,9 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
             Err(PutError::Maybe) => puts.maybe += 1,
             Err(PutError::Version) => continue,
             Err(PutError::NoKey) => run::fail(format!(
-                "C{} put {key:?} with version {version}, which it had just read, and the answer was that there is no such key. Keys don't \
-                 vanish (linearizability). The server that answered has not applied a put that was acknowledged, or has lost it",
+                "C{} put {key:?} with version {version}, which it had just read, and the answer was that there is no such key. \
+                 Keys don't vanish (linearizability). The server that answered has not applied a put that was acknowledged, or \
+                 has lost it",
                 client.id
             )),
         }
@@ -142,16 +144,17 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
     }
 }
 
-/// Puts a key that no other client writes. Fails the test if the put isn't done. If the answer is Maybe, an earlier try must have done it.
+/// Puts a key that no other client writes. Fails the test if the put isn't done. If the answer is Maybe, an earlier try must
+/// have done it.
 #[track_caller]
 pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
     match client.put(key, value, version) {
         Ok(()) => {}
         Err(PutError::Maybe) => check_read(client, key, value, version + 1),
         Err(error) => run::fail(format!(
-            "C{} put {value:?} at {key:?} with version {version}, which is the key's version, and the answer was {error:?}. No other client \
-             writes this key. So either an earlier request of this put was done, and then the answer must be Maybe; or the server that \
-             answered has not applied a put that was acknowledged (linearizability)",
+            "C{} put {value:?} at {key:?} with version {version}, which is the key's version, and the answer was {error:?}. No \
+             other client writes this key. So either an earlier request of this put was done, and then the answer must be \
+             Maybe; or the server that answered has not applied a put that was acknowledged (linearizability)",
             client.id
         )),
     }
@@ -165,11 +168,11 @@ pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u
         let now = got.as_ref().map_or(0, |(_, version)| *version);
         let why = match () {
             () if now > version => {
-                "no other client writes this key, so a put was done twice, or a put that was refused was done (exactly once, thesis §6.3)"
+                "no other client writes this key, so a put was done twice, or a refused put was done (exactly once, thesis §6.3)"
             }
             () if now < version => {
-                "a put that was acknowledged is missing (linearizability: a read sees every write that was acknowledged before it began). \
-                 Either the read is stale (§8), or the put got lost"
+                "a put that was acknowledged is missing (linearizability: a read sees every write that was acknowledged before \
+                 it began). Either the read is stale (§8), or the put got lost"
             }
             () => {
                 "this version was made by another put than the one that was acknowledged (linearizability)"

@@ -1,5 +1,5 @@
-//! 4B: a store whose values have versions, without snapshots, as in the 2025 lab. In most tests clients read and write for three rounds,
-//! and their history must be linearizable (§8).
+//! 4B: a store whose values have versions, without snapshots, as in the 2025 lab. In most tests clients read and write for
+//! three rounds, and their history must be linearizable (§8).
 
 use crate::clients::Versions;
 use crate::cluster::Setup;
@@ -50,8 +50,8 @@ fn versioned_unreliable(versions: &Versions) {
     clients(5).run(versions);
 }
 
-/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients must
-/// get their answers.
+/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients
+/// must get their answers.
 fn versioned_one_partition(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "1", "13", 0);

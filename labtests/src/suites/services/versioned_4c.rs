@@ -1,5 +1,5 @@
-//! 4C: a store whose values have versions, with snapshots (§7), as in the 2025 lab. In most tests clients read and write for three
-//! rounds, and their history must be linearizable (§8).
+//! 4C: a store whose values have versions, with snapshots (§7), as in the 2025 lab. In most tests clients read and write for
+//! three rounds, and their history must be linearizable (§8).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Versions;
@@ -28,8 +28,8 @@ tests! { "4C", Versioned:
 const GOOD: Setup = service(reliable(5), Some(MAX_RAFT_STATE));
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
 
-/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get them as
-/// a snapshot (§7).
+/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get
+/// them as a snapshot (§7).
 fn versioned_snapshot_rpc(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "a", "A", 0);
@@ -72,8 +72,8 @@ fn versioned_snapshot_size(versions: &Versions) {
     let (i, size) = versions.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a snapshot holds \
-             the present state, without old values (§7)",
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+             snapshot holds the present state, without old values (§7)",
             name(i)
         ));
     }

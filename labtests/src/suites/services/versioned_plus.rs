@@ -1,5 +1,5 @@
-//! 4B+ and 4C+: the answers of a store whose values have versions, when requests come late, and when servers make snapshots under high
-//! load. No request arrives twice: see [`labrpc::api::kv`].
+//! 4B+ and 4C+: the answers of a store whose values have versions, when requests come late, and when servers make snapshots
+//! under high load. No request arrives twice: see [`labrpc::api::kv`].
 
 use crate::clients::{VersionClient, Versions};
 use crate::suites::lab_test::tests;
@@ -21,8 +21,8 @@ tests! { SNAPSHOTS = "4C+", Versioned:
     versioned_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
-/// Asks for every kind of answer, also with versions that the key does not have yet. In the other tests, clients put only with versions
-/// that they have read.
+/// Asks for every kind of answer, also with versions that the key does not have yet. In the other tests, clients put only with
+/// versions that they have read.
 fn versioned_answers(versions: &Versions) {
     let (mut client, mut other) = (versions.clerk(), versions.clerk());
     if let Some(got) = client.get("k") {
@@ -42,8 +42,8 @@ fn versioned_answers(versions: &Versions) {
     versions.reached_check();
 }
 
-/// Fails the test if a put with this version gets another answer than expected, while nothing goes wrong. With real threads, a leader may
-/// be too slow and be deposed, so after an answer Maybe the put is tried again.
+/// Fails the test if a put with this version gets another answer than expected, while nothing goes wrong. With real threads, a
+/// leader may be too slow and be deposed, so after an answer Maybe the put is tried again.
 #[track_caller]
 fn check_answer(
     version: u64,
@@ -56,14 +56,14 @@ fn check_answer(
     let answer = answer.unwrap_or(Err(PutError::Maybe));
     if answer != expected {
         run::fail(format!(
-            "a put with version {version} was answered with {answer:?}, but should be answered with {expected:?}. Nothing has gone wrong, \
-             so Maybe is not right, either"
+            "a put with version {version} was answered with {answer:?}, but should be answered with {expected:?}. Nothing has \
+             gone wrong, so Maybe is not right, either"
         ));
     }
 }
 
-/// Deposes a leader that has accepted a put, which the next leader then carries out. The client has to ask again, and may find the result
-/// of its own put, so the answer must be Ok or Maybe (§5.4.2).
+/// Deposes a leader that has accepted a put, which the next leader then carries out. The client has to ask again, and may find
+/// the result of its own put, so the answer must be Ok or Maybe (§5.4.2).
 fn versioned_put_outlives_its_leader(versions: &Versions) {
     let mut client = versions.clerk();
     let mut putting = None;
@@ -74,9 +74,9 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
     for result in putting.into_iter().map(joined) {
         if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
             run::fail(format!(
-                "a put to a key that no other client writes was answered with {error:?}, which means that nothing was done. But a leader \
-                 accepted the first try of this put and was deposed, and the next leader carried it out (§5.4.2). A client that asks again \
-                 can't know that, so the right answer is Maybe"
+                "a put to a key that no other client writes was answered with {error:?}, which means that nothing was done. \
+                 But a leader accepted the first try of this put and was deposed, and the next leader carried it out (§5.4.2). \
+                 A client that asks again can't know that, so the right answer is Maybe"
             ));
         }
     }
@@ -84,16 +84,16 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
     versions.reached_check();
 }
 
-/// Delays requests, so that their clients may have asked again before they arrive. An earlier request may then be carried out at any time.
-/// So the answer Version, "nothing was done", is right only for a put that was requested once.
+/// Delays requests, so that their clients may have asked again before they arrive. An earlier request may then be carried out
+/// at any time. So the answer Version, "nothing was done", is right only for a put that was requested once.
 fn versioned_overtaken_requests(versions: &Versions) {
     late_requests(versions, || clients(5).partitions().crashes().run(versions));
     versions.reached_check();
 }
 
-/// Runs many clients at once. Each puts with a version that the key does not have yet, which is refused, and then with the version that it
-/// has. If a snapshot holds more than the entries up to its index, a restarted server applies the refused puts again, and then the key may
-/// have their versions (§7).
+/// Runs many clients at once. Each puts with a version that the key does not have yet, which is refused, and then with the
+/// version that it has. If a snapshot holds more than the entries up to its index, a restarted server applies the refused puts
+/// again, and then the key may have their versions (§7).
 fn versioned_snapshots_under_load(versions: &Versions) {
     const PUTS: u64 = 5;
     let mut all: Vec<_> = (0..20).map(|_| (versions.clerk(), 0)).collect();
@@ -122,8 +122,8 @@ fn key_of(client: &VersionClient) -> String {
     format!("k{}", client.id)
 }
 
-/// Puts with the version after this one, which must be refused, and then with this version. Returns `false` if the first answer was Maybe,
-/// which is right if the leader was deposed in between. Such a client does not take part in the rest.
+/// Puts with the version after this one, which must be refused, and then with this version. Returns `false` if the first answer
+/// was Maybe, which is right if the leader was deposed in between. Such a client does not take part in the rest.
 fn refused_and_put(client: &mut VersionClient, version: u64) -> bool {
     let key = key_of(client);
     if client.put(&key, "refused", version + 1) == Err(PutError::Maybe) {
@@ -139,9 +139,10 @@ fn check_after_restart(client: &mut VersionClient, version: u64) {
     let (got, expected) = (client.get(&key), Some(((version - 1).to_string(), version)));
     if got != expected {
         run::fail(format!(
-            "after all servers restarted, {key:?} has {got:?}, but it had {expected:?} before. Some entries were applied again, with another \
-             result: they are in a snapshot and also after the snapshot's index in the log. A snapshot must hold the state as of its last \
-             included index (§7), so read the state and the index under one lock, or in the applying thread"
+            "after all servers restarted, {key:?} has {got:?}, but it had {expected:?} before. Some entries were applied \
+             again, with another result: they are in a snapshot and also after the snapshot's index in the log. A snapshot \
+             must hold the state as of its last included index (§7), so read the state and the index under one lock, or in the \
+             applying thread"
         ));
     }
 }

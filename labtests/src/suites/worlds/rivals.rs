@@ -29,8 +29,8 @@ const WATCHED: Duration = Duration::from_secs(5);
 const TRIES: usize = 10;
 
 impl Rivals {
-    /// Waits until two of three servers are candidates in one term. Returns `None` if candidacies can't be read, or if this did not
-    /// happen.
+    /// Waits until two of three servers are candidates in one term. Returns `None` if candidacies can't be read, or if this did
+    /// not happen.
     pub fn of(stage: &Stage<'_>) -> Option<Rivals> {
         for _ in 0..TRIES {
             stage.all_pass();
@@ -83,11 +83,13 @@ impl Rivals {
         stage.release(|mail| asks(mail) && mail.term == Some(term) && mail.is_call());
     }
 
-    /// Lets the voter hear the winner and elect it; the loser hears nothing. Returns whether the winner leads before another candidacy
-    /// begins.
+    /// Lets the voter hear the winner and elect it; the loser hears nothing. Returns whether the winner leads before another
+    /// candidacy begins.
     pub fn elect(&self, stage: &Stage<'_>) -> bool {
         let Rivals { winner, voter, term, .. } = *self;
-        stage.caption("the third server elects the last candidate; the first candidate doesn't hear of it");
+        stage.caption(
+            "the third server elects the last candidate; the first candidate doesn't hear of it",
+        );
         stage.direct(move |mail| match (mail.from == winner && mail.to == voter, mail.kind) {
             (true, _) => Fate::Deliver,
             (false, Kind::Vote) if mail.is_call() => Fate::Hold,

@@ -45,8 +45,8 @@ pub struct Mail {
     pub kind: Kind,
     /// The term of the call, if it can be read.
     pub term: Option<u64>,
-    /// In AppendEntries: the index of the last entry that the call is about, if it can be read. In InstallSnapshot: the last index that
-    /// the snapshot covers.
+    /// In AppendEntries: the index of the last entry that the call is about, if it can be read. In InstallSnapshot: the last
+    /// index that the snapshot covers.
     pub last: Option<u64>,
     /// How many entries the message carries, if that can be read.
     pub carries: usize,
@@ -99,7 +99,8 @@ impl Mail {
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
 type ClientDirector = Box<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
-/// Whether a server sent this message to itself. Some candidates ask themselves for their vote, too. A script leaves such messages alone.
+/// Whether a server sent this message to itself. Some candidates ask themselves for their vote, too. A script leaves such
+/// messages alone.
 fn is_to_oneself(letter: &Letter) -> bool {
     parse_end(&letter.end).is_some_and(|(from, _, to)| from == to)
 }
@@ -120,31 +121,31 @@ struct Scene {
     mail: Vec<Mail>,
 }
 
-/// The last index that any of these AppendEntries is about. It is `None` if one of them can't be read, because that one may go further
-/// than the others.
+/// The last index that any of these AppendEntries is about. It is `None` if one of them can't be read, because that one may go
+/// further than the others.
 pub fn end_of(entries: &[Mail]) -> Option<u64> {
     let ends: Option<Vec<_>> = entries.iter().map(|mail| mail.last).collect();
     ends?.into_iter().max()
 }
 
-/// How long ago "just now" is. No election timeout is shorter than the time between two heartbeats, of which the lab allows ten a second:
-/// 100 ms. The range begins at 5 ms because a server may become a candidate as the leader's message arrives, and its request may be
-/// sent a moment later.
+/// How long ago "just now" is. No election timeout is shorter than the time between two heartbeats, of which the lab allows ten
+/// a second: 100 ms. The range begins at 5 ms because a server may become a candidate as the leader's message arrives, and its
+/// request may be sent a moment later.
 const JUST: Range<Duration> = Duration::from_millis(5)..Duration::from_millis(100);
 
-/// How long it takes until the followers have the entry with which a leader may begin its term (§8). Sending the entry and repairing a
-/// log take one heartbeat each.
+/// How long it takes until the followers have the entry with which a leader may begin its term (§8). Sending the entry and
+/// repairing a log take one heartbeat each.
 const SETTLES: Duration = Duration::from_millis(300);
 
-/// How often a leader may send what a follower refused, because several such messages may be on their way at once. It is as many as the
-/// heartbeats of half a second.
+/// How often a leader may send what a follower refused, because several such messages may be on their way at once. It is as
+/// many as the heartbeats of half a second.
 const IN_VAIN: usize = 10;
 
 /// The time within which a chosen server must be elected. It may need many elections.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
-/// The tries of a script whose scene depends on chance. There are at most 20 tries, and none begins after a minute, so that the test ends
-/// within its two minutes. If the messages can't be read, the script never sees its scene.
+/// The tries of a script whose scene depends on chance. There are at most 20 tries, and none begins after a minute, so that the
+/// test ends within its two minutes. If the messages can't be read, the script never sees its scene.
 pub fn tries() -> impl Iterator<Item = usize> {
     let began = Instant::now();
     (0..20).take_while(move |_| began.elapsed() < Duration::from_secs(60))
@@ -218,14 +219,15 @@ impl<'a> Stage<'a> {
         true
     }
 
-    /// Makes `leader` the leader by the votes of `voters`. Until then and afterwards, the voters hear `leader`, `leader` hears their
-    /// replies, and no other message is delivered.
+    /// Makes `leader` the leader by the votes of `voters`. Until then and afterwards, the voters hear `leader`, `leader` hears
+    /// their replies, and no other message is delivered.
     #[track_caller]
     pub fn elect(&self, leader: usize, voters: &[usize]) -> u64 {
         self.elect_unfollowed(leader, voters, &[])
     }
 
-    /// The same, but the AppendEntries that `leader` sends as the leader, perhaps with an entry of its own, don't reach `unfollowed`.
+    /// The same, but the AppendEntries that `leader` sends as the leader, perhaps with an entry of its own, don't reach
+    /// `unfollowed`.
     #[track_caller]
     pub fn elect_unfollowed(&self, leader: usize, voters: &[usize], unfollowed: &[usize]) -> u64 {
         let (to, unfollowed) = (voters.to_vec(), unfollowed.to_vec());
@@ -244,8 +246,8 @@ impl<'a> Stage<'a> {
         if !self.until(ELECTED_WITHIN, leads) {
             if !self.is_answered(leader, voters, from) {
                 run::give_up(
-                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server and the replies to \
-                     these calls are delivered, no server can be elected",
+                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server \
+                     and the replies to these calls are delivered, no server can be elected",
                 );
             }
             run::fail(format!(
@@ -259,8 +261,8 @@ impl<'a> Stage<'a> {
         term_of(&leader)
     }
 
-    /// Whether the voters have answered by replies since `from`. This is so if a reply said yes or no, or if no voter made a call that may
-    /// be an answer.
+    /// Whether the voters have answered by replies since `from`. This is so if a reply said yes or no, or if no voter made a
+    /// call that may be an answer.
     fn is_answered(&self, leader: usize, voters: &[usize], from: Instant) -> bool {
         let replied = |mail: &Mail| mail.from == leader && mail.reply.yes.is_some();
         let called = |mail: &Mail| {
@@ -273,9 +275,9 @@ impl<'a> Stage<'a> {
         since(&replied) || !since(&called)
     }
 
-    /// Waits until `server` has acknowledged the whole present log of `leader`. Returns whether that happened; it returns `false` if
-    /// messages can't be read. The indices are those in the messages. Those that a service knows may differ, because they may count
-    /// only commands.
+    /// Waits until `server` has acknowledged the whole present log of `leader`. Returns whether that happened; it returns
+    /// `false` if messages can't be read. The indices are those in the messages. Those that a service knows may differ, because
+    /// they may count only commands.
     pub fn has_all_of(&self, server: usize, leader: usize) -> bool {
         let from = Instant::now();
         self.until(2 * ELECTION_TIMEOUT, || {
@@ -300,8 +302,8 @@ impl<'a> Stage<'a> {
         accepted.iter().filter_map(|mail| mail.last).max()
     }
 
-    /// Lets a leader's first messages arrive. If the leader begins its term with an entry of its own (§8), its followers have that entry
-    /// afterwards.
+    /// Lets a leader's first messages arrive. If the leader begins its term with an entry of its own (§8), its followers have
+    /// that entry afterwards.
     pub fn settle(&self) {
         self.cluster.sleep(SETTLES);
     }
@@ -313,9 +315,9 @@ impl<'a> Stage<'a> {
         self.cluster.check_one_leader();
     }
 
-    /// Fails if `server` became a candidate just after it had heard its leader. `heard` selects the answers, given in the leader's term,
-    /// which show that `server` has heard the leader. A request for votes in that term or in an older term doesn't count: it is sent
-    /// again, and its sender became a candidate before.
+    /// Fails if `server` became a candidate just after it had heard its leader. `heard` selects the answers, given in the
+    /// leader's term, which show that `server` has heard the leader. A request for votes in that term or in an older term
+    /// doesn't count: it is sent again, and its sender became a candidate before.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
         let heard = self
@@ -338,8 +340,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// For scripts in which every message has been delivered since `from` and `server` still lacks entries. Fails if `server` refused the
-    /// same AppendEntries again and again.
+    /// For scripts in which every message has been delivered since `from` and `server` still lacks entries. Fails if `server`
+    /// refused the same AppendEntries again and again.
     #[track_caller]
     pub fn refused_in_vain(&self, server: usize, from: Instant) {
         let sent = self.mail(|mail| mail.to == server && mail.is_call() && mail.at > from);
@@ -351,9 +353,9 @@ impl<'a> Stage<'a> {
         let (refusals, leader) = (self.mail(refused).len(), last.from);
         if refusals >= IN_VAIN {
             run::fail(format!(
-                "{} refused {refusals} AppendEntries from {} in a row, all after index {}, and was sent nothing else. \"If AppendEntries fails \
-                 because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3). A leader must also do this after a \
-                 refused heartbeat, even if no command comes; {}",
+                "{} refused {refusals} AppendEntries from {} in a row, all after index {}, and was sent nothing else. \"If \
+                 AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3). \
+                 A leader must also do this after a refused heartbeat, even if no command comes; {}",
                 name(server),
                 name(leader),
                 follows(last).unwrap_or(0),
@@ -362,9 +364,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Waits a while. Then warns if `leader` has sent a server entries since `from` that this server had acknowledged before. It is only a
-    /// warning: an implementation that follows Figure 2 to the letter may do this, because an old refusal lowers nextIndex, and that harms
-    /// nothing.
+    /// Waits a while. Then warns if `leader` has sent a server entries since `from` that this server had acknowledged before.
+    /// It is only a warning: an implementation that follows Figure 2 to the letter may do this, because an old refusal lowers
+    /// nextIndex, and that harms nothing.
     pub fn nothing_again(&self, leader: usize, from: Instant) {
         self.cluster.sleep(3 * ELECTION_TIMEOUT / 2);
         let again = self.mail(|mail| {
@@ -375,9 +377,9 @@ impl<'a> Stage<'a> {
         let again: Vec<_> = again.into_iter().filter(|mail| mail.last <= had(mail)).collect();
         if let Some((mail, last)) = again.first().and_then(|mail| Some((mail, mail.last?))) {
             self.cluster.advise(format!(
-                "{} re-sent {} entries, up to index {last}, which {} had already acknowledged; it re-sent acknowledged entries {} times. \
-                 That costs bytes and harms nothing. Replies may overtake each other, but matchIndex \"increases monotonically\" (Figure 2), \
-                 and an old reply need not move nextIndex back behind it",
+                "{} re-sent {} entries, up to index {last}, which {} had already acknowledged; it re-sent acknowledged entries \
+                 {} times. That costs bytes and harms nothing. Replies may overtake each other, but matchIndex \"increases \
+                 monotonically\" (Figure 2), and an old reply need not move nextIndex back behind it",
                 name(leader),
                 mail.carries,
                 name(mail.to),

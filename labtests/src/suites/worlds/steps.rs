@@ -24,7 +24,8 @@ pub fn agree_on_long(cluster: &Cluster, commands: usize, bytes: usize, servers: 
     })
 }
 
-/// Gives this many random commands to a server, which need not be the leader. Returns its answer to the last command that it accepted.
+/// Gives this many random commands to a server, which need not be the leader. Returns its answer to the last command that it
+/// accepted.
 pub fn give(cluster: &Cluster, i: usize, commands: usize) -> Option<Started> {
     let give_one = || cluster.start(i, &command(random(cluster))).ok();
     (0..commands).fold(None, |last, _| give_one().or(last))

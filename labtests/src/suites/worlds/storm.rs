@@ -32,8 +32,8 @@ pub enum Trouble {
     CrashesAtSaves,
     /// Now and then all servers crash at once.
     Blackouts,
-    /// A server's thread stops for a while, anywhere between two steps, and the other threads go on. What the thread has seen may no
-    /// longer be true when it acts on it.
+    /// A server's thread stops for a while, anywhere between two steps, and the other threads go on. What the thread has seen
+    /// may no longer be true when it acts on it.
     SlowThreads,
 }
 
@@ -66,8 +66,8 @@ const LASTS: Duration = Duration::from_secs(15);
 /// How long a server may take to reach the step at which it is to crash. After that it is crashed anyway.
 const PATIENCE: Duration = ms(1500);
 
-/// Runs a storm with these troubles. If `commands`, all servers are given commands during the storm. After the storm all servers must
-/// agree again.
+/// Runs a storm with these troubles. If `commands`, all servers are given commands during the storm. After the storm all
+/// servers must agree again.
 pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     let led = rage(cluster, troubles, commands);
     calm(cluster);

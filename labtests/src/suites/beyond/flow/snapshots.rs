@@ -10,7 +10,8 @@ use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-/// Sends a snapshot of 1 MB on a network that loses every tenth message. If a piece is lost, the leader must not send the other pieces again.
+/// Sends a snapshot of 1 MB on a network that loses every tenth message. If a piece is lost, the leader must not send the other
+/// pieces again.
 pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (_, away) = cut_one_off(cluster);
@@ -23,8 +24,8 @@ pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
     const MOST: u64 = 3 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "the servers sent {bytes} bytes for a snapshot of 1 MB: if one of its pieces is lost, the leader must not send the others again \
-             (Figure 13)"
+            "the servers sent {bytes} bytes for a snapshot of 1 MB: if one of its pieces is lost, the leader must not send the \
+             others again (Figure 13)"
         ));
     }
     agree(cluster, 3, 3);
@@ -73,7 +74,8 @@ pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts off a leader in the middle of a snapshot. The next leader sends a newer snapshot. The receiver must not mix pieces of the two.
+/// Cuts off a leader in the middle of a snapshot. The next leader sends a newer snapshot. The receiver must not mix pieces of
+/// the two.
 pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 5);
@@ -93,8 +95,8 @@ pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     agree(cluster, 1, 5);
 }
 
-/// Restarts a follower at the first piece of a snapshot, then at the second piece of another, and so on. The restart loses the pieces that
-/// it had, so the last piece alone must not complete the snapshot.
+/// Restarts a follower at the first piece of a snapshot, then at the second piece of another, and so on. The restart loses the
+/// pieces that it had, so the last piece alone must not complete the snapshot.
 pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree_on_large(cluster, 5, 8, 3);

@@ -11,8 +11,8 @@ use labrpc::network::Fate;
 /// How many terms S2 gets ahead. It is more than one or two, because the others need one or two terms for an election.
 const TERMS_AHEAD: u64 = 4;
 
-/// Lets S1 grant pre-votes to S2, so that S2 becomes a candidate again and again and its term rises. Its requests for votes are held.
-/// Returns whether S2's term rose far enough.
+/// Lets S1 grant pre-votes to S2, so that S2 becomes a candidate again and again and its term rises. Its requests for votes are
+/// held. Returns whether S2's term rose far enough.
 fn s2_stands_unheard(stage: &Stage<'_>) -> bool {
     let cluster = stage.cluster;
     let [s1, s2] = [1, 2];
@@ -41,8 +41,8 @@ fn s2_gets_ahead<'a>(stage: &'a Stage<'a>) -> Option<Steady<'a>> {
     (steady.term < term_of(cluster, 2)).then_some(steady)
 }
 
-/// Delivers S2's requests for votes when S0 and S1 have a leader and hear it. They must ignore the later terms of these requests (thesis
-/// §4.2.3).
+/// Delivers S2's requests for votes when S0 and S1 have a leader and hear it. They must ignore the later terms of these
+/// requests (thesis §4.2.3).
 pub(super) fn votes_against_a_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let Some(steady) = s2_gets_ahead(&stage) else { return everybody_again(&stage) };
@@ -59,8 +59,8 @@ pub(super) fn votes_against_a_leader(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// Lets S2 come back in a later term than the leader's. No server votes for it, and it refuses the leader's messages with its later term.
-/// The leader must move to that term (§5.1), because otherwise S2 could never rejoin.
+/// Lets S2 come back in a later term than the leader's. No server votes for it, and it refuses the leader's messages with its
+/// later term. The leader must move to that term (§5.1), because otherwise S2 could never rejoin.
 pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if s2_gets_ahead(&stage).is_some() {
@@ -73,8 +73,8 @@ pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// Makes S2 some terms ahead and S0 an entry ahead, and crashes S1. Only S0 can be elected, but not in its old term. S0 must learn S2's later
-/// term when S2 refuses its request (§5.1), because otherwise the two would ask each other for ever.
+/// Makes S2 some terms ahead and S0 an entry ahead, and crashes S1. Only S0 can be elected, but not in its old term. S0 must
+/// learn S2's later term when S2 refuses its request (§5.1), because otherwise the two would ask each other for ever.
 pub(super) fn up_to_date_in_an_old_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     nobody_is_heard(&stage, Some("S0 alone has it"));

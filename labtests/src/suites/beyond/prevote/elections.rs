@@ -6,13 +6,14 @@ use crate::cluster::Cluster;
 use crate::ledger::command;
 use crate::suites::worlds::steps::{after, agree, anybody, restart};
 
-/// Crashes the leader, and sometimes the next leader, too. Each time another server must be elected within the lab's five seconds.
+/// Crashes the leader, and sometimes the next leader, too. Each time another server must be elected within the lab's five
+/// seconds.
 pub(super) fn leaders_crash(cluster: &Cluster) {
     crash_leaders(cluster, 10);
 }
 
-/// Does the same on an unreliable network. Pre-votes get lost and come late, too, so an election may take some more timeouts of up to two
-/// seconds each.
+/// Does the same on an unreliable network. Pre-votes get lost and come late, too, so an election may take some more timeouts of
+/// up to two seconds each.
 pub(super) fn leaders_crash_on_a_bad_network(cluster: &Cluster) {
     crash_leaders(cluster, 40);
 }
@@ -56,8 +57,9 @@ pub(super) fn all_restart(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts off two of five servers, which ask in vain; when they come back, two others have crashed. Of the three that are left, only one has all
-/// committed entries, so only it can be elected (§5.4.1). It needs the pre-votes and votes of both others, and must get them.
+/// Cuts off two of five servers, which ask in vain; when they come back, two others have crashed. Of the three that are left,
+/// only one has all committed entries, so only it can be elected (§5.4.1). It needs the pre-votes and votes of both others, and
+/// must get them.
 pub(super) fn only_one_electable(cluster: &Cluster) {
     for round in 0..5 {
         agree(cluster, 1, 5);

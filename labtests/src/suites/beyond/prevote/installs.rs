@@ -14,8 +14,8 @@ const COMMANDS: usize = 12;
 /// See [`COMMANDS`].
 const BYTES: usize = 2000;
 
-/// Sends S2 two pieces of the snapshot that it needs, and then crashes the sender S0. S1 has everything and needs S2's vote. S2 must compare
-/// S1's log with its own log as it is, without regard to the unfinished snapshot (§5.4.1).
+/// Sends S2 two pieces of the snapshot that it needs, and then crashes the sender S0. S1 has everything and needs S2's vote. S2
+/// must compare S1's log with its own log as it is, without regard to the unfinished snapshot (§5.4.1).
 pub(super) fn half_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -46,9 +46,9 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     let leads = || [s1, s2].iter().any(|&i| matches!(cluster.state(i), Some((_, true))));
     if !stage.until(STANDS_WITHIN, leads) {
         run::fail(format!(
-            "for {STANDS_WITHIN:?} neither {1} nor {2} was elected, though they are two of three servers and hear each other. {2} has got a \
-             part of a snapshot from {0}, which has crashed since. That is no reason to refuse a vote or a pre-vote to {1}, whose log is \
-             more up-to-date (§5.4.1, thesis §9.6); {3}",
+            "for {STANDS_WITHIN:?} neither {1} nor {2} was elected, though they are two of three servers and hear each other. \
+             {2} has got a part of a snapshot from {0}, which has crashed since. That is no reason to refuse a vote or a \
+             pre-vote to {1}, whose log is more up-to-date (§5.4.1, thesis §9.6); {3}",
             name(s0),
             name(s1),
             name(s2),
@@ -59,8 +59,8 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// A director that delivers two of the calls that `which` selects, with their answers, and loses the others. The second function returns
-/// whether two have been delivered.
+/// A director that delivers two of the calls that `which` selects, with their answers, and loses the others. The second
+/// function returns whether two have been delivered.
 fn two_of(
     which: impl Fn(&Mail) -> bool + Send + Sync + 'static,
 ) -> (impl Fn(&Mail) -> Fate + Send + Sync + 'static, impl Fn() -> bool) {

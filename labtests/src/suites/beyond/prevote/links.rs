@@ -1,4 +1,5 @@
-//! Partial partitions: two servers don't hear each other, or one of them doesn't hear the other, but both hear a third (thesis §9.6, §6.2).
+//! Partial partitions: two servers don't hear each other, or one of them doesn't hear the other, but both hear a third (thesis
+//! §9.6, §6.2).
 
 use super::super::steady::Steady;
 use super::ASKS_FIRST;
@@ -9,14 +10,15 @@ use crate::suites::worlds::steps::{after, agree};
 use labrpc::run;
 use labrpc::time::Duration;
 
-/// How long links are cut while no commands are given. All logs are equal then, so the others refuse their votes only because they hear
-/// the leader.
+/// How long links are cut while no commands are given. All logs are equal then, so the others refuse their votes only because
+/// they hear the leader.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// For how many seconds after that commands are given.
 const SECONDS: usize = 4;
 
-/// Cuts both directions between the leader and one of two followers. Both hear the third server. The leader must stay (thesis §9.6).
+/// Cuts both directions between the leader and one of two followers. Both hear the third server. The leader must stay (thesis
+/// §9.6).
 pub(super) fn leader_out_of_sight(cluster: &Cluster) {
     out_of_sight(cluster, &[1]);
     out_of_sight(cluster, &[2]);
@@ -41,8 +43,8 @@ fn out_of_sight(cluster: &Cluster, steps: &[usize]) {
     goes_on(&steady, cluster, cluster.n() - cut.len(), &what);
 }
 
-/// Cuts the direction from the leader to one follower. The follower hears all other servers, and the leader hears the follower. The leader
-/// must stay (thesis §9.6).
+/// Cuts the direction from the leader to one follower. The follower hears all other servers, and the leader hears the follower.
+/// The leader must stay (thesis §9.6).
 pub(super) fn deaf_to_its_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for steps in 1..=3 {
@@ -80,8 +82,8 @@ fn goes_on(steady: &Steady<'_>, cluster: &Cluster, servers: usize, what: &str) {
     steady.undisturbed(&format!("The only trouble was that {what} for a while. {ASKS_FIRST}"));
 }
 
-/// Cuts the direction from all followers to the leader. Its heartbeats keep the others from becoming candidates, but it can't commit
-/// anything. It must step down, and another server must be elected (thesis §6.2).
+/// Cuts the direction from all followers to the leader. Its heartbeats keep the others from becoming candidates, but it can't
+/// commit anything. It must step down, and another server must be elected (thesis §6.2).
 pub(super) fn leader_hears_nobody(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
@@ -92,9 +94,9 @@ pub(super) fn leader_hears_nobody(cluster: &Cluster) {
         let stepped_down = || matches!(cluster.state(deaf), Some((_, false)));
         if !stage.until(STEPS_DOWN_WITHIN, stepped_down) {
             run::fail(format!(
-                "{} still leads, though for {STEPS_DOWN_WITHIN:?} it has heard no other server. Its heartbeats arrive, so no other \
-                 server becomes a candidate, and no entry is committed any more: a leader must step down if an election timeout \
-                 passes without an answer from a majority (thesis §6.2)",
+                "{} still leads, though for {STEPS_DOWN_WITHIN:?} it has heard no other server. Its heartbeats arrive, so no \
+                 other server becomes a candidate, and no entry is committed any more: a leader must step down if an election \
+                 timeout passes without an answer from a majority (thesis §6.2)",
                 name(deaf)
             ));
         }

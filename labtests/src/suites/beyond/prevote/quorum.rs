@@ -11,8 +11,8 @@ use labrpc::api::Refused;
 use labrpc::run;
 use labrpc::time::Duration;
 
-/// A leader must step down within two election timeouts. So it may check once each election timeout whether a majority has answered since
-/// its last check.
+/// A leader must step down within two election timeouts. So it may check once each election timeout whether a majority has
+/// answered since its last check.
 pub(super) const STEPS_DOWN_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 
 /// Cuts off the leader of five servers, alone or with one follower. It must step down (thesis §6.2).
@@ -22,8 +22,8 @@ pub(super) fn leader_of_a_minority(cluster: &Cluster) {
     without_a_majority(cluster, &[3]);
 }
 
-/// Cuts off the leader of four servers with one follower. Two of four are no majority, so the leader must step down, and neither side may
-/// have a leader (thesis §6.2).
+/// Cuts off the leader of four servers with one follower. Two of four are no majority, so the leader must step down, and
+/// neither side may have a leader (thesis §6.2).
 pub(super) fn leader_of_half(cluster: &Cluster) {
     (1..=3).for_each(|steps| without_a_majority(cluster, &[steps]));
 }
@@ -44,8 +44,9 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
     let servers = || format!("{} of {} servers", side.len(), cluster.n());
     if !stage.until(STEPS_DOWN_WITHIN, || matches!(cluster.state(leader), Some((_, false)))) {
         run::fail(format!(
-            "{} still leads, though for {STEPS_DOWN_WITHIN:?} {} have been cut off from the others. A leader must step down if an \
-             election timeout passes without an answer from a majority, so that its clients look for another leader (thesis §6.2)",
+            "{} still leads, though for {STEPS_DOWN_WITHIN:?} {} have been cut off from the others. A leader must step down if \
+             an election timeout passes without an answer from a majority, so that its clients look for another leader (thesis \
+             §6.2)",
             name(leader),
             servers()
         ));
@@ -75,8 +76,8 @@ fn nobody_leads(cluster: &Cluster, i: usize, servers: &str) {
     let started = cluster.start(i, &command("nobody leads"));
     if !matches!(started, Err(Refused::NotLeader { .. })) {
         run::fail(format!(
-            "{} doesn't lead, but start() returned {started:?}: it must return NotLeader, so that clients look for another leader \
-             (thesis §6.2)",
+            "{} doesn't lead, but start() returned {started:?}: it must return NotLeader, so that clients look for another \
+             leader (thesis §6.2)",
             name(i)
         ));
     }
@@ -90,7 +91,7 @@ fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
         let others: Vec<_> = side.iter().copied().filter(|&other| other != i).collect();
         let heard = if others.is_empty() { "none".into() } else { names(&others) };
         run::fail(format!(
-            "{} has gone on to a later term than {term}, though of {} other servers it hears only {heard}. {ASKS_FIRST}; {}",
+            "{} has gone on to a later term than {term}, though of {} other servers it hears {heard}. {ASKS_FIRST}; {}",
             name(i),
             cluster.n() - 1,
             cluster.who_thinks_what()
@@ -121,8 +122,9 @@ fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
     let leads_on = || {
         if !steady.leads() {
             run::fail(format!(
-                "{} no longer leads term {}, though only {} were cut off: {left} of {} servers, including the leader, hear each other, and \
-                 that is a majority. A leader steps down only if it hears no majority, and it counts itself (thesis §6.2); {}",
+                "{} no longer leads term {}, though only {} were cut off: {left} of {} servers, including the leader, hear \
+                 each other, and that is a majority. A leader steps down only if it hears no majority, and it counts itself \
+                 (thesis §6.2); {}",
                 name(steady.leader),
                 steady.term,
                 names(&away),

@@ -21,8 +21,8 @@ pub(super) fn term_of(cluster: &Cluster, i: usize) -> u64 {
     cluster.state(i).map_or(0, |(term, _)| term)
 }
 
-/// Gives S1 an entry that S2 lacks, and crashes the leader. S1 would not vote for S2, so it must refuse S2's pre-votes, too, and S2 must not
-/// raise its term (thesis §9.6, §3.6.1).
+/// Gives S1 an entry that S2 lacks, and crashes the leader. S1 would not vote for S2, so it must refuse S2's pre-votes, too,
+/// and S2 must not raise its term (thesis §9.6, §3.6.1).
 pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -45,8 +45,8 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     let now = term_of(cluster, s2);
     if now != term {
         run::fail(format!(
-            "{} has raised its term from {term} to {now}, though it can't be elected: {} is up, and has an entry that it lacks. A server \
-             must refuse a pre-vote if the other log is not up-to-date, as with a vote (thesis §9.6, §3.6.1)",
+            "{} has raised its term from {term} to {now}, though it can't be elected: {} is up, and has an entry that it \
+             lacks. A server must refuse a pre-vote if the other log is not up-to-date, as with a vote (thesis §9.6, §3.6.1)",
             name(s2),
             name(s1)
         ));
@@ -57,13 +57,14 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// Lets S2 grant a pre-vote to S0, from which nothing more comes, and then lets S1 ask S2. S2 must grant S1 its pre-vote and its vote,
-/// because a pre-vote binds nobody (thesis §9.6).
+/// Lets S2 grant a pre-vote to S0, from which nothing more comes, and then lets S1 ask S2. S2 must grant S1 its pre-vote and
+/// its vote, because a pre-vote binds nobody (thesis §9.6).
 pub(super) fn pre_votes_bind_nobody(cluster: &Cluster) {
     second_to_ask(cluster, false);
 }
 
-/// Does the same, with a restart of S2 in between. S2 must find its term as it was, because a pre-vote changes no saved state (thesis §9.6).
+/// Does the same, with a restart of S2 in between. S2 must find its term as it was, because a pre-vote changes no saved state
+/// (thesis §9.6).
 pub(super) fn pre_votes_are_not_kept(cluster: &Cluster) {
     second_to_ask(cluster, true);
 }
@@ -82,8 +83,8 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     }
     if !stood {
         run::fail(format!(
-            "{} does not become a candidate, though no server hears a leader, its log equals that of {}, and its messages reach this \
-             server. Then a server must grant a pre-vote (thesis §9.6); {}",
+            "{} does not become a candidate, though no server hears a leader, its log equals that of {}, and its messages \
+             reach this server. Then a server must grant a pre-vote (thesis §9.6); {}",
             name(s0),
             name(s2),
             cluster.who_thinks_what()
@@ -93,7 +94,8 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     if s2_restarts {
         cluster.crash(s2);
         restart(cluster, s2);
-        cluster.sleep(2 * ELECTION_TIMEOUT); // S2 doesn't know whether it heard a leader before the crash, so it may refuse for a while
+        // S2 doesn't know whether it heard a leader before the crash, so it may refuse for a while.
+        cluster.sleep(2 * ELECTION_TIMEOUT);
     }
     said_yes_and_no_more(cluster, s2, term);
     stage.caption("S1 asks S2 for a pre-vote and a vote");
@@ -101,8 +103,9 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     cluster.reached_check();
     if elected != term + 1 {
         run::fail(format!(
-            "{1} leads term {elected}, but {0} was in term {term} when {1} asked it: {1} was not elected in the first term of its \
-             candidacies. {0} had granted a pre-vote to another server, but a pre-vote is no vote, and binds nobody (thesis §9.6)",
+            "{1} leads term {elected}, but {0} was in term {term} when {1} asked it: {1} was not elected in the first term of \
+             its candidacies. {0} had granted a pre-vote to another server, but a pre-vote is no vote, and binds nobody \
+             (thesis §9.6)",
             name(s2),
             name(s1)
         ));
@@ -116,15 +119,15 @@ fn said_yes_and_no_more(cluster: &Cluster, i: usize, term: u64) {
     let now = term_of(cluster, i);
     if now != term {
         run::fail(format!(
-            "{} is in term {now}, but was in term {term} before it was asked for a pre-vote, and it got no other message. A pre-vote \
-             changes no term and no vote, and nothing is saved for it (thesis §9.6)",
+            "{} is in term {now}, but was in term {term} before it was asked for a pre-vote, and it got no other message. A \
+             pre-vote changes no term and no vote, and nothing is saved for it (thesis §9.6)",
             name(i)
         ));
     }
 }
 
-/// Makes S0 the leader of all, and then loses all messages for so long that no server relies on S0 any more. If there is a `last` command,
-/// S0 accepts it at the beginning of that time.
+/// Makes S0 the leader of all, and then loses all messages for so long that no server relies on S0 any more. If there is a
+/// `last` command, S0 accepts it at the beginning of that time.
 pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.elect(0, &[1, 2]);
     stage.cluster.sleep(SETTLES);
@@ -136,12 +139,12 @@ pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.cluster.sleep(2 * ELECTION_TIMEOUT);
 }
 
-/// Lets S0 and S2 become candidates in the same term, and S1 vote for S0. Then S1 grants S2 a pre-vote for a later term, and after that S2's
-/// request for a vote in the first term arrives. S1 must refuse it, because it has voted in that term (§5.2).
+/// Lets S0 and S2 become candidates in the same term, and S1 vote for S0. Then S1 grants S2 a pre-vote for a later term, and
+/// after that S2's request for a vote in the first term arrives. S1 must refuse it, because it has voted in that term (§5.2).
 pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
-    stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, and are not heard yet");
+    stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, not heard yet");
     stage.direct(move |mail| match mail.kind {
         Kind::Other if mail.to == s1 => Fate::Deliver,
         Kind::Vote if mail.is_call() => Fate::Hold,
@@ -179,8 +182,8 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// Lets a server with an old log ask for pre-votes again and again. A refused pre-vote must not reset the election timeout of the server that
-/// refuses: only the leader and a granted vote do (Figure 2, Followers).
+/// Lets a server with an old log ask for pre-votes again and again. A refused pre-vote must not reset the election timeout of
+/// the server that refuses: only the leader and a granted vote do (Figure 2, Followers).
 pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = Steady::new(&stage).leader;
@@ -198,9 +201,10 @@ pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     while !matches!(cluster.state(good), Some((_, true))) {
         if began.elapsed() > STANDS_WITHIN {
             run::fail(format!(
-                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only server that can be elected: {1} asks it for pre-votes \
-                 all the time and is refused. A server resets its election timeout when it hears the current leader, grants a vote or \
-                 becomes a candidate, but not when it refuses a pre-vote (Figure 2, Followers; thesis §9.6); {2}",
+                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only server that can be elected: {1} asks it \
+                 for pre-votes all the time and is refused. A server resets its election timeout when it hears the current \
+                 leader, grants a vote or becomes a candidate, but not when it refuses a pre-vote (Figure 2, Followers; thesis \
+                 §9.6); {2}",
                 name(good),
                 name(behind),
                 cluster.who_thinks_what()

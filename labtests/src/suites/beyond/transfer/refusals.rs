@@ -1,5 +1,5 @@
-//! What a leader refuses: an impossible handover, a second handover, and commands during a handover. And that it leads on if a handover
-//! fails.
+//! What a leader refuses: an impossible handover, a second handover, and commands during a handover. And that it leads on if a
+//! handover fails.
 
 use super::super::steady::Steady;
 use super::{Handover, OVER_WITHIN, Outcome, handed_over, timed};
@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// A refusal must come within this time, because the leader need not ask other servers.
 const AT_ONCE: Duration = ms(100);
 
-/// Lets a leader hand over to a server that is cut off or has crashed. The leader must lead on in its term, and accept commands again
-/// (thesis §3.10).
+/// Lets a leader hand over to a server that is cut off or has crashed. The leader must lead on in its term, and accept commands
+/// again (thesis §3.10).
 pub(super) fn handover_to_nobody(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
@@ -43,9 +43,9 @@ pub(super) fn handover_to_nobody(cluster: &Cluster) {
                 (true, true) => "still leads",
             };
             run::fail(format!(
-                "{} was asked to hand over to {}, which can't be reached. The outcome was {outcome:?}, and now {0} {state}. If the successor \
-                 doesn't take over within about an election timeout, the leader must return an error, lead on, and accept commands again \
-                 (thesis §3.10); {}",
+                "{} was asked to hand over to {}, which can't be reached. The outcome was {outcome:?}, and now {0} {state}. If \
+                 the successor doesn't take over within about an election timeout, the leader must return an error, lead on, \
+                 and accept commands again (thesis §3.10); {}",
                 name(steady.leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -63,8 +63,8 @@ pub(super) fn handover_to_nobody(cluster: &Cluster) {
 /// How soon after its beginning a handover is looked at. No leader gives up so soon.
 const SOON: Duration = ms(30);
 
-/// Gives the leader a command during a handover. It must refuse the command, because otherwise the successor might never catch up (thesis
-/// §3.10).
+/// Gives the leader a command during a handover. It must refuse the command, because otherwise the successor might never catch
+/// up (thesis §3.10).
 pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
@@ -81,8 +81,8 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
         }
         if !handover.is_over() && !typed {
             run::fail(format!(
-                "while {} was handing over to {}, start() returned {started:?}. A leader that hands over must not accept commands: \"the prior \
-                 leader stops accepting new client requests\" (thesis §3.10). It must return Busy",
+                "while {} was handing over to {}, start() returned {started:?}. A leader that hands over must not accept \
+                 commands: \"the prior leader stops accepting new client requests\" (thesis §3.10). It must return Busy",
                 name(steady.leader),
                 name(to)
             ));
@@ -93,8 +93,8 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
     }
 }
 
-/// Asks for handovers to servers that can't be successors, and asks a server that doesn't lead. These must be refused at once, and nothing
-/// may change.
+/// Asks for handovers to servers that can't be successors, and asks a server that doesn't lead. These must be refused at once,
+/// and nothing may change.
 pub(super) fn bad_successors(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -104,8 +104,8 @@ pub(super) fn bad_successors(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(of, to));
         if !fits(&outcome) || took > AT_ONCE {
             run::fail(format!(
-                "{} was asked to hand over to S{to}, {what}. After {took:?} it returned {outcome:?}. It must refuse this at once, with the \
-                 right reason (see labrpc::api::beyond::NotTransferred)",
+                "{} was asked to hand over to S{to}, {what}. After {took:?} it returned {outcome:?}. It must refuse this at \
+                 once, with the right reason (see labrpc::api::beyond::NotTransferred)",
                 name(of)
             ));
         }
@@ -129,8 +129,8 @@ pub(super) fn bad_successors(cluster: &Cluster) {
     }
 }
 
-/// Asks for a second handover during the first, to the same server and to another. The second must be refused, and the first must end as
-/// if nothing had happened (thesis §3.10).
+/// Asks for a second handover during the first, to the same server and to another. The second must be refused, and the first
+/// must end as if nothing had happened (thesis §3.10).
 pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..3 {
@@ -148,8 +148,9 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
             }
             if !first.is_over() && !refused {
                 run::fail(format!(
-                    "while {0} was handing over to {1}, it was asked to hand over to {2}. After {took:?} it returned {outcome:?}. It must \
-                     refuse at once, with UnderWay: a leader hands over to one server at a time (thesis §3.10)",
+                    "while {0} was handing over to {1}, it was asked to hand over to {2}. After {took:?} it returned \
+                     {outcome:?}. It must refuse at once, with UnderWay: a leader hands over to one server at a time (thesis \
+                     §3.10)",
                     name(leader),
                     name(to),
                     name(second)
@@ -159,8 +160,8 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
         let _ = first.outcome(&stage);
         if !steady.leads() {
             run::fail(format!(
-                "{} leads no more: it was asked to hand over to {}, which is cut off, and then to make a second handover, which is refused. \
-                 Neither succeeded, so it must lead on (thesis §3.10); {}",
+                "{} leads no more: it was asked to hand over to {}, which is cut off, and then to make a second handover, \
+                 which is refused. Neither succeeded, so it must lead on (thesis §3.10); {}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -182,7 +183,7 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
         cluster.reached_check();
         if outcome == Some(Ok(())) {
             run::fail(format!(
-                "{} crashed during a handover to a server that was cut off, but it returned that the handover was done (thesis §3.10)",
+                "{} crashed during a handover to a server that was cut off, but reported the handover as done (thesis §3.10)",
                 name(leader)
             ));
         }
@@ -209,8 +210,8 @@ pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     if !told || !matches!(outcome, Some(Err(_))) {
         let when = if told { "at once" } else { "too late" };
         run::fail(format!(
-            "{} was killed during a handover to a server that is cut off, and returned {when} the outcome {outcome:?}. kill() must end \
-             every call that waits inside the server, with an error (see labrpc::api::beyond)",
+            "{} was killed during a handover to a server that is cut off, and returned {when} the outcome {outcome:?}. kill() \
+             must end every call that waits inside the server, with an error (see labrpc::api::beyond)",
             name(leader)
         ));
     }
@@ -276,8 +277,8 @@ impl Load {
     }
 }
 
-/// Hands over while commands are given all the time. The successor must have every command that the old leader had accepted, so on a network
-/// that loses nothing no command may get lost (thesis §3.10).
+/// Hands over while commands are given all the time. The successor must have every command that the old leader had accepted, so
+/// on a network that loses nothing no command may get lost (thesis §3.10).
 pub(super) fn handover_under_load(cluster: &Cluster) {
     agree(cluster, 1, 5);
     cluster.check_one_leader();
@@ -288,8 +289,8 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(leader, to));
         if outcome != Some(Ok(())) || took > OVER_WITHIN {
             run::fail(format!(
-                "{} was asked to hand over to {} while commands came; after {took:?} the outcome was {outcome:?}. A leader that hands over \
-                 must not accept commands, so that its successor catches up (thesis §3.10); {}",
+                "{} was asked to hand over to {} while commands came; after {took:?} the outcome was {outcome:?}. A leader \
+                 that hands over must not accept commands, so that its successor catches up (thesis §3.10); {}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -313,9 +314,9 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
                 )
             });
             run::fail(format!(
-                "at index {index} is {there}, but {expected}. The leadership was handed over, and nothing failed. A leader that hands over \
-                 must not accept more commands, and must bring its successor up to date before it sends TimeoutNow (thesis §3.10). So each \
-                 accepted command must be in the log once, and no refused command"
+                "at index {index} is {there}, but {expected}. The leadership was handed over, and nothing failed. A leader \
+                 that hands over must not accept more commands, and must bring its successor up to date before it sends \
+                 TimeoutNow (thesis §3.10). So each accepted command must be in the log once, and no refused command"
             ));
         }
     }

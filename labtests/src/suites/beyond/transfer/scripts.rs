@@ -1,5 +1,6 @@
-//! Handovers in scripts. TimeoutNow, the message that makes the successor a candidate at once, may come late, twice, or not at all. The
-//! stage recognizes it because it is none of the paper's messages. If it can't be distinguished from those, a script passes.
+//! Handovers in scripts. TimeoutNow, the message that makes the successor a candidate at once, may come late, twice, or not at
+//! all. The stage recognizes it because it is none of the paper's messages. If it can't be distinguished from those, a script
+//! passes.
 
 use super::super::steady::Steady;
 use super::{Handover, handed_over};
@@ -28,11 +29,12 @@ fn leads(cluster: &Cluster, i: usize) -> bool {
     matches!(cluster.state(i), Some((_, true)))
 }
 
-/// Within this time, no server that has just heard its leader becomes a candidate by itself: the lab allows ten heartbeats a second.
+/// Within this time, no server that has just heard its leader becomes a candidate by itself: the lab allows ten heartbeats a
+/// second.
 const SOON: Duration = ms(80);
 
-/// Delays an entry that the successor lacks. The leader must not send TimeoutNow before the successor has the entry: it could not be elected
-/// (§5.4.1), and no server would lead (thesis §3.10).
+/// Delays an entry that the successor lacks. The leader must not send TimeoutNow before the successor has the entry: it could
+/// not be elected (§5.4.1), and no server would lead (thesis §3.10).
 pub(super) fn successor_is_behind(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
@@ -59,8 +61,9 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
         }
         if lacks_it && term_of(cluster, behind) > term {
             run::fail(format!(
-                "{} made {} a candidate before it had the last of the leader's entries. The leader must bring its successor up to date \
-                 first: a successor that is behind can't be elected, and deposes the present leader (thesis §3.10); {}",
+                "{} made {} a candidate before it had the last of the leader's entries. The leader must bring its successor up \
+                 to date first: a successor that is behind can't be elected, and deposes the present leader (thesis §3.10); \
+                 {}",
                 name(leader),
                 name(behind),
                 cluster.who_thinks_what()
@@ -74,8 +77,8 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
     }
 }
 
-/// Lets a leader hand over to the next server, and holds its TimeoutNow until the leader has given up or the successor has become a
-/// candidate by itself. Returns the sender and the receiver of TimeoutNow, or `None` if no such message was held.
+/// Lets a leader hand over to the next server, and holds its TimeoutNow until the leader has given up or the successor has
+/// become a candidate by itself. Returns the sender and the receiver of TimeoutNow, or `None` if no such message was held.
 fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     let cluster = stage.cluster;
     let leader = Steady::new(stage).leader;
@@ -90,7 +93,7 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     }
     if outcome == Some(Ok(())) && !leads(cluster, to) {
         run::fail(format!(
-            "{} says that it has handed over to {}, but its TimeoutNow has not arrived yet, and {1} doesn't lead (thesis §3.10); {}",
+            "{} reports its handover to {} as done, but its TimeoutNow has not arrived yet, and {1} doesn't lead (thesis §3.10); {}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -99,12 +102,12 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     Some((leader, to))
 }
 
-/// How many terms may begin because of a TimeoutNow that arrives when its leader has given up. The successor becomes a candidate, and if
-/// others refuse to vote for it by now, there are one or two more elections.
+/// How many terms may begin because of a TimeoutNow that arrives when its leader has given up. The successor becomes a
+/// candidate, and if others refuse to vote for it by now, there are one or two more elections.
 const TERMS_FOR_AN_ORDER: u64 = 4;
 
-/// Delivers TimeoutNow when the leader has given up the handover. The successor may obey if the term is still the same. No entry may get
-/// lost, and copies of the message must not start more elections (§5.1).
+/// Delivers TimeoutNow when the leader has given up the handover. The successor may obey if the term is still the same. No
+/// entry may get lost, and copies of the message must not start more elections (§5.1).
 pub(super) fn order_comes_late(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
@@ -121,8 +124,9 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
         let terms = (0..3).map(|i| term_of(cluster, i)).max().unwrap_or(0) - before;
         if terms > TERMS_FOR_AN_ORDER {
             run::fail(format!(
-                "{} was asked to hand over to {}. {orders} TimeoutNow messages arrived when it had given up, and {terms} terms began; at \
-                 most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent (§5.1)",
+                "{} was asked to hand over to {}. {orders} TimeoutNow messages arrived when it had given up, and {terms} terms \
+                 began; at most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent \
+                 (§5.1)",
                 name(leader),
                 name(to)
             ));
@@ -143,8 +147,8 @@ pub(super) fn order_of_an_old_term(cluster: &Cluster) {
         stage.release(order(old, to));
         cluster.sleep(2 * ELECTION_TIMEOUT);
         steady.undisturbed(&format!(
-            "The only trouble was that {} got a TimeoutNow from {}, with an older term. A server must refuse every RPC with an older term \
-             (§5.1)",
+            "The only trouble was that {} got a TimeoutNow from {}, with an older term. A server must refuse every RPC with an \
+             older term (§5.1)",
             name(to),
             name(old)
         ));
@@ -156,8 +160,8 @@ fn agreed(cluster: &Cluster) {
     agree(cluster, 1, cluster.n());
 }
 
-/// Delivers each TimeoutNow twice: the copy comes when the receiver is a candidate, when it leads, or when it has led for a while. It must
-/// become a candidate only once (§5.1).
+/// Delivers each TimeoutNow twice: the copy comes when the receiver is a candidate, when it leads, or when it has led for a
+/// while. It must become a candidate only once (§5.1).
 pub(super) fn order_comes_twice(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for later in [1, 3, 30, 700] {
@@ -172,8 +176,9 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
         cluster.sleep(2 * ELECTION_TIMEOUT);
         if cluster.state(to) != Some((term + 1, true)) {
             run::fail(format!(
-                "{} was asked to hand over to {}, and its TimeoutNow came twice, {later} ms apart. The outcome was {outcome:?}, and {1} should \
-                 lead term {}: it must become a candidate only once, because TimeoutNow is of the term before (§5.1); {}",
+                "{} was asked to hand over to {}, and its TimeoutNow came twice, {later} ms apart. The outcome was \
+                 {outcome:?}, and {1} should lead term {}: it must become a candidate only once, because TimeoutNow is of the \
+                 term before (§5.1); {}",
                 name(leader),
                 name(to),
                 term + 1,
@@ -184,8 +189,8 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
     }
 }
 
-/// Loses TimeoutNow once or every time, or the answers to it. The leader must send it again or lead on, and the next handover must succeed
-/// (thesis §3.10).
+/// Loses TimeoutNow once or every time, or the answers to it. The leader must send it again or lead on, and the next handover
+/// must succeed (thesis §3.10).
 pub(super) fn order_is_lost(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
@@ -215,8 +220,9 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
         };
         if !fits {
             run::fail(format!(
-                "{} was asked to hand over to {}, and {} messages were lost that may be TimeoutNow or answers to it. The outcome was \
-                 {outcome:?}: the leader must send TimeoutNow again, or the handover must time out (thesis §3.10); {}",
+                "{} was asked to hand over to {}, and {} messages were lost that may be TimeoutNow or answers to it. The \
+                 outcome was {outcome:?}: the leader must send TimeoutNow again, or the handover must time out (thesis §3.10); \
+                 {}",
                 name(leader),
                 name(to),
                 lost.load(Relaxed),
