@@ -260,7 +260,7 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
         stage.settle();
         stage.direct(|_| Fate::Lose);
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-        stage.caption("S1 is elected and commits six entries; S2 is elected, then S1 again: it assumes that S0's log is as long as its own");
+        stage.caption("S1 commits six entries; S2 is elected, then S1 again, which assumes that S0's log is as long as its own");
         stage.elect(s1, &[s2]);
         let Some(last) = give(cluster, s1, 6) else { return stage.over() };
         stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);
