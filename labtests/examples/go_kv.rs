@@ -1,18 +1,18 @@
-//! The lab's second half in the shape that Go solutions have, for those who port one: the key/value store of 2022 (`kvraft`), and
-//! the replicated state machine and the store on it of 2025 (`kvraft1`). Beneath is [`go_shape`]'s Raft, whose page says what
-//! most of Go's idioms have become. It runs on the lab with
+//! The lab's second half in the shape of Go solutions, for readers who port one: the key/value store of 2022 (`kvraft`), and the
+//! replicated state machine of 2025 with its store (`kvraft1`). They run on the Raft of [`go_shape`]. The page of [`go_shape`]
+//! says what most of Go's idioms have become. Run the lab's tests on it with
 //!
 //! ```text
 //! cargo run --release -p labtests --example go_kv -- 3A 3B 4A 4B 4C
 //! ```
 //!
-//! Go's names, in snake_case. What is new here:
+//! The names are Go's names in snake_case. These idioms are new here:
 //!
 //! | Go | here |
 //! |---|---|
-//! | `kv.rf = raft.Make(servers, me, persister, kv.applyCh)` | the same, and the Raft's RPC services go to the lab with our own |
+//! | `kv.rf = raft.Make(servers, me, persister, kv.applyCh)` | the same; the RPC services of the Raft are handed to the lab together with those of the store |
 //! | `labgob.Register(Op{})`, `msg.Command.(Op)` | `codec::encode(&op)`, `codec::decode(&command)`: a command is bytes |
-//! | `for msg := range applyCh` | `for msg in apply_ch.iter()`: ends when Raft, killed, lets go of its sender |
+//! | `for msg := range applyCh` | `for msg in apply_ch.iter()`: ends when a killed Raft drops its sender |
 //! | `map[int]chan Result` | `BTreeMap<u64, Sender<Result>>`; never a `HashMap`, whose order differs from run to run |
 //! | `ch := make(chan T, 1)` | `channel::bounded(1)` |
 //! | `select { case r := <-ch: .. case <-time.After(d): .. }` | `ch.recv_timeout(d)` |
@@ -39,18 +39,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-/// How long a clerk waits before it asks the next server: during an election there is nobody to find.
+/// How long a clerk waits before it asks the next server: during an election there is no leader to find.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// 2022: Get, Put and Append, each done once.
+/// The store of 2022: Get, Put and Append, each applied exactly once.
 pub mod kvraft {
     use super::*;
 
     /// How long a handler waits for its operation. A leader that was cut off never sees it committed.
     const TIMEOUT: Duration = Duration::from_millis(500);
 
-    /// What RPCs carry (in Go: `GetArgs`, `PutAppendArgs`), and what goes through the log. A Get, too: a server that has
-    /// lost its leadership without knowing would answer with the past.
+    /// What RPCs carry (in Go: `GetArgs`, `PutAppendArgs`), and what goes through the log. A Get goes through the log, too:
+    /// otherwise a server that was deposed and doesn't know it would answer with an old value.
     #[derive(Serialize, Deserialize)]
     struct Op {
         kind: Kind,
@@ -82,7 +82,7 @@ pub mod kvraft {
         Timeout,
     }
 
-    /// What Go calls `KVServer`.
+    /// Go's `KVServer`.
     pub struct KvServer {
         mu: Mutex<Locked>,
         rf: Arc<Raft>,
@@ -93,12 +93,12 @@ pub mod kvraft {
     /// What `kv.mu` guards.
     struct Locked {
         state: State,
-        /// Who waits for the operation at an index. In Go the receiver compares what came with what it waits for; here
-        /// the applier does.
+        /// The handlers that wait for the operation at an index. In Go, a handler compares the operation that came with its own;
+        /// here the applier does.
         notify: BTreeMap<u64, Waiter>,
     }
 
-    /// What a snapshot holds: the store, and what each client was told last, or a retry would be done twice after a restart.
+    /// What a snapshot holds: the store, and the last reply to each client: otherwise a restarted server would apply a retry twice.
     #[derive(Default, Serialize, Deserialize)]
     struct State {
         db: BTreeMap<String, String>,
@@ -140,16 +140,16 @@ pub mod kvraft {
         fn execute(&self, op: &Op) -> Reply {
             let mut kv = self.mu.lock();
             if let Some(reply) = kv.state.reply_to(op) {
-                return reply; // and not through the log a second time
+                return reply; // it need not go through the log a second time
             }
             let Ok(started) = self.rf.start(codec::encode(op).into()) else {
                 return Reply::err(Errno::WrongLeader);
             };
-            // The lock has been held since before Start: the applier doesn't come first. The buffer is there so that it
-            // never waits for a handler. Who waited at that index has lost its entry, and finds its channel closed.
+            // The lock was taken before Start, so the applier can't come first. The channel has a buffer so that the applier never
+            // waits for a handler. An earlier handler that waits at this index has lost its entry, and finds its channel closed.
             let (ch, reply_ch) = channel::bounded(1);
             kv.notify.insert(started.index, Waiter { client_id: op.client_id, seq: op.seq, ch });
-            drop(kv); // wait with the lock, and nothing is ever applied
+            drop(kv); // if it waited with the lock, nothing would ever be applied
             match reply_ch.recv_timeout(TIMEOUT) {
                 Ok(reply) => reply,
                 Err(RecvTimeoutError::Disconnected) => Reply::err(Errno::WrongLeader),
@@ -187,7 +187,7 @@ pub mod kvraft {
             self.rf.clone()
         }
 
-        /// Nobody else needs waking: handlers time out, and the applier's channel will be closed.
+        /// No other thread needs waking: handlers time out, and the applier's channel will be closed.
         fn kill(&self) {
             self.rf.kill();
         }
@@ -215,13 +215,13 @@ pub mod kvraft {
             codec::decode(bytes).expect("a snapshot of ours")
         }
 
-        /// What the client was told, if this is the last thing that it asked; or older: then it doesn't listen any more.
+        /// The last reply to the client, if `op` is its last request or an older one, whose answer nobody needs.
         fn reply_to(&self, op: &Op) -> Option<Reply> {
             let (last, reply) = self.last_reply.get(&op.client_id)?;
             (op.seq <= *last).then(|| reply.clone())
         }
 
-        /// Does what wasn't done before.
+        /// Applies an operation that was not applied before.
         fn apply(&mut self, op: Op) -> Reply {
             if let Some(reply) = self.reply_to(&op) {
                 return reply;
@@ -258,7 +258,7 @@ pub mod kvraft {
             Clerk { servers, leader: 0, client_id: labrpc::rand::rng().random(), seq: 0 }
         }
 
-        /// All tries have one number: that is how servers know them for one.
+        /// All tries have the same number, so that servers recognize them as one request.
         fn ask(&mut self, method: &'static str, kind: Kind, key: &str, value: &str) -> String {
             self.seq += 1;
             let (key, value) = (key.to_string(), value.to_string());
@@ -288,14 +288,14 @@ pub mod kvraft {
     }
 }
 
-/// 2025: a replicated state machine, and a store of values with versions on it.
+/// The services of 2025: a replicated state machine, and a store on it whose values have versions.
 pub mod kvraft1 {
     use super::*;
 
-    /// How often who waits asks whether its Raft still leads.
+    /// How often a waiting `submit` checks whether its Raft still leads.
     const POLL: Duration = Duration::from_millis(50);
 
-    /// What Go calls `RSM`. Its `StateMachine` is an interface (`DoOp`, `Snapshot`, `Restore`), ours a parameter.
+    /// Go's `RSM`. In Go, `StateMachine` is an interface (`DoOp`, `Snapshot`, `Restore`); here it is a type parameter.
     pub struct Rsm<M: StateMachine> {
         mu: Mutex<Locked<M>>,
         me: usize,
@@ -307,7 +307,7 @@ pub mod kvraft1 {
     /// What `rsm.mu` guards.
     struct Locked<M: StateMachine> {
         sm: M,
-        /// Who waits for the operation at an index. `None`: nothing comes any more.
+        /// The calls that wait for the operation at an index. It is `None` when no operation will come any more.
         pending: Option<BTreeMap<u64, Waiter<M::Output>>>,
         next_id: u64,
     }
@@ -317,7 +317,7 @@ pub mod kvraft1 {
         ch: Sender<Output>,
     }
 
-    /// What goes through the log. `Req` is `any` in Go. Nobody else has our (me, id).
+    /// What goes through the log. `Req` is `any` in Go. No other operation has the same (me, id).
     #[derive(Serialize, Deserialize)]
     struct Op<Req> {
         me: usize,
@@ -339,7 +339,7 @@ pub mod kvraft1 {
             }
             let (apply_tx, apply_ch) = channel::bounded(0);
             let (rf, services) = Raft::make(servers, me, persister.clone(), apply_tx);
-            // Not from 0: in the log there may be operations of our earlier lives.
+            // Not from 0: the log may hold operations from before a restart of this server.
             let next_id = labrpc::rand::rng().random();
             let mu = Mutex::new(Locked { sm, pending: Some(BTreeMap::new()), next_id });
             let rsm = Arc::new(Rsm { mu, me, rf, persister, max_raft_state });
@@ -349,7 +349,7 @@ pub mod kvraft1 {
             (rsm, services)
         }
 
-        /// Ends when Raft closes the channel; so do all who wait then.
+        /// Ends when Raft closes the channel. Then all waiting calls end, too.
         fn reader(&self, apply_ch: &Receiver<ApplyMsg>) {
             for msg in apply_ch.iter() {
                 let mut rsm = self.mu.lock();
@@ -405,7 +405,7 @@ pub mod kvraft1 {
     impl<M: StateMachine> Locked<M> {
         fn apply(&mut self, me: usize, index: u64, op: Op<M::Op>) {
             let output = self.sm.apply(op.req);
-            let pending = self.pending.as_mut().expect("only the reader says that nothing comes");
+            let pending = self.pending.as_mut().expect("only the reader sets it to None");
             if let Some(waiter) = pending.remove(&index)
                 && (me, waiter.id) == (op.me, op.id)
             {
@@ -414,7 +414,7 @@ pub mod kvraft1 {
         }
     }
 
-    /// What RPCs carry (in Go `GetArgs`, `PutArgs`), and what is submitted: Go's `DoOp` knows them by their types.
+    /// What RPCs carry (in Go `GetArgs`, `PutArgs`), and what is submitted. Go's `DoOp` tells them apart by their types.
     #[derive(Serialize, Deserialize)]
     enum Req {
         Get { key: String },
@@ -442,7 +442,7 @@ pub mod kvraft1 {
         }
     }
 
-    /// The machine: a value and its version by key. In Go its methods are the server's.
+    /// The state machine: a value and its version by key. In Go, its methods are methods of the server.
     #[derive(Default)]
     struct Store(BTreeMap<String, (String, u64)>);
 
@@ -476,7 +476,7 @@ pub mod kvraft1 {
         }
     }
 
-    /// The server: all it does is to submit.
+    /// The server. It only submits requests.
     pub struct KvServer {
         rsm: Arc<Rsm<Store>>,
     }
@@ -527,7 +527,7 @@ pub mod kvraft1 {
             Clerk { servers, leader: 0 }
         }
 
-        /// Asks until somebody answers, and says whether that was the first try.
+        /// Asks until a server answers. Returns the reply, and whether it came at the first try.
         fn ask(&mut self, method: &'static str, req: &Req) -> (Reply, bool) {
             let mut first = true;
             loop {
@@ -550,9 +550,9 @@ pub mod kvraft1 {
             }
         }
 
-        /// Who says "wrong leader" may have taken the put when it still led, so a try like that may yet be done, and find its key
-        /// or version then. Only the first try is certain: nothing else of this put is on its way, for a request arrives at
-        /// most once. (The lab's requests don't say whose they are; so no server could tell a copy from another client's put.)
+        /// A server that answers "wrong leader" may have accepted the put when it still led, and that try may be carried out later.
+        /// So only the answer to the first try is certain: no other request of this put is on its way, because a request arrives at
+        /// most once. (The lab's requests don't name their client, so no server can tell a copy from another client's put.)
         fn put(&mut self, key: &str, value: &str, version: u64) -> Result<(), PutError> {
             let req = Req::Put { key: key.into(), value: value.into(), version };
             match self.ask("KVServer.Put", &req) {

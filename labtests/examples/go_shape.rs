@@ -1,23 +1,23 @@
-//! A Raft in the shape that Go solutions of the lab have, for those who port one: a mutex around everything, a
-//! ticker, an applier, a thread per RPC. It knows the lab only through `labrpc`, and runs on it with
+//! A Raft in the shape of Go solutions of the lab, for readers who port one: a mutex around everything, a ticker,
+//! an applier, a thread per RPC. It uses only `labrpc` of the lab. Run the lab's tests on it with
 //!
 //! ```text
 //! cargo run --release -p labtests --example go_shape -- --seeds 20
 //! ```
 //!
-//! Go's names, in snake_case. What the idioms have become:
+//! The names are Go's names in snake_case. The idioms have become:
 //!
 //! | Go | here |
 //! |---|---|
 //! | `rf.mu.Lock(); defer rf.mu.Unlock()` | `let mut rf = self.mu.lock();`: what the mutex guards is inside it, and the guard unlocks at the end of its scope (earlier: `drop(rf)` or a block) |
-//! | a method "with rf.mu held" | a method of [`Locked`], which nobody has without the lock; or it takes `rf: &mut Locked` |
+//! | a method "with rf.mu held" | a method of [`Locked`], which can be reached only with the lock; or a method with a parameter `rf: &mut Locked` |
 //! | `go rf.f(x)`, `go func() {..}()` | `self.go(move \|raft\| raft.f(x))`, which is `thread::spawn` |
-//! | `time.Sleep`, `time.Now`, `rand` | `time::sleep`, `Instant::now`, `labrpc::rand::rng()`: never std's, so that a seed replays the run |
-//! | `sync.NewCond(&rf.mu)`, `cond.Wait()` | `Condvar`, `cond.wait(&mut rf)`: it learns of the lock when it waits |
+//! | `time.Sleep`, `time.Now`, `rand` | `time::sleep`, `Instant::now`, `labrpc::rand::rng()`: never those of std, so that a seed replays the run |
+//! | `sync.NewCond(&rf.mu)`, `cond.Wait()` | `Condvar`, `cond.wait(&mut rf)`: it gets the lock as an argument of `wait` |
 //! | `rf.killed()` with `atomic.LoadInt32` | the same, with an `AtomicBool` |
 //! | `ok := peer.Call("Raft.F", &args, &reply)` | `let Some(reply) = peer.call("Raft.F", &args) else ..` |
 //! | `labgob` encode, `persister.Save` | `persister.save_state(&..)`, `persister.save(&.., snapshot)` |
-//! | `applyCh <- msg` | `apply_ch.send(msg)`, an error once nobody can receive any more |
+//! | `applyCh <- msg` | `apply_ch.send(msg)`, an error when no receiver is left |
 //! | capital letters for what RPCs carry | `#[derive(Serialize, Deserialize)]` |
 
 use labrpc::api::{ApplyMsg, Command, Refused, Snapshot, Started};
@@ -34,11 +34,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The lab wants no more than ten heartbeats a second.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
-/// How long the ticker sleeps, in milliseconds: several heartbeats, so that a lost one makes no candidate, and far
-/// enough apart that two candidates seldom meet; yet two of them fit well into the five seconds that the lab allows.
+/// How long the ticker sleeps, in milliseconds. It is several heartbeats, so that one lost heartbeat makes no candidate, and the
+/// range is wide, so that two candidates seldom compete. Two timeouts fit well into the five seconds that the lab allows.
 const ELECTION_TIMEOUT_MS: Range<u64> = 400..800;
 
-/// What Go calls `Raft`. The fields that Go's mutex guards are in [`Locked`], the others never change.
+/// Go's `Raft`. The fields that Go's mutex guards are in [`Locked`]. The other fields never change.
 pub struct Raft {
     mu: Mutex<Locked>,
     /// "There is something to apply."
@@ -46,19 +46,19 @@ pub struct Raft {
     peers: Vec<ClientEnd>,
     me: usize,
     dead: AtomicBool,
-    /// A goroutine keeps `rf` alive by using it. A thread has to own what it uses, an `Arc<Raft>`, and a method has
-    /// but `&self`: this is where [`go`](Raft::go) gets one.
+    /// A goroutine keeps `rf` alive by using it. A thread has to own what it uses, an `Arc<Raft>`, but a method has
+    /// only `&self`. [`go`](Raft::go) gets the `Arc` from here.
     this: Weak<Raft>,
 }
 
-/// What `rf.mu` guards. Indices of the log count from 1, as the paper's.
+/// What `rf.mu` guards. Log indices begin at 1, as in the paper.
 struct Locked {
     persister: Persister,
     // Figure 2, persistent.
     current_term: u64,
     voted_for: Option<usize>, // -1 in Go
-    /// What follows the snapshot. `log[0]` stands for the last entry within it, of which only the term is left;
-    /// before the first snapshot that is an entry of index 0 and term 0, which everybody has.
+    /// The entries after the snapshot. `log[0]` stands for the last entry in the snapshot, of which only the term is left.
+    /// Before the first snapshot, it is an entry with index 0 and term 0, which every server has.
     log: Vec<LogEntry>,
     /// The index of `log[0]`.
     last_included_index: u64,
@@ -68,9 +68,9 @@ struct Locked {
     next_index: Vec<u64>,
     match_index: Vec<u64>,
     role: Role,
-    /// When a leader was last heard, or a vote given.
+    /// When this server last heard a leader or granted a vote.
     last_heard: Instant,
-    /// How many votes we have as a candidate. In Go often a variable that the closures of an election share.
+    /// How many votes this server has as a candidate. In Go, it is often a variable that the closures of an election share.
     votes: usize,
 }
 
@@ -87,7 +87,7 @@ struct LogEntry {
     command: Command,
 }
 
-/// What Go encodes field by field, in an order that encoder and decoder have to agree on.
+/// Go encodes these one by one, in an order on which the encoder and the decoder have to agree.
 #[derive(Serialize, Deserialize)]
 struct PersistentState {
     current_term: u64,
@@ -124,11 +124,11 @@ struct AppendEntriesArgs {
 struct AppendEntriesReply {
     term: u64,
     success: bool,
-    /// The term of the follower's entry at prev_log_index; none (in Go -1) if its log is too short.
+    /// The term of the follower's entry at prev_log_index, or `None` (in Go -1) if its log is too short.
     x_term: Option<u64>,
     /// The index of the follower's first entry of that term.
     x_index: u64,
-    /// How long the follower's log is, counting index 0.
+    /// The length of the follower's log, including index 0.
     x_len: u64,
 }
 
@@ -146,10 +146,10 @@ struct InstallSnapshotReply {
     term: u64,
 }
 
-// Making, asking and killing a Raft.
+// Making and killing a Raft, and the calls to it.
 
 impl Raft {
-    /// Go's `Make`. The RPC handlers are not found by reflection: the [`Service`] names them.
+    /// Go's `Make`. RPC handlers are not found by reflection; the [`Service`] names them.
     pub fn make(
         peers: Vec<ClientEnd>,
         me: usize,
@@ -164,7 +164,7 @@ impl Raft {
             dead: AtomicBool::new(false),
             this: this.clone(),
         });
-        // Threads that live as long as the server get a name, which reports show.
+        // Threads that run as long as the server get a name, which reports show.
         let ticker = raft.clone();
         thread::Builder::new().name("ticker").spawn(move || ticker.ticker()).expect("a thread");
         let applier = raft.clone();
@@ -178,9 +178,9 @@ impl Raft {
         (raft, vec![service])
     }
 
-    /// `go func() {..}()`
+    /// Go's `go func() {..}()`.
     fn go(&self, body: impl FnOnce(&Raft) + Send + 'static) {
-        let raft = self.this.upgrade().expect("who calls a method has the Raft");
+        let raft = self.this.upgrade().expect("the caller of a method holds the Raft");
         thread::spawn(move || body(&raft));
     }
 
@@ -212,8 +212,8 @@ impl labrpc::api::Raft for Raft {
         let term = rf.current_term;
         rf.log.push(LogEntry { term, command });
         rf.persist();
-        self.broadcast(term); // and not only with the next heartbeat
-        self.advance_commit_index(&mut rf); // a server alone
+        self.broadcast(term); // at once, and not with the next heartbeat
+        self.advance_commit_index(&mut rf); // a single server is a majority
         Ok(Started { index: rf.last_log_index(), term })
     }
 
@@ -222,8 +222,8 @@ impl labrpc::api::Raft for Raft {
         (rf.current_term, rf.role == Role::Leader)
     }
 
-    /// The service calls it from the thread that reads the apply channel, so whoever sends on that channel must not
-    /// hold the lock that is taken here.
+    /// The service calls this from the thread that reads the apply channel. So a thread that sends on that channel must
+    /// not hold the lock that is taken here.
     fn snapshot(&self, index: u64, snapshot: Snapshot) {
         let mut rf = self.mu.lock();
         if index <= rf.last_included_index || index > rf.last_applied {
@@ -234,8 +234,8 @@ impl labrpc::api::Raft for Raft {
         rf.persister.save(&state, snapshot);
     }
 
-    /// A mere flag, as in Go. Every loop looks at it: the ticker and the heartbeats when they have slept, the applier
-    /// when the ticker wakes it for the last time, a thread of an RPC when the network has given up its call.
+    /// Only sets a flag, as in Go. Every loop checks the flag: the ticker and the heartbeats after they have slept, the applier
+    /// when the ticker wakes it for the last time, and the thread of an RPC when the network has given up the call.
     fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
     }
@@ -244,7 +244,7 @@ impl labrpc::api::Raft for Raft {
 // Elections.
 
 impl Raft {
-    /// Starts an election if nobody was heard while it slept.
+    /// Starts an election if no leader was heard and no vote granted while it slept.
     fn ticker(&self) {
         while !self.killed() {
             let fell_asleep = Instant::now();
@@ -255,8 +255,8 @@ impl Raft {
                 self.start_election(&mut rf);
             }
         }
-        // The applier may wait for a commit that doesn't come any more. With the lock held it is either waiting or
-        // will look at the flag first: no wake-up is lost.
+        // The applier may wait for a commit that doesn't come any more. While this thread holds the lock, the applier either
+        // waits or has yet to check the flag, so no wake-up is lost.
         let _rf = self.mu.lock();
         self.apply_cond.notify_all();
     }
@@ -274,13 +274,13 @@ impl Raft {
             last_log_term: rf.last_log_term(),
         };
         for server in self.others() {
-            let args = args.clone(); // a closure of Go would share it; this one is moved into its thread
+            let args = args.clone(); // a Go closure would share it; here each thread owns its copy
             self.go(move |raft| raft.ask_for_vote(server, &args));
         }
-        self.lead_if_elected(rf); // a server alone
+        self.lead_if_elected(rf); // a single server is a majority
     }
 
-    /// A thread of its own for each vote: the call may take seconds, and waits without the lock.
+    /// Runs in a separate thread for each vote: the call may take seconds, and waits without the lock.
     fn ask_for_vote(&self, server: usize, args: &RequestVoteArgs) {
         let reply = self.peers[server].call::<_, RequestVoteReply>("Raft.RequestVote", args);
         let Some(reply) = reply else { return };
@@ -323,7 +323,7 @@ impl Raft {
 // Replication.
 
 impl Raft {
-    /// A thread for each leadership. It ends with it.
+    /// Runs in a thread for each leadership, and ends with that leadership.
     fn heartbeats(&self, term: u64) {
         while !self.killed() {
             let rf = self.mu.lock();
@@ -331,24 +331,24 @@ impl Raft {
                 return;
             }
             self.broadcast(term);
-            drop(rf); // sleep with the lock, and nobody hears a heartbeat
+            drop(rf); // a thread that sleeps with the lock blocks all others, also the heartbeats
             sleep(HEARTBEAT);
         }
     }
 
-    /// To each peer what it lacks, in a thread of its own. If it lacks nothing that is a heartbeat.
+    /// Sends each peer what it lacks, in a separate thread. If the peer lacks nothing, that is a heartbeat.
     fn broadcast(&self, term: u64) {
         for server in self.others() {
             self.go(move |raft| raft.replicate(server, term));
         }
     }
 
-    /// Sends to one peer, and again at once as long as that makes progress.
+    /// Sends to one peer, and sends again at once as long as that makes progress.
     fn replicate(&self, server: usize, term: u64) {
         loop {
             let rf = self.mu.lock();
             if rf.role != Role::Leader || rf.current_term != term {
-                return; // what we send is of the term that we were elected in
+                return; // it sends only in the term in which it was elected
             }
             let again = if rf.next_index[server] <= rf.last_included_index {
                 let args = InstallSnapshotArgs {
@@ -388,7 +388,7 @@ impl Raft {
             return false;
         }
         if reply.success {
-            // What the follower has is what was sent, not what we have by now. Replies overtake one another.
+            // The follower has what was sent, not what the log holds by now. Replies may overtake each other.
             let matches = args.prev_log_index + args.entries.len() as u64;
             if matches > rf.match_index[server] {
                 rf.match_index[server] = matches;
@@ -397,7 +397,7 @@ impl Raft {
             }
             return false;
         }
-        // Another reply may have moved next_index since: then this one is old.
+        // Another reply may have moved next_index since. Then this reply is old.
         if rf.next_index[server] != args.prev_log_index + 1 {
             return false;
         }
@@ -421,7 +421,7 @@ impl Raft {
         rf.next_index[server] <= rf.last_log_index()
     }
 
-    /// If a majority has an entry of our own term, that is committed, and everything before it. Entries of older
+    /// If a majority has an entry of the present term, that entry and all entries before it are committed. Entries of older
     /// terms are never committed by counting: Figure 8 shows why.
     fn advance_commit_index(&self, rf: &mut Locked) {
         for n in (rf.commit_index + 1..=rf.last_log_index()).rev() {
@@ -452,7 +452,7 @@ impl Raft {
         rf.become_follower(args.term);
         rf.last_heard = Instant::now();
         reply.term = rf.current_term;
-        // What our snapshot covers is committed, so it is the same there and here.
+        // What the snapshot covers is committed, so it is the same on the leader and here.
         if args.prev_log_index < rf.last_included_index {
             let covered = (rf.last_included_index - args.prev_log_index) as usize;
             args.entries.drain(..covered.min(args.entries.len()));
@@ -470,7 +470,7 @@ impl Raft {
         }
         let last_new = args.prev_log_index + args.entries.len() as u64;
         rf.merge(args.prev_log_index, args.entries);
-        // Up to what this message has vouched for; behind it our log may differ from the leader's.
+        // Only up to the last entry of this message: after it, this log may differ from the leader's.
         if args.leader_commit.min(last_new) > rf.commit_index {
             rf.commit_index = args.leader_commit.min(last_new);
             self.apply_cond.notify_all();
@@ -489,10 +489,10 @@ impl Raft {
         let reply = InstallSnapshotReply { term: rf.current_term };
         let index = args.last_included_index;
         if index <= rf.commit_index {
-            return reply; // we have that, or are about to apply it
+            return reply; // this server has that already, or is about to apply it
         }
         if index <= rf.last_log_index() && rf.term_at(index) == args.last_included_term {
-            rf.discard_up_to(index); // what follows it stays
+            rf.discard_up_to(index); // the entries after it stay
         } else {
             rf.log = vec![LogEntry { term: args.last_included_term, command: Command::default() }];
             rf.last_included_index = index;
@@ -508,8 +508,8 @@ impl Raft {
 // Applying.
 
 impl Raft {
-    /// The only thread that sends on `apply_ch`, and so in the order of the log. It holds the lock while it looks for
-    /// something to send, never while it sends: the service may first want the lock, for a snapshot.
+    /// The only thread that sends on `apply_ch`, so that messages are sent in log order. It holds the lock while it looks for
+    /// something to send, but never while it sends: the service may need the lock first, for a snapshot.
     fn applier(&self, apply_ch: &Sender<ApplyMsg>) {
         loop {
             let mut rf = self.mu.lock();
@@ -517,13 +517,13 @@ impl Raft {
                 self.apply_cond.wait(&mut rf);
             }
             if self.killed() {
-                return; // and with us goes the last sender
+                return; // the last sender is dropped with this thread
             }
             let messages = rf.next_messages();
             drop(rf);
             for message in messages {
                 if apply_ch.send(message).is_err() {
-                    return; // the service is gone; Go would block here for ever
+                    return; // the service has ended; Go would block here for ever
                 }
             }
         }
@@ -532,7 +532,7 @@ impl Raft {
 
 /// With `rf.mu` held.
 impl Locked {
-    /// Go's `readPersist`: a server as it starts, perhaps from what an earlier life has saved.
+    /// Go's `readPersist`: the state of a server as it starts, perhaps from what it saved before a restart.
     fn read_persist(persister: Persister, peers: usize) -> Locked {
         let saved = persister.raft_state().unwrap_or(PersistentState {
             current_term: 0,
@@ -546,7 +546,7 @@ impl Locked {
             voted_for: saved.voted_for,
             log: saved.log,
             last_included_index: saved.last_included_index,
-            // The service reads the snapshot from the persister for itself.
+            // The service reads the snapshot from the persister itself.
             commit_index: saved.last_included_index,
             last_applied: saved.last_included_index,
             next_index: vec![0; peers],
@@ -557,16 +557,16 @@ impl Locked {
         }
     }
 
-    /// After each change of what Figure 2 calls persistent, before anybody hears of it. The snapshot stays.
+    /// Called after each change of what Figure 2 calls persistent, before another server hears of the change. The snapshot stays.
     fn persist(&self) {
         self.persister.save_state(&self.persistent_state());
     }
 
     fn snapshot(&self) -> Snapshot {
-        self.persister.snapshot().expect("a log that has been cut was saved with its snapshot")
+        self.persister.snapshot().expect("a shortened log was saved with its snapshot")
     }
 
-    /// A clone, though not of the commands' bytes: those are shared.
+    /// A clone of the state. The bytes of the commands are shared, not cloned.
     fn persistent_state(&self) -> PersistentState {
         PersistentState {
             current_term: self.current_term,
@@ -585,8 +585,8 @@ impl Locked {
         }
     }
 
-    /// What to ask after every call, with the lock taken again: a newer term deposes us; and is this still the role
-    /// and the term in which we called? If not, the reply is one from the past.
+    /// To be called after every RPC, with the lock taken again. Steps down if the reply has a newer term. Returns whether the
+    /// role and the term are still those in which the call was made. If not, the reply is too old to count.
     fn still(&mut self, role: Role, term: u64, reply_term: u64) -> bool {
         if reply_term > self.current_term {
             self.become_follower(reply_term);
@@ -602,7 +602,7 @@ impl Locked {
         self.term_at(self.last_log_index())
     }
 
-    /// Where the entry of that index is in `log`.
+    /// The position in `log` of the entry with this index.
     fn position(&self, index: u64) -> usize {
         (index - self.last_included_index) as usize
     }
@@ -611,21 +611,21 @@ impl Locked {
         self.log[self.position(index)].term
     }
 
-    /// The first index of that term, of those behind the snapshot: what is in it agrees with every leader.
+    /// The first index of this term after the snapshot. What is in the snapshot agrees with every leader.
     fn first_index_of(&self, term: u64) -> u64 {
         let before = self.log[1..].iter().take_while(|entry| entry.term < term).count();
         self.last_included_index + 1 + before as u64
     }
 
-    /// What the snapshot covers goes, except the term of its last entry.
+    /// Discards what the snapshot covers, except the term of its last entry.
     fn discard_up_to(&mut self, index: u64) {
         self.log.drain(..self.position(index));
         self.log[0].command = Command::default();
         self.last_included_index = index;
     }
 
-    /// The leader's `nextIndex` after a refusal: past a whole term of the follower's, not an entry. Go's notes call
-    /// the cases "log too short", "leader has XTerm" and "leader doesn't have XTerm".
+    /// The leader's `nextIndex` after a refusal. It goes back by a whole term of the follower, not by one entry. The notes of the
+    /// Go lab call the cases "log too short", "leader has XTerm" and "leader doesn't have XTerm".
     fn back_up(&self, prev_log_index: u64, reply: &AppendEntriesReply) -> u64 {
         let Some(x_term) = reply.x_term else {
             return reply.x_len;
@@ -637,8 +637,8 @@ impl Locked {
         }
     }
 
-    /// Figure 2, AppendEntries 3 and 4. Only an entry that conflicts cuts the log: this may be an old message, whose
-    /// entries are but the beginning of what we have.
+    /// Figure 2, AppendEntries 3 and 4. Entries are removed only if one conflicts: this may be an old message, with
+    /// entries that are only the beginning of what the log has.
     fn merge(&mut self, prev_log_index: u64, entries: Vec<LogEntry>) {
         let mut changed = false;
         for (index, entry) in (prev_log_index + 1..).zip(entries) {
@@ -655,7 +655,7 @@ impl Locked {
         }
     }
 
-    /// A snapshot that has replaced what was to be applied, or the committed commands.
+    /// What to apply next: a snapshot that has replaced the next entries, or the committed commands.
     fn next_messages(&mut self) -> Vec<ApplyMsg> {
         if self.last_applied < self.last_included_index {
             self.last_applied = self.last_included_index;

@@ -1,22 +1,22 @@
-//! A Raft without a lock: one thread owns all state, and everything that happens is an event in its inbox. Compare
-//! `go_shape`, which has the same Raft with one mutex.
+//! A Raft without a lock: one thread owns all state, and everything that happens is an event in its inbox. Compare it with
+//! `go_shape`, which is the same Raft with one mutex.
 //!
 //! | thread | waits for | tells the loop |
 //! |---|---|---|
-//! | the loop | its inbox, or the service to take what is committed | |
-//! | timer | a deadline, or another deadline | that it has come |
-//! | courier, one for each peer | a letter, then its reply or the next letter | what was replied |
-//! | a handler, for each RPC | the loop's answer | what was asked |
+//! | the loop | its inbox, or the service to accept the next message | |
+//! | timer | a deadline, or a new deadline | that a deadline has come |
+//! | courier, one for each peer | a letter, then its reply or the next letter | the reply |
+//! | a handler, for each RPC | the loop's answer | the request |
 //!
 //! What differs from the textbook:
 //!
-//! - There is no applier. While the loop waits for an event, a `select!` holds the next committed entry out to the
-//!   service; so a slow service holds nobody up, and `snapshot`, which the service calls, cannot deadlock.
-//! - There is no mutex, so nothing can change between two lines of a handler; but a `get_state` waits its turn.
-//! - A leader has one letter under way to each peer. What comes meanwhile goes with the next one.
+//! - There is no applier. While the loop waits for an event, a `select!` offers the next committed entry to the service. So a
+//!   slow service blocks no thread, and `snapshot`, which the service calls, cannot deadlock.
+//! - There is no mutex, so nothing can change between two lines of a handler. But a `get_state` has to wait its turn.
+//! - A leader has one letter on its way to each peer. What is added in the meantime is sent with the next letter.
 //!
-//! How else a correct Raft may differ is a [`Shape`], which the variable `EVENT_LOOP` changes, by names and commas. As it is,
-//! no field of a message has the paper's name.
+//! A [`Shape`] says in what other ways a correct Raft may differ. The variable `EVENT_LOOP` changes the shape; it holds names,
+//! separated by commas. By default, no field of a message has the paper's name.
 //!
 //! ```sh
 //! cargo run --release -p labtests --example event_loop -- --seeds 20

@@ -1,4 +1,4 @@
-//! For serde: a test is its name.
+//! For serde: a test is written as its name.
 
 use crate::suites::LabTest;
 use serde::de::{Deserialize, Deserializer, Error};

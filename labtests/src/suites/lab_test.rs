@@ -1,4 +1,4 @@
-//! A test of the lab, and how a file lists its tests.
+//! [`LabTest`], and the macro with which a file lists its tests.
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup};
@@ -10,17 +10,17 @@ use crate::lab::Ability;
 pub struct LabTest {
     /// The part of the lab: `2A`.
     pub part: &'static str,
-    /// Our name for it, which is also the function's.
+    /// Our name for the test. The function has the same name.
     pub name: &'static str,
     /// The name it has in the Go lab, without the part.
     pub go_name: &'static str,
-    /// What it runs on.
+    /// The cluster that it runs on.
     pub setup: Setup,
     /// The test itself.
     pub body: Body,
 }
 
-/// A test, by what it is a test of.
+/// The function of a test, by the kind of thing that it tests.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// A Raft.
@@ -31,27 +31,28 @@ pub enum Body {
     Rsm(fn(&Counters)),
     /// A store whose values have versions.
     Versioned(fn(&Versions)),
-    /// The same, whose requests may come twice.
+    /// A store whose values have versions, and whose requests may arrive twice.
     Once(fn(&Versions)),
-    /// A Raft that can more than the lab asks for.
+    /// A Raft that can do more than the lab asks for.
     Beyond(Ability, fn(&Cluster)),
-    /// A store on such a Raft.
+    /// A store on a Raft that can do more than the lab asks for.
     Store(Ability, fn(&Texts)),
 }
 
 impl LabTest {
-    /// Whether servers are expected to save what Figure 2 calls persistent: many run 2A and 2B before theirs do.
+    /// Whether servers are expected to save what Figure 2 calls persistent. In 2A and 2B they need not, because many
+    /// learners run these parts before they write persistence.
     pub fn expects_saves(&self) -> bool {
         !self.part.starts_with("2A") && !self.part.starts_with("2B")
     }
 
-    /// Whether it says when it [has come to its check](Cluster::reached_check): ours do, and the Go lab's need not, for they
-    /// give up nowhere.
+    /// Whether the test reports when it [has reached its check](Cluster::reached_check). Our tests do. The Go lab's tests need
+    /// not, because they never end before their check.
     pub fn declares_check(&self) -> bool {
         self.part.ends_with('+') || matches!(self.body, Body::Beyond(..) | Body::Store(..))
     }
 
-    /// Whether the members may change, and so what a majority is.
+    /// Whether the members may change, so that the size of a majority may change, too.
     pub fn changes_members(&self) -> bool {
         matches!(self.body, Body::Beyond(Ability::Members, _) | Body::Store(Ability::Members, _))
     }
@@ -73,7 +74,7 @@ macro_rules! tests {
         }),*];
     };
     ($list:ident = $part:literal, $body:ident($ability:ident): $($name:ident = $go_name:literal, $setup:expr;)*) => {
-        /// The tests of this part that are for this ability.
+        /// The tests of this part that test this ability.
         pub const $list: &[$crate::suites::lab_test::LabTest] = &[$($crate::suites::lab_test::LabTest {
             part: $part,
             name: stringify!($name),

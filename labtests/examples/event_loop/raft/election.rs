@@ -1,4 +1,4 @@
-//! Elections: §5.2, and §5.4.1 for who may win.
+//! Elections (§5.2), and the restriction on who may win (§5.4.1).
 
 use super::event::Letter;
 use super::messages::{RequestVote, Vote};
@@ -19,7 +19,7 @@ impl Server {
         self.lead_if_elected();
     }
 
-    /// Asks all that have not voted for this server yet; a letter may have been lost.
+    /// Asks all servers that have not voted for this server yet. It also asks again, because a letter may have been lost.
     pub fn ask_for_votes(&mut self) {
         self.repeat = Instant::now() + self.shape.heartbeat;
         let Role::Candidate { votes } = &self.role else { return };

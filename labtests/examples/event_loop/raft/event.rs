@@ -1,10 +1,10 @@
-//! What happens to the loop, and what it sends out.
+//! The events that the loop handles, and the letters that it sends.
 
 use super::messages::{AppendEntries, Appended, InstallSnapshot, Installed, RequestVote, Vote};
 use labrpc::api::{Command, Refused, Snapshot, Started};
 use labrpc::channel::{self, Sender};
 
-/// A thread that wants an answer sends along where it waits for it.
+/// An event. A thread that needs an answer sends the channel along on which it waits.
 pub enum Event {
     // From the service.
     Start(Command, Sender<Result<Started, Refused>>),
@@ -15,7 +15,7 @@ pub enum Event {
     RequestVote(RequestVote, Sender<Vote>),
     AppendEntries(AppendEntries, Sender<Appended>),
     InstallSnapshot(InstallSnapshot, Sender<Installed>),
-    // From couriers: who answered, to what, and what.
+    // From couriers: the server that answered, the request, and the answer.
     Voted(usize, RequestVote, Vote),
     Appended(usize, AppendEntries, Appended),
     Installed(usize, InstallSnapshot, Installed),
@@ -30,7 +30,7 @@ pub enum Letter {
     InstallSnapshot(InstallSnapshot),
 }
 
-/// Asks the loop, and waits. `None`: it has ended.
+/// Asks the loop, and waits for the answer. Returns `None` if the loop has ended.
 pub fn ask<T>(inbox: &Sender<Event>, question: impl FnOnce(Sender<T>) -> Event) -> Option<T> {
     let (answer_to, answer) = channel::bounded(1);
     inbox.send(question(answer_to)).ok()?;

@@ -1,4 +1,4 @@
-//! The log behind a snapshot. An entry has an index, which Raft counts by, and a number, which the service counts by.
+//! The log after a snapshot. An entry has an index, which Raft uses, and a number, which the service uses.
 
 use super::messages::{Base, Entry, Term};
 
@@ -49,7 +49,7 @@ impl Log {
         self.slots.push(Slot { entry, number });
     }
 
-    /// `None` for what a snapshot has swallowed, and for what is not there yet.
+    /// The entry at `index`. It is `None` if a snapshot covers the entry, or if the entry is not there yet.
     pub fn entry(&self, index: u64) -> Option<&Entry> {
         self.slot(index).map(|slot| &slot.entry)
     }
@@ -74,7 +74,7 @@ impl Log {
         Some(self.base.index + 1 + before as u64)
     }
 
-    /// The entries behind `index`, which is in the log or its base.
+    /// The entries after `index`, which is in the log or is its base.
     pub fn behind(&self, index: u64) -> Vec<Entry> {
         let skip = (index - self.base.index) as usize;
         self.slots[skip..].iter().map(|slot| slot.entry.clone()).collect()
@@ -107,8 +107,8 @@ impl Log {
         (self.base.index..=self.last_index()).rev().find(|index| self.term(*index) == Some(term))
     }
 
-    /// Everything up to `base` is in a snapshot now. What follows stays only if the log has the same entry there
-    /// (Figure 13, steps 6 and 7).
+    /// Discards everything up to `base`, which a snapshot covers now. The entries after `base` stay only if the log has the same
+    /// entry at `base` (Figure 13, steps 6 and 7).
     pub fn trim(&mut self, base: Base) {
         if self.term(base.index) == Some(base.term) {
             self.slots.drain(..(base.index - self.base.index) as usize);

@@ -1,9 +1,9 @@
-//! What servers say to each other, and what they save, as the event loop handles it. How that looks on the wire is a
-//! matter of [words](super::words).
+//! The messages and the saved state, as the event loop handles them. How they look on the network is defined by
+//! [words](super::words).
 
 use labrpc::api::{Command, Snapshot};
 
-/// Signed, as many Go solutions have it.
+/// A term. It is signed, as in many Go solutions.
 pub type Term = i64;
 
 #[derive(Clone, Default)]
@@ -30,7 +30,8 @@ pub struct AppendEntries {
     pub commit: u64,
 }
 
-/// A refusal says where to go on (§5.3): at `conflict_index`, or behind the leader's last entry of `conflict_term`.
+/// A reply to AppendEntries. A refusal says where the leader should go on (§5.3): at `conflict_index`, or after its last entry of
+/// `conflict_term`.
 #[derive(Default)]
 pub struct Appended {
     pub term: Term,
@@ -52,15 +53,15 @@ pub struct Installed {
     pub term: Term,
 }
 
-/// An entry without a command is a leader's no-op.
+/// A log entry. An entry without a command is a leader's no-op.
 #[derive(Clone, Default)]
 pub struct Entry {
     pub term: Term,
     pub command: Option<Command>,
 }
 
-/// The last entry that a snapshot covers. `number` is the index that the service knows it by: less than `index` if the
-/// service doesn't count no-ops.
+/// The last entry that a snapshot covers. `number` is the index of this entry for the service, which is less than `index` if
+/// the service doesn't count no-ops.
 #[derive(Clone, Copy, Default)]
 pub struct Base {
     pub index: u64,
@@ -68,7 +69,7 @@ pub struct Base {
     pub number: u64,
 }
 
-/// What must survive a crash.
+/// The state that must survive a crash.
 #[derive(Default)]
 pub struct Saved {
     pub term: Term,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use threads::Courier;
 use words::{Convert, Enums, FromZero, Go, Paper, Tuples, Words};
 
-/// The way in: whatever is asked of the server goes to its loop.
+/// The handle of a server. It passes every call on to the server's loop.
 pub struct EventLoop {
     inbox: Sender<Event>,
 }
@@ -104,7 +104,7 @@ fn make_in<W: Words>(
     (Arc::new(EventLoop { inbox }), vec![service])
 }
 
-/// Every call has a thread of its own, which waits for the loop. A killed server answers with zeros, as in Go.
+/// Each call has a separate thread, which waits for the loop. A killed server answers with zeros, as in Go.
 fn service<W: Words>(inbox: Sender<Event>) -> Service {
     let (votes, appends, snapshots) = (inbox.clone(), inbox.clone(), inbox);
     Service::new("Raft")

@@ -1,4 +1,4 @@
-//! Messages that get no reply. What answers one is a message of its own, and may come late, twice, or out of order.
+//! Messages that get no reply. The answer to a message is a separate message, which may come late, twice, or out of order.
 
 use super::event::{Event, Letter, ask};
 use super::messages::{
@@ -11,7 +11,7 @@ use labrpc::{ClientEnd, Service};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What a server says to another, unasked or as an answer.
+/// A message from one server to another: a request or an answer.
 pub enum Said {
     Asks(Letter),
     Voted(RequestVote, Vote),
@@ -20,7 +20,7 @@ pub enum Said {
 }
 
 impl Said {
-    /// An answer doesn't send the entries back: it says where the last of them is that both have.
+    /// The answer to AppendEntries. It doesn't send the entries back: after a success, its `prev_index` is the index of the last entry.
     fn appended(mut args: AppendEntries, reply: Appended) -> Said {
         let entries = std::mem::take(&mut args.entries).len() as u64;
         args.prev_index += if reply.success { entries } else { 0 };
@@ -28,7 +28,7 @@ impl Said {
     }
 }
 
-/// One server's way to the loop, and to the others.
+/// A server's connection to its loop and to the other servers.
 #[derive(Clone)]
 struct Post {
     me: usize,
@@ -38,7 +38,7 @@ struct Post {
 }
 
 impl Post {
-    /// Tells the loop, and sends what it answers. A killed server answers nothing.
+    /// Passes a message to the loop, and sends the loop's answer. A killed server doesn't answer.
     fn deliver(&self, from: usize, said: Said) {
         let answer = match said {
             Said::Asks(Letter::RequestVote(args)) => {
@@ -67,7 +67,8 @@ impl Post {
     }
 }
 
-/// Each kind of answer is a method, beside the paper's three. An answer names its sender, and repeats what it is for.
+/// A service with the paper's three methods, and one more method for each kind of answer. An answer names its sender and
+/// repeats the request.
 pub fn answers<W: Words>(me: usize, inbox: Sender<Event>, ends: Vec<ClientEnd>) -> Service {
     let post = Post { me, inbox, ends: Arc::new(ends), send: send_answers::<W> };
     let to = || post.clone();
@@ -103,7 +104,7 @@ pub fn answers<W: Words>(me: usize, inbox: Sender<Event>, ends: Vec<ClientEnd>) 
         )
 }
 
-/// Sends what [`answers`] serves.
+/// Sends a message to a server that runs the service of [`answers`].
 pub fn send_answers<W: Words>(end: &ClientEnd, me: usize, said: Said) {
     match said {
         Said::Asks(Letter::RequestVote(args)) => {
@@ -129,7 +130,7 @@ pub fn send_answers<W: Words>(end: &ClientEnd, me: usize, said: Said) {
     };
 }
 
-/// Every message is one struct, and comes by one method: what a field means depends on the type.
+/// A service with one method and one struct for all messages. The meaning of a field depends on the message's type.
 pub fn steps(me: usize, inbox: Sender<Event>, ends: Vec<ClientEnd>) -> Service {
     let post = Post { me, inbox, ends: Arc::new(ends), send: send_steps };
     Service::new("Raft").method("Step", move |message: Message| {
@@ -137,7 +138,7 @@ pub fn steps(me: usize, inbox: Sender<Event>, ends: Vec<ClientEnd>) -> Service {
     })
 }
 
-/// Sends what [`steps`] serves.
+/// Sends a message to a server that runs the service of [`steps`].
 pub fn send_steps(end: &ClientEnd, me: usize, said: Said) {
     let _ = end.send::<_, ()>("Raft.Step", &Message { from: me, ..Message::of(said) });
 }
@@ -158,7 +159,7 @@ struct Message {
     msg_type: MsgType,
     from: usize,
     term: Term,
-    /// The term that an answer's question was asked in.
+    /// In an answer: the term in which the request was made.
     of_term: Term,
     log_term: Term,
     index: u64,

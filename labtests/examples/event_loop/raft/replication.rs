@@ -1,4 +1,4 @@
-//! Log replication: §5.3, and §5.4.2 for when an entry is committed.
+//! Log replication (§5.3), and the rule for when an entry is committed (§5.4.2).
 
 use super::event::Letter;
 use super::messages::{AppendEntries, Appended, Entry, InstallSnapshot};
@@ -7,7 +7,8 @@ use labrpc::api::Command;
 use labrpc::time::Instant;
 
 impl Server {
-    /// A leader's next entry. Who awaits nothing gets it at once, the others with all that came meanwhile.
+    /// Appends a leader's next entry. A server to which no letter is on its way gets it at once, the others with their next
+    /// letter.
     pub fn append_own(&mut self, command: Option<Command>) {
         self.log.push(Entry { term: self.term, command });
         self.save();
@@ -17,7 +18,7 @@ impl Server {
         self.advance_commit();
     }
 
-    /// The heartbeat, with whatever a server lacks.
+    /// Sends the heartbeat, with the entries that a server lacks.
     pub fn send_to_all(&mut self) {
         self.repeat = Instant::now() + self.shape.heartbeat;
         self.others().for_each(|peer| self.send_to(peer));
@@ -76,7 +77,7 @@ impl Server {
         Appended { term: self.term, success, ..Appended::default() }
     }
 
-    /// A message from a leader. False: it is an old one.
+    /// Handles the term of a message from a leader. Returns `false` if the message is of an old term.
     pub fn follow(&mut self, term: i64, leader: usize) -> bool {
         if self.observe(term) {
             self.save();
@@ -90,7 +91,7 @@ impl Server {
         true
     }
 
-    /// Whether, and where, the log doesn't fit. What the snapshot covers is committed, so it fits.
+    /// A refusal if the log doesn't match, otherwise `None`. What the snapshot covers is committed, so it matches.
     fn conflict(&self, args: &AppendEntries) -> Option<Appended> {
         if args.prev_index <= self.log.base().index {
             return None;
@@ -135,7 +136,7 @@ impl Server {
         }
     }
 
-    /// Whether a reply is to this leadership. A killed server's zeros are not.
+    /// Whether a reply belongs to this leadership. The zeros of a killed server don't.
     pub fn is_current(&mut self, asked_in: i64, answered_in: i64) -> bool {
         if self.observe(answered_in) {
             self.save();

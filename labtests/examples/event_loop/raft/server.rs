@@ -18,18 +18,18 @@ pub struct Server {
     pub term: Term,
     pub voted_for: Option<usize>,
     pub log: Log,
-    /// What covers the log up to its base.
+    /// The snapshot that covers the log up to its base.
     pub snapshot: Snapshot,
     pub role: Role,
-    /// Who leads this term, as far as is known.
+    /// The leader of this term, if it is known.
     pub leader: Option<usize>,
     pub commit: u64,
     pub applied: u64,
-    /// A leader's snapshot that the service has yet to take ([`super::shape::Install::OnDelivery`]).
+    /// A leader's snapshot that the service has not accepted yet ([`super::shape::Install::OnDelivery`]).
     pub arriving: Option<InstallSnapshot>,
-    /// When to stand for election, unless this server leads.
+    /// When to become a candidate, unless this server leads.
     pub election: Instant,
-    /// When to say everything again, unless this server follows.
+    /// When to send everything again, unless this server is a follower.
     pub repeat: Instant,
     pub outside: Outside,
 }
@@ -45,11 +45,11 @@ pub enum Role {
 pub struct Progress {
     pub next: u64,
     pub matched: u64,
-    /// A letter is under way; the next waits for its reply, or for the heartbeat.
+    /// Whether a letter is on its way. The next letter waits for the reply, or for the next heartbeat.
     pub awaited: bool,
 }
 
-/// Whom the loop tells things.
+/// The receivers of what the loop sends.
 pub struct Outside {
     pub persister: Persister,
     pub save: fn(&Persister, Saved, Option<Snapshot>),
@@ -57,7 +57,7 @@ pub struct Outside {
     pub couriers: Vec<Sender<Letter>>,
 }
 
-/// Saves in the words of `W`; without a snapshot, the one that is there stays.
+/// Saves in the words of `W`. Without a snapshot, the saved snapshot stays.
 pub fn save<W: Words>(persister: &Persister, saved: Saved, snapshot: Option<Snapshot>) {
     match snapshot {
         Some(snapshot) => persister.save(&W::Saved::of(saved), snapshot),
@@ -88,7 +88,7 @@ impl Server {
         server
     }
 
-    /// One event at a time, until the server is killed. While the loop waits for one, it holds out the next message
+    /// Handles one event at a time, until the server is killed. While the loop waits for an event, it offers the next message
     /// to the service.
     pub fn run(mut self, events: &Receiver<Event>, apply: &Sender<ApplyMsg>) {
         let mut told = None;
@@ -117,7 +117,7 @@ impl Server {
         }
     }
 
-    /// Whoever asked may have crashed meanwhile, so nobody minds if an answer isn't taken.
+    /// The asking thread may have ended in the meantime, so it is no error if an answer can't be delivered.
     fn handle(&mut self, event: Event) {
         match event {
             Event::Start(command, to) => _ = to.send(self.start(command)),
@@ -154,7 +154,7 @@ impl Server {
         }
     }
 
-    /// The alarm may be for a deadline that has been put off since.
+    /// Handles an alarm, which may be for a deadline that has been moved since.
     fn alarm(&mut self) {
         let now = Instant::now();
         if now < self.next_alarm() {
@@ -173,7 +173,7 @@ impl Server {
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower" (Figure 2).
-    /// Returns whether it did; the caller saves.
+    /// Returns whether the term was newer. The caller saves.
     pub fn observe(&mut self, term: Term) -> bool {
         if term <= self.term {
             return false;
@@ -182,7 +182,7 @@ impl Server {
         self.voted_for = None;
         self.leader = None;
         if matches!(self.role, Role::Leader { .. }) {
-            self.restart_election_timer(); // a leader's had stopped
+            self.restart_election_timer(); // a leader has no election timer
         }
         self.role = Role::Follower;
         true
@@ -220,7 +220,7 @@ impl Server {
         let _ = self.outside.couriers[peer].send(letter);
     }
 
-    /// What the service is to have next: a snapshot that it is behind, or the next committed entry.
+    /// The next message for the service: a snapshot that is ahead of it, or the next committed entry.
     fn next_delivery(&mut self) -> Option<ApplyMsg> {
         if let Some(snapshot) = self.next_snapshot() {
             return Some(snapshot);
@@ -244,7 +244,7 @@ impl Server {
         None
     }
 
-    /// The service has taken what [`Server::next_delivery`] held out.
+    /// The service has accepted what [`Server::next_delivery`] offered.
     fn delivered(&mut self) {
         if !self.delivered_snapshot() {
             self.applied += 1;

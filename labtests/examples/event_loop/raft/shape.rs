@@ -1,4 +1,4 @@
-//! What may differ from one correct Raft to another.
+//! The ways in which one correct Raft may differ from another.
 
 use super::log::Numbers;
 use labrpc::time::Duration;
@@ -9,29 +9,29 @@ pub struct Shape {
     pub wording: Wording,
     pub no_op: NoOp,
     pub install: Install,
-    /// Every save is one of a snapshot too, which is empty before there is one: `Save(state, nil)`.
+    /// Every save includes a snapshot, which is empty before there is one: `Save(state, nil)`.
     pub saves_empty_snapshots: bool,
-    /// A killed server's threads wait for ever.
+    /// The threads of a killed server wait for ever.
     pub leaks_threads: bool,
-    /// A candidate doesn't ask again whom it has asked.
+    /// A candidate asks each server only once.
     pub asks_for_votes_once: bool,
     /// A candidate asks itself for its vote, too, as it asks the others.
     pub asks_itself: bool,
-    /// A request for a vote that got no answer is sent again, whatever has become of the candidate.
+    /// A request for a vote that got no answer is sent again, even if its sender is no candidate any more.
     pub asks_on: bool,
-    /// Every answer to a message without entries says no, and the leader ignores it. This needs a no-op. Without one, a log is
-    /// not repaired before the next command.
+    /// Every answer to a message without entries is a refusal, and the leader ignores it. This shape needs a no-op. Without a
+    /// no-op, a log would not be repaired before the next command.
     pub mute_heartbeats: bool,
     pub carriage: Carriage,
     pub timeout_ms: Range<u64>,
     pub heartbeat: Duration,
 }
 
-/// What the fields of messages are called; see [`super::words`].
+/// The names of the fields of messages; see [`super::words`].
 #[derive(Clone, Copy)]
 pub enum Wording {
     Paper,
-    /// The paper's, but indices count from 0, and none is -1.
+    /// The paper's names, but indices begin at 0, and -1 stands for "no entry".
     FromZero,
     Go,
     Tuples,
@@ -42,29 +42,29 @@ pub enum Wording {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoOp {
     Never,
-    /// The service hears of it as of an index without a command.
+    /// The service gets it as an index without a command.
     Visible,
-    /// The service never hears of it: it counts only commands.
+    /// The service never gets it, and counts only commands.
     Hidden,
 }
 
-/// How a server gets the answer to what it has asked.
+/// How a server gets the answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carriage {
     /// As the reply to its call.
     Replies,
-    /// By a call of the other server, whose method is named as an answer.
+    /// By a call from the other server, to a method for this kind of answer.
     Answers,
-    /// By a call of the other server, of the one method that carries every message.
+    /// By a call from the other server, to the one method for all messages.
     Steps,
 }
 
-/// When a follower's log changes over to a snapshot that comes from the leader.
+/// When a follower replaces its log by a snapshot from the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Install {
     /// Before the reply, and before the service hears of it.
     AtOnce,
-    /// When the service takes it, as with CondInstallSnapshot. Until then the log goes on as it was.
+    /// When the service accepts it, as with CondInstallSnapshot. Until then the log stays as it was.
     OnDelivery,
 }
 
@@ -86,7 +86,7 @@ impl Shape {
         }
     }
 
-    /// The names of what may differ.
+    /// The names of the ways in which a shape may differ.
     pub const NAMES: [&str; 19] = [
         "paper_names",
         "from_zero",
@@ -112,7 +112,7 @@ impl Shape {
     /// The plain shape, changed by some of [`Shape::NAMES`], separated by commas.
     ///
     /// # Errors
-    /// The name that is none of them.
+    /// Returns the first name that is not in [`Shape::NAMES`].
     pub fn named(names: &str) -> Result<Shape, String> {
         let mut shape = Shape::new();
         for name in names.split(',').filter(|name| !name.is_empty()) {

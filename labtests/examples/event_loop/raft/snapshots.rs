@@ -1,4 +1,4 @@
-//! Snapshots: §7.
+//! Snapshots (§7).
 
 use super::messages::{Base, InstallSnapshot, Installed};
 use super::server::Server;
@@ -6,7 +6,7 @@ use super::shape::Install;
 use labrpc::api::{ApplyMsg, Snapshot};
 
 impl Server {
-    /// The service's own. One that comes late, or twice, covers nothing that is still in the log.
+    /// Handles a snapshot of the service. A snapshot that comes late or twice covers nothing that is still in the log.
     pub fn take_snapshot(&mut self, number: u64, snapshot: Snapshot) {
         let Some(index) = self.log.index_of(number).filter(|index| *index <= self.applied) else {
             return;
@@ -46,10 +46,10 @@ impl Server {
         progress.awaited = false;
         progress.matched = progress.matched.max(args.base.index);
         progress.next = args.base.index + 1;
-        // What follows is sent with the next command or heartbeat.
+        // The entries after it are sent with the next command or heartbeat.
     }
 
-    /// The snapshot that the service is behind, if there is one.
+    /// The snapshot that is ahead of the service, if there is one.
     pub fn next_snapshot(&mut self) -> Option<ApplyMsg> {
         self.arriving.take_if(|arriving| arriving.base.index <= self.applied);
         if let Some(InstallSnapshot { base, data, .. }) = &self.arriving {
@@ -59,7 +59,7 @@ impl Server {
         (self.applied < base.index).then(|| message(base, &self.snapshot))
     }
 
-    /// If the service was held out a snapshot, it has taken it.
+    /// If a snapshot was offered to the service, records that the service has accepted it. Returns whether there was one.
     pub fn delivered_snapshot(&mut self) -> bool {
         if let Some(InstallSnapshot { base, data, .. }) = self.arriving.take() {
             self.change_over(base, data);

@@ -1,4 +1,4 @@
-//! The threads beside the loop. Each waits for what its channel says, and ends when the loop has dropped that.
+//! The threads beside the loop. Each waits on its channel, and ends when the loop has dropped the sender.
 
 use super::event::{Event, Letter};
 use super::one_way::Said;
@@ -22,11 +22,11 @@ pub fn timer(deadlines: &Receiver<Instant>, inbox: &Sender<Event>) {
     }
 }
 
-/// Before a request that got no answer is sent again.
+/// How long to wait before a request that got no answer is sent again.
 const A_WHILE: Duration = Duration::from_millis(20);
 
-/// Carries the loop's letters to one peer, and the replies back. It has one letter under way: the next one makes it
-/// forget the reply to the one before, which may be lost.
+/// Carries the loop's letters to one peer, and the replies back. It has one letter on its way at a time. When the next letter
+/// comes, it ignores the reply to the letter before, which may be lost.
 pub struct Courier {
     pub peer: usize,
     pub end: ClientEnd,
@@ -44,14 +44,14 @@ impl Courier {
         }
     }
 
-    /// The same, where nothing is replied.
+    /// The same, for messages that get no reply.
     pub fn run_one_way(self, me: usize, send: fn(&ClientEnd, usize, Said)) {
         while let Ok(letter) = self.letters.recv() {
             send(&self.end, me, Said::Asks(letter));
         }
     }
 
-    /// Returns the letter after this one.
+    /// Carries a letter. Returns the next letter.
     fn carry<W: Words>(&self, letter: Letter) -> Option<Letter> {
         let (end, peer) = (&self.end, self.peer);
         match letter {
@@ -73,7 +73,7 @@ impl Courier {
         }
     }
 
-    /// `unanswered`: what is next if there is no reply.
+    /// Waits for the reply or for the next letter. `unanswered` is the next letter if there is no reply.
     fn wait<R>(
         &self,
         reply: Pending<R>,

@@ -1,5 +1,5 @@
-//! The same messages in other words: the paper's names, Go solutions' names, no names at all, or enums for replies.
-//! A wording is a set of types that serde can write; the event loop never sees them.
+//! The same messages in other words: with the paper's names, the names of Go solutions, no names at all, or enums for replies.
+//! A wording is a set of types that serde can write. The event loop never sees these types.
 
 mod enums;
 mod from_zero;
@@ -34,7 +34,8 @@ pub trait Form<T>: Convert<T> + Serialize + DeserializeOwned + 'static {}
 
 impl<T, F: Convert<T> + Serialize + DeserializeOwned + 'static> Form<T> for F {}
 
-/// Why not `From`: a number is to become the same number, and a list a list of other entries.
+/// A conversion of a message and back. It is not `From`, because a number must be able to become the same number, and a list a
+/// list of other entries.
 pub trait Convert<T> {
     fn of(it: T) -> Self;
     fn back(self) -> T;
@@ -66,7 +67,7 @@ impl<T, F: Convert<T>> Convert<Vec<T>> for Vec<F> {
     }
 }
 
-/// Structs whose fields are the message's under other names: `Form of Message { name: Type = field, .. }`.
+/// Makes structs whose fields are the fields of a message under other names: `Form of Message { name: Type = field, .. }`.
 macro_rules! forms {
     ($($form:ident of $message:ident { $($name:ident: $type:ty = $($field:ident).+),+ $(,)? })+) => {
         $(#[derive(serde::Serialize, serde::Deserialize)]

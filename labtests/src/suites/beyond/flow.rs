@@ -1,5 +1,5 @@
-//! Large and many things, a little at a time (thesis §10.2): messages of bounded size, several of them on their way, and no more work than can
-//! be done.
+//! Flow control (thesis §10.2): messages have a limited size, several of them may be on their way at once, and a leader refuses
+//! commands when too many wait.
 
 mod snapshots;
 
@@ -35,19 +35,19 @@ tests! { "flow", Beyond(Flow):
 /// The largest message that a Raft of this ability sends, if no command is larger.
 const LARGEST: u64 = 24 << 10;
 
-/// A command of so many kB.
+/// A command of this many kB.
 fn large(number: usize, kilobytes: usize) -> Command {
     command(format!("{number}{}", "-".repeat(kilobytes << 10)))
 }
 
-/// Gets so many commands of so many kB agreed on, one after the other.
+/// Gets this many commands of this many kB agreed on, one after the other.
 #[track_caller]
 fn agree_on_large(cluster: &Cluster, commands: usize, kilobytes: usize, servers: usize) -> u64 {
     let one = |_, number| cluster.one_command(&large(number, kilobytes), servers, true);
     (0..commands).fold(0, one)
 }
 
-/// Gives the leader so many commands at once; those that it doesn't take, a little later. Gives back the last index.
+/// Gives the leader this many commands at once. If it refuses one as busy, tries again a little later. Returns the last index.
 #[track_caller]
 fn pour(cluster: &Cluster, leader: usize, commands: usize, kilobytes: usize) -> u64 {
     let mut last = 0;
@@ -60,7 +60,7 @@ fn pour(cluster: &Cluster, leader: usize, commands: usize, kilobytes: usize) -> 
                     cluster.sleep(ms(5));
                 }
                 Err(why) => run::fail(format!(
-                    "{} leads, two servers hear it, and it refused a command for {:?}: {why:?}",
+                    "{} leads and two servers hear it, but it refused a command for {:?}: {why:?}",
                     name(leader),
                     began.elapsed()
                 )),
@@ -70,14 +70,14 @@ fn pour(cluster: &Cluster, leader: usize, commands: usize, kilobytes: usize) -> 
     last
 }
 
-/// Waits until so many servers have applied `index`; gives back how long that took.
+/// Waits until this many servers have applied `index`. Returns how long that took.
 #[track_caller]
 fn wait_for(cluster: &Cluster, index: u64, servers: usize, most: Duration) -> Duration {
     let began = Instant::now();
     while cluster.n_committed(index).0 < servers {
         if began.elapsed() > most {
             run::fail(format!(
-                "{} of {servers} servers have index {index} after {most:?}; {}",
+                "only {} of {servers} servers have applied index {index} after {most:?}; {}",
                 cluster.n_committed(index).0,
                 cluster.who_thinks_what()
             ));
@@ -87,7 +87,7 @@ fn wait_for(cluster: &Cluster, index: u64, servers: usize, most: Duration) -> Du
     began.elapsed()
 }
 
-/// Cuts off the server after the leader; gives back both.
+/// Cuts off the server after the leader. Returns the leader and the server that was cut off.
 #[track_caller]
 fn cut_one_off(cluster: &Cluster) -> (usize, usize) {
     let leader = cluster.check_one_leader();
@@ -101,13 +101,13 @@ fn check_largest(cluster: &Cluster) {
     let largest = cluster.net().largest_call();
     if largest > LARGEST {
         run::fail(format!(
-            "a message has {largest} bytes, and no command is larger than 8 kB: what goes into one is limited by its bytes, be it entries or a \
-             snapshot; {LARGEST} are allowed"
+            "a message has {largest} bytes, though no command is larger than 8 kB; at most {LARGEST} are allowed. A message \
+             with entries or with a piece of a snapshot must have a limited number of bytes (thesis §10.2)"
         ));
     }
 }
 
-/// A follower has missed 2 MB.
+/// Lets a follower miss 2 MB of commands and come back. It must get them in messages of limited size.
 fn flow_long_backlog(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
@@ -119,7 +119,8 @@ fn flow_long_backlog(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A message takes 30 ms each way, and 2 MB are a hundred messages and more. One at a time they take 6 s.
+/// Sends 2 MB of commands over links with 30 ms each way. That is more than a hundred messages, which take 6 s if the leader
+/// sends one at a time. It must send the next message before the last is answered (thesis §10.2.2).
 fn flow_over_a_long_way(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -132,22 +133,23 @@ fn flow_over_a_long_way(cluster: &Cluster) {
     check_largest(cluster);
     if run::in_simulation() && began.elapsed() > Duration::from_secs(4) {
         run::fail(format!(
-            "250 commands of 8 kB took {:?}, with 60 ms for a message and its answer: a leader sends the next one before the last is answered \
-             (thesis §10.2.2)",
+            "250 commands of 8 kB took {:?}, with 60 ms for a message and its answer. A leader must send the next message \
+             before the last is answered (thesis §10.2.2)",
             began.elapsed()
         ));
     }
     cluster.reached_check();
 }
 
-/// A command that is larger than a message may be goes all the same, alone.
+/// Gives commands of 100 kB, more than a message may have. Such a command must be sent alone, and must be committed.
 fn flow_large_command(cluster: &Cluster) {
     agree_on_large(cluster, 3, 100, 3);
     agree(cluster, 3, 3);
     cluster.reached_check();
 }
 
-/// Nobody answers at one server's. What it is sent again and again is little.
+/// Cuts a server off and gives 2 MB of commands. The leader must not send much to the server that doesn't answer: one message
+/// at a time, of limited size.
 fn flow_to_nobody(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
@@ -160,8 +162,9 @@ fn flow_to_nobody(cluster: &Cluster) {
     const MOST: u64 = 8 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "in ten seconds in which there was nothing new, {bytes} bytes were sent, most of them to {}, which doesn't answer: to such a server goes \
-             one message at a time, of bounded size; {MOST} bytes are allowed",
+            "in ten seconds without commands, the servers sent {bytes} bytes, most of them to {}, which doesn't answer; at \
+             most {MOST} bytes are allowed. To a server that doesn't answer, a leader must send one message at a time, of \
+             limited size (thesis §10.2)",
             name(away)
         ));
     }
@@ -170,7 +173,8 @@ fn flow_to_nobody(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// More commands than can be committed are refused for now; those that were taken are committed, and then others are taken.
+/// Gives commands to a leader that can't commit any. It must refuse commands when too many wait. When it can commit again, the
+/// accepted commands must be committed, and the leader must accept new ones.
 fn flow_back_pressure(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -183,12 +187,16 @@ fn flow_back_pressure(cluster: &Cluster) {
                 busy = true;
                 break;
             }
-            Err(why) => run::fail(format!("{} has just led, and refused: {why:?}", name(leader))),
+            Err(why) => run::fail(format!(
+                "{} was the leader a moment ago and refused a command: {why:?}",
+                name(leader)
+            )),
         }
     }
     if !busy {
         run::fail(format!(
-            "{} took 10,000 commands, and could commit none of them. It is to refuse when too much waits (Refused::Busy)",
+            "{} accepted 10,000 commands, though it could not commit any of them. A leader must refuse commands when too many \
+             wait (Refused::Busy)",
             name(leader)
         ));
     }
@@ -197,7 +205,7 @@ fn flow_back_pressure(cluster: &Cluster) {
     let there = cluster.wait(last.index, 3, Some(last.term));
     if there.is_some_and(|there| there != command(number)) {
         run::fail(format!(
-            "{} took a command at index {}, and another is there",
+            "{} accepted a command at index {}, but another command was committed there in the same term",
             name(leader),
             last.index
         ));
@@ -206,12 +214,13 @@ fn flow_back_pressure(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A new leader finds more that isn't committed than it would take itself, and none of its own term is there that would commit it.
+/// Restarts a leader whose log is full of entries that it doesn't know to be committed, more than it would accept itself. A new
+/// leader must still be able to append an entry of its own term, because only that commits the others (§5.4.2).
 fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
     let others: Vec<_> = (0..3).filter(|i| *i != leader).collect();
-    // The entries reach all, the answers none: the leader doesn't know.
+    // The entries reach all servers, but the answers don't reach the leader, so it can't commit.
     others.iter().for_each(|&i| cluster.cut_one_way(i, leader, true));
     for number in 0..10_000 {
         if cluster.start(leader, &command(number)).is_err() {
@@ -226,11 +235,12 @@ fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
     cluster.reached_check();
 }
 
+/// Runs a storm with all kinds of trouble except blackouts.
 fn flow_in_every_storm(cluster: &Cluster) {
     storm(cluster, &every_but(&[Trouble::Blackouts]), true);
 }
 
-/// Many messages at once, which overtake one another.
+/// Sends many messages at once, which overtake each other. All entries must arrive.
 fn flow_of_overtaking_entries(cluster: &Cluster) {
     agree(cluster, 1, 5);
     cluster.net().delays(ms(0)..ms(60), ms(0)..ms(60));

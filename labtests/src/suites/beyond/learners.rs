@@ -1,5 +1,5 @@
-//! A server that is being added gets the log, and counts for nothing until it has it (thesis §4.2.1): not for a read, not for a
-//! lease, and not for a leader that asks itself whether it is still heard.
+//! A server that is being added is a learner: it gets the log, and does not count for any majority until it has the log (thesis
+//! §4.2.1). It does not count for a read, for a lease, or when a leader checks whether a majority still hears it.
 
 use super::reads::while_reading;
 use crate::checks::ELECTION_TIMEOUT;
@@ -20,12 +20,12 @@ tests! { "members", Beyond(Members):
     learner_is_no_quorum = "LearnerIsNoQuorum", members(3, reliable(4));
 }
 
-/// So many commands of so many bytes make a log, or a snapshot, that takes seconds on a slow link.
+/// This many commands of [`BYTES`] bytes make a log or a snapshot that takes seconds on a slow link.
 const COMMANDS: usize = 24;
 /// See [`COMMANDS`].
 const BYTES: usize = 10_000;
 
-/// S0 leads, and is about to add S3, which is slow to get a long log, and answers all the while.
+/// Lets the leader S0 add S3 over a slow link. S3 takes long to get the log, and answers all the time.
 fn slow_learner(cluster: &Cluster) -> JoinHandle<Option<Result<(), NotChanged>>> {
     let [s0, s3] = [0, 3];
     cluster.delay_link(s0, s3, ms(40)..ms(40));
@@ -37,7 +37,7 @@ fn slow_learner(cluster: &Cluster) -> JoinHandle<Option<Result<(), NotChanged>>>
     adding
 }
 
-/// The members have a long log, and S0 a snapshot of it.
+/// Gives the members a long log, and lets S0 make a snapshot of it.
 fn long_log(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     stage.elect(0, &[1, 2]);
@@ -47,7 +47,7 @@ fn long_log(stage: &Stage<'_>) {
     cluster.make_snapshot(0, last);
 }
 
-/// Everybody has everything, and S0 leads.
+/// Waits until all members have the whole log, and makes S0 the leader.
 fn s0_leads(stage: &Stage<'_>) {
     agree(stage.cluster, 1, 3);
     stage.settle();
@@ -60,11 +60,11 @@ fn is_member(cluster: &Cluster) -> bool {
     (0..3).any(|i| cluster.members(i).is_some_and(|members| members.contains(&3)))
 }
 
-/// S0 and S3, which it is about to add, are cut off from the others, which go on without them. S0 is asked for an index to read at all the
-/// while; what S3 answers shows nothing.
+/// Cuts off S0 and the learner S3 from the other members, which elect a leader and commit commands. S0 is asked for read
+/// indices all the time. S3's answers must not confirm a read, because S3 is no member (thesis §4.2.1, §6.4).
 fn learner_confirms_no_reads(cluster: &Cluster) {
     if cluster.raft(0).is_none_or(|raft| raft.reads().is_none()) {
-        return cluster.reached_check(); // it reads through the log, and this is none of its concerns
+        return cluster.reached_check(); // this Raft reads through the log, so this rule doesn't concern it
     }
     let stage = Stage::new(cluster);
     long_log(&stage);
@@ -93,10 +93,11 @@ fn learner_confirms_no_reads(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// How long a leader may lead on that hears no other member.
+/// How long to wait whether a leader that hears no other member steps down.
 const LEADS_ON: Duration = Duration::from_secs(5);
 
-/// A leader that steps down when it hears no other member does so, too, when S3 answers, which it is about to add.
+/// Cuts off S0 alone, and then S0 with the learner S3. If S0 steps down when it is alone, it must also step down when only S3
+/// answers, because S3 is no member (thesis §4.2.1, §6.2).
 fn learner_is_no_quorum(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     long_log(&stage);
@@ -118,8 +119,9 @@ fn learner_is_no_quorum(cluster: &Cluster) {
         }
         if !too && !counts {
             run::fail(format!(
-                "{} stepped down after {after:?} when it was cut off from all, and leads on when only {} hears it, which is to be added and \
-                 is no member yet. Who catches up counts for no quorum (thesis §4.2.1, §6.2)",
+                "{} stepped down after {after:?} when it was cut off from all servers, but it still leads when only {} hears \
+                 it, which is being added and is not a member yet. A learner does not count for a quorum (thesis §4.2.1, \
+                 §6.2)",
                 name(0),
                 name(3)
             ));
@@ -128,7 +130,7 @@ fn learner_is_no_quorum(cluster: &Cluster) {
         cluster.connect_all();
         joined(adding);
     } else {
-        cluster.reached_check(); // it leads on whoever answers
+        cluster.reached_check(); // this Raft leads on even if no server answers
     }
     stage.over();
     agree(cluster, 1, 3);

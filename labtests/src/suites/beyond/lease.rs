@@ -1,4 +1,4 @@
-//! Reads on a lease: while a leader may count on it, it asks nobody (thesis §6.4.1).
+//! Reads with a lease: while the lease is valid, a leader answers reads without asking other servers (thesis §6.4.1).
 
 use super::reads::{
     must_read, reads_by_index, reads_in_a_storm, reads_in_every_storm, reads_in_the_minority,
@@ -36,11 +36,12 @@ tests! { STORE_TESTS = "lease", Store(Lease):
     store_lease_reads_in_trouble = "StoreLeaseReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
+/// Does the same as [`reads_by_index`], with leases.
 fn lease_reads(cluster: &Cluster) {
     reads_by_index(cluster);
 }
 
-/// While the lease runs, a leader asks nobody.
+/// Reads a hundred times and counts the calls. While the lease is valid, a read needs no messages (thesis §6.4.1).
 fn lease_saves_messages(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let leader = cluster.check_one_leader();
@@ -52,25 +53,30 @@ fn lease_saves_messages(cluster: &Cluster) {
     let calls = cluster.net().total_count() - calls;
     if calls > 40 {
         run::fail(format!(
-            "100 reads, one after the other, took {calls} calls. A leader that a majority has heard lately needs none (thesis §6.4.1)"
+            "the servers made {calls} calls for 100 reads, one after the other. A leader that has a lease, because a majority \
+             has heard it recently, needs no calls for a read (thesis §6.4.1)"
         ));
     }
     cluster.reached_check();
 }
 
+/// Does the same as [`reads_of_a_new_leader`], with leases.
 fn lease_of_a_new_leader(cluster: &Cluster) {
     reads_of_a_new_leader(cluster);
 }
 
+/// Does the same as [`reads_of_a_deposed_leader`], with leases.
 fn lease_of_a_deposed_leader(cluster: &Cluster) {
     reads_of_a_deposed_leader(cluster);
 }
 
+/// Does the same as [`reads_in_the_minority`], with leases.
 fn lease_in_the_minority(cluster: &Cluster) {
     reads_in_the_minority(cluster);
 }
 
-/// Answers take 85 ms, and then the leader is cut off. The others count from when they heard it, and not from when it heard them.
+/// Delays answers by 85 ms and then cuts the leader off. Its lease must begin when it sent the message, and not when it got the
+/// answer, because followers count from when they heard the leader (thesis §6.4.1).
 fn lease_and_late_answers(cluster: &Cluster) {
     for _ in 0..12 {
         agree(cluster, 1, 5);
@@ -94,8 +100,9 @@ fn lease_and_late_answers(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// S3 hears no leader, stands for election, and isn't heard. S1 and S2, who have just heard S0, crash, start again, and don't remember it; S3 asks
-/// them, and S0 is cut off. They must refuse for as long as if they remembered: S0 counts on it (thesis §6.4.1).
+/// Lets S3 become a candidate that is not heard. Then S1 and S2, which have just heard S0, restart and so forget S0; S3 asks
+/// them for their votes, and S0 is cut off. They must refuse for as long as if they remembered S0, because S0's lease depends
+/// on it (thesis §6.4.1).
 fn lease_and_voters_that_restart(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
@@ -103,14 +110,14 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
         stage.elect(s0, &[s1, s2, s3, s4]);
         agree(cluster, 1, 5);
         must_read(cluster, s0);
-        stage.caption("S3 and S4 don't hear S0, and S3 stands for election");
+        stage.caption("S3 and S4 don't hear S0, and S3 becomes a candidate");
         stage.direct(move |mail| match (mail.from, mail.to) {
             (0, 1 | 2) | (3, 4) => Fate::Deliver,
             _ => Fate::Lose,
         });
         cluster.sleep(ELECTION_TIMEOUT + cluster.draws().millis("before the crash", 0..300));
         while_reading(cluster, &[s0], || {
-            stage.caption("S1 and S2 start again, and S0 is cut off");
+            stage.caption("S1 and S2 restart, and S0 is cut off");
             stage.direct(move |mail| match mail.from == s3 && mail.to != s0 {
                 true => Fate::Deliver,
                 false => Fate::Lose,
@@ -129,15 +136,16 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// S0 asks S1 to take over; that comes late, when S0 has given up, and is heard by all again. S1 stands at once, and others vote for it though
-/// they hear S0: so S0 must not count on them any more (thesis §6.4.1). If there is no such message, nothing happens.
+/// Delays S0's TimeoutNow to S1 until S0 has given up the handover and leads as before. Then S1 becomes a candidate at once,
+/// and others vote for it though they have just heard S0. So S0 must not rely on a lease after it has sent TimeoutNow (thesis
+/// §6.4.1). If there is no such message, nothing happens.
 fn lease_and_a_late_handover(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     agree(cluster, 1, 3);
     must_read(cluster, s0);
-    stage.caption("S0 is asked to hand over to S1; its order is on the way for long");
+    stage.caption("S0 is asked to hand over to S1; its TimeoutNow is held");
     stage.all_pass();
     stage.direct(|mail| match mail.kind {
         Kind::Other if mail.is_call() => Fate::Hold,
@@ -146,7 +154,7 @@ fn lease_and_a_late_handover(cluster: &Cluster) {
     let _ = cluster.transfer(s0, s1);
     cluster.sleep(ELECTION_TIMEOUT);
     while_reading(cluster, &[s0], || {
-        stage.caption("the order arrives, and S0 is cut off");
+        stage.caption("S0's TimeoutNow arrives, and S0 is cut off");
         stage.direct(
             move |mail| if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose },
         );
@@ -164,18 +172,22 @@ fn lease_and_a_late_handover(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
+/// Does the same as [`reads_in_a_storm`], with leases.
 fn lease_in_a_storm(cluster: &Cluster) {
     reads_in_a_storm(cluster);
 }
 
+/// Does the same as [`reads_in_every_storm`], with leases.
 fn lease_in_every_storm(cluster: &Cluster) {
     reads_in_every_storm(cluster);
 }
 
+/// Does the same as [`store_reads`], with leases.
 fn store_lease_reads(texts: &Texts) {
     store_reads(texts);
 }
 
+/// Does the same as [`store_reads_in_trouble`], with leases.
 fn store_lease_reads_in_trouble(texts: &Texts) {
     store_reads_in_trouble(texts);
 }

@@ -1,4 +1,4 @@
-//! Members come and go, one at a time (thesis §4).
+//! Servers are added and removed as members, one at a time (thesis §4).
 
 use super::members_storms::{members_in_a_storm, members_in_every_storm};
 use super::wish::{Wish, change, check_members};
@@ -30,7 +30,8 @@ tests! { "members", Beyond(Members):
     members_in_every_storm = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
 }
 
-/// From one server to seven and back. At every size a majority commits, and no fewer do.
+/// Adds members from one to seven and removes them again. At every size a majority must commit, and fewer servers must not
+/// (thesis §4.1).
 fn members_of_every_size(cluster: &Cluster) {
     let all: Vec<_> = (0..cluster.n()).collect();
     agree(cluster, 1, 1);
@@ -47,7 +48,7 @@ fn members_of_every_size(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// With the leader and as many others as make a majority, a command is agreed on; with one fewer it isn't.
+/// Checks that a majority with the leader agrees on a command, and that one server fewer does not commit a command.
 #[track_caller]
 fn majorities_commit(cluster: &Cluster, members: &[usize]) {
     agree(cluster, 1, members.len());
@@ -71,7 +72,7 @@ fn majorities_commit(cluster: &Cluster, members: &[usize]) {
     agree(cluster, 1, members.len());
 }
 
-/// Commands go on while the cluster grows to five and shrinks to one. What a server has applied no other may lack.
+/// Gives commands while the cluster grows to five members and shrinks to one. No command that a server has applied may get lost.
 fn members_under_load(cluster: &Cluster) {
     under_load(cluster, || {
         for server in 1..5 {
@@ -87,7 +88,7 @@ fn members_under_load(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Gives commands to whoever takes them, while something happens; and then all that was applied must go on to be.
+/// Gives commands to all servers, which may refuse them, while something happens.
 fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
     let stop = Stop::default();
     let (busy, until) = (cluster.clone(), stop.clone());
@@ -102,7 +103,8 @@ fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
     joined(load);
 }
 
-/// What can't be done is refused at once, with the reason, and changes nothing.
+/// Asks for configuration changes that are not possible. They must be refused at once, with the reason, and must not change
+/// anything.
 fn members_bad_wishes(cluster: &Cluster) {
     use NotChanged::*;
     agree(cluster, 1, 3);
@@ -122,7 +124,13 @@ fn members_bad_wishes(cluster: &Cluster) {
     }
     let not_leader = |why| matches!(why, NotLeader { .. });
     check_refused(cluster, follower, Wish::Add(3), not_leader, "NotLeader");
-    check_refused(cluster, 3, Wish::Remove(leader), not_leader, "NotLeader, for it is no member");
+    check_refused(
+        cluster,
+        3,
+        Wish::Remove(leader),
+        not_leader,
+        "NotLeader, because it is no member",
+    );
     check_members(cluster, leader, &[0, 1, 2]);
     for server in (0..3).filter(|i| *i != leader) {
         change(cluster, Wish::Remove(server));
@@ -145,13 +153,14 @@ fn check_refused(
     match wish.ask(cluster, i) {
         Some(Err(why)) if fits(why) => {}
         other => run::fail(format!(
-            "{} was asked to {wish}, which is to be refused as {expected}, and said {other:?}",
+            "{} was asked to {wish}, which must be refused with {expected}, but the answer was {other:?}",
             name(i)
         )),
     }
 }
 
-/// "A leader that is removed [..] steps down once the Cnew entry is committed" (thesis §4.2.2).
+/// Lets one leader after the other remove itself. "A leader that is removed [..] steps down once the Cnew entry is committed"
+/// (thesis §4.2.2).
 fn leader_leaves(cluster: &Cluster) {
     let mut members: Vec<_> = (0..cluster.n()).collect();
     while members.len() > 1 {
@@ -160,12 +169,12 @@ fn leader_leaves(cluster: &Cluster) {
         let asked = cluster.remove_server(leader, leader);
         members.retain(|i| *i != leader);
         if asked != Some(Ok(())) {
-            run::fail(format!("{} leads, and could not remove itself: {asked:?}", name(leader)));
+            run::fail(format!("{} leads, but could not remove itself: {asked:?}", name(leader)));
         }
         if let Some((term, true)) = cluster.state(leader) {
             run::fail(format!(
-                "{} has removed itself, that is committed, and it still says that it leads term {term}. It leads until then, and no \
-                 longer (thesis §4.2.2)",
+                "{} has removed itself and the change is committed, but it still says that it leads term {term}. A leader that \
+                 is removed must step down when the change is committed (thesis §4.2.2)",
                 name(leader)
             ));
         }
@@ -176,17 +185,21 @@ fn leader_leaves(cluster: &Cluster) {
         }
         let next = cluster.check_one_leader();
         if next == leader {
-            run::fail(format!("{} is no member any more, and leads again", name(leader)));
+            run::fail(format!("{} is no member any more, but leads again", name(leader)));
         }
         check_members(cluster, next, &members);
         cluster.sleep(ELECTION_TIMEOUT);
         if cluster.ledger().lock().who_has(index).contains(&leader) {
-            run::fail(format!("{} has left, and gets what is committed afterwards", name(leader)));
+            run::fail(format!(
+                "{} was removed, but still gets entries that were committed afterwards",
+                name(leader)
+            ));
         }
     }
 }
 
-/// A server that was removed while it was cut off doesn't know, and stands for election. Nobody is to mind (thesis §4.2.3).
+/// Removes a server while it is cut off. When it comes back, it doesn't know that it was removed, and becomes a candidate. It
+/// must not disturb the members, which hear their leader (thesis §4.2.3).
 fn removed_server(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
@@ -201,8 +214,9 @@ fn removed_server(cluster: &Cluster) {
         let now = cluster.state(leader);
         if now != Some((term, true)) {
             run::fail(format!(
-                "{} led term {term} when {} was removed; it was heard by all members since, and now its state is {now:?}. A server that was \
-                 removed gets no heartbeats, and stands for election; members that hear their leader ignore it (thesis §4.2.3)",
+                "{} led term {term} when {} was removed, and all members have heard it since, but now its state is {now:?}. A \
+                 removed server gets no heartbeats and becomes a candidate; members that hear their leader must ignore its \
+                 requests (thesis §4.2.3)",
                 name(leader),
                 name(gone)
             ));
@@ -211,8 +225,8 @@ fn removed_server(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// One of three members is down, and a server is to be added that nobody can reach: it must not count before it has caught up, or two of
-/// four would have to commit (thesis §4.2.1).
+/// Adds a server that no member can reach, while one of three members is down. The new server must not count before it has
+/// caught up: otherwise a commit would need three of four servers, and only two are up (thesis §4.2.1).
 fn silent_newcomer(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -229,7 +243,11 @@ fn silent_newcomer(cluster: &Cluster) {
     }
     let added = joined(adding);
     if matches!(added, Some(Ok(()))) {
-        run::fail(format!("{} says that it has added S3, which nobody can reach", name(leader)));
+        run::fail(format!(
+            "{} says that it has added S3, though no server can reach S3: a new server must catch up before it becomes a \
+             member (thesis §4.2.1)",
+            name(leader)
+        ));
     }
     check_members(cluster, leader, &[0, 1, 2]);
     agree(cluster, 1, 2);
@@ -240,7 +258,8 @@ fn silent_newcomer(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A new server is slow to get a long log. Meanwhile one of three members is down, and commands go on at their usual pace.
+/// Adds a server that gets a long log slowly, while one of three members is down. Commands must still be committed at their
+/// usual pace, because the new server does not count before it has caught up (thesis §4.2.1).
 fn newcomer_that_lags(cluster: &Cluster) {
     agree(cluster, 300, 3);
     let leader = cluster.check_one_leader();
@@ -257,20 +276,21 @@ fn newcomer_that_lags(cluster: &Cluster) {
     }
     if began.elapsed() > 2 * ELECTION_TIMEOUT {
         run::fail(format!(
-            "ten commands took {:?} while S3, which is slow, was to be added. A new server doesn't count before it has caught up \
-             (thesis §4.2.1)",
+            "ten commands took {:?} while S3, which is slow, was being added. A new server must not count before it has caught \
+             up (thesis §4.2.1)",
             began.elapsed()
         ));
     }
     cluster.mend_links();
     restart(cluster, down);
-    let _ = joined(adding); // it may have been given up
+    let _ = joined(adding); // the leader may have given up the addition
     change(cluster, Wish::Add(3));
     agree(cluster, 1, 4);
     cluster.reached_check();
 }
 
-/// A change that isn't committed is in the way of the next one: two at a time could make majorities that share no server (§4.1).
+/// Asks for a second configuration change while the first can't be committed. The second must be refused: two changes at a time
+/// could make two majorities that share no server (thesis §4.1).
 fn one_change_at_a_time(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
@@ -285,7 +305,8 @@ fn one_change_at_a_time(cluster: &Cluster) {
     let refused = matches!(second, Some(Err(NotChanged::UnderWay | NotChanged::NotLeader { .. })));
     if !refused {
         run::fail(format!(
-            "{} was asked to remove {}, while the removal of {} could not be committed, and said {second:?} (thesis §4.1: one at a time)",
+            "{} was asked to remove {} while the removal of {} was not committed yet, and the answer was {second:?}. It must \
+             be refused: a leader makes one configuration change at a time (thesis §4.1)",
             name(leader),
             name(others[1]),
             name(others[2])
@@ -294,8 +315,9 @@ fn one_change_at_a_time(cluster: &Cluster) {
     let again = cluster.remove_server(leader, others[2]);
     if matches!(again, Some(Ok(()) | Err(NotChanged::NotMember))) {
         run::fail(format!(
-            "{} was asked again to remove {}, which could not be committed yet, and said {again:?}: that is so only when it is \
-             committed, for a configuration may be cut off again (thesis §4.1)",
+            "{} was asked again to remove {}, whose removal was not committed yet, and the answer was {again:?}. The removal \
+             is done only when it is committed, because an uncommitted configuration may be removed from the log again (thesis \
+             §4.1)",
             name(leader),
             name(others[2])
         ));
@@ -314,8 +336,8 @@ fn one_change_at_a_time(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A leader without a majority has a new configuration in its log. Another leader's log takes the entry's place: then the old
-/// configuration holds again (thesis §4.1).
+/// Lets a leader without a majority append a new configuration, which another leader's entries then replace. After that the old
+/// configuration must hold again (thesis §4.1).
 fn change_is_undone(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let leader = cluster.check_one_leader();
@@ -332,19 +354,19 @@ fn change_is_undone(cluster: &Cluster) {
     cluster.sleep(ELECTION_TIMEOUT);
     if added == Some(Ok(())) {
         run::fail(format!(
-            "{} says that it has added S5, and was cut off from the majority",
+            "{} says that it has added S5, but it was cut off from the majority (thesis §4.1)",
             name(leader)
         ));
     }
     agree(cluster, 1, 5);
     (0..5).for_each(|i| check_members(cluster, i, &[0, 1, 2, 3, 4]));
     if cluster.n_committed(majority).0 < 5 {
-        run::fail("what the majority had agreed on isn't everywhere");
+        run::fail("a command that the majority had committed is not on all servers");
     }
     cluster.reached_check();
 }
 
-/// Gets a command agreed on by servers that hear each other only.
+/// Gets a command agreed on by servers that hear only each other.
 #[track_caller]
 fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
     let (command, began) = (command(random(cluster)), Instant::now());
@@ -358,10 +380,14 @@ fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
         }
         cluster.sleep(ms(50));
     }
-    run::fail(format!("{} hear each other, and agree on nothing in 10 s", names(servers)))
+    run::fail(format!(
+        "{} hear each other, but did not agree on a command within 10 s",
+        names(servers)
+    ))
 }
 
-/// A new server gets the configuration with a snapshot, and everybody finds it in its own after a crash (thesis §5.1).
+/// Changes the members and makes snapshots. A server that gets a snapshot must get the configuration with it, and every server
+/// must find the configuration in its own snapshot after a crash (thesis §5.1).
 fn members_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 3);
     change(cluster, Wish::Add(3));
@@ -378,7 +404,7 @@ fn members_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 4);
     for round in 0..2 {
         (0..cluster.n()).for_each(|i| cluster.crash(i));
-        // S0 starts first, and knows only of what was before it left.
+        // S0 starts first, and knows only the configurations from before its removal.
         (0..cluster.n()).for_each(|i| restart(cluster, i));
         cluster.sleep(ELECTION_TIMEOUT);
         agree(cluster, 1, 4);
@@ -393,7 +419,8 @@ fn members_in_snapshots(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// All servers crash in the middle of changes.
+/// Crashes all servers in the middle of configuration changes. Each change must still be possible afterwards, and the members
+/// must be right.
 fn members_after_blackouts(cluster: &Cluster) {
     agree(cluster, 1, 2);
     let mut wanted: BTreeSet<usize> = [0, 1].into();

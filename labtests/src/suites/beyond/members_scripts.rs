@@ -1,4 +1,4 @@
-//! Changes of members in schedules that a random run seldom meets.
+//! Configuration changes in schedules that a random run seldom meets.
 
 use super::wish::Wish;
 use crate::checks::ELECTION_TIMEOUT;
@@ -23,30 +23,32 @@ tests! { "members", Beyond(Members):
     who_leaves_may_be_needed = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
 
-// The mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a leader of a new term that changes the
-// members before it has committed an entry of that term. Then there may be two configurations, each a step from the old one, that have
-// majorities without a common server. Three schedules, of four servers, as he drew them.
+// The next three tests check the mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a
+// leader of a new term changes the members before it has committed an entry of that term. Then there may be two configurations,
+// each one step from the old one, with majorities that share no server. The tests are the three schedules with four servers
+// that Ongaro described.
 
-/// S0 adds S4, S1 removes S0.
+/// Lets S0 add S4, and S1 remove S0, as in `two_leaders`.
 fn an_addition_and_a_removal(cluster: &Cluster) {
     two_leaders(cluster, Wish::Add(4), Wish::Remove(0));
 }
 
-/// S0 adds S4, S1 adds S5.
+/// Lets S0 add S4, and S1 add S5, as in `two_leaders`.
 fn two_additions(cluster: &Cluster) {
     two_leaders(cluster, Wish::Add(4), Wish::Add(5));
 }
 
-/// S0 removes S1, S1 removes S0.
+/// Lets S0 remove S1, and S1 remove S0, as in `two_leaders`.
 fn two_removals(cluster: &Cluster) {
     two_leaders(cluster, Wish::Remove(1), Wish::Remove(0));
 }
 
-/// S0 leads, and appends a configuration that reaches no other member. S1 is elected, and asked for another one, with nobody to hear it but
-/// S2, and S5 if that is the new one: they are a majority of the members that S1 wants, and none of those it has. Then S0 asks S3, and S4
-/// if that is the new one, for their votes: they are a majority of the members that S0 wants.
+/// S0 leads, and appends a configuration that reaches no other member. Then S1 is elected, and is asked for another change.
+/// Only S2 hears S1, and also S5 if S1 adds it: together they are a majority of S1's new members, but not of its present
+/// members. Then S0 asks S3 for its vote, and also S4 if S0 adds it: together they are a majority of S0's new members.
 ///
-/// Were S1's change committed, S0 could be elected without it.
+/// If S1's change were committed, S0 could be elected without having it. So S1 must not make the change before it has committed
+/// an entry of its own term (thesis §4.1, as corrected on raft-dev).
 fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4, s5] = [0, 1, 2, 3, 4, 5];
@@ -64,14 +66,15 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     let has = |i| cluster.members(i).is_some_and(|members| first.is_true_of(&members));
     let appended = stage.until(2 * ELECTION_TIMEOUT, || has(s0));
 
-    stage
-        .caption("S1 is elected, and asked for another one; it hears from S2, and from who is new");
-    stage.elect_unfollowed(s1, &[s2, s3], &[s3]); // S3 is to vote for S0 again
+    stage.caption(
+        "S1 is elected, and asked for another configuration; only S2 and S1's new server hear S1",
+    );
+    stage.elect_unfollowed(s1, &[s2, s3], &[s3]); // S3 must be able to vote for S0 again
     stage.direct(move |mail| deliver(mail, s1, &[s2, s5]));
     let asked_second = ask(cluster, second, s1);
     let has = || cluster.members(s1).is_some_and(|members| second.is_true_of(&members));
     if stage.until(2 * ELECTION_TIMEOUT, has) {
-        stage.caption("it has changed them, and gets a command");
+        stage.caption("S1 has changed the members, and gets a command");
         let _ = cluster.start(s1, &command(random(cluster)));
         cluster.sleep(ELECTION_TIMEOUT);
     }
@@ -79,23 +82,23 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
     if appended {
         cluster.reached_check();
     }
-    stage.caption("S0 stands for election; it hears from S3, and from who is new");
+    stage.caption("S0 becomes a candidate; only S3 and S0's new server hear S0");
     stage.direct(move |mail| deliver(mail, s0, &[s3, s4]));
     let since = cluster.state(s1).map_or(0, |(term, _)| term);
     let leads = || matches!(cluster.state(s0), Some((term, true)) if term > since);
     if stage.until(LONG, leads) {
-        stage.caption("it leads, and gets a command");
+        stage.caption("S0 leads, and gets a command");
         let _ = cluster.start(s0, &command(random(cluster)));
         cluster.sleep(ELECTION_TIMEOUT);
     }
-    stage.caption("all hear each other");
+    stage.caption("all servers hear each other");
     stage.all_pass();
     joined(asked_first);
     joined(asked_second);
     agree(cluster, 2, 3);
 }
 
-/// As long as S0 may need to learn the term, and to win.
+/// How long S0 may need to learn the term and to win an election.
 const LONG: Duration = Duration::from_secs(15);
 
 fn deliver(mail: &Mail, from: usize, to: &[usize]) -> Fate {
@@ -107,14 +110,15 @@ fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), 
     spawn(&wish.to_string(), move || wish.ask(&cluster, i))
 }
 
-/// Of two members the one that leads removes itself, and crashes before the other one gets that. "A server that is not part of its own latest
-/// configuration should still start new elections": its log is longer, so the other one can't be elected (thesis §4.2.2, Figure 4.6).
+/// Lets the leader of two members remove itself, and crash before the other member gets this change. After the restart its log
+/// is longer, so the other member can't be elected. "A server that is not part of its own latest configuration should still
+/// start new elections" (thesis §4.2.2, Figure 4.6).
 fn who_leaves_may_be_needed(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1] = [0, 1];
     stage.elect(s0, &[s1]);
     agree(cluster, 2, 2);
-    stage.caption("S0 removes itself, and nobody gets that; it crashes");
+    stage.caption("S0 removes itself, but S1 doesn't get the change; S0 crashes");
     stage.direct(|mail| match mail.is_call() && mail.kind == Kind::Entries && mail.carries > 0 {
         true => Fate::Lose,
         false => Fate::Deliver,
@@ -126,19 +130,20 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
     }
     cluster.crash(s0);
     joined(asked);
-    stage.caption("it starts again, and they hear each other");
+    stage.caption("S0 restarts, and the two servers hear each other");
     stage.all_pass();
     restart(cluster, s0);
     agree(cluster, 2, 1);
     let members = cluster.members(s1);
     if members.as_ref().is_none_or(|members| !members.contains(&s1)) {
         run::fail(format!(
-            "S1 says that the members are {members:?}; it is one, whether S0 is or not"
+            "S1 says that the members are {members:?}, but S1 itself is a member, no matter whether S0 is one (thesis §4.2.2)"
         ));
     }
 }
 
-/// S0 hears only S3, whom it is to add. What S3 acknowledges before it is a member commits nothing (thesis §4.2.1).
+/// Lets S0 hear only S3, which S0 is adding. Acknowledgements of S3 must not commit entries before S3 is a member (thesis
+/// §4.2.1).
 fn newcomer_does_not_count(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);
@@ -146,7 +151,7 @@ fn newcomer_does_not_count(cluster: &Cluster) {
         stage.elect(s0, &[s1, s2]);
         stage.all_pass();
         agree(cluster, 1, 3);
-        stage.caption("S0 hears only S3, and gets a command; S3 is to be added");
+        stage.caption("S0 hears only S3, gets a command, and is asked to add S3");
         stage.direct(move |mail| deliver(mail, s0, &[s3]));
         let _ = cluster.start(s0, &command(random(cluster)));
         let asked = ask(cluster, Wish::Add(s3), s0);

@@ -1,4 +1,4 @@
-//! Members come and go in storms, and under stores.
+//! Servers are added and removed during storms, and in clusters that run a store.
 
 use super::wish::{Wish, change};
 use crate::clients::Texts;
@@ -16,13 +16,13 @@ tests! { STORE_TESTS = "members", Store(Members):
     store_members_and_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
 }
 
-/// Partitions, crashes and losses while members come and go.
+/// Changes the members at random during a storm of partitions, crashes and lost messages.
 pub(super) fn members_in_a_storm(cluster: &Cluster) {
     let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
     in_a_storm(cluster, &troubles);
 }
 
-/// And whatever else there is.
+/// Changes the members at random during a storm with all kinds of trouble except slow threads.
 pub(super) fn members_in_every_storm(cluster: &Cluster) {
     in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
 }
@@ -40,7 +40,7 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     stop.set();
     calm(cluster);
     joined(changes);
-    // All servers run, and some leader knows who the members are.
+    // Now all servers run, so every server can be added.
     (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
     agree(cluster, 1, cluster.n());
     if led {
@@ -48,7 +48,7 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     }
 }
 
-/// Asks anybody for anything.
+/// Asks a random server for a random change.
 fn change_something(cluster: &Cluster) {
     let (asked, server) = (anybody(cluster), anybody(cluster));
     let Some(members) = cluster.members(asked) else { return };
@@ -56,7 +56,8 @@ fn change_something(cluster: &Cluster) {
     let _ = wish.ask(cluster, asked);
 }
 
-/// Clients write and read, on an unreliable network, while the cluster grows to five and shrinks to one, twice.
+/// Runs five clients on an unreliable network while the cluster grows to five members and shrinks to one, twice. Reads must
+/// return what was written.
 fn store_members_come_and_go(texts: &Texts) {
     kv::clients(5).during(texts, |_| {
         for _ in 0..2 {
@@ -67,7 +68,8 @@ fn store_members_come_and_go(texts: &Texts) {
     texts.reached_check();
 }
 
-/// The same with partitions and late copies of requests, and all write the same keys.
+/// Runs five clients that write the same keys while the members change at random, with partitions and late copies of requests.
+/// The history must be linearizable.
 fn store_members_and_partitions(texts: &Texts) {
     kv::clients(5).shared_keys().during(texts, |stop| {
         let (changing, until) = (texts.cluster().clone(), stop.clone());

@@ -1,5 +1,6 @@
-//! Votes where voter and candidate differ on who the members are. "Servers process incoming RPC requests without consulting their
-//! current configurations" (thesis §4.1): a vote is refused for the term and the log, and for nothing else.
+//! Votes when the voter and the candidate have different configurations. "Servers process incoming RPC requests without
+//! consulting their current configurations" (thesis §4.1): a server may refuse a vote because of the term or the log, but not
+//! because of the members.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -16,18 +17,20 @@ tests! { "members", Beyond(Members):
     candidate_that_is_no_member_yet = "CandidateThatIsNoMemberYet", members(3, reliable(4));
 }
 
-/// S0 adds S3, and the entry that says so reaches S1 only. S0 is gone: of four members three are left, and S1 needs both others'
-/// votes. By its own log S3 is no member.
+/// Lets S0 add S3 with an entry that reaches only S1, and crashes S0. Of the four members three are left, and S1 needs the
+/// votes of both others. S3 must vote, though S3 is no member by its own log (thesis §4.1).
 fn vote_of_who_is_no_member_yet(cluster: &Cluster) {
     added_for(cluster, 1, &[1, 2, 3]);
 }
 
-/// The same where the entry reaches S3 only. By their own logs it is no member, and it needs both votes.
+/// Does the same with an entry that reaches only S3. S3 needs the votes of both others. They must vote for it, though S3 is no
+/// member by their logs (thesis §4.1).
 fn candidate_that_is_no_member_yet(cluster: &Cluster) {
     added_for(cluster, 3, &[1, 2, 3]);
 }
 
-/// S0 adds S3, and only `knows` gets to know; then S0 crashes, and `knows` is the only one that the others hear.
+/// Lets S0 add S3, with an entry that only the server `knows` gets. Then S0 crashes, and the others hear only `knows`, which
+/// must be elected.
 fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     let stage = Stage::new(cluster);
     let [s0, s3] = [0, 3];
@@ -39,7 +42,7 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     let Some(end) = end_of(&ends) else {
         return stage.over(); // its entries can't be read
     };
-    stage.caption("S0 is to add S3, and what it appends for it reaches one other server only");
+    stage.caption("S0 is asked to add S3, and the entry for this reaches only one other server");
     stage.direct(move |mail| {
         let news = mail.from == s0
             && mail.kind == Kind::Entries
@@ -54,7 +57,7 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     let known = stage.until(2 * ELECTION_TIMEOUT, || added(s0) && added(knows));
     let others = left.iter().copied().filter(|i| *i != knows);
     let told = others.clone().any(added);
-    stage.caption("S0 is gone, and the others hear only that one");
+    stage.caption("S0 crashes, and the others hear only the server that has the entry");
     cluster.crash(s0);
     joined(asked);
     if known && !told {
@@ -63,9 +66,10 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
         let leads = || matches!(cluster.state(knows), Some((_, true)));
         if !stage.until(10 * ELECTION_TIMEOUT, leads) {
             run::fail(format!(
-                "{} was not elected within {:?}, though {} hear it and its log is the most up-to-date. {} is a member by the last entry of \
-                 its log, which the voters lack. \"Servers process incoming RPC requests without consulting their current \
-                 configurations\" (thesis §4.1): a voter need not be a member by its own log, nor the candidate; {}",
+                "{} was not elected within {:?}, though {} hear it and its log is the most up-to-date. {} is a member by the \
+                 last entry of this log, which the voters lack. \"Servers process incoming RPC requests without consulting \
+                 their current configurations\" (thesis §4.1): a voter must not check whether itself or the candidate is a \
+                 member by its own log; {}",
                 name(knows),
                 10 * ELECTION_TIMEOUT,
                 others.map(|i| name(i).to_string()).collect::<Vec<_>>().join(" and "),

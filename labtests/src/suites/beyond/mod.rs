@@ -1,4 +1,5 @@
-//! What a Raft may offer beyond the lab: a suite for each [`Ability`](crate::lab::Ability); and what a store may.
+//! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::lab::Ability), and of what a store may
+//! offer.
 
 pub mod flow;
 pub mod learners;

@@ -1,5 +1,5 @@
-//! A 2025 store when requests come twice. The lab's contract rules that out (see [`labrpc::api::kv`]); a store that offers more keeps
-//! its word even then: `Version` and `NoKey` mean that nothing was done, and that nothing will be.
+//! A 2025 store when requests arrive twice. The lab's contract rules that out (see [`labrpc::api::kv`]). A store that offers
+//! more must be right even then: the answers `Version` and `NoKey` mean that nothing was done, and that nothing will be done.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{VersionClient, Versions};
@@ -27,31 +27,32 @@ tests! { "once", Once:
 
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
 
-/// How much later than a request its copy comes, if both are to find the same leader.
+/// How much later than a request its copy arrives, if both must reach the same leader.
 const AT_ONCE: labrpc::time::Duration = ms(5);
 
-/// Whether a letter is on one of this client's ends.
+/// Whether a message belongs to this client.
 fn of(client: u64) -> impl Fn(&Letter) -> bool {
     let begin = format!("C{client}->");
     move |letter| letter.end.starts_with(&begin)
 }
 
-/// A put that nobody contends, and whose request may be doubled; fails the test if it is refused.
+/// Fails the test if a put was refused. No other client writes the key, but the put's request may have been duplicated.
 #[track_caller]
 fn must_not_be_refused(result: Result<(), PutError>, why: &str) {
     if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
         run::fail(format!(
-            "a put was answered with {error:?}, \"nothing was done\", though it was done, and no other client writes this key: {why}. A server \
-             must recognise the copy of a request, say by its client and number, and answer it as it answered the request (exactly \
-             once, thesis §6.3); or the clerk answers Maybe"
+            "a put was answered with {error:?}, which means that nothing was done, though it was done, and no other client \
+             writes this key: {why}. A server must recognise the copy of a request, for example by its client and number, and \
+             give it the same answer as the request (exactly once, thesis §6.3). Otherwise the clerk must answer Maybe"
         ));
     }
 }
 
-/// The copy comes at once, and its answer is the first: that of the request is late.
+/// Duplicates each request at once and delays the answer to the original, so that the answer to the copy comes first. The put
+/// must not be answered with `Version` (exactly once, thesis §6.3).
 fn once_copy_answers_first(versions: &Versions) {
     let mut client = versions.clerk();
-    put(&mut client, "before", "", 0); // it knows the leader now
+    put(&mut client, "before", "", 0); // the client knows the leader now
     let stage = Stage::new(versions.cluster());
     let answered = AtomicU64::new(0);
     let is_first = move |call: u64| answered.swap(call, Relaxed) != call;
@@ -67,15 +68,16 @@ fn once_copy_answers_first(versions: &Versions) {
         let result = client.put("k", &value, version);
         must_not_be_refused(
             result,
-            "the copy of its request found the version that the put had made, and its answer was the first",
+            "the copy of its request found the version that the put had made, and the answer to the copy came first",
         );
         check_read(&mut client, "k", &value, version + 1);
     }
     versions.reached_check();
 }
 
-/// S0 takes a put, S2 gets it, and S0 is deposed. The copy finds S0 so, and is answered first: "not the leader". S2 is elected, and
-/// commits the put.
+/// Lets S0 accept a put whose entry S2 gets, and deposes S0. Then the copy of the request reaches S0, and is answered first,
+/// with "not the leader". S2 is elected and commits the put, so the client must not get the answer that nothing was done
+/// (exactly once, thesis §6.3).
 fn once_copy_finds_a_deposed_leader(versions: &Versions) {
     let [s0, s1, s2] = [0, 1, 2];
     let mut client = versions.clerk();
@@ -83,7 +85,7 @@ fn once_copy_finds_a_deposed_leader(versions: &Versions) {
     stage.elect(s0, &[s1, s2]);
     put(&mut client, "before", "", 0);
 
-    stage.caption("S1 hears nobody, and asks S0 for its vote; that is held");
+    stage.caption("S1 hears no other server, and asks S0 for its vote; this request is held");
     let to_s2 = move |mail: &Mail| mail.from == s0 && mail.to == s2;
     let asks_s0 = move |mail: &Mail| mail.from == s1 && mail.to == s0 && mail.kind == Kind::Vote;
     stage.direct(move |mail| match () {
@@ -96,7 +98,7 @@ fn once_copy_finds_a_deposed_leader(versions: &Versions) {
         !stage.mail(|mail| asks_s0(mail) && mail.at > from).is_empty()
     });
 
-    stage.caption("S0 takes the put, and S2 gets it; what S2 answers is lost");
+    stage.caption("S0 accepts the put, and S2 gets its entry; S2's answers are lost");
     stage
         .direct(move |mail| if to_s2(mail) && mail.is_call() { Fate::Deliver } else { Fate::Lose });
     let to_s0 = format!("C{}->S0", client.id);
@@ -109,20 +111,22 @@ fn once_copy_finds_a_deposed_leader(versions: &Versions) {
     let has = |mail: &Mail| to_s2(mail) && !mail.is_call() && mail.carries > 0 && mail.at > from;
     stage.until(ELECTION_TIMEOUT, || !stage.mail(has).is_empty());
 
-    stage.caption("S0 hears that S1 stands for election, and then the copy comes");
+    stage.caption("S0 hears that S1 is a candidate, and then the copy arrives");
     stage.release(asks_s0);
     versions.sleep(ms(100));
     stage.elect(s2, &[s1]);
     stage.all_pass();
     must_not_be_refused(
         joined(putting),
-        "a leader took it and was deposed, the copy of the request was told \"not the leader\", and the next leader committed the put",
+        "a leader accepted it and was deposed, the copy of the request was answered with \"not the leader\", and the next \
+         leader committed the put",
     );
     check_read(&mut versions.clerk(), "k", "once", 1);
     versions.reached_check();
 }
 
-/// A put for a version that is yet to come is refused. Its copy comes when the version is there, and must be refused, too.
+/// Puts with a version that the key does not have yet, which is refused. The copy of the request arrives when the key has this
+/// version, and must be refused, too (exactly once, thesis §6.3).
 fn once_copy_comes_late(versions: &Versions) {
     let (mut early, mut other) = (versions.clerk(), versions.clerk());
     put(&mut early, "before", "", 0);
@@ -152,20 +156,20 @@ fn check_still_refused(client: &mut VersionClient, key: &str, value: &str, versi
     let got = client.get(key);
     if got != Some((value.to_string(), version)) {
         run::fail(format!(
-            "{key:?} holds {got:?}, and should hold {value:?} with version {version}: a put for version {version} was refused before there was \
-             one, and the copy of its request was carried out afterwards. The answer \"nothing was done\" must stay true (exactly once, \
-             thesis §6.3)"
+            "{key:?} has {got:?}, but should have {value:?} with version {version}: a put with version {version} was refused \
+             before the key had this version, and the copy of its request was carried out afterwards. The answer that nothing \
+             was done must stay true (exactly once, thesis §6.3)"
         ));
     }
 }
 
-/// An unreliable network that doubles, crashes, partitions and snapshots.
+/// Runs five clients on an unreliable network that duplicates requests, with crashes, partitions and snapshots.
 fn once_in_trouble(versions: &Versions) {
     late_copies(versions, || clients(5).partitions().crashes().run(versions));
     versions.reached_check();
 }
 
-/// The same with many keys.
+/// Does the same with ten clients that write many keys.
 fn once_in_trouble_many_keys(versions: &Versions) {
     late_copies(versions, || clients(10).partitions().crashes().many_keys().run(versions));
     versions.reached_check();

@@ -1,6 +1,7 @@
-//! Who can't be elected disturbs nobody, and who can't lead doesn't (thesis §9.6, §6.2, §4.2.3).
+//! A server that can't win an election must not disturb the others, and a leader that hears no majority must step down (thesis
+//! §9.6, §6.2, §4.2.3).
 //!
-//! Nothing is known of a Raft's pre-votes but what they are for: what is looked at are terms, leaders, and requests for votes.
+//! The tests don't know what a Raft's pre-votes look like. They look only at terms, leaders, and requests for votes.
 
 mod ahead;
 mod elections;
@@ -66,21 +67,22 @@ tests! { "prevote", Beyond(PreVote):
     pre_votes_and_everything = "PreVotesAndEverything", reliable(5);
 }
 
-/// For how long who is away is away: it has timed out several times then.
+/// How long servers are cut off. In this time their election timeouts elapse several times.
 const AWAY: Duration = Duration::from_secs(4);
 
-/// Why nobody who was away raises its term, and nobody votes for it.
-const ASKS_FIRST: &str = "Who hears no leader asks the others, before it raises its term, whether they would elect it, and whoever \
-                          hears a leader says no: so a server that comes back disturbs nobody (thesis §9.6)";
+/// The rule because of which a server that was cut off does not raise its term, and gets no votes.
+const ASKS_FIRST: &str = "A server that hears no leader must ask the others for pre-votes before it raises its term, and a \
+                          server that hears a leader must refuse: so a server that comes back does not disturb the others \
+                          (thesis §9.6)";
 
-/// A server that was cut off comes back, again and again: the term stays, and so does the leader.
+/// Cuts a server off and lets it come back, again and again. The term and the leader must stay the same (thesis §9.6).
 fn returning_server(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     for round in 0..6 {
         let cut = after(cluster, steady.leader, 1 + round % 2);
         cluster.disconnect(cut);
-        agree(cluster, round % 3, 2); // or it has all that there is, and lacks but a leader
+        agree(cluster, round % 3, 2); // in every third round none, so that its log is up-to-date and it lacks only a leader
         cluster.sleep(AWAY);
         steady.undisturbed(&away(&[cut]));
         cluster.connect(cut);
@@ -90,19 +92,20 @@ fn returning_server(cluster: &Cluster) {
     }
 }
 
-/// What was no reason for an election.
+/// What happened, which is no reason for an election, and the rule.
 fn away(who: &[usize]) -> String {
-    format!("Nothing happened but that {} heard no leader for {AWAY:?}. {ASKS_FIRST}", names(who))
+    format!("The only trouble was that {} heard no leader for {AWAY:?}. {ASKS_FIRST}", names(who))
 }
 
 fn back(who: &[usize]) -> String {
     format!(
-        "Nothing happened but that {} came back, having heard no leader for a while. {ASKS_FIRST}",
+        "The only trouble was that {} came back, after having heard no leader for a while. {ASKS_FIRST}",
         names(who)
     )
 }
 
-/// The same with a minority of five: each server alone, and both together. They would elect each other.
+/// Does the same with two of five servers: each cut off alone, or both together, so that they would elect each other (thesis
+/// §9.6).
 fn returning_minority(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -123,7 +126,8 @@ fn returning_minority(cluster: &Cluster) {
     }
 }
 
-/// A leader is cut off, others elect another one, and it comes back, with an entry that nobody else has.
+/// Cuts off a leader that has an entry that no other server has. Another leader is elected, and the old one comes back. It must
+/// not disturb the new leader (thesis §9.6).
 fn returning_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..5 {
@@ -138,7 +142,8 @@ fn returning_leader(cluster: &Cluster) {
     }
 }
 
-/// A server is started when the others have long had a leader; at first it reaches nobody.
+/// Starts a server when the others have long had a leader. At first it reaches no other server. It must not disturb the leader
+/// (thesis §9.6).
 fn late_server(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let late = anybody(cluster);
@@ -153,7 +158,7 @@ fn late_server(cluster: &Cluster) {
     steady.undisturbed(&back(&[late]));
 }
 
-/// A server crashes and starts again, and again.
+/// Crashes and restarts a server again and again. It must not disturb the leader (thesis §9.6).
 fn restarting_server(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -166,12 +171,12 @@ fn restarting_server(cluster: &Cluster) {
     }
     agree(cluster, 1, 4);
     steady.undisturbed(&format!(
-        "Nothing happened but that {} started again and again. {ASKS_FIRST}",
+        "The only trouble was that {} crashed and restarted again and again. {ASKS_FIRST}",
         name(victim)
     ));
 }
 
-/// One follower after the other is cut off for a while.
+/// Cuts off one follower after the other for a while. They must not disturb the leader (thesis §9.6).
 fn flapping_follower(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -187,13 +192,15 @@ fn flapping_follower(cluster: &Cluster) {
     steady.undisturbed(ASKS_FIRST);
 }
 
-/// How often a follower comes back on a network that loses a tenth of all messages, and comes late with all others.
+/// How often a follower comes back on a network that loses a tenth of all messages and delays the others.
 const RETURNS: u64 = 20;
 
-/// How many terms may begin meanwhile. A server that raises its term while it is away makes one at each return, at least, and up to
-/// eight; a follower that waits for some heartbeats misses them all about never, and then the others hear theirs.
+/// How many terms may begin during these returns. A server that raises its term while it is cut off causes one to eight terms
+/// at each return. A follower that waits for several heartbeats hardly ever misses all of them, and if it does, the others
+/// still hear theirs.
 const TERMS_WHILE_FLAPPING: u64 = RETURNS;
 
+/// Cuts off one follower after the other on an unreliable network. Few terms may begin (thesis §9.6).
 fn flapping_on_a_bad_network(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let before = latest_term(cluster);
@@ -204,16 +211,17 @@ fn flapping_on_a_bad_network(cluster: &Cluster) {
         cluster.connect(cut);
     }
     agree(cluster, 1, 5);
-    few_terms(cluster, before, TERMS_WHILE_FLAPPING, "a follower was away");
+    few_terms(cluster, before, TERMS_WHILE_FLAPPING, "a follower was cut off");
 }
 
-/// How often a leader is away for less than a second.
+/// How often a leader is cut off for less than a second.
 const FLAPS: u64 = 15;
 
-/// A leader that is away for a moment may lose its leadership, and so may the next one. Two terms for each are for votes that
-/// are split.
+/// How many terms may begin then. A leader that is cut off for a moment may lose its leadership. Two terms are allowed each
+/// time, because votes may be split.
 const TERMS_FOR_FLAPS: u64 = 2 * FLAPS;
 
+/// Cuts off the leader for less than a second, again and again. Few terms may begin (thesis §9.6).
 fn flapping_leader(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let before = latest_term(cluster);
@@ -225,7 +233,7 @@ fn flapping_leader(cluster: &Cluster) {
         cluster.sleep(cluster.draws().millis("back", 0..1500));
     }
     agree(cluster, 1, 5);
-    few_terms(cluster, before, TERMS_FOR_FLAPS, "the leader was away for less than a second");
+    few_terms(cluster, before, TERMS_FOR_FLAPS, "the leader was cut off for less than a second");
 }
 
 fn latest_term(cluster: &Cluster) -> u64 {
@@ -238,34 +246,36 @@ fn few_terms(cluster: &Cluster, before: u64, allowed: u64, what: &str) {
     let terms = latest_term(cluster) - before;
     if terms > allowed {
         run::fail(format!(
-            "{terms} terms began; at most {allowed} are allowed. Nothing happened but that again and again {what}. {ASKS_FIRST}"
+            "{terms} terms began; at most {allowed} are allowed. The only trouble was that again and again {what}. {ASKS_FIRST}"
         ));
     }
 }
 
-/// Who can't reach all others, or can't be reached by them.
+/// Runs a storm in which servers can't reach all others, or can't be reached by them.
 fn pre_votes_and_cuts(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[OneWayCuts, SlowLinks, Partitions, Loss], true);
 }
 
-/// Pre-votes and votes that come late and twice, to who has another leader by then.
+/// Runs a storm in which pre-votes and votes come late and twice, when their receiver may have another leader.
 fn pre_votes_and_old_messages(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[Duplicates, Reordering, LateReplies, Partitions], true);
 }
 
-/// Servers that have forgotten whom they heard.
+/// Runs a storm in which servers crash, and so forget which leader they heard.
 fn pre_votes_and_crashes(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[Crashes, CrashesAtSaves, Blackouts, Partitions, Loss], true);
 }
 
-/// Who has decided to stand, or to step down, while it was not.
+/// Runs a storm in which threads stop for a while, for example between the decision to become a candidate or to step down and
+/// the act.
 fn pre_votes_and_slow_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions, Trouble::OneWayCuts], true);
 }
 
+/// Runs a storm with all kinds of trouble.
 fn pre_votes_and_everything(cluster: &Cluster) {
     storm(cluster, &every_but(&[]), true);
 }

@@ -1,6 +1,7 @@
-//! Reads that don't go through the log (thesis §6.4): as fresh as if they did.
+//! Reads that don't go through the log (thesis §6.4). They must be as fresh as if they went through the log.
 //!
-//! Every index that a server gives is held against what was applied before it was asked, so a test has but to ask at the wrong moments.
+//! Every read index that a server returns is compared with what was applied before the server was asked. So a test only has to
+//! ask at dangerous moments.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -36,20 +37,21 @@ tests! { STORE_READS = "reads", Store(Reads):
     store_reads_in_trouble = "StoreReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
-/// A leader that is heard by all gives an index.
+/// Asks a leader that all servers hear for a read index. It must return one.
 #[track_caller]
 pub(super) fn must_read(cluster: &Cluster, leader: usize) -> u64 {
     match cluster.read_index(leader) {
         Some(Ok(index)) => index,
         other => run::fail(format!(
-            "{} leads, everybody hears it, and it gives no index to read at: {other:?}. A new leader doesn't know what is committed before \
-             an entry of its own term is: it appends one, a no-op, without being given a command (thesis §6.4, step 1)",
+            "{} leads and all servers hear it, but it returned no read index: {other:?}. A new leader doesn't know what is \
+             committed until an entry of its own term is committed, so it must append a no-op without waiting for a command \
+             (thesis §6.4, step 1)",
             name(leader)
         )),
     }
 }
 
-/// A leader gives an index after every command; the others may, too.
+/// Asks all servers for a read index after every command. The leader must return one, and the others may (thesis §6.4).
 pub(super) fn reads_by_index(cluster: &Cluster) {
     for _ in 0..20 {
         agree(cluster, 1, cluster.n());
@@ -59,7 +61,8 @@ pub(super) fn reads_by_index(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// The first read may need an entry of Raft's own; after that there are none. Many at once share their round of messages.
+/// Reads many times. The first read may need a no-op of the leader, but later reads must not add entries to the log. Reads at
+/// the same time must share a round of heartbeats (thesis §6.4).
 fn reads_leave_no_entries(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -77,25 +80,28 @@ fn reads_leave_no_entries(cluster: &Cluster) {
     let calls = cluster.net().total_count() - calls;
     if run::in_simulation() && calls > 40 {
         run::fail(format!(
-            "100 reads at once took {calls} calls: those that wait share a round of heartbeats (thesis §6.4)"
+            "the servers made {calls} calls for 100 reads at once: reads that wait at the same time must share a round of \
+             heartbeats (thesis §6.4)"
         ));
     }
     let next = agree(cluster, 1, 3);
     if next != index + 1 {
         run::fail(format!(
-            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read is no entry of \
-             the log (thesis §6.4)"
+            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read \
+             must not add an entry to the log (thesis §6.4)"
         ));
     }
     cluster.reached_check();
 }
 
-/// A cluster of one.
+/// Reads from a single server, also after a restart. It must know what it has committed.
 fn reads_alone(cluster: &Cluster) {
     for _ in 0..10 {
         let index = agree(cluster, 1, 1);
         if must_read(cluster, 0) < index {
-            run::fail("a server alone doesn't know what it has committed");
+            run::fail(
+                "a single server returned a read index below what it has committed (thesis §6.4)",
+            );
         }
     }
     restart(cluster, 0);
@@ -104,8 +110,9 @@ fn reads_alone(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// S0 has committed a command and told nobody so. S1, elected next, has it, and doesn't know that it is committed, before an entry of its own
-/// term is (thesis §6.4, step 1).
+/// Lets S0 commit a command without the others hearing so, and then lets S1 be elected. S1 has the command, but knows that it
+/// is committed only when an entry of S1's own term is committed, so S1 must not return a read index before that (thesis §6.4,
+/// step 1).
 pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
     for _ in 0..5 {
         let stage = Stage::new(cluster);
@@ -113,19 +120,20 @@ pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
         stage.elect(s0, &[s1, s2]);
         agree(cluster, 1, 3);
         cluster.sleep(ELECTION_TIMEOUT / 4);
-        stage.caption("S0 commits a command; the others don't hear that");
+        stage.caption("S0 commits a command; the others don't hear that it is committed");
         if let Ok(started) = cluster.start(s0, &command(random(cluster))) {
             let committed = || cluster.n_committed(started.index).0 > 0;
             stage.until(ELECTION_TIMEOUT / 10, committed);
         }
         stage.elect(s1, &[s2]);
-        stage.caption("S1 leads, and is asked for an index to read at");
+        stage.caption("S1 leads, and is asked for a read index");
         cluster.reached_check();
         let began = Instant::now();
         while !matches!(cluster.read_index(s1), Some(Ok(_))) {
             if began.elapsed() > Duration::from_secs(5) {
                 run::fail(format!(
-                    "S1 leads and S2 hears it, and for 5 s it gave no index to read at; {}",
+                    "S1 leads and S2 hears it, but for 5 s it returned no read index: a new leader must append a no-op (thesis \
+                     §6.4, step 1); {}",
                     cluster.who_thinks_what()
                 ));
             }
@@ -136,7 +144,7 @@ pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
     }
 }
 
-/// Threads that ask these servers for an index again and again.
+/// Starts threads that ask these servers for a read index again and again.
 fn readers(cluster: &Cluster, servers: &[usize], stop: &Stop) -> Vec<JoinHandle<()>> {
     let reader = |i: usize| {
         let (cluster, stop) = (cluster.clone(), stop.clone());
@@ -150,7 +158,7 @@ fn readers(cluster: &Cluster, servers: &[usize], stop: &Stop) -> Vec<JoinHandle<
     servers.iter().map(|&i| reader(i)).collect()
 }
 
-/// Has these servers asked while something happens.
+/// Asks these servers for read indices while something happens.
 pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl FnOnce()) {
     let stop = Stop::default();
     let readers = readers(cluster, servers, &stop);
@@ -159,7 +167,8 @@ pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl 
     readers.into_iter().for_each(joined);
 }
 
-/// A leader is cut off, and the others elect another one and go on. The old one is asked all the while (step 3).
+/// Cuts off a leader, while the others elect another one and commit commands. The old leader is asked for read indices all the
+/// time, and must not return a stale one (thesis §6.4, step 3).
 pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
     for _ in 0..5 {
         agree(cluster, 1, 5);
@@ -175,7 +184,8 @@ pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A follower that hears only the old leader asks that.
+/// Cuts off the leader with one follower. Both are asked for read indices while the others commit commands. The follower can
+/// ask only the old leader, so neither may return an index that is stale (thesis §6.4, step 3).
 pub(super) fn reads_in_the_minority(cluster: &Cluster) {
     for _ in 0..3 {
         agree(cluster, 1, 5);
@@ -195,8 +205,8 @@ pub(super) fn reads_in_the_minority(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// S0 is cut off; what comes to it are answers to what it sent before that, one now and then, so it leads on. A read is shown to be fresh by
-/// answers to what was sent after it came (thesis §6.4, step 3).
+/// Cuts off S0, and delivers one by one the answers to messages that it sent before, so that it leads on. Only answers to
+/// messages that were sent after a read began may confirm this read (thesis §6.4, step 3).
 fn reads_and_old_answers(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
@@ -204,7 +214,7 @@ fn reads_and_old_answers(cluster: &Cluster) {
         stage.elect(s0, &[s1, s2]);
         stage.all_pass();
         agree(cluster, 1, 3);
-        stage.caption("answers to S0 are on the way for long");
+        stage.caption("answers to S0 are held");
         let answer = move |mail: &Mail| mail.from == s0 && !mail.is_call();
         stage.direct(move |mail| if answer(mail) { Fate::Hold } else { Fate::Deliver });
         let since = Instant::now();
@@ -212,7 +222,7 @@ fn reads_and_old_answers(cluster: &Cluster) {
             let _ = cluster.start(s0, &command(random(cluster)));
             cluster.sleep(ms(10));
         }
-        stage.caption("S0 is cut off, but for old answers");
+        stage.caption("S0 is cut off, and gets only old answers");
         stage.direct(move |mail| match (mail.from, mail.to) {
             (0, _) if !mail.is_call() => Fate::Hold,
             (1 | 2, 1 | 2) => Fate::Deliver,
@@ -235,9 +245,9 @@ fn reads_and_old_answers(cluster: &Cluster) {
     }
 }
 
-/// S0 has entries that nobody else has, and hears a later leader whose log is longer; what would repair S0's log is lost, and S0 asks
-/// for an index to read at. What it is told is committed in the leader's log, and not in its own: only AppendEntries say how far
-/// the two agree (Figure 2, AppendEntries 5).
+/// Gives S0 entries that no other server has, and lets it hear a later leader with a longer log, but not the messages that
+/// would repair S0's log. S0 asks the leader for a read index. That index is committed in the leader's log, and not in S0's
+/// log, so S0 must not apply its own entries: only AppendEntries says how far the two logs agree (Figure 2, AppendEntries 5).
 fn reads_leave_the_log_alone(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);
@@ -245,12 +255,12 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
         stage.elect(s0, &[s1, s2]);
         stage.all_pass();
         agree(cluster, 1, 3);
-        stage.caption("S0 leads, and gets three entries that nobody else has");
+        stage.caption("S0 leads, and gets three entries that no other server has");
         stage.elect(s0, &[s1, s2]);
         stage.settle();
         stage.direct(|_| Fate::Lose);
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-        stage.caption("S1 is elected and commits six; then S2, and S1 again, which takes S0's log to be as long as its own");
+        stage.caption("S1 commits six entries; S2 is elected, then S1 again, which assumes that S0's log is as long as its own");
         stage.elect(s1, &[s2]);
         let Some(last) = give(cluster, s1, 6) else { return stage.over() };
         stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);
@@ -258,7 +268,7 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
         stage.elect(s2, &[s1]);
         stage.settle();
         let term = stage.elect(s1, &[s2]);
-        stage.caption("S0 hears S1, which doesn't hear what S0 says to that; and S0 asks it for an index to read at");
+        stage.caption("S0 hears S1, but S1 doesn't get S0's answers; S0 asks S1 for a read index");
         stage.direct(move |mail| match (mail.from, mail.to) {
             (1, 2) => Fate::Deliver,
             (1, 0) if mail.is_call() => Fate::Deliver,
@@ -270,18 +280,20 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
             if let Some(Ok(_)) = cluster.read_index(s0) {
                 cluster.reached_check();
             }
-            cluster.sleep(ms(20)); // who applies what it has there is caught
+            cluster.sleep(ms(20)); // a server that applies its own entries there is caught
         }
         stage.over();
         agree(cluster, 1, 3);
     }
 }
 
+/// Asks all servers for read indices during a storm of lost messages, partitions and crashes.
 pub(super) fn reads_in_a_storm(cluster: &Cluster) {
     use Trouble::*;
     in_a_storm(cluster, &[Loss, Partitions, Crashes, CrashesAtSaves]);
 }
 
+/// Asks all servers for read indices during a storm with all kinds of trouble except crashes at saves and blackouts.
 pub(super) fn reads_in_every_storm(cluster: &Cluster) {
     in_a_storm(cluster, &every_but(&[Trouble::CrashesAtSaves, Trouble::Blackouts]));
 }
@@ -298,13 +310,14 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     must_read(cluster, cluster.check_one_leader());
 }
 
-/// Clients of all servers, and partitions.
+/// Runs five clients of a store that write and read the same keys, with partitions. The history must be linearizable (thesis
+/// §6.4).
 pub(super) fn store_reads(texts: &Texts) {
     kv::clients(5).partitions().shared_keys().run(texts);
     texts.reached_check();
 }
 
-/// An unreliable network, late copies of requests, crashes and snapshots as well.
+/// Does the same on an unreliable network with seven clients, and also with late copies of requests, crashes and snapshots.
 pub(super) fn store_reads_in_trouble(texts: &Texts) {
     kv::late_copies(texts, || kv::clients(7).partitions().crashes().shared_keys().run(texts));
     texts.reached_check();

@@ -1,5 +1,5 @@
-//! A machine that is replaced by an empty one. Under its old name it is another server: first it is removed, then it is emptied, then
-//! it is added, as any new one (thesis §4.2.1).
+//! A machine that is replaced by an empty one. The empty machine is a new server with the old name. So the old server is
+//! removed first, then the machine is replaced, and then it is added as any new server (thesis §4.2.1).
 
 use super::wish::{Wish, change, check_members};
 use crate::cluster::Cluster;
@@ -12,8 +12,8 @@ tests! { "members", Beyond(Members):
     replaced_again_and_again = "ReplacedAgainAndAgain", members(4, reliable(4));
 }
 
-/// S2, or S1 if that leads, is removed, and an empty machine takes its place, all in one reign. The leader knows how far the old one
-/// was; the new one has nothing.
+/// Removes the server after the leader and adds an empty one under the same name, all in one term of office. The leader must
+/// forget how far the old server's log went, because the new server has nothing (thesis §4.2.1).
 fn replaced_after_removal(cluster: &Cluster) {
     agree(cluster, 20, 3);
     let leader = cluster.check_one_leader();
@@ -22,7 +22,7 @@ fn replaced_after_removal(cluster: &Cluster) {
     check_members(cluster, leader, &[0, 1, 2]);
 }
 
-/// One server after the other, leaders as well.
+/// Replaces one server after the other, leaders as well (thesis §4.2.1).
 fn replaced_again_and_again(cluster: &Cluster) {
     for i in 0..cluster.n() {
         agree(cluster, 5, 4);

@@ -1,4 +1,4 @@
-//! A leader that everybody hears: nothing is to disturb it.
+//! A leader that all servers hear, so that nothing may disturb it.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
@@ -8,20 +8,20 @@ use labrpc::run;
 use labrpc::time::Instant;
 use std::collections::BTreeSet;
 
-/// A leader, and the term in which all have followed it for an election timeout.
+/// A leader, and the term in which all connected servers have followed it for an election timeout.
 pub struct Steady<'a> {
     stage: &'a Stage<'a>,
-    /// Who leads.
+    /// The leader.
     pub leader: usize,
-    /// In which term.
+    /// The leader's term.
     pub term: u64,
-    /// In which terms the servers were then; who is cut off may be in another.
+    /// The terms of all servers when this was made. A server that is cut off may be in another term than the leader.
     terms: Vec<u64>,
     since: Instant,
 }
 
 impl<'a> Steady<'a> {
-    /// Waits until the servers that are connected have one.
+    /// Waits until the connected servers have a steady leader.
     #[track_caller]
     pub fn new(stage: &'a Stage<'a>) -> Steady<'a> {
         let cluster = stage.cluster;
@@ -48,18 +48,18 @@ impl<'a> Steady<'a> {
             before = now;
         }
         run::fail(format!(
-            "the term still rises, though for 10 s and more nobody has failed: {}",
+            "the term still rises, though no server has failed for 10 s or more: {}",
             cluster.who_thinks_what()
         ))
     }
 
-    /// Whether it leads on.
+    /// Whether the leader still leads the same term.
     pub fn leads(&self) -> bool {
         self.stage.cluster.state(self.leader) == Some((self.term, true))
     }
 
-    /// Fails the test if another one leads or has stood for election, or if somebody has left the term, be it connected or not.
-    /// `what` says what was no reason for that, and which rule says so.
+    /// Fails the test if the leader doesn't lead any more, if another server has become a candidate, or if a server, connected
+    /// or not, has gone on to a later term. `what` says what happened, and which rule says that it is no reason for this.
     #[track_caller]
     pub fn undisturbed(&self, what: &str) {
         let &Steady { stage, leader, term, ref terms, since } = self;
@@ -73,7 +73,7 @@ impl<'a> Steady<'a> {
             (Some(first), _) => {
                 let after = first.at.saturating_duration_since(since);
                 format!(
-                    "{} stood for election{} {after:?} later",
+                    "{} became a candidate{} {after:?} later",
                     name(first.from),
                     first.in_term()
                 )
@@ -83,7 +83,7 @@ impl<'a> Steady<'a> {
             (None, None) => return,
         };
         run::fail(format!(
-            "{} led term {term}, and {odd}. {what}; {}",
+            "{} led term {term}, but {odd}. {what}; {}",
             name(leader),
             cluster.who_thinks_what()
         ));

@@ -1,7 +1,7 @@
-//! A leader hands over to a server of one's choice (thesis §3.10).
+//! A leader hands over its leadership to a chosen server (thesis §3.10).
 //!
-//! What a handover looks like on the network is the Raft's own affair. That it is an election like any other, which the successor
-//! wins because the leader wants it to, can be seen from outside.
+//! The tests don't know which messages a Raft uses for a handover. They see only that it is an election like any other, which the
+//! successor wins because the leader wants it to win.
 
 mod refusals;
 mod scripts;
@@ -51,13 +51,14 @@ tests! { "transfer", Beyond(Transfer):
     handovers_and_everything = "HandoversAndEverything", reliable(5);
 }
 
-/// What becomes of a handover. `None`: the leader has crashed.
+/// The outcome of a handover. It is `None` if the leader has crashed.
 type Outcome = Option<Result<(), NotTransferred>>;
 
-/// How long whoever asked for it may have to wait: "about an election timeout" (§3.10), and nobody's is longer than this.
+/// How long a caller may have to wait for the outcome: "about an election timeout" (thesis §3.10), and no election timeout is
+/// longer than this.
 const OVER_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(3);
 
-/// A handover that somebody else waits for.
+/// A handover whose outcome another thread waits for.
 struct Handover {
     from: usize,
     to: usize,
@@ -82,8 +83,9 @@ impl Handover {
         let left = OVER_WITHIN.saturating_sub(self.began.elapsed());
         if !stage.until(left, || self.is_over()) {
             run::fail(format!(
-                "{:?} after {} was to hand over to {}, who asked for that still waits. If it isn't done within about an election \
-                 timeout, the leader leads on, and says so (thesis §3.10); {}",
+                "{:?} after {} was asked to hand over to {}, the caller still waits for the outcome. If a handover isn't done \
+                 within about an election timeout, the leader must give it up, lead on, and return an error (thesis §3.10); \
+                 {}",
                 self.began.elapsed(),
                 name(self.from),
                 name(self.to),
@@ -94,20 +96,21 @@ impl Handover {
     }
 }
 
-/// The leadership goes round, to each server, and back.
+/// Hands the leadership over to one server after the other. Each handover must succeed within an election timeout (thesis §3.10).
 fn handover(cluster: &Cluster) {
     for round in 0..2 * cluster.n() {
         quiet_handover(cluster, 1 + round % (cluster.n() - 1));
     }
 }
 
-/// Where the leader itself has to vote for its successor.
+/// Hands over in a cluster of two, where the leader itself has to vote for its successor (thesis §3.10).
 fn handover_of_two(cluster: &Cluster) {
     (0..6).for_each(|_| quiet_handover(cluster, 1));
 }
 
-/// Hands over to the server so many steps after the leader, while nothing else happens and nothing is lost. Only the successor
-/// stands, once, and nobody has a reason not to vote for it: so the term rises by one, whosever Raft it is.
+/// Hands over to the server that is so many steps after the leader, while nothing else happens and nothing is lost. Only the
+/// successor becomes a candidate, once, and no server has a reason to refuse its vote. So in any Raft the term must rise by
+/// one.
 fn quiet_handover(cluster: &Cluster, steps: usize) {
     let stage = Stage::new(cluster);
     let Steady { leader, term, .. } = Steady::new(&stage);
@@ -117,9 +120,9 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     let state = cluster.state(to);
     if outcome != Some(Ok(())) || took > ELECTION_TIMEOUT {
         run::fail(format!(
-            "{} was to hand over to {}; all servers hear each other, and after {took:?} that came to {outcome:?}. The leader brings \
-             its successor up to date and tells it to stand at once; the others vote for it, though they hear a leader (thesis \
-             §3.10, §4.2.3); {}",
+            "{} was asked to hand over to {}; all servers hear each other, but after {took:?} the outcome was {outcome:?}. The \
+             leader must bring its successor up to date and send it TimeoutNow, so that it becomes a candidate at once, and \
+             the others must vote for it though they hear a leader (thesis §3.10, §4.2.3); {}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -127,8 +130,8 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     }
     if state != Some((term + 1, true)) {
         run::fail(format!(
-            "{} has handed over to {}, it says, and {} should lead term {} then: on a network that loses nothing only the \
-             successor stands for election, and once (thesis §3.10); {}",
+            "{} says that it has handed over to {}, so {} should lead term {}: on a network that loses nothing, only the \
+             successor becomes a candidate, and only once (thesis §3.10); {}",
             name(leader),
             name(to),
             name(to),
@@ -144,10 +147,10 @@ fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
     (f(), began.elapsed())
 }
 
-/// How often it may be tried where messages get lost: the order to stand is one, and each vote is two.
+/// How often a handover may be tried when messages get lost: TimeoutNow is one message, and each vote is two.
 const TRIES: usize = 10;
 
-/// Tries until the leader, whoever that is, has handed over to the server that is so many steps after it; gives back that one.
+/// Tries until the present leader has handed over to the server that `to` chooses. Returns that server.
 #[track_caller]
 fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
     let mut outcomes = Vec::new();
@@ -155,7 +158,7 @@ fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
         let leader = cluster.check_one_leader();
         let to = to(leader);
         if leader == to {
-            return to; // an earlier try was late
+            return to; // an earlier try succeeded late
         }
         let outcome = cluster.transfer(leader, to);
         if outcome == Some(Ok(())) {
@@ -164,13 +167,13 @@ fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
         outcomes.push(format!("{} to {}: {outcome:?}", name(leader), name(to)));
     }
     run::fail(format!(
-        "none of {TRIES} handovers came about: {}. All servers hear each other, at least now and then (thesis §3.10); {}",
+        "none of {TRIES} handovers succeeded: {}. All servers hear each other, at least now and then (thesis §3.10); {}",
         outcomes.join(", "),
         cluster.who_thinks_what()
     ))
 }
 
-/// A tenth of all messages is lost.
+/// Hands over on a network that loses a tenth of all messages. A handover must succeed within ten tries (thesis §3.10).
 fn handover_on_a_bad_network(cluster: &Cluster) {
     for round in 0..8 {
         agree(cluster, 1, 5);
@@ -180,7 +183,8 @@ fn handover_on_a_bad_network(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A server that has missed much comes back, and is to lead at once. It catches up first: else it wouldn't be elected (§5.4.1).
+/// Hands over to a server that comes back and has missed a hundred commands. The leader must bring it up to date first, because
+/// otherwise it could not be elected (thesis §3.10; §5.4.1).
 fn handover_to_who_lags(cluster: &Cluster) {
     for round in 0..4 {
         agree(cluster, 1, 3);
@@ -196,7 +200,7 @@ fn handover_to_who_lags(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// The same, and what it has missed is in a snapshot.
+/// Does the same, with a successor that needs a snapshot.
 fn handover_behind_a_snapshot(cluster: &Cluster) {
     handover_to_who_lags(cluster);
 }

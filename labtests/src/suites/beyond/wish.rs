@@ -1,4 +1,4 @@
-//! Changes of the members, as tests ask for them.
+//! The configuration changes that tests ask for.
 
 use crate::cluster::{Cluster, name};
 use crate::suites::worlds::steps::ms;
@@ -7,17 +7,17 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 use std::collections::BTreeSet;
 
-/// What is to become of a server.
+/// A configuration change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// A member.
+    /// Adds this server as a member.
     Add(usize),
-    /// None.
+    /// Removes this server from the members.
     Remove(usize),
 }
 
 impl Wish {
-    /// Asks server `i` for it.
+    /// Asks server `i` for the change.
     pub fn ask(self, cluster: &Cluster, i: usize) -> Option<Result<(), NotChanged>> {
         match self {
             Wish::Add(server) => cluster.add_server(i, server),
@@ -25,7 +25,7 @@ impl Wish {
         }
     }
 
-    /// Whether these members are as it wants them.
+    /// Whether these members are as they should be after the change.
     pub fn is_true_of(self, members: &BTreeSet<usize>) -> bool {
         match self {
             Wish::Add(server) => members.contains(&server),
@@ -43,10 +43,10 @@ impl std::fmt::Display for Wish {
     }
 }
 
-/// For so long a change may be asked for again and again.
+/// How long a change is asked for again and again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Has some leader carry the wish out. In calm weather the first one asked does.
+/// Asks leaders for the change until one has made it. When there is no trouble, the first leader makes it.
 #[track_caller]
 pub(super) fn change(cluster: &Cluster, wish: Wish) {
     let began = Instant::now();
@@ -57,7 +57,7 @@ pub(super) fn change(cluster: &Cluster, wish: Wish) {
                 continue;
             }
             match wish.ask(cluster, i) {
-                // An earlier try, of which nobody knew what became.
+                // An earlier try with an unknown outcome may have made the change already.
                 Some(Ok(()) | Err(NotChanged::Member | NotChanged::NotMember)) => return,
                 Some(Err(why)) => last = format!("{} said {why:?}", name(i)),
                 None => last = format!("{} crashed", name(i)),
@@ -66,24 +66,25 @@ pub(super) fn change(cluster: &Cluster, wish: Wish) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "in {PATIENCE:?} no leader could {wish}; at last {last}. A change that a new leader finds in its log is committed with an entry \
-         of its own term, a no-op, which it appends without being given a command; and it begins none before (thesis §4.1, and its \
-         author on raft-dev in 2015); {}",
+        "in {PATIENCE:?} no leader could {wish}; the last answer: {last}. A new leader must append a no-op without waiting for \
+         a command. With this entry of its own term it commits a change that it finds in its log, and it begins no change \
+         before this entry is committed (thesis §4.1, and its author on raft-dev in 2015); {}",
         cluster.who_thinks_what()
     ));
 }
 
-/// Fails the test unless `i` takes these for the members.
+/// Fails the test unless `expected` are the members according to server `i`.
 #[track_caller]
 pub(super) fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
     let found = cluster.members(i);
     let expected: BTreeSet<_> = expected.iter().copied().collect();
     if found.as_ref() != Some(&expected) {
         run::fail(format!(
-            "{} says that the members are {}, and they are {expected:?}. A server uses the last configuration in its log, and the one \
-             before that if its entry is cut off (thesis §4.1), and after a snapshot the one in that (§5.1)",
+            "{} says that the members are {}, but they are {expected:?}. A server uses the last configuration in its log \
+             (thesis §4.1). If that entry is removed from the log, it uses the one before it, and after a snapshot the one in \
+             the snapshot (thesis §5.1)",
             name(i),
-            found.map_or("nobody: it is down".into(), |found| format!("{found:?}"))
+            found.map_or("unknown, because it is down".into(), |found| format!("{found:?}"))
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! 2A+, of several candidates: a request of one's own term changes nothing (§5.1), and a candidate asks for votes in the term in
-//! which it stands (§5.2).
+//! 2A+, about several candidates: a request of a server's own term does not change its role (§5.1), and a candidate asks for
+//! votes in the term of its candidacy (§5.2).
 
 use crate::cluster::{Cluster, name};
 use crate::suites::lab_test::tests;
@@ -18,7 +18,8 @@ tests! { "2A+", Raft:
     slow_candidates = "SlowCandidates", reliable(5);
 }
 
-/// Of two candidates of a term one is elected; then the other one's request comes to it.
+/// Lets one of two candidates of a term be elected, and then delivers the other candidate's request for a vote to it. It must
+/// stay the leader, because the request has no higher term (§5.1).
 fn rival_asks_the_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
@@ -36,8 +37,8 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
     let &Rivals { winner, loser, term, .. } = rivals;
     if cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} led term {term}, {} asked it for its vote of the same term, and now it doesn't lead: {}. Only a higher term makes a \
-             leader step down (§5.1); in its own it has voted for itself, and refuses",
+            "{} led term {term}, {} asked it for its vote in the same term, and now it doesn't lead: {}. Only a higher term \
+             makes a leader step down (§5.1). In its own term a leader has voted for itself and refuses its vote",
             name(winner),
             name(loser),
             cluster.who_thinks_what()
@@ -45,7 +46,8 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
     }
 }
 
-/// Of two candidates of a term one asks the other, which is then given the vote that makes it the leader.
+/// Lets one of two candidates of a term ask the other for its vote, and then gives the other candidate the vote that makes a
+/// majority. It must still be a candidate, and so become the leader (§5.1, §5.2).
 fn rival_asks_the_candidate(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
@@ -57,7 +59,7 @@ fn rival_asks_the_candidate(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// Whether the vote came in time. Then it must have elected the candidate.
+/// Returns whether the candidate was elected. Fails if its vote came in time and did not elect it.
 fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let &Rivals { winner, loser, voter, term } = rivals;
     if rivals.elect(stage) {
@@ -71,8 +73,8 @@ fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let in_time = stage.mail(granted).iter().any(|mail| mail.at.elapsed() > ms(50));
     if in_time && stage.cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} stood for election in term {term}, {} asked it for its vote of the same term, then {} voted for it: and it doesn't \
-             lead, {}. Only a higher term, or the leader of its own, makes a candidate a follower (§5.1, §5.2)",
+            "{} was a candidate in term {term}, {} asked it for its vote in the same term, then {} voted for it, and yet it \
+             doesn't lead: {}. Only a higher term, or the leader of its own term, makes a candidate a follower (§5.1, §5.2)",
             name(winner),
             name(loser),
             name(voter),
@@ -82,10 +84,10 @@ fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     false
 }
 
-/// The loser's request for a vote comes to the winner, and is answered.
+/// Delivers the loser's request for a vote to the winner. Returns whether the winner answers it.
 fn asks_and_is_answered(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let &Rivals { winner, loser, voter, term } = rivals;
-    stage.caption("the one that stood first asks the other for its vote");
+    stage.caption("the first candidate asks the last candidate for its vote");
     stage.direct(move |mail| match (mail.from, mail.kind) {
         (from, Kind::Vote) if from == loser && mail.to == winner => Fate::Deliver,
         (from, Kind::Vote) if from == winner && mail.is_call() => Fate::Hold,
@@ -105,12 +107,12 @@ fn everybody_again(stage: &Stage<'_>) {
     stage.over();
 }
 
-/// How long there is election after election.
+/// How long the elections go on.
 const ELECTIONS: Duration = Duration::from_secs(20);
 
-/// Threads stop for a while as they begin and where they let go of a lock, and no leader is heard for long: there is one election
-/// after the other. Between a candidate's decision to stand and its requests it may have voted for another one, in a later term;
-/// whoever asks for votes in that is caught.
+/// Makes threads stop for a while when they begin and when they release a lock, and loses all AppendEntries, so that there is
+/// one election after the other. Between becoming a candidate and sending its requests, a server may have voted for another
+/// candidate in a later term. It must not ask for votes in that later term (§5.2).
 fn slow_candidates(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no leader is heard, and threads are slow");

@@ -1,4 +1,5 @@
-//! 2A+: elections (§5.2) in clusters of other sizes, with messages that come twice, late or one way only, and by script.
+//! 2A+: elections (§5.2) in clusters of other sizes, with messages that come twice, late or in one direction only, and in
+//! scripts.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -25,19 +26,19 @@ tests! { "2A+", Raft:
     granted_votes_buy_time = "GrantedVotesBuyTime", reliable(3);
 }
 
-/// A server alone is a majority.
+/// Starts a single server. It is a majority, so it must lead and must not begin another election (§5.2).
 fn one_server(cluster: &Cluster) {
     cluster.check_one_leader();
     let term = cluster.check_terms();
     cluster.sleep(2 * ELECTION_TIMEOUT);
     cluster.reached_check();
     if cluster.check_terms() != term {
-        run::fail("a server alone stood for election again, though it led");
+        run::fail("a single server became a candidate again, though it was the leader");
     }
     cluster.check_one_leader();
 }
 
-/// Of two servers, one is no majority.
+/// Cuts off one of two servers, then the other. One server is no majority, so neither may be elected alone (§5.2).
 fn two_servers(cluster: &Cluster) {
     for _ in 0..3 {
         let leader = cluster.check_one_leader();
@@ -55,7 +56,8 @@ fn two_servers(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Of four servers, two are no majority: floor(n/2) is not enough, and neither is ceil(n/2).
+/// Cuts off two of four servers. The other two are no majority: neither floor(n/2) nor ceil(n/2) servers are enough to elect a
+/// leader (§5.2).
 fn four_servers(cluster: &Cluster) {
     for _ in 0..3 {
         let leader = cluster.check_one_leader();
@@ -66,7 +68,7 @@ fn four_servers(cluster: &Cluster) {
         cluster.sleep(2 * ELECTION_TIMEOUT);
         let rest = [2, 3].map(|steps| after(cluster, leader, steps));
         if rest.iter().any(|&i| matches!(cluster.state(i), Some((_, true)))) {
-            // It may have been elected while there were three, and then leads on; but only one.
+            // A server may have been elected while three were connected, and may still lead. But only one server may lead.
             cluster.check_one_leader();
         }
         cluster.connect(leader);
@@ -77,26 +79,28 @@ fn four_servers(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Requests for votes come twice, the second time in a later term perhaps; servers are cut off one after the other.
+/// Runs a storm in which requests for votes come twice, perhaps in a later term the second time, and servers are cut off one
+/// after the other (§5.2).
 fn doubled_votes(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Reordering, Trouble::Partitions], false);
 }
 
-/// Links that work one way only.
+/// Runs a storm in which links are slow or work in one direction only (§5.2).
 fn one_way_cuts(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::SlowLinks], false);
 }
 
-/// How long such an election may take: timeouts of up to 1.5 s fit in twenty times, and it needs one or two, three with short ones.
+/// How long an election with late votes may take. Twenty timeouts of up to 1.5 s fit into it. The election needs one or two
+/// timeouts, or three if they are short.
 const LATE_ELECTION: Duration = Duration::from_secs(30);
 
-/// How many terms an election should take, on average, when two thirds of all votes come 200-2200 ms late. Three of five
-/// servers need two votes each; a candidate that waits half a second for them, or asks again, needs one or two terms. With
-/// timeouts of 300-400 ms it is about three, and that breaks no rule: so more are a warning.
+/// How many terms an election should take, on average, when two thirds of all votes come 200-2200 ms late. With five servers, a
+/// candidate needs two votes besides its own. A candidate that waits half a second for them, or asks again, needs one or two
+/// terms. With timeouts of 300-400 ms it needs about three terms, and that breaks no rule. So more terms are only a warning.
 const TERMS_PER_LATE_ELECTION: u64 = 3;
 
-/// Votes that come late, past several elections. With timeouts that are too short for the network there are
-/// elections without end: "broadcastTime << electionTimeout" (§5.6).
+/// Delays votes, past several elections, and cuts off one leader after the other. With election timeouts that are too short for
+/// the network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
 fn late_votes(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     const ELECTIONS: u64 = 20;
@@ -112,21 +116,23 @@ fn late_votes(cluster: &Cluster) {
     cluster.reached_check();
     if term > allowed {
         cluster.advise(format!(
-            "after {ELECTIONS} lost leaders the term is {term}, and should be {allowed} or less. Election timeouts that are \
-             too short for the network make election after election (§5.6: broadcastTime << electionTimeout)"
+            "after {ELECTIONS} lost leaders the term is {term}, but it should be {allowed} or less. Election timeouts that are \
+             too short for the network cause one election after the other (§5.6: broadcastTime << electionTimeout)"
         ));
     }
 }
 
-/// How long nothing happens but that messages get lost and come late.
+/// How long messages are lost and late while no server fails.
 const STEADY: Duration = Duration::from_secs(30);
 
-/// How many terms should begin meanwhile. A follower that waits for four heartbeats and more misses them all about never. One that waits
-/// for two misses them often (timeouts of 300-400 ms, heartbeats of 130 ms: 18 terms), and breaks no rule: so more are a warning.
+/// How many terms should begin during [`STEADY`]. A follower that waits for four heartbeats or more hardly ever misses all of
+/// them. A follower that waits for two often misses both (timeouts of 300-400 ms, a heartbeat every 130 ms: 18 terms), and
+/// breaks no rule. So more terms are only a warning.
 const TERMS_WHILE_STEADY: u64 = 10;
 
-/// A tenth of requests and of replies is lost, two thirds of replies are late, and nobody fails: who leads leads on. Where
-/// a lost heartbeat or two make a candidate, there is one election after the other (§5.6).
+/// Loses a tenth of the requests and of the replies, and delays two thirds of the replies, while no server fails. The leader
+/// should stay the leader. If one or two lost heartbeats make a follower a candidate, there is one election after the other
+/// (§5.6).
 fn steady_leader(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     let (_, before) = leader_from(cluster, 1);
@@ -136,13 +142,13 @@ fn steady_leader(cluster: &Cluster) {
     cluster.reached_check();
     if began > TERMS_WHILE_STEADY {
         cluster.advise(format!(
-            "{began} terms began in {STEADY:?} in which nobody failed, and should be {TERMS_WHILE_STEADY} or less. Election \
-             timeouts are to outlast some lost heartbeats (§5.6: broadcastTime << electionTimeout)"
+            "{began} terms began in {STEADY:?} in which no server failed; there should be {TERMS_WHILE_STEADY} or fewer. An \
+             election timeout should be longer than some lost heartbeats (§5.6: broadcastTime << electionTimeout)"
         ));
     }
 }
 
-/// Waits for a connected leader of this term or a later one.
+/// Waits for a connected leader of this term or a later one. Returns the leader and its term.
 fn leader_from(cluster: &Cluster, term: u64) -> (usize, u64) {
     let began = Instant::now();
     while began.elapsed() < LATE_ELECTION {
@@ -156,16 +162,16 @@ fn leader_from(cluster: &Cluster, term: u64) -> (usize, u64) {
         cluster.sleep(ms(10));
     }
     run::fail(format!(
-        "no leader of term {term} or later for {LATE_ELECTION:?}: {}",
+        "there was no leader of term {term} or later for {LATE_ELECTION:?}: {}",
         cluster.who_thinks_what()
     ))
 }
 
-/// Votes that were granted in one candidacy arrive in the next one, where they count for nothing.
+/// Holds the votes of one candidacy until the next candidacy of the same server. There they must not count (§5.2).
 fn votes_of_an_old_candidacy(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let candidate = 0;
-    stage.caption("S0 stands for election; the votes that it gets are on their way for long");
+    stage.caption("S0 becomes a candidate; the votes for it are held");
     let to_it = move |mail: &Mail| mail.from == candidate && mail.kind == Kind::Vote;
     let granted = move |mail: &Mail| to_it(mail) && mail.reply.yes == Some(true);
     stage.direct(move |mail| match () {
@@ -175,7 +181,7 @@ fn votes_of_an_old_candidacy(cluster: &Cluster) {
     });
     stage.until(ms(20_000), || !stage.mail(granted).is_empty());
     if let Some(old) = stage.mail(granted).first().and_then(|mail| mail.term) {
-        stage.caption("S0 stands again; now nobody hears it");
+        stage.caption("S0 becomes a candidate again; now no server hears it");
         stage.direct(|_| Fate::Lose);
         let again = |mail: &Mail| to_it(mail) && mail.term > Some(old);
         let stands = stage.until(ms(20_000), || !stage.mail(again).is_empty());
@@ -185,26 +191,26 @@ fn votes_of_an_old_candidacy(cluster: &Cluster) {
         }
         for _ in 0..20 {
             cluster.sleep(ms(5));
-            let _ = cluster.state(candidate); // who leads without votes is caught
+            let _ = cluster.state(candidate); // a server that leads without votes is caught here
         }
     }
     stage.over();
 }
 
-/// A leader that can speak and not hear, but for the replies that it gets: they tell it of a newer term (§5.1).
+/// Lets an old leader hear nothing except the replies to its calls. These replies have a newer term, so it must step down (§5.1).
 fn deaf_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let old = cluster.check_one_leader();
     let [next, other] = [1, 2].map(|steps| after(cluster, old, steps));
-    stage.caption("another leader is elected; the old one hears nothing of it");
+    stage.caption("another leader is elected; the old leader doesn't hear of it");
     let term = stage.elect(next, &[other]);
-    stage.caption("the old leader's calls come through, and are answered");
+    stage.caption("the old leader's calls are delivered and answered");
     stage.direct(move |mail| if mail.to == old { Fate::Lose } else { Fate::Deliver });
     cluster.reached_check();
     let stepped_down = || cluster.state(old).is_none_or(|(t, leads)| t >= term && !leads);
     if !stage.until(2 * ELECTION_TIMEOUT, stepped_down) {
         run::fail(format!(
-            "{} leads on, though for {:?} its calls were answered with a newer term. \"If RPC request or response contains \
+            "{} still leads, though for {:?} its calls were answered with a newer term. \"If RPC request or response contains \
              term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1); {}",
             name(old),
             2 * ELECTION_TIMEOUT,
@@ -215,7 +221,8 @@ fn deaf_leader(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Two candidates of one term: when one of them is elected, the other follows it (Rules for Servers, Candidates).
+/// Lets one of two candidates of a term be elected. The other candidate hears the new leader and must become its follower
+/// (Figure 2, Candidates).
 fn leader_of_the_same_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..20 {
@@ -223,7 +230,7 @@ fn leader_of_the_same_term(cluster: &Cluster) {
         let [a, b] = [1, 2].map(|steps| after(cluster, voter, steps));
         stage.settle();
         let Some((winner, loser, term)) = same_term(&stage, voter, [a, b]) else { break };
-        stage.caption("the old leader hears only the one that stood last, and votes for it; the other one hears who leads");
+        stage.caption("the old leader hears only the last candidate, and votes for it; the first candidate hears the new leader");
         stage.direct(move |mail| match () {
             () if mail.from == winner && (mail.to == voter || mail.kind == Kind::Entries) => {
                 Fate::Deliver
@@ -242,15 +249,16 @@ fn leader_of_the_same_term(cluster: &Cluster) {
             cluster.reached_check();
             return calm_in_term(&stage, winner, loser, term);
         }
-        // One of them stood again before that: once more.
+        // One of the candidates began another candidacy before that, so try again.
     }
     stage.over();
 }
 
-/// The leader isn't heard any more. Waits until both others stand in the same term, one soon after the other, and nobody hears
-/// them: who stood last, who first. The old leader, which has no reason to stand, has voted for neither.
+/// Loses what the leader sends, and waits until both other servers are candidates in the same term, one soon after the other.
+/// No server hears them. Returns the last candidate, the first candidate and their term. The old leader has no reason to become
+/// a candidate, and has voted for neither.
 fn same_term(stage: &Stage<'_>, old: usize, others: [usize; 2]) -> Option<(usize, usize, u64)> {
-    stage.caption("the leader isn't heard; the others stand for election, and nobody hears them");
+    stage.caption("the leader isn't heard; the others become candidates, and no server hears them");
     let from = Instant::now();
     stage.direct(move |mail| if mail.from == old { Fate::Lose } else { Fate::Hold });
     let asks = |i: usize| {
@@ -282,8 +290,8 @@ fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
     let (now, _) = stage.cluster.state(loser).unwrap_or_default();
     if now != term {
         run::fail(format!(
-            "{} stood for election in term {term}, heard from {}, the leader of that term, for three seconds, and yet the \
-             term is {now}. A candidate that hears from the leader of its term follows it (Figure 2, Candidates)",
+            "{} was a candidate in term {term} and then heard {}, the leader of that term, for three seconds, and yet its \
+             term is {now}. A candidate that hears the leader of its term becomes its follower (Figure 2, Candidates)",
             name(loser),
             name(winner)
         ));
@@ -291,17 +299,17 @@ fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
     stage.cluster.check_one_leader();
 }
 
-/// Who has granted a vote waits for the election timeout anew (Figure 2, Followers). How long that is, at least, is
-/// measured before.
+/// Lets servers grant votes that no candidate receives. A server that grants a vote must reset its election timeout (Figure 2,
+/// Followers). The test first measures how long the servers' timeouts are at least.
 fn granted_votes_buy_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    stage.caption("nobody hears anybody: how long do servers wait between two candidacies?");
+    stage.caption("no server hears another: how long do servers wait between two candidacies?");
     stage.direct(|_| Fate::Lose);
     cluster.sleep(15 * ELECTION_TIMEOUT);
     let standing = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term.is_some();
     let asked = stage.mail(standing);
     if let Some(shortest) = (0..cluster.n()).flat_map(|i| waits(&asked, i)).min() {
-        stage.caption("votes are granted, but no candidate hears of them");
+        stage.caption("servers grant votes, but no candidate receives them");
         stage.direct(move |mail| if standing(mail) { Fate::Deliver } else { Fate::Lose });
         let from = Instant::now();
         cluster.sleep(20 * ELECTION_TIMEOUT);
@@ -311,8 +319,8 @@ fn granted_votes_buy_time(cluster: &Cluster) {
     stage.over();
 }
 
-/// Nobody stands for election soon after it has granted a vote. "Soon" is half of the shortest of some sixty waits, so a timeout may be drawn
-/// from any range.
+/// Fails if a server became a candidate soon after it had granted a vote. "Soon" is half of the shortest of about sixty waits, so
+/// timeouts may be random in any range.
 fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
     if mail.iter().any(|mail| mail.reply.yes == Some(true)) {
         cluster.reached_check();
@@ -320,9 +328,9 @@ fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
     for i in 0..cluster.n() {
         if let Some((granted, stood)) = stands_too_soon(mail, i, shortest / 2) {
             run::fail(format!(
-                "{} granted a vote and stood for election itself {:?} later; undisturbed it waits for {shortest:?} at \
-                 least. A follower that grants a vote waits for the election timeout anew (Figure 2, Followers), or it \
-                 splits the vote",
+                "{} granted a vote and became a candidate itself {:?} later; undisturbed, servers wait for at least \
+                 {shortest:?}. A follower that grants a vote must reset its election timeout (Figure 2, Followers), \
+                 because otherwise it splits the vote",
                 name(i),
                 stood.saturating_duration_since(granted)
             ));
@@ -330,7 +338,7 @@ fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
     }
 }
 
-/// How long a server waited between two candidacies.
+/// The times that a server waited between two candidacies.
 fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
     let mut began: Vec<(Option<u64>, Instant)> = Vec::new();
     for mail in asked.iter().filter(|mail| mail.from == i) {
@@ -341,8 +349,8 @@ fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
     began.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].1)).collect()
 }
 
-/// Where a server stood for election less than `least` after it had granted a vote. A request for votes of
-/// that term, or an older one, is sent again: its sender stood before.
+/// The moments at which a server granted a vote and became a candidate less than `least` later. A request for votes in the term
+/// of the vote or in an older term doesn't count: it is sent again, and its sender became a candidate before.
 fn stands_too_soon(mail: &[Mail], i: usize, least: Duration) -> Option<(Instant, Instant)> {
     let (mut granted, mut term) = (None, None);
     for mail in mail {

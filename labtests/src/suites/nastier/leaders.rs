@@ -1,4 +1,4 @@
-//! 2A+, of leaders: what they send and how often, and that nobody waits for one whose term is over (§5.1, §5.2).
+//! 2A+, about leaders: what they send and how often, and that no server waits for a leader of an older term (§5.1, §5.2).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -17,7 +17,8 @@ tests! { "2A+", Raft:
     unreachable_server = "UnreachableServer", reliable(5);
 }
 
-/// S0 leads, and is deaf from then on. Its calls are no reason to wait for those who know of a newer term.
+/// Deposes S0, and lets only its AppendEntries reach S2, which knows of a newer term. They must not reset S2's election timeout
+/// (Figure 2, Followers).
 fn old_leader_buys_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.elect(0, &[1, 2]);
@@ -25,14 +26,14 @@ fn old_leader_buys_no_time(cluster: &Cluster) {
     deposed_leader_speaks_on(&stage, Kind::Entries);
 }
 
-/// S0 leads, and S1 is elected by S2; then S2 hears nothing but what S0 says of this kind. It must stand for election: an
-/// election timeout is reset by "AppendEntries RPC from current leader" (Figure 2, Followers).
+/// S0 leads, and S2 elects S1. After that, S2 hears only S0's messages of this kind. S2 must become a candidate: an election
+/// timeout is reset by "AppendEntries RPC from current leader" (Figure 2, Followers).
 pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     let [s0, s1, s2] = [0, 1, 2];
     let cluster = stage.cluster;
-    stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
+    stage.caption("S2 elects S1; S0 still leads its old term, and doesn't hear of S1");
     stage.elect(s1, &[s2]);
-    stage.caption("S1 is heard no more, and S0 is, by S2; no answer reaches it");
+    stage.caption("S2 hears S0, and not S1; no answer reaches S0");
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 && mail.kind == kind && mail.is_call() => {
             Fate::Deliver
@@ -40,7 +41,7 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
         () => Fate::Lose,
     });
     let from = Instant::now();
-    // A follower that calls anybody asks for votes, or whether it would get them.
+    // A follower that calls another server asks for its vote, or for a pre-vote.
     let stands = |mail: &Mail| mail.from == s2 && mail.at > from && mail.is_call();
     let stood = stage.until(5 * ELECTION_TIMEOUT, || !stage.mail(stands).is_empty());
     let speaks =
@@ -50,8 +51,8 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     }
     if !stood {
         run::fail(format!(
-            "{} does not stand for election for {:?}, in which it heard only {}, whose term is over. A call from an older \
-             term is refused (§5.1), and buys no time: only the current leader resets the election timeout (Figure 2, \
+            "{} did not become a candidate for {:?}, in which it heard only {}, a leader of an older term. A call with an \
+             older term is refused (§5.1) and does not reset the election timeout: only the current leader does (Figure 2, \
              Followers); {}",
             name(s2),
             5 * ELECTION_TIMEOUT,
@@ -63,11 +64,12 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     cluster.check_one_leader();
 }
 
-/// Who waits with its first heartbeat as long as with the others, a tenth of a second, is later than this.
+/// A new leader that waits with its first heartbeat as long as between two heartbeats, a tenth of a second, is later than this.
 const AT_ONCE: Duration = ms(60);
 
-/// "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server" (Figure 2, Leaders): at once, before
-/// others stand for election, too.
+/// Elects a leader six times and measures when it sends its first AppendEntries. "Upon election: send initial empty
+/// AppendEntries RPCs (heartbeat) to each server" (Figure 2, Leaders). It must do so at once, before other servers become
+/// candidates, too.
 fn heartbeat_upon_election(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let mut soonest = None;
@@ -89,20 +91,21 @@ fn heartbeat_upon_election(cluster: &Cluster) {
     }
     if let Some(late) = soonest.filter(|late| *late > AT_ONCE) {
         run::fail(format!(
-            "new leaders sent their first AppendEntries {late:?} after they were elected, and never sooner than that. \"Upon \
-             election: send initial empty AppendEntries RPCs (heartbeat) to each server\" (Figure 2, Leaders): at once, \
-             and then ten times a second"
+            "new leaders never sent their first AppendEntries sooner than {late:?} after they were elected. \"Upon \
+             election: send initial empty AppendEntries RPCs (heartbeat) to each server\" (Figure 2, Leaders). A leader sends \
+             them at once, and then ten times a second"
         ));
     }
     stage.all_pass();
     cluster.check_one_leader();
 }
 
-/// How many calls a second to a follower a leader may make that has nothing to say. The lab's `count` allows as many; it
-/// asks for ten, and a heartbeat each 50 ms makes twenty.
+/// How many calls a second an idle leader may make to each follower. The Go lab asks for ten heartbeats a second, and its test
+/// `count` allows as many calls as this. A heartbeat every 50 ms makes twenty.
 const IDLE_CALLS: u64 = 30;
 
-/// A leader of seven gets up to six votes, three of them when it leads already: they elect nobody once more.
+/// Counts the calls of an idle leader of seven servers. It gets up to six votes, three of them when it leads already. These
+/// late votes must not make it the leader again and so start more heartbeats (Figure 2, Candidates).
 fn idle_leader_of_seven(cluster: &Cluster) {
     cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
@@ -114,18 +117,19 @@ fn idle_leader_of_seven(cluster: &Cluster) {
     let allowed = IDLE_CALLS * SECONDS * (cluster.n() as u64 - 1);
     if calls > allowed {
         run::fail(format!(
-            "{calls} calls in {SECONDS} s in which there was nothing to say; at most {allowed} are allowed, {IDLE_CALLS} a \
-             second to each follower. A leader sends its heartbeats once each interval; a vote that comes after the one \
-             that elected it changes nothing (Figure 2, Candidates)"
+            "the servers made {calls} calls in {SECONDS} s without commands; at most {allowed} are allowed, {IDLE_CALLS} a \
+             second to each follower. A leader sends one heartbeat to each follower per interval. A vote that comes after \
+             the vote that elected the leader changes nothing (Figure 2, Candidates)"
         ));
     }
 }
 
-/// How long calls to a server that is down are counted, at the beginning and half a minute later.
+/// How long the calls to a crashed server are counted, at the beginning and again half a minute later.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// A call to a server that is down fails after seconds. There may be many at a time, for each heartbeat is one; but they
-/// mustn't become ever more.
+/// Crashes a follower and counts the calls to it, at the beginning and half a minute later. A call to a crashed server fails
+/// after seconds, and each heartbeat is such a call, so there may be many at a time. But their number must not keep growing
+/// (§5.3).
 fn unreachable_server(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     cluster.crash(after(cluster, leader, 1));
@@ -144,9 +148,9 @@ fn unreachable_server(cluster: &Cluster) {
     cluster.reached_check();
     if then > 2 * first + 50 {
         run::fail(format!(
-            "{first} calls in {COUNTED:?} to a server that is down, and half a minute later {then}. What is sent again \
-             when a call fails must take the place of that call: with a heartbeat that starts another such chain each \
-             time, threads and calls become ever more (§5.3: a leader retries indefinitely, but one call at a time)"
+            "the servers made {first} calls in {COUNTED:?} to a crashed server, and {then} half a minute later. A retry must \
+             replace the call that failed. If each heartbeat starts another chain of retries, the number of threads and calls \
+             keeps growing (§5.3: a leader retries indefinitely, but one call at a time)"
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! 2B+, of leaders that have led before: what they knew of their followers then says nothing now (Figure 2, "Reinitialized after
-//! election"), and what they took for granted may be over.
+//! 2B+, about leaders that have led before. What such a leader knew of its followers in an earlier term is no longer valid
+//! (Figure 2, "Reinitialized after election"), and what it assumed may no longer be true.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -20,39 +20,40 @@ tests! { "2B+", Raft:
     repaired_without_commands = "RepairedWithoutCommands", reliable(3);
 }
 
-/// S1 acknowledges eight entries of S0, which loses them to another leader, and leads again without having crashed. Its log is
-/// shorter than that by then. One acknowledgement of S2's makes two of five, also at the indexes that S1 once had.
+/// S1 acknowledges eight entries of S0. Another leader replaces these entries, and then S0 leads again without having crashed,
+/// with a shorter log. When S2 acknowledges new entries at the old indices, two of five servers have them, so S0 must not
+/// commit: what S1 acknowledged in the earlier term doesn't count (Figure 2, "Reinitialized after election").
 fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     cluster.one(random(cluster), 5, true);
     stage.settle();
-    stage.caption("S0 leads, and gives eight entries to S1 alone, which acknowledges them");
+    stage.caption("S0 leads, and sends eight entries to S1 alone, which acknowledges them");
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
     stage.direct(only(s0, &[s1]));
     let taken = (0..8).filter(|_| cluster.start(s0, &command(random(cluster))).is_ok()).count();
     let had = stage.has_all_of(s1, s0) && taken == 8;
-    stage.caption("S4 is elected, and one entry of its own replaces them");
+    stage.caption("S4 is elected, and one entry of S4 replaces them");
     stage.elect(s4, &[s2, s3]);
     stage.direct(only(s4, &[s0, s1, s2, s3]));
     let _ = cluster.start(s4, &command(random(cluster)));
     let lost = [s0, s1, s2, s3].iter().all(|&i| stage.has_all_of(i, s4));
-    stage.caption("S0 leads again, and gives three entries to S2 alone: its log is shorter than S1's once was");
+    stage.caption("S0 leads again, and sends three entries to S2 alone: S0's log is shorter than S1's log once was");
     stage.elect(s0, &[s2, s3, s4]);
     stage.settle();
     stage.direct(only(s0, &[s2]));
     let taken = give(cluster, s0, 3);
     let has = stage.has_all_of(s2, s0);
-    cluster.sleep(ms(300)); // who counts S1 is caught
+    cluster.sleep(ms(300)); // a leader that counts S1 is caught
     if let Some(last) = taken.filter(|_| had && lost && has) {
         cluster.reached_check();
         let _ = cluster.state(s0);
         cluster.check_not_committed(
             last.index,
-            "though only S0 and S2 have it, of five. matchIndex is \"reinitialized after election\" to 0 (Figure 2, Volatile state on \
-             leaders): what S1 acknowledged in an earlier term, it may have lost since",
+            "though only S0 and S2 of five servers have it. matchIndex is \"reinitialized after election\" to 0 (Figure 2, \
+             Volatile state on leaders), because S1 may have lost what it acknowledged in an earlier term",
         );
     }
     stage.all_pass();
@@ -64,15 +65,15 @@ fn only(from: usize, to: &[usize]) -> impl Fn(&Mail) -> Fate + use<> {
     move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
 }
 
-/// How often a leader is cut off, and comes back to hear that its term is over.
+/// How often a leader is cut off, comes back, and hears of a newer term.
 const REIGNS: usize = 10;
 
-/// How long it may take until somebody leads, where threads are slow.
+/// How long it may take until a server leads while threads are slow.
 const LED_WITHIN: Duration = Duration::from_secs(10);
 
-/// One leader after the other is cut off. When it comes back, and hears of a newer term and gets an entry of it, it is being given
-/// commands by several threads, which stop for a while where they have let go of a lock. Whoever takes one when it doesn't lead
-/// any more is caught.
+/// Cuts off one leader after the other. While an old leader comes back, hears of a newer term and gets an entry of that term,
+/// several threads give it commands, and threads stop for a while after they release a lock. A server that doesn't lead any
+/// more must not append a command.
 fn start_while_terms_pass(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     for _ in 0..REIGNS {
@@ -92,7 +93,7 @@ fn start_while_terms_pass(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// Threads are slow, and one server is given commands by several of them, while something happens.
+/// Makes threads slow, and lets several threads give commands to one server while something happens.
 fn while_given_commands(cluster: &Cluster, i: usize, happens: impl FnOnce()) {
     cluster.hiccups(Some(Hiccups { one_in: 1, lasting: ms(1)..ms(120) }));
     let over = Arc::new(AtomicBool::new(false));
@@ -117,7 +118,7 @@ fn leads(cluster: &Cluster) -> Option<usize> {
     None
 }
 
-/// A thread that gives commands to one server until it is over.
+/// Starts a thread that gives commands to one server until `over` is set.
 fn gives_commands(cluster: &Cluster, i: usize, over: &Arc<AtomicBool>) -> JoinHandle<()> {
     let (cluster, over) = (cluster.clone(), over.clone());
     crate::suites::worlds::threads::spawn(&format!("commands for {}", name(i)), move || {
@@ -128,11 +129,11 @@ fn gives_commands(cluster: &Cluster, i: usize, over: &Arc<AtomicBool>) -> JoinHa
     })
 }
 
-/// How long a follower's log may take to be repaired where nothing fails: some elections, and some heartbeats.
+/// How long the repair of a follower's log may take if nothing fails: a few elections and a few heartbeats.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(10);
 
-/// S2 comes back, and its log is behind that of the new leader, which gets no command. Its heartbeats are refused, and that is
-/// reason enough to send what is missing (§5.3).
+/// Lets S2 come back with a log that is behind the new leader's log, and gives the leader no command. S2 refuses the leader's
+/// heartbeats. After a refused heartbeat the leader must send what S2 lacks (§5.3).
 fn repaired_without_commands(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];

@@ -1,5 +1,5 @@
-//! 2B+: the log (§5.3, §5.4) in clusters of other sizes, with messages that come twice, late or one way only, and within
-//! bounds of time and calls. More of it [by script](crate::suites::nastier::log_scripts).
+//! 2B+: the log (§5.3, §5.4) in clusters of other sizes, with messages that come twice, late or in one direction only, and within
+//! limits of time and of calls. There are more tests of the log [in scripts](crate::suites::nastier::log_scripts).
 
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -27,7 +27,7 @@ tests! { "2B+", Raft:
     slow_threads = "SlowThreads", reliable(5);
 }
 
-/// A server alone commits alone.
+/// Gives twenty commands to a single server. It is a majority, so it must commit them (§5.3).
 fn alone(cluster: &Cluster) {
     for _ in 0..20 {
         cluster.one(random(cluster), 1, false);
@@ -35,12 +35,12 @@ fn alone(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Of two servers, one commits nothing alone.
+/// Runs a storm on two servers. One of two servers must not commit anything alone (§5.3).
 fn pair(cluster: &Cluster) {
     storm_of_size(cluster);
 }
 
-/// Of four servers, two commit nothing alone.
+/// Cuts off two of four servers, then runs a storm. Two of four servers are no majority, so they must not commit anything (§5.3).
 fn four_agree(cluster: &Cluster) {
     let index = cluster.one(random(cluster), 4, true);
     let leader = cluster.check_one_leader();
@@ -57,59 +57,61 @@ fn storm_of_size(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Loss, Trouble::Partitions], true);
 }
 
-/// AppendEntries that come twice, the second time when much has happened since.
+/// Runs a storm in which AppendEntries come twice, the second time when much has happened since (§5.3).
 fn doubled_entries(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Partitions], true);
 }
 
-/// AppendEntries that overtake one another.
+/// Runs a storm in which AppendEntries overtake each other (§5.3).
 fn overtaking_entries(cluster: &Cluster) {
     storm(cluster, &[Trouble::Reordering, Trouble::SlowLinks, Trouble::Partitions], true);
 }
 
-/// Replies that come when their leader leads no more, or again.
+/// Runs a storm in which replies come when the leader no longer leads, or leads again in a later term (§5.3).
 fn late_replies(cluster: &Cluster) {
     let troubles = [Trouble::LateReplies, Trouble::Reordering, Trouble::Partitions];
     storm(cluster, &troubles, true);
 }
 
-/// Links that work one way only.
+/// Runs a storm in which links work in one direction only (§5.3).
 fn one_way_entries(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::Reordering, Trouble::Loss], true);
 }
 
-/// A bit of everything for seven servers.
+/// Runs a storm with several kinds of trouble on seven servers (§5.3).
 fn seven_in_trouble(cluster: &Cluster) {
     let links = [Trouble::Duplicates, Trouble::Loss, Trouble::SlowLinks];
     storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
 }
 
-/// Threads that stop for a while wherever they are, while leaders come and go: what a thread decided before it took the lock
-/// may be over when it has it.
+/// Runs a storm in which threads stop for a while at any place, while leaders change. What a thread decided before it took the
+/// lock may no longer hold when it has the lock.
 fn slow_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
 }
 
-/// At how many places of its log a follower may refuse AppendEntries that differs by [`CONFLICTS`] entries of one term. Two are usual, one for
-/// each entry is what the paper would rather not have, and leaves open: "in practice, we doubt this optimization is necessary".
+/// At how many places of its log a follower may refuse AppendEntries if its log differs from the leader's by [`CONFLICTS`]
+/// entries of one term. Two places are usual. One place for each entry breaks no rule, but §5.3 describes a way to avoid it,
+/// and says: "in practice, we doubt this optimization is necessary".
 const REFUSALS: usize = 12;
 /// See [`REFUSALS`].
 const CONFLICTS: usize = 60;
 
+/// Gives S0 and S2 sixty different entries of one term each, and lets S2 repair S0's log. There should be few refusals, as in
 /// §5.3: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
 fn conflict_in_few_steps(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     cluster.one(random(cluster), 3, true);
-    stage.caption("S0 gets many entries that nobody else has");
+    stage.caption("S0 gets many entries that no other server has");
     cluster.disconnect(s0);
     (0..CONFLICTS).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     stage.caption("S1 is elected, and S2 gets as many from it");
     stage.elect(s1, &[s2]);
     (0..CONFLICTS).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
     cluster.one(random(cluster), 2, true);
-    stage.caption("S2 is elected, and takes S0's log to be like its own; S0 comes back");
+    stage.caption("S2 is elected, and assumes that S0's log is like its own; S0 comes back");
     stage.elect(s2, &[s1]);
     let from = Instant::now();
     stage.all_pass();
@@ -125,7 +127,7 @@ fn conflict_in_few_steps(cluster: &Cluster) {
         let answer = mail.from == s2 && mail.to == s0 && mail.at > from;
         answer && mail.kind == Kind::Entries && mail.reply.yes == Some(false)
     };
-    // Heartbeats that follow the same entry are one step.
+    // Refusals of AppendEntries that follow the same entry count as one step.
     let follows = |mail: &Mail| mail.last.map(|last| last.saturating_sub(mail.carries as u64));
     let mut steps: Vec<_> = stage.mail(refuses).iter().filter_map(follows).collect();
     steps.sort_unstable();
@@ -135,9 +137,9 @@ fn conflict_in_few_steps(cluster: &Cluster) {
     }
     if steps.len() > REFUSALS {
         cluster.advise(format!(
-            "{} refused AppendEntries at {} places of its log until that agreed, and should at {REFUSALS} or fewer, for {CONFLICTS} \
-             entries of one term that conflict. A refusal can say where the conflicting term begins, so that the leader skips all of it \
-             (§5.3)",
+            "{} refused AppendEntries at {} places of its log before it agreed with the leader's; for {CONFLICTS} conflicting \
+             entries of one term it should be {REFUSALS} or fewer. A refusal can say where the conflicting term begins, so \
+             that the leader skips the whole term (§5.3)",
             name(s0),
             steps.len()
         ));
@@ -147,10 +149,11 @@ fn conflict_in_few_steps(cluster: &Cluster) {
 /// How long the repair of a log may take: a round trip for each entry, and an election.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long an agreement may take: a third of a heartbeat, as in the Go lab's test of its service's speed.
+/// How long an agreement may take: a third of the time between two heartbeats, as in the Go lab's test of its service's speed.
 const AGREED_WITHIN: Duration = ms(33);
 
-/// A command is replicated at once, and not with the next heartbeat.
+/// Gives a hundred commands, one after the other, and measures the time. The leader must replicate a command at once, and not
+/// with the next heartbeat (§5.3).
 fn speed(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     let leader = cluster.check_one_leader();
@@ -165,13 +168,14 @@ fn speed(cluster: &Cluster) {
     cluster.reached_check();
     if each > AGREED_WITHIN {
         run::fail(format!(
-            "an agreement took {each:?} on average, one after the other; {AGREED_WITHIN:?} are allowed. A leader sends a \
-             new command at once, not with the next heartbeat, and commits as soon as a majority has answered (§5.3)"
+            "with commands given one after the other, an agreement took {each:?} on average; at most {AGREED_WITHIN:?} are \
+             allowed. A leader sends a new command at once, not with the next heartbeat, and commits as soon as a majority has \
+             answered (§5.3)"
         ));
     }
 }
 
-/// Gives a command to the leader and waits until somebody has applied it. Whether the leader took it.
+/// Gives a command to the leader and waits until a server has applied it. Returns whether the leader accepted it.
 fn agree_fast(cluster: &Cluster, leader: usize) -> bool {
     let Ok(started) = cluster.start(leader, &command(random(cluster))) else { return false };
     let waiting = Instant::now();
@@ -184,8 +188,9 @@ fn agree_fast(cluster: &Cluster, leader: usize) -> bool {
 /// How long the leader is kept busy.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// A leader that gets command after command sends entries and perhaps no empty AppendEntries at all. It is heard all the
-/// same: nobody stands for election, for nobody fails and no message is lost.
+/// Gives the leader one command after the other, so that it sends entries and perhaps no empty AppendEntries. AppendEntries
+/// with entries must reset the election timeout, too, so no server may become a candidate (Figure 2, Followers). No server
+/// fails, and no message is lost.
 fn busy_leader(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     let leader = cluster.check_one_leader();
@@ -199,8 +204,9 @@ fn busy_leader(cluster: &Cluster) {
     cluster.reached_check();
     if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
         run::fail(format!(
-            "{} is in term {newer}; {} led term {term}, and for {BUSY:?} everything that it sent has arrived. Every \
-             AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, Followers)",
+            "{} is in term {newer}, though {} led term {term}, and for {BUSY:?} everything that this leader sent has arrived. \
+             Every AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, \
+             Followers)",
             name(i),
             name(leader)
         ));
@@ -208,11 +214,11 @@ fn busy_leader(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// How many calls a command may cost for each follower: one carries it, one may spread the news that it is committed,
-/// and a third is for who does it twice.
+/// How many calls a command may cost for each follower: one call carries the command, one may carry the new commit index, and a
+/// third is allowed for implementations that send one of these twice.
 const CALLS: u64 = 3;
 
-/// Commands that come one by one: each goes to every follower once.
+/// Gives thirty commands one by one and counts the calls. Each command should be sent to every follower once (§5.3).
 fn calls_per_command(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     let leader = cluster.check_one_leader();
@@ -231,9 +237,9 @@ fn calls_per_command(cluster: &Cluster) {
     let allowed = COMMANDS * CALLS * followers + heartbeats;
     if calls > allowed {
         run::fail(format!(
-            "{calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: {CALLS} for each command \
-             and follower, and the heartbeats. A command goes to a follower once, and the commit index with whatever comes \
-             next (§5.3)"
+            "the servers made {calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: \
+             {CALLS} for each command and follower, and the heartbeats. A leader sends a command to each follower once, and \
+             the commit index with the next message (§5.3)"
         ));
     }
 }

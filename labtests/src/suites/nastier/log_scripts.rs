@@ -1,4 +1,4 @@
-//! 2B+, by script: replies that arrive late, in reverse, or in another term, and logs that differ at awkward places.
+//! 2B+, in scripts: replies that arrive late, in reverse order or in another term, and logs that differ at awkward places.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -22,15 +22,15 @@ tests! { "2B+", Raft:
     refusals_are_answers = "RefusalsAreAnswers", reliable(3);
 }
 
-/// S0 leads, and its followers' acknowledgements are on their way for long. It loses its entries to another leader,
-/// leads again, and has others at the same indexes: what arrives now says nothing of these.
+/// Delays S1's acknowledgement of entries of S0. Another leader replaces these entries, and S0 leads again with other entries
+/// at the same indices. The old acknowledgement arrives then, and must not count for the new entries (§5.3).
 fn old_acknowledgements(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     cluster.one(random(cluster), 5, true);
     stage.caption(
-        "S0 leads and gives three entries to S1 alone, whose acknowledgement is held back",
+        "S0 leads and sends three entries to S1 alone, whose acknowledgement is held back",
     );
     let term = stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
@@ -42,12 +42,12 @@ fn old_acknowledgements(cluster: &Cluster) {
     });
     (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     let held = stage.has_all_of(s1, s0);
-    stage.caption("S4 is elected; one entry of its own replaces the three");
+    stage.caption("S4 is elected; one entry of S4 replaces the three");
     stage.elect(s4, &[s2, s3]);
     stage.direct(move |mail| if mail.from == s4 { Fate::Deliver } else { Fate::Lose });
     let _ = cluster.start(s4, &command(random(cluster)));
     let replaced = [s0, s1, s2, s3].iter().all(|&i| stage.has_all_of(i, s4));
-    stage.caption("S0 leads again, and gives four new entries to S2 alone");
+    stage.caption("S0 leads again, and sends four new entries to S2 alone");
     stage.elect(s0, &[s2, s3, s4]);
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 => Fate::Deliver,
@@ -57,7 +57,7 @@ fn old_acknowledgements(cluster: &Cluster) {
     let anew = stage.has_all_of(s2, s0);
     stage.caption("S1's acknowledgement of the old term arrives");
     let old = stage.release(|mail| mail.term == Some(term));
-    cluster.sleep(ms(300)); // who counts it is caught
+    cluster.sleep(ms(300)); // a leader that counts it is caught
     if held && replaced && anew && old > 0 {
         cluster.reached_check();
     }
@@ -65,20 +65,23 @@ fn old_acknowledgements(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// S0 is told, long after, that S1 refused a heartbeat because of its term, and how long S1's log was then. S0 leads
-/// again by now, in a later term, and that says nothing of where their logs agree.
+/// Delays S1's refusal of a heartbeat of S0. S1 refused because of the term, and its reply may say how long its log was. When
+/// the refusal arrives, S0 leads again in a later term. The refusal must not tell S0 anything about where the logs agree
+/// (§5.3).
 fn old_refusals(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     cluster.one(random(cluster), 5, true);
-    stage.caption("S1 is elected, and S0 doesn't know; S1 gets four entries that nobody else has");
+    stage.caption(
+        "S1 is elected, and S0 doesn't know; S1 gets four entries that no other server has",
+    );
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
     stage.elect_unfollowed(s1, &[s2, s3, s4], &[s2, s3, s4]);
     stage.direct(|_| Fate::Lose);
     (0..4).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
-    stage.caption("S1 refuses S0's heartbeat; its answer is on the way for long");
+    stage.caption("S1 refuses S0's heartbeat; S1's answer is held back");
     let heartbeat = move |mail: &Mail| mail.from == s0 && mail.to == s1;
     stage.direct(move |mail| match () {
         () if !heartbeat(mail) => Fate::Lose,
@@ -86,7 +89,7 @@ fn old_refusals(cluster: &Cluster) {
         () => Fate::Hold,
     });
     stage.until(ELECTION_TIMEOUT, || !cluster.net().held().is_empty());
-    stage.caption("S0 leads again, with the others' votes; the answer arrives");
+    stage.caption("S0 leads again, with the votes of the others; S1's answer arrives");
     stage.elect(s0, &[s2, s3, s4]);
     if stage.release(|_| true) > 0 {
         cluster.reached_check();
@@ -96,8 +99,8 @@ fn old_refusals(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// Acknowledgements arrive in reverse. "matchIndex [..] increases monotonically" (Figure 2): what a server has
-/// acknowledged isn't sent to it again.
+/// Delivers acknowledgements in reverse order. "matchIndex [..] increases monotonically" (Figure 2), so the leader should not
+/// send a server again what that server has acknowledged.
 fn acknowledgements_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [leader, s1, s2] = [0, 1, 2];
@@ -118,7 +121,7 @@ fn acknowledgements_in_reverse(cluster: &Cluster) {
         stage.direct(|_| Fate::Deliver);
         stage.release(|mail| mail.last.is_some_and(|index| index >= last));
         cluster.sleep(ms(300));
-        stage.caption("and now they arrive, the oldest last");
+        stage.caption("the acknowledgements that were held arrive, the oldest last");
         let from = Instant::now();
         for index in (first..=last).rev() {
             stage.release(|mail| mail.last == Some(index));
@@ -132,7 +135,8 @@ fn acknowledgements_in_reverse(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// S2 refuses two heartbeats, and the second refusal comes when S2 has long got what it lacked.
+/// Delays the second of two refusals of S2 until S2 has got everything that it lacked. Then the leader should not send these
+/// entries again (Figure 2: matchIndex "increases monotonically").
 fn refusals_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -140,7 +144,7 @@ fn refusals_in_reverse(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     cluster.disconnect(s2);
     agree(cluster, 3, 2);
-    stage.caption("S1 is elected, and knows nothing of S2, which lacks three entries and refuses to follow the last");
+    stage.caption("S1 is elected, and doesn't know that S2 lacks three entries; S2 refuses S1's AppendEntries");
     stage.elect(s1, &[s0]);
     let refuses = move |mail: &Mail| mail.to == s2 && mail.reply.yes == Some(false);
     stage.direct(move |mail| match () {
@@ -150,7 +154,7 @@ fn refusals_in_reverse(cluster: &Cluster) {
     });
     cluster.connect(s2);
     let twice = stage.until(ms(700), || stage.mail(refuses).len() >= 2);
-    stage.caption("the first refusal arrives, and S2 gets them");
+    stage.caption("the first refusal arrives, and S2 gets the entries");
     stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Lose });
     let first = stage.mail(refuses).first().map(|mail| mail.call);
     stage.release(|mail| Some(mail.call) == first);
@@ -166,8 +170,8 @@ fn refusals_in_reverse(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// S4's log is shorter than S0's, and what it has differs, too. Its refusals name a place, which is the next guess and
-/// not a match.
+/// Lets S0 repair the log of S4, which is shorter than S0's log and has a conflicting last entry. The index that S4's refusal
+/// names is only the leader's next guess. S0 must not take it as matchIndex (§5.3).
 fn conflict_before_the_hint(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -175,10 +179,10 @@ fn conflict_before_the_hint(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
-    stage.caption("S0 leads and gets four entries that nobody else has");
+    stage.caption("S0 leads and gets four entries that no other server has");
     stage.direct(|_| Fate::Lose);
     (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-    stage.caption("S4 leads and gets one that nobody else has");
+    stage.caption("S4 leads and gets one entry that no other server has");
     stage.elect_unfollowed(s4, &[s1, s2, s3], &[s1, s2, s3]);
     stage.direct(|_| Fate::Lose);
     let taken = cluster.start(s4, &command(random(cluster))).is_ok();
@@ -191,8 +195,9 @@ fn conflict_before_the_hint(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// S0 has two entries of a term of which nobody else has any, behind a long log that all have. To repair it takes what comes
-/// after the last entry where the logs agree, and not the log (§5.3).
+/// Lets S0 have a long log that all servers have, and after it two entries of a term that no other server has entries of. To
+/// repair S0's log, the leader should send only what comes after the last entry where the logs agree, and not the whole log
+/// (§5.3).
 fn repair_sends_what_differs(cluster: &Cluster) {
     const COMMANDS: usize = 60;
     const BYTES: usize = 1000;
@@ -200,13 +205,13 @@ fn repair_sends_what_differs(cluster: &Cluster) {
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     agree_on_long(cluster, COMMANDS, BYTES, 3);
-    stage.caption("S0 is elected anew, and gets two entries that nobody else has");
+    stage.caption("S0 is elected again, and gets two entries that no other server has");
     stage.elect(s0, &[s1, s2]);
     stage.settle();
     stage.direct(|_| Fate::Lose);
     let take = |_: &usize| cluster.start(s0, &command(random(cluster))).is_ok();
     let taken = (0..2).filter(take).count();
-    stage.caption("S1 is elected, and has others in their place");
+    stage.caption("S1 is elected, and gets other entries at the same indices");
     stage.elect(s1, &[s2]);
     agree(cluster, 3, 2);
     stage.caption("S0's log is repaired");
@@ -219,31 +224,32 @@ fn repair_sends_what_differs(cluster: &Cluster) {
     let (sent, log) = (cluster.net().total_bytes() - before, (COMMANDS * BYTES) as u64);
     if sent > log / 2 {
         run::fail(format!(
-            "{sent} bytes were sent to repair a log of {log} bytes that differed in its last two entries, which are of a term of \
-             their own. The leader finds \"the latest log entry where the two logs agree\" and sends what comes after it (§5.3)"
+            "the servers sent {sent} bytes to repair a log of {log} bytes that differed only in its last two entries, which \
+             are of a term that no other entry has. The leader finds \"the latest log entry where the two logs agree\" and \
+             sends what comes after it (§5.3)"
         ));
     }
 }
 
-/// How long the only server that can be elected may need: with timeouts of up to 1.5 s and votes that are split half of the time, that is six
-/// candidacies and more.
+/// How long it may take until the only server that can be elected leads. With timeouts of up to 1.5 s, and votes that are split
+/// half of the time, that is enough for six candidacies or more.
 const ELECTED_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(10);
 
-/// A candidate that gets no votes, for its log is behind, asks again and again. That is no reason for others to
-/// wait with their own election (Figure 2, Followers): or they never stand, and there is no leader.
+/// Lets a candidate with an old log ask for votes again and again. A refused request must not reset the election timeout of the
+/// server that refuses (Figure 2, Followers), because otherwise that server never becomes a candidate, and there is no leader.
 fn refused_votes_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
     cluster.disconnect(behind);
     cluster.one(1, 2, false);
-    stage.caption("the leader is gone, and only one server has its entry");
+    stage.caption("the leader is cut off, and only one connected server has its entry");
     cluster.disconnect(leader);
     cluster.connect(behind);
     let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
     stage.direct(move |mail| if asks(mail) { Fate::Hold } else { Fate::Deliver });
     stage.until(5 * ELECTION_TIMEOUT, || !stage.mail(asks).is_empty());
-    stage.caption("the other one asks for votes ten times a second");
+    stage.caption("the server that lacks the entry asks for votes ten times a second");
     let began = Instant::now();
     while began.elapsed() < ELECTED_WITHIN {
         if matches!(cluster.state(good), Some((_, true))) {
@@ -256,26 +262,27 @@ fn refused_votes_buy_no_time(cluster: &Cluster) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only one that can be: {} asks for its vote all the time and gets \
-         none. An election timeout is reset only by the current leader, by a vote that is granted, and by one's own \
-         candidacy (Figure 2, Rules for Servers)",
+        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only server that can be elected: {} asks for its vote \
+         all the time and is refused. A server resets its election timeout only when it hears from the current leader, when it \
+         grants a vote, and when it becomes a candidate (Figure 2, Rules for Servers)",
         name(good),
         name(behind)
     ));
 }
 
-/// How often a candidate may ask a server for its vote that has answered each time, on average. Once a term will do; ten
-/// times a second is how often who has got no answer asks again.
+/// How often a candidate may ask a server for its vote, on average, if the server has answered each time. Once per term is
+/// enough. A candidate that has got no answer may ask again ten times a second.
 const ASKS_A_SECOND: u64 = 20;
 
-/// A candidate whose log is behind is refused, and has its answer for that term.
+/// Lets a candidate with an old log ask for votes. A refusal is an answer for the whole term (§5.4.1), so the candidate must
+/// not ask the same server again and again in that term (§5.5).
 fn refusals_are_answers(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
     cluster.disconnect(behind);
     cluster.one(1, 2, false);
-    stage.caption("the leader is gone, and the candidate that can be elected is not heard");
+    stage.caption("the leader is cut off, and the candidate that can be elected is not heard");
     cluster.disconnect(leader);
     cluster.connect(behind);
     let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
@@ -289,8 +296,9 @@ fn refusals_are_answers(cluster: &Cluster) {
     let allowed = ASKS_A_SECOND * (began.elapsed().as_secs() + 1) * 2;
     if asked > allowed {
         run::fail(format!(
-            "{} asked for votes {asked} times in {:?}; {allowed} are allowed. {} has refused, for its log is more up-to-date \
-             (§5.4.1), and that holds for the term: only who gets no answer asks again (§5.5)",
+            "{} asked for votes {asked} times in {:?}; at most {allowed} times are allowed. {} has refused, because its own \
+             log is more up-to-date (§5.4.1), and a refusal holds for the whole term: only a candidate that gets no answer \
+             asks again (§5.5)",
             name(behind),
             began.elapsed(),
             name(good)

@@ -1,5 +1,5 @@
-//! Nastier tests of what the lab asks of a Raft: the parts with a plus. Most play a schedule on a [stage](super::worlds::stage), or let
-//! a [storm](super::worlds::storm) rage.
+//! Nastier tests of what the lab asks of a Raft: the parts with a plus. Most of them play a schedule on a
+//! [stage](super::worlds::stage) or run a [storm](super::worlds::storm).
 
 pub mod candidates;
 pub mod election;

@@ -1,5 +1,5 @@
-//! 2C+: persistence (Figure 2) where servers crash anywhere, also just before and just after something is saved; and
-//! Figure 8, as it is drawn.
+//! 2C+: persistence (Figure 2) when servers crash anywhere, also just before and just after they save something; and
+//! Figure 8 exactly as the paper draws it.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
@@ -24,12 +24,12 @@ tests! { "2C+", Raft:
     refused_entries_buy_time = "RefusedEntriesBuyTime", reliable(3);
 }
 
-/// Figure 8 (§5.4.2): "a time sequence showing why a leader cannot determine commitment using log entries from older
-/// terms". The figure's S1 to S5 are S0 to S4 here.
+/// Plays Figure 8 (§5.4.2): "a time sequence showing why a leader cannot determine commitment using log entries from older
+/// terms". S0 must not commit an entry of an older term by counting replicas. The figure's S1 to S5 are S0 to S4 here.
 fn figure_8_as_drawn(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if let Some(two) = until_c(&stage) {
-        // In (c) the entry is on a majority, and not committed: whoever counts it so is caught here.
+        // In (c) the entry is on a majority, but not committed. A leader that counts it as committed is caught here.
         cluster.sleep(Duration::from_millis(300));
         if cluster.n_committed(two).0 == 0 {
             stage.caption(
@@ -41,15 +41,15 @@ fn figure_8_as_drawn(cluster: &Cluster) {
             cluster.reached_check();
         } else {
             cluster.does_not_fit(
-                "its leaders begin their terms with an entry of their own (§8), which commits what the figure's leader may not",
+                "its leaders begin their terms with an entry of their own (§8), which commits what the figure's leader may not commit",
             );
         }
     }
     everybody_again(&stage);
 }
 
-/// Figure 8 (e): "if S1 replicates an entry from its current term on a majority of the servers before crashing, then
-/// this entry is committed (S5 cannot win an election)".
+/// Plays Figure 8 (e): "if S1 replicates an entry from its current term on a majority of the servers before crashing, then
+/// this entry is committed (S5 cannot win an election)". S4, the figure's S5, must not be elected (§5.4.1).
 fn figure_8_own_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if until_c(&stage).is_some() {
@@ -61,10 +61,10 @@ fn figure_8_own_term(cluster: &Cluster) {
         cluster.sleep(Duration::from_millis(300));
         cluster.crash(S[0]);
         restart(cluster, S[4]);
-        stage.caption("S4 stands for election as long as it likes");
+        stage.caption("S4 asks for votes for four seconds");
         let from = Instant::now();
         stage.direct(|mail| if mail.from == S[4] { Fate::Deliver } else { Fate::Lose });
-        cluster.sleep(Duration::from_secs(4)); // whoever votes for it is caught
+        cluster.sleep(Duration::from_secs(4)); // a server that votes for it is caught
         let asks = |mail: &Mail| mail.from == S[4] && mail.kind == Kind::Vote && mail.at > from;
         if taken && replicated && !stage.mail(asks).is_empty() {
             cluster.reached_check();
@@ -75,7 +75,8 @@ fn figure_8_own_term(cluster: &Cluster) {
 
 const S: [usize; 5] = [0, 1, 2, 3, 4];
 
-/// Figure 8 up to (c). Gives back the index of the entry; `None` if a server lost a command on the way.
+/// Plays Figure 8 up to (c). Returns the index of the entry, or `None` if a server did not accept a command or did not get the
+/// entry.
 fn until_c(stage: &Stage<'_>) -> Option<u64> {
     let cluster = stage.cluster;
     stage.elect(S[0], &[S[1], S[2], S[3], S[4]]);
@@ -103,7 +104,7 @@ fn only(from: usize, to: &'static [usize]) -> impl Fn(&Mail) -> Fate {
     move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
 }
 
-/// The script is over: everybody runs, hears everybody, and agrees.
+/// Ends the script: all servers run and hear each other, and must agree.
 fn everybody_again(stage: &Stage<'_>) {
     stage.caption("all servers run and hear each other");
     let cluster = stage.cluster;
@@ -112,35 +113,38 @@ fn everybody_again(stage: &Stage<'_>) {
     cluster.one(random(cluster), cluster.n(), true);
 }
 
-/// Who has voted crashes, and is asked again by others.
+/// Runs a storm in which servers crash just before or just after they save a vote, and are then asked for votes by others. They
+/// must not vote twice in a term (Figure 2: votedFor is persistent).
 fn voters_crash(cluster: &Cluster) {
     let troubles = [Trouble::CrashesAtSaves, Trouble::Duplicates, Trouble::Reordering];
     storm(cluster, &troubles, false);
 }
 
-/// A server may stop between any two steps.
+/// Runs a storm in which servers crash between any two steps. They must not lose persistent state (Figure 2).
 fn crashes_anywhere(cluster: &Cluster) {
     storm(cluster, &[Trouble::Crashes], true);
 }
 
-/// A server may stop just before or just after it has saved something.
+/// Runs a storm in which servers crash just before or just after they save something (Figure 2: persistent state is saved before
+/// answering).
 fn crashes_at_saves(cluster: &Cluster) {
     storm(cluster, &[Trouble::CrashesAtSaves, Trouble::Partitions], true);
 }
 
-/// All servers at once.
+/// Runs a storm in which all servers crash at once. The persistent state of all of them must be enough to go on (Figure 2).
 fn blackouts(cluster: &Cluster) {
     storm(cluster, &[Trouble::Blackouts, Trouble::CrashesAtSaves], true);
 }
 
-/// Messages from before a crash reach whoever runs after it.
+/// Runs a storm in which messages that were sent before a crash arrive after the restart.
 fn crashes_and_old_messages(cluster: &Cluster) {
     let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Duplicates];
     storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
 }
 
-/// S2 comes back with a log that is behind, and refuses what its leader sends, for that doesn't fit; its answers are lost, so
-/// the leader goes on like that. It is the leader, and S2 hears it (§5.2).
+/// Lets S2 come back with an old log. S2 refuses the leader's AppendEntries because its log lacks the entry before them, and
+/// its answers are lost, so the leader keeps sending the same. These AppendEntries are from the current leader, so they must
+/// reset S2's election timeout (§5.2).
 fn refused_entries_buy_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -148,7 +152,7 @@ fn refused_entries_buy_time(cluster: &Cluster) {
     agree(cluster, 3, 3);
     cluster.crash(s2);
     agree(cluster, 3, 2);
-    stage.caption("S1 is elected, and takes everybody's log to be as long as its own");
+    stage.caption("S1 is elected, and assumes that all logs are as long as its own");
     stage.elect(s1, &[s0]);
     let answer = move |mail: &Mail| mail.to == s2 && !mail.is_call();
     stage.direct(move |mail| match () {
@@ -168,7 +172,7 @@ fn refused_entries_buy_time(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// All kinds of trouble at once.
+/// Runs a storm with all kinds of trouble at once, except slow threads.
 fn everything(cluster: &Cluster) {
     storm(cluster, &every_but(&[Trouble::SlowThreads]), true);
 }

@@ -1,4 +1,4 @@
-//! 2C+, of what is on disk: a log that was cut back is to be cut back there, too.
+//! 2C+, about what is on disk: a server that removes entries from its log must remove them on disk, too.
 
 use crate::cluster::Cluster;
 use crate::ledger::command;
@@ -12,8 +12,8 @@ tests! { "2C+", Raft:
     cut_back_and_crash = "CutBackAndCrash", reliable(3);
 }
 
-/// S2 has six entries that nobody else has. S0 puts one of its own in place of the first, S2 acknowledges that, crashes at once,
-/// and stands for election: what was behind it is gone (Figure 2, AppendEntries 3).
+/// Gives S2 six entries that no other server has. S0 replaces the first of them by its own entry; S2 acknowledges that entry,
+/// crashes at once, and is elected. The other five entries must be gone from its disk (Figure 2, AppendEntries 3).
 fn cut_back_and_crash(cluster: &Cluster) {
     for _ in 0..3 {
         let stage = Stage::new(cluster);
@@ -21,19 +21,19 @@ fn cut_back_and_crash(cluster: &Cluster) {
         stage.elect(s2, &[s0, s1]);
         stage.all_pass();
         agree(cluster, 2, 3);
-        stage.caption("S2 leads, and gets six entries that nobody else has");
+        stage.caption("S2 leads, and gets six entries that no other server has");
         stage.elect(s2, &[s0, s1]);
         stage.settle();
         stage.direct(|_| Fate::Lose);
         let taken = (0..6).filter(|_| cluster.start(s2, &command(random(cluster))).is_ok()).count();
-        stage.caption("S0 is elected, and has one entry in their place; S2's log is cut back");
+        stage.caption("S0 is elected, and one entry of S0 replaces the six in S2's log");
         stage.elect(s0, &[s1]);
         stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
         let _ = cluster.start(s0, &command(random(cluster)));
         if stage.has_all_of(s2, s0) && taken == 6 {
             cluster.reached_check();
         }
-        stage.caption("S2 crashes at once, starts again, and is to be elected");
+        stage.caption("S2 crashes at once, starts again, and is elected");
         cluster.crash(s2);
         stage.direct(|_| Fate::Lose);
         restart(cluster, s2);

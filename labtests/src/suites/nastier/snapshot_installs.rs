@@ -1,5 +1,5 @@
-//! 2D+, of InstallSnapshot: what holds for AppendEntries holds for it too, whatever the role of who gets it (§5.1, §5.2); and a
-//! leader that has but a snapshot is idle when there is nothing to say.
+//! 2D+, about InstallSnapshot: a server that gets it must do the same as on AppendEntries, in whatever role it is (§5.1, §5.2).
+//! And a leader that has only a snapshot must be idle when there is nothing to send.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -19,8 +19,8 @@ tests! { "2D+", Raft:
     idle_behind_a_snapshot = "IdleBehindASnapshot", reliable(3);
 }
 
-/// Of two candidates of a term one is elected, and the first that the other hears of it is a snapshot, again and again. It
-/// follows, and waits.
+/// Lets one of two candidates of a term be elected. The other candidate hears only InstallSnapshot from the new leader, again
+/// and again. It must become a follower, and must not begin another election (§5.2, §7).
 fn candidate_hears_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
@@ -30,9 +30,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         if !rivals.elect(&stage) || !has_but_a_snapshot(&stage, winner) {
             continue;
         }
-        stage.caption(
-            "the other candidate hears the snapshot, and nothing else; its answers are lost",
-        );
+        stage.caption("the other candidate hears only the snapshot; its answers are lost");
         let installs = move |mail: &Mail| {
             mail.from == winner && mail.to == loser && mail.kind == Kind::Snapshot
         };
@@ -43,7 +41,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
         let in_term = |mail: &Mail| answered(mail) && mail.term == Some(term);
         if !stage.until(ms(150), || !stage.mail(in_term).is_empty()) {
             let unread = stage.mail(|mail| answered(mail) && mail.term.is_none());
-            if unread.is_empty() { continue } else { break } // it stood again before that
+            if unread.is_empty() { continue } else { break } // the loser began another candidacy before that
         }
         cluster.reached_check();
         cluster.sleep(3 * ELECTION_TIMEOUT);
@@ -55,14 +53,15 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// S0 led, and S1 has been elected by S2. The first that S0 hears of it is a snapshot.
+/// Lets S2 elect S1 while S0 still leads an older term. The first message of the new term that S0 gets is InstallSnapshot. S0
+/// must step down (§5.1).
 fn old_leader_hears_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     agree(cluster, 2, 3);
     stage.settle();
-    stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
+    stage.caption("S2 elects S1; S0 still leads its old term, and doesn't hear of S1");
     let term = stage.elect(s1, &[s2]);
     stage.direct(
         move |mail| {
@@ -70,7 +69,7 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
         },
     );
     if has_but_a_snapshot(&stage, s1) {
-        stage.caption("S0 hears S1's snapshot, and nothing else");
+        stage.caption("S0 hears only S1's snapshot");
         let installs =
             move |mail: &Mail| mail.from == s1 && mail.to == s0 && mail.kind == Kind::Snapshot;
         hears_only(&stage, s1, s2, installs, true);
@@ -84,8 +83,9 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
         }
         if heard && old() {
             run::fail(format!(
-                "{} leads on, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC request or \
-                 response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1), whichever the RPC; {}",
+                "{} still leads, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC \
+                 request or response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That \
+                 holds for every RPC; {}",
                 name(s0),
                 name(s1),
                 cluster.who_thinks_what()
@@ -96,10 +96,11 @@ fn old_leader_hears_a_snapshot(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// The leader gets some commands, commits them with a follower, and makes a snapshot of them. Whoever hasn't answered it yet needs that.
+/// Gives the leader three commands, which it commits with a follower, and lets it make a snapshot of them. A server that lacks
+/// these commands then needs the snapshot. Returns whether this happened in time.
 fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
     let cluster = stage.cluster;
-    stage.caption("it commits three commands, and makes a snapshot of them");
+    stage.caption("the leader commits three commands, and makes a snapshot of them");
     let Some(last) = give(cluster, leader, 3) else { return false };
     let applied = || cluster.ledger().lock().who_has(last.index).contains(&leader);
     if !stage.until(ms(150), applied) {
@@ -109,7 +110,8 @@ fn has_but_a_snapshot(stage: &Stage<'_>, leader: usize) -> bool {
     true
 }
 
-/// From now on `follower` hears the leader, and somebody else only what `installs`; and is answered by the leader if `answers`.
+/// From now on, `follower` hears the leader, and the messages that `installs` selects are delivered; the replies to those are
+/// delivered only if `answers`. Every other message is lost.
 fn hears_only(
     stage: &Stage<'_>,
     leader: usize,
@@ -124,33 +126,33 @@ fn hears_only(
     });
 }
 
-/// How large the snapshot is, at least: much more than heartbeats are.
+/// The snapshot has at least this many commands of [`BYTES`] bytes, so it is much larger than the heartbeats.
 const COMMANDS: usize = 60;
 /// See [`COMMANDS`].
 const BYTES: usize = 2000;
 
-/// How long a leader is watched that has nothing to say.
+/// How long an idle leader is watched.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// How many calls a second to a follower that may take; as in `idle_leader_of_seven`.
+/// How many calls a second an idle leader may make to each follower, as in `idle_leader_of_seven`.
 const IDLE_CALLS: u64 = 30;
 
-/// A leader whose log is empty, for it has made a snapshot of all of it; then followers that have, too; then a leader that was
-/// elected with nothing but a snapshot. Everybody has everything, so there is nothing to send.
+/// Lets the leader make a snapshot of its whole log, then the followers, then restarts all servers, so that a leader is elected
+/// with only a snapshot. All servers have everything, so the leader must send only heartbeats, and no snapshot (§7).
 fn idle_behind_a_snapshot(cluster: &Cluster) {
     let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
     let leader = cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.make_snapshot(leader, last);
     cluster.reached_check();
-    idle(cluster, "the leader has made a snapshot of all of its log");
+    idle(cluster, "the leader has made a snapshot of its whole log");
     [1, 2].iter().for_each(|&steps| cluster.make_snapshot(after(cluster, leader, steps), last));
-    idle(cluster, "everybody has made a snapshot of all of its log");
+    idle(cluster, "every server has made a snapshot of its whole log");
     (0..cluster.n()).for_each(|i| cluster.crash(i));
     (0..cluster.n()).for_each(|i| restart(cluster, i));
     cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
-    idle(cluster, "all have started again, each with a snapshot of all of its log");
+    idle(cluster, "all servers have started again, each with a snapshot of its whole log");
     agree(cluster, 1, 3);
 }
 
@@ -163,9 +165,10 @@ fn idle(cluster: &Cluster, state: &str) {
     let snapshot = (COMMANDS * BYTES) as u64;
     if calls > allowed || bytes > snapshot / 2 {
         run::fail(format!(
-            "{calls} calls and {bytes} bytes in {IDLE:?} in which there was nothing to say: {state}, and everybody has everything. At \
-             most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the leader \"has already discarded \
-             the next log entry that it needs to send\" (§7); to one that has everything it sends heartbeats",
+            "the servers made {calls} calls with {bytes} bytes in {IDLE:?}, though there was nothing to send: {state}, and no \
+             server lacks anything. At most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the \
+             leader \"has already discarded the next log entry that it needs to send\" (§7). To a follower that lacks nothing, \
+             a leader sends heartbeats",
             snapshot / 2
         ));
     }

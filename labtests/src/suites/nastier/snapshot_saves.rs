@@ -1,5 +1,5 @@
-//! 2D+, of crashes between two saves: log and snapshot are on disk together, or a crash between the two leaves a server that knows
-//! what its service doesn't, or the other way round (§7).
+//! 2D+, about crashes between two saves. A server must save its log and its snapshot together. Otherwise a crash between the
+//! two saves leaves a log that doesn't fit the snapshot of the service, or the other way round (§7).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -14,14 +14,14 @@ tests! { "2D+", Raft:
     crash_as_a_snapshot_comes = "CrashAsASnapshotComes", reliable(3);
 }
 
-/// As many saves as a snapshot may take, and some more.
+/// The number of saves after which a server crashes is at most this: more than a server needs to save a snapshot.
 const SAVES: u64 = 4;
 
-/// Who saves in a thread of its own has done so by then.
+/// A server that saves in a separate thread has saved within this time.
 const SAVED_WITHIN: Duration = Duration::from_millis(50);
 
-/// The leader, and then a follower, crashes just after its first save around `snapshot()`, just after its second, and so on;
-/// starts again, and goes on where it was.
+/// Crashes the leader, and later a follower, just after its first save around `snapshot()`, just after its second save, and so
+/// on. After its restart the server must go on where it was (§7).
 fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
     for steps in [0, 1] {
         for save in 1..=SAVES {
@@ -35,7 +35,7 @@ fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
             }
             cluster.crash(victim);
             let when = match saved_as_often {
-                true => format!("just after save {save} of those around snapshot({index})"),
+                true => format!("just after save number {save} around snapshot({index})"),
                 false => format!("soon after snapshot({index})"),
             };
             comes_back(cluster, victim, &when);
@@ -46,8 +46,9 @@ fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
     }
 }
 
-/// A server that was away gets a snapshot, and crashes just after the first save since it came back, just after the second, and so
-/// on. When it starts again the leader is gone; the third server has made no snapshot, and sends entries where the leader sent one.
+/// Sends a snapshot to a server that was down, and crashes the server just after its first save since it came back, just after
+/// its second save, and so on. When it starts again, the leader has crashed. The third server has made no snapshot, so it sends
+/// entries where the leader sent the snapshot. The restarted server must accept them (§7).
 fn crash_as_a_snapshot_comes(cluster: &Cluster) {
     for save in 1..=SAVES {
         agree(cluster, 3, 3);
@@ -67,9 +68,9 @@ fn crash_as_a_snapshot_comes(cluster: &Cluster) {
         cluster.crash(leader);
         let when = match saved_as_often {
             true => format!(
-                "just after save {save} since it had come back, as the snapshot up to index {index} came"
+                "just after save number {save} since its restart, as the snapshot up to index {index} arrived"
             ),
-            false => format!("some time after the snapshot up to index {index} had come"),
+            false => format!("some time after the snapshot up to index {index} had arrived"),
         };
         cluster.crashed(victim, &format!("{} crashed {when}", name(victim)));
         restart(cluster, victim);
@@ -79,7 +80,8 @@ fn crash_as_a_snapshot_comes(cluster: &Cluster) {
     agree(cluster, 2, 3);
 }
 
-/// The server starts again, and everybody agrees. What it says from then on that is wrong is told with when it crashed.
+/// Starts the server again; all servers must agree. A failure of this server from now on is reported together with the moment
+/// of its crash.
 fn comes_back(cluster: &Cluster, victim: usize, when: &str) {
     cluster.crashed(victim, &format!("{} crashed {when}", name(victim)));
     restart(cluster, victim);

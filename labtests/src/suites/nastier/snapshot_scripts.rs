@@ -1,4 +1,4 @@
-//! 2D+, by script: snapshots from leaders whose term is over, and a snapshot after which nothing comes.
+//! 2D+, in scripts: snapshots from leaders of older terms, and a snapshot that no entry follows.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
@@ -17,12 +17,13 @@ tests! { "2D+", Raft:
     snapshot_and_nothing_more = "SnapshotAndNothingMore", reliable(3);
 }
 
-/// S0 leads and has a snapshot, of which S2 has nothing: whatever S0 sends to S2 from now on is that snapshot.
+/// Makes S0 the leader, with a snapshot of commands that S2 lacks. So everything that S0 sends to S2 from now on is that
+/// snapshot.
 fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     stage.elect(0, &[1, 2]);
     agree(cluster, 3, 3);
-    stage.caption("S2 misses much, and S0 makes a snapshot of it");
+    stage.caption("S2 misses twelve commands, and S0 makes a snapshot of them");
     cluster.disconnect(2);
     let last = agree(cluster, 12, 2);
     cluster.make_snapshot(0, last);
@@ -30,21 +31,23 @@ fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     cluster.connect(2);
 }
 
-/// As `old_leader_buys_no_time`, with a leader that has but a snapshot to send.
+/// Does the same as `old_leader_buys_no_time`, with an old leader that sends only InstallSnapshot. It must not reset S2's
+/// election timeout (Figure 2, Followers).
 fn old_snapshots_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     s2_needs_a_snapshot(&stage);
     deposed_leader_speaks_on(&stage, Kind::Snapshot);
 }
 
-/// A leader that hears nothing but the answers to its snapshots. They tell it of a newer term, as all do (§5.1).
+/// Lets an old leader hear nothing except the answers to its InstallSnapshot. They have a newer term, so it must step down
+/// (§5.1).
 fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     s2_needs_a_snapshot(&stage);
-    stage.caption("S1 is elected by S2; S0 leads on in its old term, and hears nothing of it");
+    stage.caption("S2 elects S1; S0 still leads its old term, and doesn't hear of S1");
     let term = stage.elect(s1, &[s2]);
-    stage.caption("S0's snapshots come through to S2, and S2's answers to that come back");
+    stage.caption("S0's snapshots reach S2, and S2's answers to them reach S0");
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 && mail.kind == Kind::Snapshot => Fate::Deliver,
         () => Fate::Lose,
@@ -60,8 +63,8 @@ fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
     let stays = matches!(cluster.state(s0), Some((old, true)) if old < term);
     if stays && !stage.mail(told).is_empty() {
         run::fail(format!(
-            "{} leads on, though its InstallSnapshot was answered with a newer term. \"If RPC request or response contains \
-             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1), whichever the RPC; {}",
+            "{} still leads, though its InstallSnapshot was answered with a newer term. \"If RPC request or response contains \
+             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That holds for every RPC; {}",
             name(s0),
             cluster.who_thinks_what()
         ));
@@ -70,19 +73,19 @@ fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// How long a snapshot may be on its way: an election, a call that was made while the server was away and takes seconds
-/// to fail, and some heartbeats.
+/// How long it may take until a snapshot is installed: an election, a call that was made while the server was cut off and takes
+/// seconds to fail, and some heartbeats.
 const INSTALLED_WITHIN: Duration = Duration::from_secs(15);
 
-/// A server that was away gets a snapshot of all there is, and nothing comes after it: its service is to have it all the
-/// same, and not with the next command only.
+/// Sends a server that was cut off a snapshot of all commands, and gives no command after it. The server must hand the snapshot
+/// to its service at once, and not wait for the next command (Figure 13, step 8).
 fn snapshot_and_nothing_more(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
     let behind = after(cluster, cluster.check_one_leader(), 1);
     cluster.disconnect(behind);
     let last = agree(cluster, 12, 2);
-    stage.caption("the others make a snapshot of all that they have, and the third comes back");
+    stage.caption("two servers make a snapshot of all commands, and the third comes back");
     for i in (0..cluster.n()).filter(|&i| i != behind) {
         cluster.make_snapshot(i, last);
     }
@@ -96,14 +99,14 @@ fn snapshot_and_nothing_more(cluster: &Cluster) {
             |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot && mail.at > from;
         let why = match stage.mail(installs).is_empty() {
             false => {
-                "What a snapshot covers is committed: the applier is to be woken for it as for entries (Figure 13, step 8)"
+                "What a snapshot covers is committed: a snapshot must wake the applier, as committed entries do (Figure 13, step 8)"
             }
             true => {
-                "No InstallSnapshot was seen on its way to it. A leader that has discarded what a follower needs sends its snapshot (§7)"
+                "No InstallSnapshot was sent to it. A leader that has discarded what a follower needs must send its snapshot (§7)"
             }
         };
         run::fail(format!(
-            "{} came back, and {INSTALLED_WITHIN:?} later its service has nothing of what it missed, up to index {last}. \
+            "{} came back, and {INSTALLED_WITHIN:?} later its service still lacks what it missed, up to index {last}. \
              {why}; {}",
             name(behind),
             cluster.who_thinks_what()

@@ -1,4 +1,4 @@
-//! 2D+: snapshots (§7) that are late, come twice or out of order, and servers that crash around them.
+//! 2D+: snapshots (§7) that come late, twice or out of order, and servers that crash around them.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
@@ -27,49 +27,50 @@ tests! { "2D+", Raft:
     service_that_waits = "ServiceThatWaits", with_snapshots(reliable(3));
 }
 
-/// A slow service that hands its snapshots over late, twice, and after newer ones.
+/// Runs a storm on a service that hands its snapshots over late, twice, and after newer ones (§7).
 fn sloppy_service(cluster: &Cluster) {
     storm(cluster, &[Trouble::Partitions], true);
 }
 
-/// InstallSnapshots and AppendEntries that come twice.
+/// Runs a storm in which InstallSnapshot and AppendEntries come twice (§7).
 fn doubled_snapshots(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Partitions, Trouble::SlowLinks], true);
 }
 
-/// InstallSnapshots and AppendEntries that overtake one another.
+/// Runs a storm in which InstallSnapshot and AppendEntries overtake each other (§7).
 fn overtaking_snapshots(cluster: &Cluster) {
     let troubles = [Trouble::Reordering, Trouble::SlowLinks, Trouble::LateReplies];
     storm(cluster, &[&troubles[..], &[Trouble::Partitions]].concat(), true);
 }
 
-/// Servers crash anywhere, also just before and just after a snapshot is saved.
+/// Runs a storm in which servers crash anywhere, also just before and just after they save a snapshot (§7).
 fn snapshots_and_crashes(cluster: &Cluster) {
     let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Partitions];
     storm(cluster, &troubles, true);
 }
 
-/// All kinds of trouble at once.
+/// Runs a storm with all kinds of trouble at once, except late replies and slow threads.
 fn snapshots_and_everything(cluster: &Cluster) {
     use Trouble::*;
     let links = [Duplicates, Reordering, Loss, OneWayCuts, SlowLinks, Partitions];
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
 }
 
-/// Threads that stop for a while wherever they are, also between a snapshot's arrival and its delivery.
+/// Runs a storm in which threads stop for a while at any place, also between the arrival of a snapshot and its delivery to the
+/// service.
 fn snapshots_and_slow_threads(cluster: &Cluster) {
     let troubles = [Trouble::SlowThreads, Trouble::Partitions, Trouble::Crashes];
     storm(cluster, &troubles, true);
 }
 
-/// A server that gets a snapshot, goes on, and gets the same one again seconds later: it must not go back.
+/// Delivers the same snapshot to a server again 1.5 s later, when the server has applied more. The server must not go back (§7).
 fn snapshot_from_the_past(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
     let behind = after(cluster, cluster.check_one_leader(), 1);
     cluster.disconnect(behind);
     agree(cluster, 25, 2);
-    stage.caption("the server that missed them gets a snapshot, and the same one again later");
+    stage.caption("the server that was cut off gets a snapshot, and the same snapshot again later");
     stage.direct(|mail| match mail.kind {
         Kind::Snapshot => Fate::Copy(Duration::from_millis(1500)),
         _ => Fate::Deliver,
@@ -79,13 +80,13 @@ fn snapshot_from_the_past(cluster: &Cluster) {
     cluster.sleep(2 * ELECTION_TIMEOUT);
     stage.direct(|_| Fate::Deliver);
     if !stage.mail(|mail| mail.kind == Kind::Snapshot && mail.is_call()).is_empty() {
-        cluster.reached_check(); // that it goes back is seen as it applies
+        cluster.reached_check(); // a server that goes back is caught when it applies
     }
     agree(cluster, 5, 3);
 }
 
-/// A follower makes a snapshot and its leader doesn't know: it sends entries from before the snapshot once more. What
-/// the snapshot covers is committed, so they match (§5.4, §7).
+/// Lets a follower make a snapshot whose entries it has acknowledged without the leader's knowledge, so that the leader sends
+/// these entries again. The follower must accept them: what the snapshot covers is committed, so they match (§5.4, §7).
 fn entries_before_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 5, 3);
@@ -102,7 +103,7 @@ fn entries_before_a_snapshot(cluster: &Cluster) {
     let last = started.filter_map(Result::ok).map(|started| started.index).max();
     let applied = |last| move || cluster.ledger().lock().who_has(last).contains(&follower);
     if let Some(last) = last.filter(|last| stage.until(2 * ELECTION_TIMEOUT, applied(*last))) {
-        stage.caption("it makes a snapshot of them, and the other follower goes away");
+        stage.caption("this follower makes a snapshot of them, and the other follower is cut off");
         cluster.make_snapshot(follower, last);
         cluster.reached_check();
     }
@@ -113,8 +114,8 @@ fn entries_before_a_snapshot(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
 }
 
-/// A snapshot is on its way again and again. Whoever hears the leader, if only by InstallSnapshot, doesn't stand for
-/// election (§5.2, §7).
+/// Sends a server a snapshot again and again, because its replies are lost. A server that hears its leader must not become a
+/// candidate, even if it hears only InstallSnapshot (§5.2, §7).
 fn long_install(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
@@ -122,7 +123,9 @@ fn long_install(cluster: &Cluster) {
     let behind = after(cluster, leader, 1);
     cluster.disconnect(behind);
     agree(cluster, 25, 2);
-    stage.caption("a server that is far behind gets the snapshot; its replies to that are lost");
+    stage.caption(
+        "a server that is far behind gets the snapshot; its replies to the snapshot are lost",
+    );
     let installs = move |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot;
     stage.direct(
         move |mail| {
@@ -139,7 +142,8 @@ fn long_install(cluster: &Cluster) {
     agree(cluster, 3, 3);
 }
 
-/// S2 gets a snapshot twice; the second answer comes when it has long got more.
+/// Sends S2 a snapshot twice, and delays the second answer until S2 has got later entries. Then the leader should not send
+/// these entries again (Figure 2: matchIndex "increases monotonically").
 fn installed_in_reverse(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -147,7 +151,7 @@ fn installed_in_reverse(cluster: &Cluster) {
     agree(cluster, 3, 3);
     cluster.disconnect(s2);
     agree(cluster, 25, 2);
-    stage.caption("S2 gets a snapshot, and again; both answers are held back");
+    stage.caption("S2 gets a snapshot twice; both answers are held back");
     let installed = |mail: &Mail| mail.reply.term.is_some() && mail.reply.term == mail.term;
     let answer = move |mail: &Mail| mail.to == s2 && mail.kind == Kind::Snapshot && installed(mail);
     stage.direct(move |mail| match () {
@@ -157,7 +161,7 @@ fn installed_in_reverse(cluster: &Cluster) {
     });
     cluster.connect(s2);
     let twice = stage.until(5 * ELECTION_TIMEOUT, || stage.mail(answer).len() >= 2);
-    stage.caption("the first answer arrives, and S2 gets all the rest");
+    stage.caption("the first answer arrives, and S2 gets all later entries");
     stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
     let first = stage.mail(answer).first().map(|mail| mail.call);
     stage.release(|mail| Some(mail.call) == first);
@@ -174,21 +178,21 @@ fn installed_in_reverse(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// S0 is told, long after, what S4 said to a snapshot in an old term: that it refused it. S0 leads again by now, in a
-/// later term, and S4 has still to get it.
+/// Delays S4's refusal of a snapshot, which S4 gave because of its newer term. When the refusal arrives, S0 leads again in a
+/// later term. S0 must not conclude that S4 has the snapshot, and must send it again (§5.1, §7).
 fn old_install_refused(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
     agree(cluster, 3, 5);
     stage.caption(
-        "S4 misses much, and stands for election where nobody hears it; S0 makes a snapshot",
+        "S4 misses twelve commands, and becomes a candidate while cut off; S0 makes a snapshot",
     );
     cluster.disconnect(s4);
     let last = agree(cluster, 12, 4);
     cluster.make_snapshot(s0, last);
     cluster.sleep(ELECTION_TIMEOUT);
-    stage.caption("it refuses S0's snapshot, for its term is newer; that answer is on the way for long, and S4 crashes");
+    stage.caption("S4 refuses S0's snapshot, because S4's term is newer; this answer is held back, and S4 crashes");
     let to_s4 = move |mail: &Mail| mail.from == s0 && mail.to == s4;
     stage.direct(move |mail| match () {
         () if mail.to == s4 && mail.is_call() && to_s4(mail) => Fate::Deliver,
@@ -201,7 +205,7 @@ fn old_install_refused(cluster: &Cluster) {
     cluster.crash(s4);
     let answers = stage.mail(|mail| to_s4(mail) && !mail.is_call());
     let newest = answers.iter().filter_map(|mail| mail.reply.term).max().unwrap_or(0);
-    stage.caption("S0 loses and wins elections until its term is as new");
+    stage.caption("S0 loses and wins elections until its term is as new as S4's");
     let mut term = 0;
     while term < newest {
         stage.elect_unfollowed(s1, &[s2, s3], &[s2, s3]);
@@ -220,15 +224,16 @@ fn old_install_refused(cluster: &Cluster) {
     agree(cluster, 2, 5);
 }
 
-/// S2 acknowledges entries that it doesn't know to be committed, and then gets a snapshot of the first of them. "If existing
-/// log entry has same index and term as snapshot's last included entry, retain log entries following it" (Figure 13).
+/// Lets S2 acknowledge entries that it doesn't know to be committed, and then sends it a snapshot of the first of them. S2 must
+/// keep the other entries: "If existing log entry has same index and term as snapshot's last included entry, retain log entries
+/// following it" (Figure 13).
 fn tail_behind_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     agree(cluster, 3, 3);
     stage.caption(
-        "S0 gets ten commands; S1's acknowledgements are on their way, and all that S0 sends to S2",
+        "S0 gets ten commands; S1's acknowledgements and everything that S0 sends to S2 are held",
     );
     stage.direct(move |mail| match () {
         () if mail.from != s0 => Fate::Lose,
@@ -237,7 +242,7 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
         () => Fate::Deliver,
     });
     let taken = (0..10).filter(|_| cluster.start(s0, &command(random(cluster))).is_ok()).count();
-    let later = Instant::now() + ms(10); // what was under way is sent by then, and what comes next has all
+    let later = Instant::now() + ms(10); // calls that are sent after this carry all ten commands
     let to_s2 = |mail: &Mail| {
         let entries = mail.from == s0 && mail.to == s2 && mail.kind == Kind::Entries;
         entries && mail.is_call() && mail.at >= later
@@ -267,22 +272,22 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
     cluster.net().discard(|_| true);
     if taken == 10 && has_all && compacted {
         cluster.reached_check();
-        stage.caption("S0 is gone, and S2 can be elected, for it has everything");
+        stage.caption("S0 is not heard any more; S2 can be elected, because it has everything");
         stage.elect(s2, &[s1]);
     }
     stage.all_pass();
     agree(cluster, 2, 3);
 }
 
-/// A service that takes nothing for a while, and meanwhile its server gets commands, then a snapshot, then more
-/// commands: they must come in this order.
+/// Makes a service wait for a while. Meanwhile its server gets commands, then a snapshot, then more commands. The server must
+/// hand them to the service in this order (§5.3, §7).
 fn service_that_waits(cluster: &Cluster) {
     agree(cluster, 3, 3);
     for _ in 0..3 {
         let behind = after(cluster, cluster.check_one_leader(), 1);
         cluster.service_waits(behind, true);
         agree(cluster, 3, 2);
-        cluster.sleep(ELECTION_TIMEOUT / 5); // its server hears that these are committed
+        cluster.sleep(ELECTION_TIMEOUT / 5); // the server hears that these are committed
         cluster.disconnect(behind);
         agree(cluster, 25, 2);
         cluster.connect(behind);

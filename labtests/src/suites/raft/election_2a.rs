@@ -14,10 +14,10 @@ tests! { "2A", Raft:
     many_elections = "ManyElections", reliable(7);
 }
 
-/// A leader is elected, and stays while nothing fails.
+/// Starts three servers and lets nothing fail. They must elect one leader, in term 1 or later, and that leader must stay (§5.2).
 fn initial_election(cluster: &Cluster) {
     cluster.check_one_leader();
-    cluster.sleep(Duration::from_millis(50)); // the others hear of it
+    cluster.sleep(Duration::from_millis(50)); // the other servers learn the term
     let before = cluster.check_terms();
     if before < 1 {
         run::fail("there is a leader, but the term is 0; elections begin with term 1 (§5.2)");
@@ -25,21 +25,22 @@ fn initial_election(cluster: &Cluster) {
     cluster.sleep(2 * ELECTION_TIMEOUT);
     let after = cluster.check_terms();
     if after != before {
-        // Legal, but a sign of heartbeats that come too late.
+        // This breaks no rule, but it is a sign that heartbeats come too late.
         log::warn!("the term went from {before} to {after} although nothing failed");
     }
     cluster.check_one_leader();
 }
 
-/// A new leader follows a lost one; without a majority there is none.
+/// Cuts leaders off and lets them come back. The other servers must elect a new leader while they have a majority, and must not
+/// elect one without a majority (§5.2).
 fn re_election(cluster: &Cluster) {
     let first = cluster.check_one_leader();
     cluster.disconnect(first);
     cluster.check_one_leader();
-    // An old leader that comes back disturbs nobody, and follows.
+    // An old leader that comes back becomes a follower and disturbs nobody.
     cluster.connect(first);
     let second = cluster.check_one_leader();
-    // Nobody is elected by a minority.
+    // A minority elects nobody.
     let next = crate::suites::worlds::steps::after(cluster, second, 1);
     cluster.disconnect(second);
     cluster.disconnect(next);
@@ -51,7 +52,8 @@ fn re_election(cluster: &Cluster) {
     cluster.check_one_leader();
 }
 
-/// Nine times, three of seven servers fall away (perhaps the same one twice, perhaps the leader).
+/// Cuts off up to three of seven random servers, nine times. The leader may be one of them. The other servers must have one
+/// leader each time (§5.2).
 fn many_elections(cluster: &Cluster) {
     cluster.check_one_leader();
     for _ in 0..9 {

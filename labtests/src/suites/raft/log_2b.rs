@@ -24,7 +24,7 @@ tests! { "2B", Raft:
     count = "Count", reliable(3);
 }
 
-/// Commands get the indices 1, 2, 3, and none is committed before it is given.
+/// Gives three commands. They must get the indices 1, 2 and 3, and no command may be committed before it is given.
 fn basic_agree(cluster: &Cluster) {
     for number in 1..=3 {
         let index = number + own_entries_before(cluster, u64::MAX);
@@ -33,13 +33,13 @@ fn basic_agree(cluster: &Cluster) {
     }
 }
 
-/// A Raft may have entries of its own, a no-op of each new leader (§8): they take indices, too, and its service is given them as
-/// [`ApplyMsg::Internal`](labrpc::api::ApplyMsg::Internal).
+/// How many of Raft's own entries are before `index`. A Raft may have such entries: each new leader may append a no-op (§8).
+/// They use indices, too, and the service gets them as [`ApplyMsg::Internal`](labrpc::api::ApplyMsg::Internal).
 fn own_entries_before(cluster: &Cluster, index: u64) -> u64 {
     cluster.ledger().lock().own_entries_before(index)
 }
 
-/// Fails the test unless the command at `index` is the one of that number, from 1.
+/// Fails the test unless the command at `index` is command `number`, counted from 1.
 #[track_caller]
 fn expect_number(cluster: &Cluster, index: u64, number: u64) {
     let own = own_entries_before(cluster, index);
@@ -47,14 +47,14 @@ fn expect_number(cluster: &Cluster, index: u64, number: u64) {
         let own =
             if own == 0 { String::new() } else { format!(" and {own} entries of Raft's own") };
         run::fail(format!(
-            "the command got index {index}, though only {} commands{own} came before it: commands are numbered from 1, and nothing \
-             else takes an index but what the service is given as ApplyMsg::Internal",
+            "the command got index {index}, though only {} commands{own} came before it: indices begin at 1, and only commands \
+             and the entries that the service gets as ApplyMsg::Internal use an index",
             number - 1
         ));
     }
 }
 
-/// Each entry goes to each server once.
+/// Gives ten commands of 5000 bytes and counts the bytes on the network. The leader should send each entry to each server once.
 fn rpc_bytes(cluster: &Cluster) {
     cluster.one(99, cluster.n(), false);
     let before = cluster.net().total_bytes();
@@ -78,7 +78,7 @@ fn letter(cluster: &Cluster) -> char {
     char::from(b'a' + cluster.draws().below("letter", 26) as u8)
 }
 
-/// The commands given to a server that must be the leader.
+/// Gives a command to a server that must be the leader, and must therefore accept it.
 #[track_caller]
 fn start_on_leader(cluster: &Cluster, leader: usize, value: u64) -> Started {
     match cluster.start(leader, &command(value)) {
@@ -90,7 +90,8 @@ fn start_on_leader(cluster: &Cluster, leader: usize, value: u64) -> Started {
     }
 }
 
-/// One follower less is no matter; with two less the leader takes commands, but commits none.
+/// Cuts off one of three servers, then another. With two servers the leader must still commit commands. Alone it must accept a
+/// command, but must not commit it (§5.3).
 fn follower_failure(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(101, n, false);
@@ -108,7 +109,7 @@ fn follower_failure(cluster: &Cluster) {
     cluster.check_not_committed(started.index, "but its leader had no majority");
 }
 
-/// The same with leaders that fall away.
+/// Does the same as `follower_failure`, but cuts off leaders (§5.3).
 fn leader_failure(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(101, n, false);
@@ -117,16 +118,20 @@ fn leader_failure(cluster: &Cluster) {
     cluster.sleep(ELECTION_TIMEOUT);
     cluster.one(103, n - 1, false);
     cluster.disconnect(cluster.check_one_leader());
-    // A leader that was cut off earlier takes it, too, at an index where others have agreed on something else.
+    // The leader that was cut off first accepts the command, too, at an index where the other servers have committed another
+    // command.
     let taken = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok());
     let Some(index) = taken.map(|started| started.index).max() else {
-        run::fail("nobody took 104, although a leader was just cut off and can't know it yet");
+        run::fail(
+            "no server accepted 104, although a leader was cut off just now and can't know yet that it has no majority",
+        );
     };
     cluster.sleep(2 * ELECTION_TIMEOUT);
     cluster.check_not_committed(index, "but nobody had a majority");
 }
 
-/// A follower that comes back catches up.
+/// Cuts a follower off, commits commands without it, and lets it come back. The follower must then get the commands that it
+/// missed (§5.3).
 fn fail_agree(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(101, n, false);
@@ -144,7 +149,8 @@ fn fail_agree(cluster: &Cluster) {
     cluster.one(107, n, true);
 }
 
-/// Without a majority nothing is committed; with one again, everything goes on.
+/// Cuts off three of five servers. The leader must not commit a command without a majority. When the three come back, all
+/// servers must agree on new commands (§5.3).
 fn fail_no_agree(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(10, n, false);
@@ -156,18 +162,18 @@ fn fail_no_agree(cluster: &Cluster) {
     cluster.sleep(2 * ELECTION_TIMEOUT);
     cluster.check_not_committed(started.index, "but its leader had no majority");
     gone.iter().for_each(|&i| cluster.connect(i));
-    // The majority may have a leader of its own, whose log lacks the entry.
+    // The three may have elected a leader of their own, whose log lacks the entry.
     let leader = cluster.check_one_leader();
     let started = start_on_leader(cluster, leader, 30);
-    // An entry of the new leader's own may not be applied yet, and then nobody knows how many there are.
+    // The new leader's no-op may not be applied yet, and then nobody knows how many of Raft's own entries there are.
     let knows_no_own = own_entries_before(cluster, u64::MAX) == 0;
     if knows_no_own && !(2..=3).contains(&started.index) {
-        run::fail(format!("30 got index {}, not 2 or 3", started.index));
+        run::fail(format!("the command 30 got index {}, not 2 or 3", started.index));
     }
     cluster.one(1000, n, true);
 }
 
-/// Commands given at the same time in one term all are committed.
+/// Gives five commands to the leader at the same time, in one term. All of them must be committed.
 fn concurrent_starts(cluster: &Cluster) {
     for attempt in 0..5 {
         if attempt > 0 {
@@ -202,7 +208,7 @@ fn concurrent_starts(cluster: &Cluster) {
             if !committed.contains(&command(value)) {
                 let found: Vec<_> = committed.iter().map(show).collect();
                 run::fail(format!(
-                    "{value} was taken at the same time as others and is not among what was committed: {found:?}"
+                    "the leader accepted {value} and other commands at once, but {value} is not among the committed ones: {found:?}"
                 ));
             }
         }
@@ -211,7 +217,8 @@ fn concurrent_starts(cluster: &Cluster) {
     run::fail("the term changed in each of five attempts, although nothing failed");
 }
 
-/// A leader with entries that nobody else has comes back, and they give way.
+/// Cuts off a leader with entries that no other server has, and lets it come back after others were committed. The new leader
+/// must replace the entries (§5.3).
 fn rejoin(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(101, n, true);
@@ -229,28 +236,29 @@ fn rejoin(cluster: &Cluster) {
     cluster.one(105, n, true);
 }
 
-/// Long logs that differ are brought together fast (§5.3).
+/// Gives fifty uncommitted entries to each of two leaders, and fifty committed ones to the other servers. When all servers can
+/// hear each other, the leader must repair these long, different logs fast (§5.3).
 fn backup(cluster: &Cluster) {
     let n = cluster.n();
     let one = |servers| cluster.one(random(cluster), servers, true);
     one(n);
-    // A leader and a follower, alone with fifty entries.
+    // The first leader and a follower have fifty entries that no other server has.
     let first = cluster.check_one_leader();
     let ring: Vec<_> = (0..n).map(|steps| after(cluster, first, steps)).collect();
     ring[2..].iter().for_each(|&i| cluster.disconnect(i));
     burst(cluster, first);
     cluster.sleep(ELECTION_TIMEOUT / 2);
-    // The other three commit fifty.
+    // The other three servers commit fifty commands.
     ring[..2].iter().for_each(|&i| cluster.disconnect(i));
     ring[2..].iter().for_each(|&i| cluster.connect(i));
     (0..50).for_each(|_| _ = one(3));
-    // Of them, a leader and a follower alone with fifty more.
+    // Of these three, one server is cut off. The leader and the remaining follower get fifty more entries.
     let second = cluster.check_one_leader();
     let other = if second == ring[2] { after(cluster, second, 1) } else { ring[2] };
     cluster.disconnect(other);
     burst(cluster, second);
     cluster.sleep(ELECTION_TIMEOUT / 2);
-    // The first two come back, with only the other one to repair them.
+    // The first two come back. Only the server that was cut off last can repair their logs.
     (0..n).for_each(|i| cluster.disconnect(i));
     [ring[0], ring[1], other].iter().for_each(|&i| cluster.connect(i));
     (0..50).for_each(|_| _ = one(3));
@@ -258,14 +266,15 @@ fn backup(cluster: &Cluster) {
     one(n);
 }
 
-/// Fifty commands to a leader that can't commit them.
+/// Gives fifty commands to a leader that can't commit them.
 fn burst(cluster: &Cluster, leader: usize) {
     for _ in 0..50 {
         start_on_leader(cluster, leader, random(cluster));
     }
 }
 
-/// How many calls elections, agreement and idle time may take.
+/// Counts the calls of an election, of an agreement on twelve commands, and of a second without commands. There must not be too
+/// many.
 fn count(cluster: &Cluster) {
     let calls = || (0..cluster.n()).map(|i| cluster.net().count(&name(i))).sum::<u64>();
     cluster.check_one_leader();
@@ -284,7 +293,7 @@ fn count(cluster: &Cluster) {
             let idle = calls() - agreed;
             if idle > 3 * 20 {
                 run::fail(format!(
-                    "{idle} calls in a second without commands; at most 60 are allowed"
+                    "the servers made {idle} calls in a second without commands; at most 60 are allowed"
                 ));
             }
             return;
@@ -293,7 +302,7 @@ fn count(cluster: &Cluster) {
     run::fail("the term changed in each of five attempts, although nothing failed");
 }
 
-/// Twelve commands at once. Gives back how many calls there had been in all; `None` if the term changed.
+/// Gives twelve commands at once. Returns how many calls there have been in all, or `None` if the term changed.
 fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
     const BATCH: u64 = 10;
     let leader = cluster.check_one_leader();
@@ -321,7 +330,9 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
         let given = &commands[i as usize - 1];
         if found != *given {
             let (index, found, given) = (first.index + i, show(&found), show(given));
-            run::fail(format!("{given} was given for index {index}, and {found} was committed"));
+            run::fail(format!(
+                "the leader accepted {given} at index {index}, but {found} was committed there"
+            ));
         }
     }
     if (0..cluster.n()).any(|i| cluster.state(i).is_none_or(|(term, _)| term != first.term)) {
@@ -331,8 +342,8 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
     let allowed = (BATCH + 1 + 3) * 3;
     if agreed - before > allowed {
         run::fail(format!(
-            "{} calls to agree on {} commands given at once; at most {allowed} are allowed: one call can carry \
-             many entries",
+            "the servers made {} calls to agree on {} commands that were given at once; at most {allowed} are allowed, because \
+             one call can carry many entries",
             agreed - before,
             BATCH + 2
         ));

@@ -1,4 +1,4 @@
-//! The Go lab's tests of a Raft, in its order.
+//! The Go lab's tests of a Raft, in the Go lab's order.
 
 pub mod election_2a;
 pub mod log_2b;

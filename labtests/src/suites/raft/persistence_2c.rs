@@ -1,4 +1,4 @@
-//! 2C: persistence (Figure 2), and networks that lose, delay and reorder.
+//! 2C: persistence (Figure 2), and networks that lose, delay and reorder messages.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
@@ -25,7 +25,8 @@ tests! { "2C", Raft:
     unreliable_churn = "UnreliableChurn", unreliable(5);
 }
 
-/// All crash, the leader crashes, a follower crashes; nothing is forgotten.
+/// Crashes all servers, then the leader, then a follower, and starts them again. They must not lose anything that Figure 2 calls
+/// persistent.
 fn persist1(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(11, n, true);
@@ -38,7 +39,7 @@ fn persist1(cluster: &Cluster) {
     cluster.crash(leader);
     cluster.one(14, n - 1, true);
     restart(cluster, leader);
-    cluster.wait(4, n, None); // it has to catch up before the next one is down
+    cluster.wait(4, n, None); // the old leader has to catch up before the next server crashes
     let follower = after(cluster, cluster.check_one_leader(), 1);
     cluster.crash(follower);
     cluster.one(15, n - 1, true);
@@ -46,7 +47,8 @@ fn persist1(cluster: &Cluster) {
     cluster.one(16, n, true);
 }
 
-/// Five rounds in which different majorities carry the log on, with nobody in common who didn't crash.
+/// Lets two different majorities commit commands, five times. The servers that are in both majorities crash in between, so the
+/// second majority knows the log only if it was persisted (Figure 2).
 fn persist2(cluster: &Cluster) {
     let n = cluster.n();
     let mut value = 10;
@@ -63,14 +65,14 @@ fn persist2(cluster: &Cluster) {
         [ring[0], ring[3], ring[4]].iter().for_each(|&i| cluster.crash(i));
         [ring[1], ring[2]].iter().for_each(|&i| restart(cluster, i));
         cluster.sleep(ELECTION_TIMEOUT);
-        restart(cluster, ring[3]); // without it, the two have a shorter log and no majority
+        restart(cluster, ring[3]); // without it, the other two have a shorter log and no majority
         one(n - 2);
         [ring[4], ring[0]].iter().for_each(|&i| restart(cluster, i));
     }
     cluster.one(1000, n, true);
 }
 
-/// A leader comes back to a follower that missed what it had committed.
+/// Restarts a leader together with a follower that missed a committed command. The command must not get lost (Figure 2).
 fn persist3(cluster: &Cluster) {
     cluster.one(101, 3, true);
     let leader = cluster.check_one_leader();
@@ -86,7 +88,7 @@ fn persist3(cluster: &Cluster) {
     cluster.one(104, 3, true);
 }
 
-/// The tests around Figure 8 wait so long between two rounds: mostly not at all, sometimes for an election.
+/// How the tests of Figure 8 wait between two rounds: mostly at most 13 ms, sometimes long enough for an election.
 fn pause(cluster: &Cluster) {
     let draws = cluster.draws();
     let half = ELECTION_TIMEOUT.as_millis() as u64 / 2;
@@ -94,7 +96,8 @@ fn pause(cluster: &Cluster) {
     cluster.sleep(draws.millis("pause", if long { 0..half } else { 0..13 }));
 }
 
-/// Leaders crash as soon as they have taken a command, a thousand times: entries of many terms meet, as in Figure 8.
+/// Crashes leaders soon after they have accepted a command, in a thousand rounds. So the logs have entries of many terms, as in
+/// Figure 8, and a leader must not commit an entry of an older term by counting replicas (§5.4.2).
 fn figure_8(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(random(cluster), 1, true);
@@ -127,7 +130,7 @@ fn figure_8(cluster: &Cluster) {
     cluster.one(random(cluster), n, true);
 }
 
-/// Many commands at once, on a network that loses one in five calls.
+/// Gives many commands at once, on a network that loses one in five calls. All servers must agree on all of them (§5.3).
 fn unreliable_agree(cluster: &Cluster) {
     let mut others = Vec::new();
     for round in 1..50 {
@@ -144,8 +147,8 @@ fn unreliable_agree(cluster: &Cluster) {
     cluster.one(100, cluster.n(), true);
 }
 
-/// Figure 8 with leaders that are cut off, on an unreliable network that from round 200 on delays most replies by up to
-/// two seconds.
+/// Plays Figure 8 with leaders that are cut off, not crashed, on an unreliable network. From round 200 on, the network delays
+/// most replies by up to two seconds.
 fn figure_8_unreliable(cluster: &Cluster) {
     let n = cluster.n();
     cluster.one(random(cluster), 1, true);
@@ -180,15 +183,18 @@ fn figure_8_unreliable(cluster: &Cluster) {
     cluster.one(random(cluster), n, true);
 }
 
+/// Runs [`churn`] on a network that loses nothing.
 fn reliable_churn(cluster: &Cluster) {
     churn(cluster);
 }
 
+/// Runs [`churn`] on an unreliable network.
 fn unreliable_churn(cluster: &Cluster) {
     churn(cluster);
 }
 
-/// Servers come and go while three clients give commands. What a client saw committed stays committed.
+/// Cuts servers off, crashes them and brings them back while three clients give commands. What a client saw committed must stay
+/// committed (Leader Completeness, §5.4).
 fn churn(cluster: &Cluster) {
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..3).map(|me| client(cluster, me, &stop)).collect();
@@ -210,7 +216,7 @@ fn churn(cluster: &Cluster) {
                 cluster.crash(i);
             }
         }
-        // Shorter than an election, so that not everything heals in between.
+        // This is shorter than an election, so that the servers can't recover fully before the next trouble.
         cluster.sleep(ELECTION_TIMEOUT * 7 / 10);
     }
     cluster.sleep(ELECTION_TIMEOUT);
@@ -222,7 +228,7 @@ fn churn(cluster: &Cluster) {
         cluster.connect(i);
     }
     stop.store(true, Ordering::Relaxed);
-    // A client that failed has failed the test.
+    // If a client failed, the test has failed already.
     let seen = clients.into_iter().map(|client| client.join().unwrap_or_default());
     let seen: Vec<(u64, Command)> = seen.flatten().collect();
     if seen.is_empty() {
@@ -235,14 +241,14 @@ fn churn(cluster: &Cluster) {
         .collect();
     if let Some((index, lost)) = seen.iter().find(|(index, seen)| log.get(index) != Some(seen)) {
         run::fail(format!(
-            "a client saw {} committed at index {index}, and it isn't there any more (Leader Completeness, \
+            "a client saw {} committed at index {index}, but it isn't there any more (Leader Completeness, \
              Figure 3, §5.4)",
             crate::ledger::show(lost)
         ));
     }
 }
 
-/// A client of the churn: what it saw committed.
+/// Starts a client of the churn. The client returns what it saw committed.
 fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<(u64, Command)>> {
     let (cluster, stop) = (cluster.clone(), stop.clone());
     let body = move || {
@@ -266,7 +272,7 @@ fn client(cluster: &Cluster, me: u64, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<
     thread.expect("the system refuses another thread")
 }
 
-/// Waits for something to be committed at `index`; gives it back if it is `value`.
+/// Waits until something is committed at `index`. Returns it if it is `value`.
 fn poll(cluster: &Cluster, index: u64, value: Command) -> Option<(u64, Command)> {
     for pause in [10, 20, 50, 100, 200] {
         if let Some(found) = cluster.n_committed(index).1 {

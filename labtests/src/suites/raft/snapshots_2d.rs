@@ -1,4 +1,4 @@
-//! 2D: snapshots (§7). The service makes one after every tenth command.
+//! 2D: snapshots (§7). The service makes a snapshot after every tenth command.
 
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
@@ -21,7 +21,7 @@ tests! { "2D", Raft:
 /// The largest Raft state that a server may have saved, in bytes.
 const MAX_SAVED_STATE: usize = 2000;
 
-/// What happens to the server that misses commands.
+/// The fault that makes a server miss commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -29,27 +29,33 @@ enum Fault {
     Crash,
 }
 
+/// Runs [`thirty_rounds`] without faults.
 fn snapshot_basic(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::None);
 }
 
+/// Runs [`thirty_rounds`] with a server that is cut off.
 fn snapshot_install(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::CutOff);
 }
 
+/// Runs [`thirty_rounds`] with a server that is cut off, on an unreliable network.
 fn snapshot_install_unreliable(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::CutOff);
 }
 
+/// Runs [`thirty_rounds`] with a server that crashes.
 fn snapshot_install_crash(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::Crash);
 }
 
+/// Runs [`thirty_rounds`] with a server that crashes, on an unreliable network.
 fn snapshot_install_un_crash(cluster: &Cluster) {
     thirty_rounds(cluster, Fault::Crash);
 }
 
-/// One server misses commands, so many that it gets a snapshot when it comes back; every third time it is the leader.
+/// In each round, one server misses so many commands that it gets a snapshot when it comes back (§7). Every third time, that
+/// server is the leader. The saved state of each server must stay small.
 fn thirty_rounds(cluster: &Cluster, fault: Fault) {
     let n = cluster.n();
     let one = |servers| cluster.one(random(cluster), servers, true);
@@ -87,7 +93,7 @@ fn thirty_rounds(cluster: &Cluster, fault: Fault) {
     }
 }
 
-/// Gives a command to `first`, or else to whoever leads and is connected, if anybody does.
+/// Gives a command to the first connected server that accepts it. It asks `first` first.
 fn give(cluster: &Cluster, first: usize, command: &Command) {
     let ring = (0..cluster.n()).map(|steps| after(cluster, first, steps));
     for i in ring.filter(|&i| cluster.is_connected(i)) {
@@ -102,8 +108,8 @@ fn check_saved_state(cluster: &Cluster) {
     let (server, size) = cluster.largest_saved_state();
     if size >= MAX_SAVED_STATE {
         run::fail(format!(
-            "{} has saved {size} bytes of Raft state, and less than {MAX_SAVED_STATE} are allowed: what a \
-             snapshot covers must leave the log (§7)",
+            "{} has saved {size} bytes of Raft state, but fewer than {MAX_SAVED_STATE} are allowed: a server must discard \
+             the log entries that a snapshot covers (§7)",
             name(server)
         ));
     }
@@ -115,7 +121,7 @@ fn crash_all(cluster: &Cluster) {
     (0..cluster.n()).for_each(|i| cluster.connect(i));
 }
 
-/// All crash, five times, and go on where they were.
+/// Crashes all servers, five times. Each time they must go on where they were, from their snapshots and logs (§7).
 fn snapshot_all_crash(cluster: &Cluster) {
     let n = cluster.n();
     let one = || cluster.one(random(cluster), n, true);
@@ -129,13 +135,14 @@ fn snapshot_all_crash(cluster: &Cluster) {
         let after = one();
         if after <= before {
             run::fail(format!(
-                "after all servers crashed, a command got index {after}, and before one had {before}"
+                "after all servers crashed, a command got index {after}, but a command before the crash had index {before}"
             ));
         }
     }
 }
 
-/// A snapshot outlives the second crash too: a server that has only read it back must not save without it.
+/// Crashes all servers twice. A snapshot must survive the second crash, too: a server that has read its snapshot back and then
+/// saves its state must save the snapshot with it (§7).
 fn snapshot_init(cluster: &Cluster) {
     let n = cluster.n();
     for _ in 0..12 {

@@ -1,5 +1,6 @@
-//! What becomes of an entry whose leader is deposed before it hears that a follower has it: the next leader has it, too, and
-//! commits it (§5.4.2, Figure 8). The old leader can't know that, and must not say that it won't be.
+//! A leader appends an entry and is deposed before it hears that a follower has the entry. The next leader may have the entry,
+//! too, and commit it (§5.4.2, Figure 8). The old leader can't know that, so it must not answer that the entry will not be
+//! committed.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
@@ -7,8 +8,9 @@ use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use labrpc::network::Fate;
 use labrpc::time::Instant;
 
-/// S0 leads, and is given something by `give`, which must not wait for its answer. S2 gets it, too, but S0 never hears of
-/// that. If `in_time`, S0 hears of a newer term, from S1, which nobody elects. Then S2 leads, and has it; S0 doesn't hear S2 yet.
+/// Lets `give` make a request to the leader S0; `give` must not wait for the answer. S2 gets the entry of this request, but S0
+/// never hears that. If `in_time`, S0 then hears of a newer term from the candidate S1, which is not elected. Then S2 becomes
+/// the leader, with the entry in its log. S0 doesn't hear S2 yet.
 pub(crate) fn deposed_while_it_waits(
     cluster: &Cluster,
     in_time: bool,
@@ -17,13 +19,13 @@ pub(crate) fn deposed_while_it_waits(
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
-    stage.caption("S1 hears nobody, and stands for election");
+    stage.caption("S1 hears no other server, and becomes a candidate");
     let s0_and_s2 = move |mail: &Mail| mail.from == s0 && mail.to == s2;
     stage.direct(move |mail| if s0_and_s2(mail) { Fate::Deliver } else { Fate::Lose });
     let from = Instant::now();
     let stands = |mail: &Mail| mail.from == s1 && mail.kind == Kind::Vote && mail.at > from;
     stage.until(5 * ELECTION_TIMEOUT, || !stage.mail(stands).is_empty());
-    stage.caption("S0 is given something, and S2 gets it; what S2 answers is lost");
+    stage.caption("S0 gets a request, and S2 gets its entry; S2's answers are lost");
     stage.direct(move |mail| match s0_and_s2(mail) && mail.is_call() {
         true => Fate::Deliver,
         false => Fate::Lose,
@@ -34,7 +36,7 @@ pub(crate) fn deposed_while_it_waits(
         |mail: &Mail| s0_and_s2(mail) && !mail.is_call() && mail.carries > 0 && mail.at > from;
     stage.until(ELECTION_TIMEOUT, || !stage.mail(has).is_empty());
     if in_time {
-        stage.caption("S0 hears that S1 stands for election in a newer term");
+        stage.caption("S0 hears that S1 is a candidate in a newer term");
         stage.direct(move |mail| match mail.from == s1 && mail.to == s0 {
             true => Fate::Deliver,
             false => Fate::Lose,

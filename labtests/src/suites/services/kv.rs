@@ -1,5 +1,5 @@
-//! What the tests of the 2022 store have in common: clients that write and read for three rounds of five seconds, while the
-//! servers get into trouble.
+//! The common part of the tests of the 2022 store: clients write and read for three rounds of five seconds, while the servers
+//! have trouble.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
@@ -17,8 +17,9 @@ use labrpc::time::{Duration, Instant};
 /// The `max_raft_state` of tests with snapshots, in bytes.
 pub const MAX_RAFT_STATE: usize = 1000;
 
-/// A value with this number in it, so long that fifty of them, not compacted, are more than a log may have. A command alone has few
-/// bytes here, unlike Go's, and a server that was away would still get it from the log.
+/// A value that contains this number. It is so long that fifty such values in a log without snapshots are more than a log may
+/// have. With short values, a server that was cut off would still get them from the log, because a command has fewer bytes here
+/// than in Go.
 pub fn long(number: u64) -> String {
     format!("{number:0>200}")
 }
@@ -26,7 +27,7 @@ pub fn long(number: u64) -> String {
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(5);
 
-/// What clients do, and what happens to the servers meanwhile.
+/// What clients do, and what happens to the servers at the same time.
 #[derive(Clone, Copy)]
 pub struct Load {
     clients: u64,
@@ -35,28 +36,29 @@ pub struct Load {
     shared_keys: bool,
 }
 
-/// Clients that write and read, each a key of its own.
+/// Clients that write and read, each its own key.
 pub const fn clients(clients: u64) -> Load {
     Load { clients, partitions: false, crashes: false, shared_keys: false }
 }
 
 impl Load {
-    /// And every second or so the servers fall into two parties.
+    /// The same load, and about every second a new partition divides the servers into two parts.
     pub const fn partitions(self) -> Load {
         Load { partitions: true, ..self }
     }
 
-    /// And at the end of every round all servers crash, and start again.
+    /// The same load, and at the end of every round all servers crash and start again.
     pub const fn crashes(self) -> Load {
         Load { crashes: true, ..self }
     }
 
-    /// And all write the same keys. Then nobody knows what to expect, but in the end all of it must be linearizable.
+    /// The same load, but all clients write the same keys. Then a client doesn't know which value to expect, but at the end the
+    /// whole history must be linearizable.
     pub const fn shared_keys(self) -> Load {
         Load { shared_keys: true, ..self }
     }
 
-    /// Does all of that.
+    /// Runs the load for three rounds.
     pub fn run(self, texts: &Texts) {
         for _ in 0..ROUNDS {
             self.round(texts);
@@ -90,7 +92,7 @@ impl Load {
         }
     }
 
-    /// A client at work, until it is told to stop. It ends with what its key is to hold then.
+    /// Starts a client, which works until `stop` is set. It returns the value that its key must have then.
     fn client(self, texts: &Texts, number: u64, stop: &Stop) -> JoinHandle<String> {
         let mut client = texts.clerk();
         let (cluster, stop) = (texts.cluster().clone(), stop.clone());
@@ -124,14 +126,14 @@ impl Load {
     }
 }
 
-/// Lets so much time go by, perhaps with partitions, then tells the clients to stop, and mends the network.
+/// Lets `time` pass, perhaps with partitions, then tells the clients to stop, and ends the partitions.
 pub fn rough_time(cluster: &Cluster, time: Duration, partitions: bool, stop: &Stop) {
     if !partitions {
         cluster.sleep(time);
         stop.set();
         return;
     }
-    cluster.sleep(Duration::from_secs(1)); // the clients get something done first
+    cluster.sleep(Duration::from_secs(1)); // the clients finish some operations first
     let (troubled, until) = (cluster.clone(), stop.clone());
     let partitioner = spawn("partitioner", move || partition_until(&troubled, &until));
     cluster.sleep(time);
@@ -141,7 +143,7 @@ pub fn rough_time(cluster: &Cluster, time: Duration, partitions: bool, stop: &St
     cluster.sleep(ELECTION_TIMEOUT);
 }
 
-/// Draws a new partition every second or so.
+/// Makes a new random partition about every second.
 fn partition_until(cluster: &Cluster, stop: &Stop) {
     while !stop.is_set() {
         let on_the_side = |_: &usize| cluster.draws().chance("on the side", 1, 2);
@@ -151,15 +153,16 @@ fn partition_until(cluster: &Cluster, stop: &Stop) {
     }
 }
 
-/// While `f` runs, a third of all requests come a second time, up to 1.5 s later: their client has long gone on.
+/// While `f` runs, a third of all requests arrive a second time, up to 1.5 s later, when their client has made other requests.
 pub fn late_copies(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().duplicate(Some(Duplication { one_in: 3, within: ms(1500) }));
     f();
     cluster.net().duplicate(None);
 }
 
-/// While `f` runs, one in five requests of clients is late by up to 1.5 s. A client that doesn't wait for so long has asked again, and
-/// perhaps gone on. The calls' numbers say which, so that nothing is drawn.
+/// While `f` runs, one in five requests of clients is late by up to 1.5 s. A client that doesn't wait that long has asked again
+/// by then, and has perhaps made other requests. The number of the call decides which requests are late, so that no random
+/// numbers are consumed.
 pub fn late_requests(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().intercept(|letter| {
         let of_client = letter.end.starts_with('C') && letter.leg == Leg::Request;
@@ -172,8 +175,8 @@ pub fn late_requests(cluster: &Cluster, f: impl FnOnce()) {
     cluster.net().no_intercept();
 }
 
-/// While `f` runs, threads of the servers stop now and then for a few milliseconds, anywhere between two steps: much is done between a
-/// look at one thing and a look at the next. Elections seldom come of that.
+/// While `f` runs, threads of the servers stop now and then for 1-4 ms, anywhere between two steps. So much can happen between
+/// a thread's reads of two variables. These stops seldom cause elections.
 pub fn hesitant_threads<R>(cluster: &Cluster, f: impl FnOnce() -> R) -> R {
     cluster.hiccups(Some(Hiccups { one_in: 4, lasting: ms(1)..ms(4) }));
     let result = f();
@@ -181,7 +184,7 @@ pub fn hesitant_threads<R>(cluster: &Cluster, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// All servers crash; a second later they start again.
+/// Crashes all servers, and starts them again a second later.
 pub fn crash_all(cluster: &Cluster) {
     (0..cluster.n()).for_each(|i| cluster.crash(i));
     cluster.sleep(ELECTION_TIMEOUT);
@@ -189,7 +192,7 @@ pub fn crash_all(cluster: &Cluster) {
     cluster.connect_all();
 }
 
-/// Fails the test if a read gives something else than expected, of a key that nobody else is writing.
+/// Fails the test if a read returns another value than expected. No other client may be writing this key.
 #[track_caller]
 pub fn check_read(client: &mut TextClient, key: &str, expected: &str) {
     let got = client.get(key);
@@ -198,7 +201,7 @@ pub fn check_read(client: &mut TextClient, key: &str, expected: &str) {
     }
 }
 
-/// How a value differs from what it should be, which property that breaks, and where to look.
+/// Says how a value differs from the expected one, which property that breaks, and where to look.
 fn wrong(got: &str, expected: &str) -> String {
     let same = got.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
     let boundary = |at: &usize| got.is_char_boundary(*at) && expected.is_char_boundary(*at);
@@ -212,21 +215,22 @@ fn wrong(got: &str, expected: &str) -> String {
         ("another value than was written last", OTHER)
     };
     let place = match (got.len().max(expected.len()), same) {
-        (..=60, _) => format!("{}, where {} was written", cut(got), cut(expected)),
+        (..=60, _) => format!("{}, but {} was written", cut(got), cut(expected)),
         _ => format!("after byte {same} comes {}, where {}", cut(got_rest), due(expected_rest)),
     };
     format!("{what}: {place}. {why}")
 }
 
-const TWICE: &str = "A write was done twice (exactly once, thesis §6.3). Look at how a request that was done before is recognised when its \
-    entry is applied: by its client, and a number that is not higher than the last; in snapshots, too. And at what a snapshot holds: no \
-    more than the entries up to its index, or those after it are done again";
-const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees all that was acknowledged before it began). Either \
-    the read is stale, and was answered by a server that didn't know that it had been deposed (§8); or the write was acknowledged before it \
-    was committed, taken for one that was done before, or missing in a snapshot";
-const OTHER: &str = "Nobody else was writing this key (linearizability: a read sees the last write that was acknowledged before it began). \
-    Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older one was done again after it (exactly \
-    once, thesis §6.3)";
+const TWICE: &str = "A write was applied twice (exactly once, thesis §6.3). Look at how the server recognises an old request \
+    when it applies an entry: the request has a client whose last applied number is not lower. Snapshots must keep these \
+    numbers, too. Also look at what a snapshot holds: if it holds more than the entries up to its index, the entries after the \
+    index are applied twice";
+const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees every write that was acknowledged \
+    before it began). Either the read is stale, because a server answered it that didn't know that it had been deposed (§8); \
+    or the write was acknowledged before it was committed, was mistaken for an older request, or is missing in a snapshot";
+const OTHER: &str = "No other client was writing this key (linearizability: a read sees the last write that was acknowledged \
+    before it began). Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older write \
+    was applied again after it (exactly once, thesis §6.3)";
 
 /// The beginning of a text, in quotes.
 fn cut(text: &str) -> String {
@@ -237,7 +241,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// What should come in this place.
+/// Says what should come at this place.
 fn due(rest: &str) -> String {
     if rest.is_empty() {
         "the value should end".into()
@@ -246,7 +250,7 @@ fn due(rest: &str) -> String {
     }
 }
 
-/// Fails the test if somebody's log is longer than the lab allows, or somebody makes snapshots unasked.
+/// Fails the test if a server's log is longer than the lab allows, or if a server makes snapshots though it should not.
 #[track_caller]
 pub fn check_sizes(cluster: &Cluster) {
     match cluster.setup().max_raft_state() {
@@ -255,7 +259,7 @@ pub fn check_sizes(cluster: &Cluster) {
             let (i, size) = cluster.largest_snapshot();
             if size > 0 {
                 run::fail(format!(
-                    "{} has saved a snapshot of {size} bytes, but max_raft_state is None: never",
+                    "{} has saved a snapshot of {size} bytes, but max_raft_state is None, which means: no snapshots",
                     name(i)
                 ));
             }
@@ -263,19 +267,20 @@ pub fn check_sizes(cluster: &Cluster) {
     }
 }
 
-/// Fails the test if anybody's saved Raft state is larger than this.
+/// Fails the test if any server's saved Raft state is larger than `most` bytes.
 #[track_caller]
 pub fn check_log(cluster: &Cluster, most: usize) {
     let (i, size) = cluster.largest_saved_state();
     if size > most {
         run::fail(format!(
-            "{}'s saved Raft state has {size} bytes, and may have {most}: with a snapshot the log before it goes (§7)",
+            "{}'s saved Raft state has {size} bytes, but at most {most} are allowed: a server must discard the log entries \
+             that a snapshot covers (§7)",
             name(i)
         ));
     }
 }
 
-/// A leader and so many others that they are no majority.
+/// The leader and as many other servers as possible without being a majority.
 pub fn minority_with_the_leader(cluster: &Cluster) -> Vec<usize> {
     let leader = cluster.check_one_leader();
     (0..cluster.n().div_ceil(2) - 1)
@@ -283,8 +288,8 @@ pub fn minority_with_the_leader(cluster: &Cluster) -> Vec<usize> {
         .collect()
 }
 
-/// Asks for a put and a get in the minority, by the clients with these numbers: nobody there can answer. While they wait,
-/// `meanwhile` happens; then the partition heals, and both get their answers.
+/// Asks for a put and a get in the minority, by the clients with these ids. No server there may answer. While the clients wait,
+/// `meanwhile` runs. Then the partition heals, and both clients must get their answers.
 #[track_caller]
 pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
     site: &Site<dyn Replica>,
@@ -307,7 +312,7 @@ pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
     });
     if let Ok(what) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "a {what} was answered by a server that is cut off from the majority: it can't know that it still leads"
+            "a server that is cut off from the majority answered a {what}, though it can't know that it still leads (§5.3, §8)"
         ));
     }
     meanwhile();
@@ -318,18 +323,18 @@ pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
     for _ in clients {
         if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
             run::fail(
-                "4 s after the partition healed, what was asked in the minority isn't answered: whoever waits for an entry \
-                 that was lost with an old leader must be told, and must ask again",
+                "4 s after the partition healed, a request that was made in the minority isn't answered: a server must answer a \
+                 client that waits for an entry of an old leader when this entry is lost, so that the client asks again",
             );
         }
     }
     (joined(putting), joined(getting))
 }
 
-/// A thousand appends, one after the other, and whether they are there.
+/// Does a thousand appends, one after the other, and measures the time. Then all of them must be there.
 pub fn speed_of_appends(texts: &Texts) {
     let mut client = texts.clerk();
-    client.get("x"); // the first waits for a leader
+    client.get("x"); // the first request waits for a leader
     let mut expected = String::new();
     check_speed(|n| {
         let new = format!("x 0 {n} y");
@@ -339,8 +344,8 @@ pub fn speed_of_appends(texts: &Texts) {
     check_read(&mut client, "x", &expected);
 }
 
-/// Does a thousand things one after the other, and fails the test if they take longer than the lab allows: three in the
-/// time between two heartbeats.
+/// Does a thousand operations one after the other. Fails the test if they take longer than the lab allows: three operations in
+/// the time between two heartbeats.
 #[track_caller]
 pub fn check_speed(mut one: impl FnMut(u64)) {
     const OPERATIONS: u32 = 1000;
@@ -350,7 +355,8 @@ pub fn check_speed(mut one: impl FnMut(u64)) {
     let each = began.elapsed() / OPERATIONS;
     if each > most {
         run::fail(format!(
-            "an operation takes {each:?} and may take {most:?}: entries are to be sent when they come, not with the next heartbeat"
+            "an operation takes {each:?} on average, but at most {most:?} is allowed: a leader must send an entry at once, not \
+             with the next heartbeat (§5.3)"
         ));
     }
 }

@@ -1,4 +1,5 @@
-//! 3A: a store on Raft, without snapshots.
+//! 3A: a store on Raft, without snapshots. In most tests clients write and read for three rounds, and a read must return what was
+//! written (linearizability, §8).
 
 use crate::clients::Texts;
 use crate::cluster::Setup;
@@ -31,27 +32,29 @@ tests! { "3A", Kv:
 const GOOD: Setup = service(reliable(5), None);
 const BAD: Setup = service(unreliable(5), None);
 
-/// One client.
+/// Runs one client on five servers. Its reads must return what it wrote.
 fn kv_basic(texts: &Texts) {
     clients(1).run(texts);
 }
 
-/// A thousand appends, one after the other.
+/// Does a thousand appends, one after the other. The leader must send each one at once, not with the next heartbeat (§5.3).
 fn kv_speed(texts: &Texts) {
     speed_of_appends(texts);
 }
 
-/// Five clients.
+/// Runs five clients, each with its own key.
 fn kv_concurrent(texts: &Texts) {
     clients(5).run(texts);
 }
 
-/// Requests and answers get lost, and are late.
+/// Runs five clients on a network that loses and delays requests and answers. A repeated request must not be applied twice
+/// (exactly once, thesis §6.3).
 fn kv_unreliable(texts: &Texts) {
     clients(5).run(texts);
 }
 
-/// Five clients append to one key.
+/// Lets five clients append to one key on an unreliable network. Each append must be in the value once, in the order of its
+/// client (exactly once, thesis §6.3).
 fn kv_unreliable_one_key(texts: &Texts) {
     const APPENDS: u64 = 10;
     let mut reader = texts.clerk();
@@ -68,7 +71,7 @@ fn kv_unreliable_one_key(texts: &Texts) {
     check_appends(&reader.get("k"), number, APPENDS);
 }
 
-/// Fails the test unless the value is made of each client's appends, each once, and each client's in order.
+/// Fails the test unless the value contains each append once, and the appends of each client in their order.
 fn check_appends(value: &str, clients: u64, appends: u64) {
     let mut next = vec![0; clients as usize];
     let mut rest = value;
@@ -79,8 +82,9 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
         });
         let Some((number, left)) = first else {
             run::fail(format!(
-                "at {rest:?} in {value:?} there is no client's next append. One is there twice (exactly once, thesis §6.3), or is missing or out \
-                 of order though its client was answered before it sent the next (linearizability)"
+                "at {rest:?} in {value:?}, the next append of a client should come, but it is something else. Either an append \
+                 was applied twice (exactly once, thesis §6.3), or one is missing or out of order, though its client was \
+                 answered before it sent the next (linearizability)"
             ));
         };
         next[number as usize] += 1;
@@ -89,13 +93,14 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
     if let Some(number) = next.iter().position(|&n| n != appends) {
         let n = next[number];
         run::fail(format!(
-            "of {appends} appends of client {number}, all of them acknowledged, only {n} are in {value:?} (linearizability: a read sees all \
-             that was acknowledged before it began)"
+            "client {number} made {appends} appends, and all of them were acknowledged, but only {n} are in {value:?} \
+             (linearizability: a read sees every write that was acknowledged before it began)"
         ));
     }
 }
 
-/// A leader without a majority answers nobody, not even a reader. When the partition heals, its clients get their answers.
+/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients
+/// must get their answers.
 fn kv_one_partition(texts: &Texts) {
     let mut client = texts.clerk();
     client.put("1", "13");
@@ -122,50 +127,51 @@ fn kv_one_partition(texts: &Texts) {
     );
     if !["14", "15", "16"].contains(&got.as_str()) {
         run::fail(format!(
-            "a get begun after 14 was written, while 15 and 16 were, gives {got:?} (linearizability: a read sees the last write before it, \
-             or one that is going on)"
+            "a get that began after 14 was written, and overlapped the puts of 15 and 16, returned {got:?} (linearizability: a \
+             read sees the last write before it, or a write that overlaps it)"
         ));
     }
-    // 15 was asked for before 16, but of a minority: it can't have been done before the partition healed, when 16 was there.
+    // 15 was requested before 16, but in the minority. So it was applied only after the partition healed, when 16 was already
+    // there.
     check_read(&mut client, "1", "15");
 }
 
-/// Partitions come and go.
+/// Runs one client while partitions come and go.
 fn kv_many_partitions_one_client(texts: &Texts) {
     clients(1).partitions().run(texts);
 }
 
-/// The same with five clients.
+/// Runs five clients while partitions come and go.
 fn kv_many_partitions_many_clients(texts: &Texts) {
     clients(5).partitions().run(texts);
 }
 
-/// All servers crash after each round.
+/// Runs one client and crashes all servers after each round. They must restore the store from their logs.
 fn kv_persist_one_client(texts: &Texts) {
     clients(1).crashes().run(texts);
 }
 
-/// The same with five clients.
+/// Runs five clients and crashes all servers after each round.
 fn kv_persist_concurrent(texts: &Texts) {
     clients(5).crashes().run(texts);
 }
 
-/// The same on an unreliable network.
+/// Runs five clients on an unreliable network and crashes all servers after each round.
 fn kv_persist_concurrent_unreliable(texts: &Texts) {
     clients(5).crashes().run(texts);
 }
 
-/// Partitions and crashes.
+/// Runs five clients with partitions, and crashes all servers after each round.
 fn kv_persist_partition(texts: &Texts) {
     clients(5).partitions().crashes().run(texts);
 }
 
-/// The same on an unreliable network.
+/// Runs five clients on an unreliable network with partitions, and crashes all servers after each round.
 fn kv_persist_partition_unreliable(texts: &Texts) {
     clients(5).partitions().crashes().run(texts);
 }
 
-/// The same with seven servers, and fifteen clients that write and read the same keys.
+/// Does the same with seven servers, and fifteen clients that write and read the same keys. Their history must be linearizable.
 fn kv_persist_partition_unreliable_linearizable(texts: &Texts) {
     clients(15).partitions().crashes().shared_keys().run(texts);
 }

@@ -1,4 +1,5 @@
-//! 3B: a store on Raft, with snapshots (§7).
+//! 3B: a store on Raft, with snapshots (§7). In most tests clients write and read for three rounds, and a read must return what
+//! was written (linearizability, §8).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -28,7 +29,8 @@ tests! { "3B", Kv:
 const GOOD: Setup = service(reliable(5), Some(MAX_RAFT_STATE));
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
 
-/// A server that was away gets what it missed as a snapshot.
+/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get
+/// them as a snapshot (§7).
 fn kv_snapshot_rpc(texts: &Texts) {
     let mut client = texts.clerk();
     client.put("a", "A");
@@ -41,7 +43,7 @@ fn kv_snapshot_rpc(texts: &Texts) {
     some.put("b", "B");
     check_log(texts, 8 * MAX_RAFT_STATE);
 
-    texts.partition(&[1]); // so that 2, which has missed it all, is needed
+    texts.partition(&[1]); // so that a majority needs server 2, which has missed the puts
     let mut some = texts.clerk_to(&[0, 2]);
     some.put("c", "C");
     some.put("d", "D");
@@ -57,7 +59,7 @@ fn kv_snapshot_rpc(texts: &Texts) {
     check_read(&mut client, "1", &long(1));
 }
 
-/// What is written over is in no snapshot, nor is what was once answered.
+/// Writes the same key many times. A snapshot must stay small: it must not contain old values or old answers (§7).
 fn kv_snapshot_size(texts: &Texts) {
     const MOST: usize = 500;
     let mut client = texts.clerk();
@@ -71,43 +73,44 @@ fn kv_snapshot_size(texts: &Texts) {
     let (i, size) = texts.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, and may have {MOST}: there is one key, and one client",
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+             snapshot holds the present state, without old values (§7)",
             name(i)
         ));
     }
 }
 
-/// Snapshots cost no time to speak of.
+/// Does a thousand appends, one after the other. Snapshots must not make them slow.
 fn kv_snapshot_speed(texts: &Texts) {
     speed_of_appends(texts);
 }
 
-/// All servers crash after each round, and find their snapshots.
+/// Runs one client and crashes all servers after each round. They must restore the store from their snapshots (§7).
 fn kv_snapshot_recover(texts: &Texts) {
     clients(1).crashes().run(texts);
 }
 
-/// The same with twenty clients.
+/// Runs twenty clients and crashes all servers after each round.
 fn kv_snapshot_recover_many_clients(texts: &Texts) {
     clients(20).crashes().run(texts);
 }
 
-/// On an unreliable network.
+/// Runs five clients on an unreliable network.
 fn kv_snapshot_unreliable(texts: &Texts) {
     clients(5).run(texts);
 }
 
-/// On an unreliable network, with crashes.
+/// Runs five clients on an unreliable network, and crashes all servers after each round.
 fn kv_snapshot_unreliable_recover(texts: &Texts) {
     clients(5).crashes().run(texts);
 }
 
-/// And with partitions.
+/// Runs five clients on an unreliable network with partitions, and crashes all servers after each round.
 fn kv_snapshot_unreliable_recover_concurrent_partition(texts: &Texts) {
     clients(5).partitions().crashes().run(texts);
 }
 
-/// The same with seven servers, and fifteen clients that write and read the same keys.
+/// Does the same with seven servers, and fifteen clients that write and read the same keys. Their history must be linearizable.
 fn kv_snapshot_unreliable_recover_concurrent_partition_linearizable(texts: &Texts) {
     clients(15).partitions().crashes().shared_keys().run(texts);
 }

@@ -1,4 +1,4 @@
-//! 3B+: a store on Raft, when requests come late, and when snapshots are made while there is much to do.
+//! 3B+: a store on Raft, when requests come late, and when servers make snapshots under high load.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
@@ -23,27 +23,28 @@ tests! { "3B+", Kv:
 
 const THREE: Setup = service(reliable(3), Some(MAX_RAFT_STATE));
 
-/// A third of all requests come a second time, when their client has long gone on. It is not enough to remember the last
-/// request of a client and know it again: older ones must not be done again either (§8).
+/// Delivers a third of all requests a second time, when their client has made other requests. It is not enough to recognise the
+/// last request of a client: older requests must not be applied again, either (§8).
 fn kv_late_requests(texts: &Texts) {
     late_copies(texts, || clients(3).run(texts));
     texts.reached_check();
 }
 
-/// The same on an unreliable network, with crashes and partitions.
+/// Does the same on an unreliable network, with crashes and partitions (§8).
 fn kv_late_requests_in_trouble(texts: &Texts) {
     late_copies(texts, || clients(5).partitions().crashes().run(texts));
     texts.reached_check();
 }
 
-/// Requests are late, and their clients may have asked again meanwhile.
+/// Delays requests, so that their clients may have asked again before they arrive. A request must not be applied twice (§8).
 fn kv_overtaken_requests(texts: &Texts) {
     late_requests(texts, || clients(5).partitions().crashes().run(texts));
     texts.reached_check();
 }
 
-/// An append is done, but its client isn't told; it asks again, of a leader that knows of the first time only from another's
-/// snapshot.
+/// Loses the answer to an append that was applied. The client asks again, and now the leader is a server that knows of the
+/// first append only from another server's snapshot. The append must not be applied twice: snapshots must hold what is needed
+/// to recognise old requests (exactly once, thesis §6.3).
 fn kv_retry_behind_a_snapshot(texts: &Texts) {
     const AWAY: usize = 2;
     let (mut client, mut lonely) = (texts.clerk(), texts.clerk());
@@ -53,7 +54,7 @@ fn kv_retry_behind_a_snapshot(texts: &Texts) {
     let id = lonely.id;
     let appending = spawn("append", move || lonely.append("k", " and again"));
     texts.sleep(ELECTION_TIMEOUT);
-    texts.connect_client(id, &[]); // what it has asked is done, and now it is silent
+    texts.connect_client(id, &[]); // its append has been applied, and now it reaches no server
     let mut some = texts.clerk_to(&[0, 1]);
     (0..50).for_each(|n| some.put(&n.to_string(), &long(n)));
     texts.connect_all();
@@ -73,8 +74,9 @@ fn kv_retry_behind_a_snapshot(texts: &Texts) {
     texts.reached_check();
 }
 
-/// New clients come, and all of them write at once, so that there is always more to apply while a snapshot is made. A snapshot that
-/// holds more than its index says has what is between done again by the server that restarts from it.
+/// Lets many clients append at once, so that servers always have more to apply while they make snapshots. If a snapshot holds
+/// more than the entries up to its index, a server that restarts from the snapshot applies the entries after the index twice
+/// (§7).
 fn kv_snapshots_under_load(texts: &Texts) {
     const NEW: u64 = 10;
     let mut all = Vec::new();

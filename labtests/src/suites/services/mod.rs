@@ -1,4 +1,4 @@
-//! Tests of services on a Raft: stores and state machines. First the labs', then ours.
+//! Tests of services on a Raft: stores and state machines. The tests of the labs come first, then ours.
 
 mod deposed;
 pub mod kv;

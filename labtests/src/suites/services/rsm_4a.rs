@@ -1,4 +1,4 @@
-//! 4A: a replicated state machine, as the 2025 lab has it.
+//! 4A: a replicated state machine, as in the 2025 lab.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
@@ -24,12 +24,12 @@ tests! { "4A", Rsm:
     rsm_snapshot = "Snapshot", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
-/// How many submit at once.
+/// How many operations are submitted at once.
 const MANY: u64 = 100;
-/// What becomes of an operation whose server is stopped must be known after ten seconds, and one to notice.
+/// A `submit()` whose server is stopped must end within ten seconds, and within one more second for the test to notice it.
 const ENDS_WITHIN: Duration = Duration::from_secs(11);
 
-/// Ten operations, each with its own answer, on all servers.
+/// Submits ten operations. Each must get its own answer, and all servers must carry out each.
 fn rsm_basic(counters: &Counters) {
     for number in 1..=10 {
         check_answer(counters.one(Count::Up), number);
@@ -37,24 +37,23 @@ fn rsm_basic(counters: &Counters) {
     }
 }
 
-/// Fails the test if counting up was answered with something else than expected.
+/// Fails the test if counting up was answered with another number than expected.
 #[track_caller]
 pub fn check_answer(answer: u64, expected: u64) {
     if answer != expected {
         let why = if answer > expected {
-            "an operation was carried out more than once, or one that nobody was to carry out. Look at what a snapshot holds: no more than \
-             the entries up to its index, or those after it are carried out again (§7)"
+            "either an operation was carried out more than once, or one was carried out that should not be. Look at what a \
+             snapshot holds: if it holds more than the entries up to its index, the entries after the index are carried out \
+             twice (§7)"
         } else {
-            "the answer is another operation's, or one that was acknowledged is lost (linearizability). An entry is known by its index and \
-             its term (§5.3), and is carried out when it is committed"
+            "either this is the answer to another operation, or an operation that was acknowledged is lost (linearizability). \
+             An entry is identified by its index and its term (§5.3), and is carried out when it is committed"
         };
-        run::fail(format!(
-            "counting up was answered with {answer}, and should be with {expected}: {why}"
-        ));
+        run::fail(format!("counting up was answered with {answer} instead of {expected}: {why}"));
     }
 }
 
-/// Fifty at once: each is carried out once, and gets its own answer.
+/// Submits fifty operations at once. Each must be carried out once, and must get its own answer (§5.3).
 fn rsm_concurrent(counters: &Counters) {
     const AT_ONCE: u64 = 50;
     let counting = (0..AT_ONCE).map(|_| {
@@ -66,14 +65,15 @@ fn rsm_concurrent(counters: &Counters) {
     answers.sort_unstable();
     if answers != (1..=AT_ONCE).collect::<Vec<_>>() {
         run::fail(format!(
-            "{AT_ONCE} who count up at once get 1 to {AT_ONCE}, not {answers:?}: each operation is carried out once, and answered with what \
-             its own entry gave, known by index and term (§5.3)"
+            "{AT_ONCE} operations that count up at once must be answered with 1 to {AT_ONCE}, but the answers are {answers:?}. \
+             Each operation is carried out once, and gets the result of its own entry, which is identified by index and term \
+             (§5.3)"
         ));
     }
     counters.check_counters(AT_ONCE, 3);
 }
 
-/// A leader is lost, and comes back.
+/// Cuts off the leader, and lets it come back. No operation may get lost (§5.3).
 fn rsm_leader_failure(counters: &Counters) {
     counters.one(Count::Up);
     let leader = counters.check_one_leader();
@@ -85,7 +85,8 @@ fn rsm_leader_failure(counters: &Counters) {
     counters.check_counters(3, 3);
 }
 
-/// A leader in the minority takes many operations. None is carried out, and whoever waits is told so when it comes back.
+/// Submits many operations to a leader in the minority. They must not be carried out, and each `submit()` must end with an
+/// error when the partition heals (§5.3).
 fn rsm_leader_partition(counters: &Counters) {
     counters.one(Count::Up);
     let minority = minority_with_the_leader(counters);
@@ -102,12 +103,12 @@ fn rsm_leader_partition(counters: &Counters) {
         })
     });
     let lost: Vec<_> = lost.collect();
-    counters.sleep(ms(10)); // they come first
+    counters.sleep(ms(10)); // the leader gets these operations first
     check_answer(counters.one_of(&majority, Count::Up), 2);
     if let Ok(result) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "submit() on {} ended with {result:?}, although it is cut off from the majority: nobody can know yet what will be, and it is \
-             to wait until somebody does",
+            "submit() on {} ended with {result:?}, although this server is cut off from the majority: it can't know yet \
+             whether the operation will be carried out, and must wait until it knows",
             name(leader)
         ));
     }
@@ -116,7 +117,7 @@ fn rsm_leader_partition(counters: &Counters) {
     check_all_end(
         &lost,
         ELECTION_TIMEOUT,
-        "its server learned of a new leader, who has other entries in their place",
+        "their server could hear a new leader, which has other entries at the same indices",
     );
     for thread in lost {
         if let Ok(answer) = joined(thread) {
@@ -144,7 +145,7 @@ pub fn check_all_end<R>(threads: &[JoinHandle<R>], limit: Duration, since: &str)
     }
 }
 
-/// After a crash the log is replayed.
+/// Crashes all servers. When they start again, they must carry out the operations in their logs again and count on from there.
 fn rsm_restart_replay(counters: &Counters) {
     count_to(counters, MANY);
     counters.shut_down();
@@ -161,13 +162,13 @@ fn count_to(counters: &Counters, number: u64) {
     counters.check_counters(number, 3);
 }
 
-/// Servers are stopped while many wait.
+/// Stops the servers while many calls of `submit()` wait. Each call must end.
 fn rsm_shutdown(counters: &Counters) {
     let waiting = submit_nothing(counters);
     shut_down_around(counters, waiting);
 }
 
-/// Many who submit to the leader: half of them in time, half when nobody hears it any more, so that they wait.
+/// Submits many operations to the leader: half of them in time, half when it is cut off, so that these have to wait.
 fn submit_nothing(counters: &Counters) -> Vec<JoinHandle<Result<u64, Refused>>> {
     let leader = counters.check_one_leader();
     let mut waiting = Vec::new();
@@ -182,17 +183,18 @@ fn submit_nothing(counters: &Counters) -> Vec<JoinHandle<Result<u64, Refused>>> 
     waiting
 }
 
-/// Stops the servers, and sees to it that all who wait are told.
+/// Stops the servers. Fails the test if a waiting `submit()` doesn't end.
 fn shut_down_around(counters: &Counters, waiting: Vec<JoinHandle<Result<u64, Refused>>>) {
     for i in 0..counters.n() {
         counters.call(i, "kill()", labrpc::api::kv::Replica::kill);
     }
-    check_all_end(&waiting, ENDS_WITHIN, "the kill() of their server, which is to wake them");
+    check_all_end(&waiting, ENDS_WITHIN, "the kill() of their server, which must wake them");
     waiting.into_iter().for_each(|thread| _ = joined(thread));
     counters.shut_down();
 }
 
-/// What was submitted before a crash, and is replayed after it, answers nobody who submits anew.
+/// Restarts the servers twice and submits operations in between. The result of an entry that is carried out again from the log
+/// must not be the answer to a new `submit()`.
 fn rsm_restart_submit(counters: &Counters) {
     count_to(counters, MANY);
     counters.shut_down();
@@ -206,7 +208,7 @@ fn rsm_restart_submit(counters: &Counters) {
     counters.check_counters(MANY + 2, 3);
 }
 
-/// With snapshots the log stays short, and a crash loses nothing.
+/// Submits many operations with snapshots. The log must stay short, and a crash must not lose anything (§7).
 fn rsm_snapshot(counters: &Counters) {
     count_to(counters, MANY);
     check_log(counters, 2 * MAX_RAFT_STATE);

@@ -1,4 +1,4 @@
-//! 4A+: a replicated state machine, when two leaders do the same, and when snapshots are made while there is much to do.
+//! 4A+: a replicated state machine, when two leaders use the same index, and when servers make snapshots under high load.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
@@ -20,7 +20,8 @@ tests! { "4A+", Rsm:
     rsm_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
-/// Two leaders take their first operation, each at the same index. Only one is committed, and its answer is not the other's.
+/// Lets two leaders accept their first operation, both at the same index. Only one of these is committed, and its result must
+/// not be the answer to the other (§5.3: an entry is identified by index and term).
 fn rsm_first_of_two_leaders(counters: &Counters) {
     let old = counters.check_one_leader();
     counters.disconnect(old);
@@ -28,34 +29,36 @@ fn rsm_first_of_two_leaders(counters: &Counters) {
     let lost = [spawn("counts down", move || of_old.submit(old, Count::Down))];
     let new = counters.check_one_leader();
     let Ok(answer) = counters.submit(new, Count::Up) else {
-        return; // with real threads it may have lost its leadership again
+        return; // with real threads, the new leader may have been deposed already
     };
     counters.reached_check();
     check_answer(answer, 1);
     counters.connect_all();
-    check_all_end(&lost, 2 * ELECTION_TIMEOUT, "another operation took the place of theirs");
+    check_all_end(&lost, 2 * ELECTION_TIMEOUT, "another operation replaced theirs");
     for thread in lost {
         if let Ok(answer) = joined(thread) {
             run::fail(format!(
-                "submit(Down) was answered with {answer}, which is another leader's answer: neither an index, nor a number that all \
-                 servers count up from the same, says whose entry it is"
+                "submit(Down) was answered with {answer}, which is the answer to another leader's operation: an index does not \
+                 identify an entry, and neither does a number that all servers count up in the same way (§5.3: index and term \
+                 do)"
             ));
         }
     }
     counters.check_counters(1, 3);
 }
 
-/// An operation is carried out by the next leader. Who asked the old one must not be told that it won't be.
+/// Deposes a leader that has accepted an operation, which the next leader then carries out. The old leader must not answer that
+/// the operation will not be carried out (§5.4.2).
 fn rsm_entry_outlives_its_leader(counters: &Counters) {
     outlives_its_leader(counters, true, 1);
 }
 
-/// The same, where the old leader learns of it all at once, with a snapshot in which the operation is.
+/// Does the same, but the old leader learns everything at once from a snapshot that includes the operation (§7).
 fn rsm_snapshot_covers_the_entry(counters: &Counters) {
     outlives_its_leader(counters, false, 200);
 }
 
-/// The next leader carries out so many more.
+/// Deposes S0 while it waits for an operation. The next leader carries out this operation and `more` others.
 fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     let mut asked = None;
     let asker = counters.clone();
@@ -66,7 +69,7 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     let carried_out = last > more;
     stage.all_pass();
     let asked: Vec<_> = asked.into_iter().collect();
-    check_all_end(&asked, 2 * ELECTION_TIMEOUT, "their server learned that another one leads");
+    check_all_end(&asked, 2 * ELECTION_TIMEOUT, "their server could hear a new leader");
     if carried_out {
         counters.reached_check();
     }
@@ -75,8 +78,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
             Ok(answer) => check_answer(answer, 1),
             Err(refused @ (Refused::NotLeader { .. } | Refused::Busy)) if carried_out => {
                 run::fail(format!(
-                    "submit(Up) on S0 ended with {refused:?}, which says that it is not and will not be carried out; but it was, by \
-                     the next leader, whose log had it (§5.4.2). A leader that is deposed can't know: Refused::Deposed"
+                    "submit(Up) on S0 ended with {refused:?}, which says that the operation is not and will not be carried \
+                     out. But the next leader had it in its log and carried it out (§5.4.2). A deposed leader can't know this, \
+                     so the right error is Refused::Deposed"
                 ))
             }
             Err(_) => {}
@@ -84,8 +88,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     }
 }
 
-/// Many count at once, so that there is always more to apply while a snapshot is made. After a restart every server has counted as far
-/// as before: to count is not idempotent, so no entry may be both in a snapshot and behind its index.
+/// Submits many operations at once, so that servers always have more to apply while they make snapshots. After a restart every
+/// server must have counted as far as before. Counting is not idempotent, so no entry may be in a snapshot and also after the
+/// snapshot's index (§7).
 fn rsm_snapshots_under_load(counters: &Counters) {
     const AT_ONCE: u64 = 20;
     const EACH: u64 = 5;
@@ -101,27 +106,29 @@ fn rsm_snapshots_under_load(counters: &Counters) {
         counters.check_counters(before, 3);
         crash_all(counters);
         let answer = counters.one(Count::Nothing);
-        counters.sleep(ELECTION_TIMEOUT); // the others learn that it is committed
+        counters.sleep(ELECTION_TIMEOUT); // the followers learn that it is committed
         check_counted_as_before(counters, before, answer);
     }
     counters.reached_check();
 }
 
-/// Fails the test unless who leads, which has answered, and all servers have counted as far as before they restarted.
+/// Fails the test unless all servers have counted as far as before the restart. `answer` is what the leader has answered, and
+/// must be the same number.
 #[track_caller]
 fn check_counted_as_before(counters: &Counters, before: u64, answer: u64) {
     let all = (0..counters.n()).map(|i| (name(i).to_string(), counters.counted(i)));
     let wrong = all.chain([("the leader".to_string(), answer)]).find(|(_, now)| *now != before);
     if let Some((who, now)) = wrong {
         let why = if now > before {
-            "It has carried out some operations twice. They are in its snapshot, and stand behind the snapshot's index in its log: a snapshot \
-             holds the state as of its last included index, so both are to be read under one lock, or by the thread that applies"
+            "It has carried out some operations twice: they are in its snapshot and also after the snapshot's index in its \
+             log. A snapshot must hold the state as of its last included index, so read the state and the index under one \
+             lock, or in the applying thread"
         } else {
-            "It has lost some operations that were carried out: a snapshot holds the state as of its last included index, and the rest is in \
-             the log"
+            "It has lost some operations that were carried out. A snapshot must hold the state as of its last included index, \
+             and the log the entries after that index"
         };
         run::fail(format!(
-            "{who} had counted to {before}, and to {now} after all servers restarted. {why} (§7)"
+            "{who} had counted to {before}, but its count is {now} after all servers restarted. {why} (§7)"
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! What the tests of the 2025 store have in common: clients that read a key and write it for the version that they have read,
-//! for three rounds of a second.
+//! The common part of the tests of the 2025 store: for three rounds of a second, clients read a key and then write it with the
+//! version that they have read.
 
 use crate::clients::{VersionClient, Versions};
 use crate::suites::services::kv::{check_sizes, check_speed, crash_all, rough_time};
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(1);
-/// How many keys clients share that don't all write the same one.
+/// How many keys the clients share if they don't all write one key.
 const KEYS: u64 = 100;
 
-/// What clients do, and what happens to the servers meanwhile.
+/// What clients do, and what happens to the servers at the same time.
 #[derive(Clone, Copy)]
 pub struct Load {
     clients: u64,
@@ -29,7 +29,7 @@ pub const fn clients(clients: u64) -> Load {
     Load { clients, partitions: false, crashes: false, many_keys: false }
 }
 
-/// What clients were told of the puts to some key.
+/// The answers that clients got to their puts to a key.
 #[derive(Clone, Copy, Default)]
 struct Puts {
     done: u64,
@@ -37,23 +37,23 @@ struct Puts {
 }
 
 impl Load {
-    /// And every second or so the servers fall into two parties.
+    /// The same load, and about every second a new partition divides the servers into two parts.
     pub const fn partitions(self) -> Load {
         Load { partitions: true, ..self }
     }
 
-    /// And at the end of every round all servers crash, and start again.
+    /// The same load, and at the end of every round all servers crash and start again.
     pub const fn crashes(self) -> Load {
         Load { crashes: true, ..self }
     }
 
-    /// And write many keys.
+    /// The same load, but the clients write many keys.
     pub const fn many_keys(self) -> Load {
         Load { many_keys: true, ..self }
     }
 
-    /// Does all of that. What clients are told must be linearizable, and the number of puts that were done must be what
-    /// the keys' versions say.
+    /// Runs the load for three rounds. The clients' history must be linearizable, and the version of each key must be the
+    /// number of puts that were done to it.
     pub fn run(self, versions: &Versions) {
         let mut puts = BTreeMap::<String, Puts>::new();
         for _ in 0..ROUNDS {
@@ -99,7 +99,7 @@ impl Load {
         })
     }
 
-    /// On a network that loses nothing, while nothing else goes wrong, "maybe" is nobody's answer.
+    /// Whether the network loses nothing and nothing else goes wrong. Then no put may be answered with Maybe.
     fn nothing_goes_wrong(self, versions: &Versions) -> bool {
         !self.partitions && !self.crashes && versions.setup().reliable
     }
@@ -111,10 +111,11 @@ impl Load {
             let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
             if !(*done..=most).contains(&version) {
                 let why = if version > *done {
-                    "Every put that is done adds one. Either a put was done whose client was told that it was not (Version, where Maybe is \
-                     right: an earlier request of its own may have raised the version), or one was done twice (exactly once, thesis §6.3)"
+                    "Every put that is done adds one to the version. Either a put was done and answered with Version, where \
+                     Maybe is right, because an earlier request of the same put may have raised the version; or a put was done \
+                     twice (exactly once, thesis §6.3)"
                 } else {
-                    "A put that was acknowledged is lost, or was never done (linearizability)"
+                    "A put that was acknowledged got lost, or was never done (linearizability)"
                 };
                 run::fail(format!(
                     "{key:?} has version {version}, after {done} puts that were answered with Ok and {maybe} with Maybe. {why}"
@@ -124,7 +125,7 @@ impl Load {
     }
 }
 
-/// Writes a key for the version it has, again if another client comes first.
+/// Writes a key with the version that the key has. Tries again if another client has written the key first.
 fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, stop: &Stop) {
     while !stop.is_set() {
         let version = client.get(key).map_or(0, |(_, version)| version);
@@ -133,8 +134,9 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
             Err(PutError::Maybe) => puts.maybe += 1,
             Err(PutError::Version) => continue,
             Err(PutError::NoKey) => run::fail(format!(
-                "C{} puts {key:?} for version {version}, which it has just read, and is told that there is no such key: keys don't vanish \
-                 (linearizability). The server that answered has not applied what others were told, or has lost it",
+                "C{} put {key:?} with version {version}, which it had just read, and the answer was that there is no such key. \
+                 Keys don't vanish (linearizability). The server that answered has not applied a put that was acknowledged, or \
+                 has lost it",
                 client.id
             )),
         }
@@ -142,22 +144,23 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
     }
 }
 
-/// A put that nobody contends; fails the test if it isn't done. "Maybe" it was done at an earlier try.
+/// Puts a key that no other client writes. Fails the test if the put isn't done. If the answer is Maybe, an earlier try must
+/// have done it.
 #[track_caller]
 pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
     match client.put(key, value, version) {
         Ok(()) => {}
         Err(PutError::Maybe) => check_read(client, key, value, version + 1),
         Err(error) => run::fail(format!(
-            "C{} puts {value:?} at {key:?} for version {version}, which it has, and is answered with {error:?}. Nobody else writes this \
-             key, so either an earlier request of this put was done, and the answer is Maybe; or the server that answered has not \
-             applied what was acknowledged (linearizability)",
+            "C{} put {value:?} at {key:?} with version {version}, which is the key's version, and the answer was {error:?}. No \
+             other client writes this key. So either an earlier request of this put was done, and then the answer must be \
+             Maybe; or the server that answered has not applied a put that was acknowledged (linearizability)",
             client.id
         )),
     }
 }
 
-/// Fails the test if a read gives something else than expected.
+/// Fails the test if a read returns another value or version than expected.
 #[track_caller]
 pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u64) {
     let got = client.get(key);
@@ -165,27 +168,27 @@ pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u
         let now = got.as_ref().map_or(0, |(_, version)| *version);
         let why = match () {
             () if now > version => {
-                "nobody else writes this key, so a put was done twice, or one that was refused was done (exactly once, thesis §6.3)"
+                "no other client writes this key, so a put was done twice, or a refused put was done (exactly once, thesis §6.3)"
             }
             () if now < version => {
-                "a put that was acknowledged is missing (linearizability: a read sees all that was acknowledged before it began): the read is \
-                 stale (§8), or the put was lost"
+                "a put that was acknowledged is missing (linearizability: a read sees every write that was acknowledged before \
+                 it began). Either the read is stale (§8), or the put got lost"
             }
             () => {
-                "another put than the one that was acknowledged has made this version (linearizability)"
+                "this version was made by another put than the one that was acknowledged (linearizability)"
             }
         };
         run::fail(format!(
-            "C{} read key {key:?} and got {got:?}, where {value:?} with version {version} was written: {why}",
+            "C{} read key {key:?} and got {got:?}, but {value:?} with version {version} was written: {why}",
             client.id
         ));
     }
 }
 
-/// A thousand puts, one after the other.
+/// Does a thousand puts, one after the other, and measures the time. Then the last one must be there.
 pub fn speed_of_puts(versions: &Versions) {
     let mut client = versions.clerk();
-    client.get("x"); // the first waits for a leader
+    client.get("x"); // the first request waits for a leader
     check_speed(|n| put(&mut client, "x", &format!("x 0 {n} y"), n));
     check_read(&mut client, "x", "x 0 999 y", 1000);
 }

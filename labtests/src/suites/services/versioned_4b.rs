@@ -1,4 +1,5 @@
-//! 4B: a store whose values have versions, without snapshots, as the 2025 lab has it.
+//! 4B: a store whose values have versions, without snapshots, as in the 2025 lab. In most tests clients read and write for
+//! three rounds, and their history must be linearizable (§8).
 
 use crate::clients::Versions;
 use crate::cluster::Setup;
@@ -29,27 +30,28 @@ tests! { "4B", Versioned:
 const GOOD: Setup = service(reliable(5), None);
 const BAD: Setup = service(unreliable(5), None);
 
-/// One client.
+/// Runs one client on five servers.
 fn versioned_basic(versions: &Versions) {
     clients(1).run(versions);
 }
 
-/// A thousand puts, one after the other.
+/// Does a thousand puts, one after the other. The leader must send each one at once, not with the next heartbeat (§5.3).
 fn versioned_speed(versions: &Versions) {
     speed_of_puts(versions);
 }
 
-/// Five clients, all of them writing one key.
+/// Runs five clients that all write one key.
 fn versioned_concurrent(versions: &Versions) {
     clients(5).run(versions);
 }
 
-/// Requests and answers get lost, and are late.
+/// Runs five clients on a network that loses and delays requests and answers.
 fn versioned_unreliable(versions: &Versions) {
     clients(5).run(versions);
 }
 
-/// A leader without a majority answers nobody, not even a reader. When the partition heals, its clients get their answers.
+/// Cuts off the leader with a minority. It must not answer clients, not even a get (§8). When the partition heals, its clients
+/// must get their answers.
 fn versioned_one_partition(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "1", "13", 0);
@@ -77,54 +79,56 @@ fn versioned_one_partition(versions: &Versions) {
     let possible = [("14", 2), ("16", 3), ("15", 4)];
     if !possible.iter().any(|&(value, version)| got == Some((value.to_string(), version))) {
         run::fail(format!(
-            "a get begun after 14 was written with version 2, while 16 and 15 followed it, gives {got:?}"
+            "a get that began after 14 was written with version 2, and overlapped the puts of 16 and 15, returned {got:?} \
+             (linearizability: a read sees the last write before it, or a write that overlaps it)"
         ));
     }
-    // Nobody else writes for version 3, and in the minority it can't have been done.
+    // No other client writes with version 3, and in the minority the put can't have been done.
     match result {
         Ok(()) | Err(PutError::Maybe) => check_read(&mut client, "1", "15", 4),
         Err(error) => run::fail(format!(
-            "a put for version 3 is answered with {error:?}; nobody else writes that key when its version is 3"
+            "a put with version 3 was answered with {error:?}, though no other client writes this key when its version is 3 \
+             (linearizability)"
         )),
     }
 }
 
-/// Partitions come and go.
+/// Runs one client while partitions come and go.
 fn versioned_many_partitions_one_client(versions: &Versions) {
     clients(1).partitions().run(versions);
 }
 
-/// The same with five clients.
+/// Runs five clients while partitions come and go.
 fn versioned_many_partitions_many_clients(versions: &Versions) {
     clients(5).partitions().run(versions);
 }
 
-/// All servers crash after each round.
+/// Runs one client and crashes all servers after each round. They must restore the store from their logs.
 fn versioned_persist_one_client(versions: &Versions) {
     clients(1).crashes().run(versions);
 }
 
-/// The same with five clients.
+/// Runs five clients and crashes all servers after each round.
 fn versioned_persist_concurrent(versions: &Versions) {
     clients(5).crashes().run(versions);
 }
 
-/// The same on an unreliable network.
+/// Runs five clients on an unreliable network and crashes all servers after each round.
 fn versioned_persist_concurrent_unreliable(versions: &Versions) {
     clients(5).crashes().run(versions);
 }
 
-/// Partitions and crashes.
+/// Runs five clients with partitions, and crashes all servers after each round.
 fn versioned_persist_partition(versions: &Versions) {
     clients(5).partitions().crashes().run(versions);
 }
 
-/// The same on an unreliable network.
+/// Runs five clients on an unreliable network with partitions, and crashes all servers after each round.
 fn versioned_persist_partition_unreliable(versions: &Versions) {
     clients(5).partitions().crashes().run(versions);
 }
 
-/// The same with seven servers, and fifteen clients that write many keys.
+/// Does the same with seven servers, and fifteen clients that write many keys.
 fn versioned_persist_partition_unreliable_linearizable(versions: &Versions) {
     clients(15).partitions().crashes().many_keys().run(versions);
 }

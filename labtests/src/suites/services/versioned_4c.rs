@@ -1,4 +1,5 @@
-//! 4C: a store whose values have versions, with snapshots (§7), as the 2025 lab has it.
+//! 4C: a store whose values have versions, with snapshots (§7), as in the 2025 lab. In most tests clients read and write for
+//! three rounds, and their history must be linearizable (§8).
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Versions;
@@ -27,7 +28,8 @@ tests! { "4C", Versioned:
 const GOOD: Setup = service(reliable(5), Some(MAX_RAFT_STATE));
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
 
-/// A server that was away gets what it missed as a snapshot.
+/// Cuts a server off, and lets it come back when the other servers have discarded the log entries that it missed. It must get
+/// them as a snapshot (§7).
 fn versioned_snapshot_rpc(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "a", "A", 0);
@@ -40,7 +42,7 @@ fn versioned_snapshot_rpc(versions: &Versions) {
     put(&mut some, "b", "B", 0);
     check_log(versions, 8 * MAX_RAFT_STATE);
 
-    versions.partition(&[1]); // so that 2, which has missed it all, is needed
+    versions.partition(&[1]); // so that a majority needs server 2, which has missed the puts
     let mut some = versions.clerk_to(&[0, 2]);
     put(&mut some, "c", "C", 0);
     put(&mut some, "d", "D", 0);
@@ -56,7 +58,7 @@ fn versioned_snapshot_rpc(versions: &Versions) {
     check_read(&mut client, "1", &long(1), 1);
 }
 
-/// What is written over is in no snapshot, nor is what was once answered.
+/// Writes the same key many times. A snapshot must stay small: it must not contain old values or old answers (§7).
 fn versioned_snapshot_size(versions: &Versions) {
     const MOST: usize = 500;
     let mut client = versions.clerk();
@@ -70,43 +72,44 @@ fn versioned_snapshot_size(versions: &Versions) {
     let (i, size) = versions.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, and may have {MOST}: there is one key, and one client",
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+             snapshot holds the present state, without old values (§7)",
             name(i)
         ));
     }
 }
 
-/// Snapshots cost no time to speak of.
+/// Does a thousand puts, one after the other. Snapshots must not make them slow.
 fn versioned_snapshot_speed(versions: &Versions) {
     speed_of_puts(versions);
 }
 
-/// All servers crash after each round, and find their snapshots.
+/// Runs one client and crashes all servers after each round. They must restore the store from their snapshots (§7).
 fn versioned_snapshot_recover(versions: &Versions) {
     clients(1).crashes().run(versions);
 }
 
-/// The same with twenty clients.
+/// Runs twenty clients and crashes all servers after each round.
 fn versioned_snapshot_recover_many_clients(versions: &Versions) {
     clients(20).crashes().run(versions);
 }
 
-/// On an unreliable network.
+/// Runs five clients on an unreliable network.
 fn versioned_snapshot_unreliable(versions: &Versions) {
     clients(5).run(versions);
 }
 
-/// On an unreliable network, with crashes.
+/// Runs five clients on an unreliable network, and crashes all servers after each round.
 fn versioned_snapshot_unreliable_recover(versions: &Versions) {
     clients(5).crashes().run(versions);
 }
 
-/// And with partitions.
+/// Runs five clients on an unreliable network with partitions, and crashes all servers after each round.
 fn versioned_snapshot_unreliable_recover_concurrent_partition(versions: &Versions) {
     clients(5).partitions().crashes().run(versions);
 }
 
-/// The same with seven servers, and fifteen clients that write many keys.
+/// Does the same with seven servers, and fifteen clients that write many keys.
 fn versioned_snapshot_unreliable_recover_concurrent_partition_linearizable(versions: &Versions) {
     clients(15).partitions().crashes().many_keys().run(versions);
 }

@@ -1,5 +1,5 @@
-//! 4B+ and 4C+: what a store whose values have versions answers, when requests come late, and when snapshots are made while there is
-//! much to do. No request comes twice: see [`labrpc::api::kv`].
+//! 4B+ and 4C+: the answers of a store whose values have versions, when requests come late, and when servers make snapshots
+//! under high load. No request arrives twice: see [`labrpc::api::kv`].
 
 use crate::clients::{VersionClient, Versions};
 use crate::suites::lab_test::tests;
@@ -21,11 +21,12 @@ tests! { SNAPSHOTS = "4C+", Versioned:
     versioned_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
-/// Every answer that there is. Clients otherwise put for versions that they have read, and never for one that is yet to come.
+/// Asks for every kind of answer, also with versions that the key does not have yet. In the other tests, clients put only with
+/// versions that they have read.
 fn versioned_answers(versions: &Versions) {
     let (mut client, mut other) = (versions.clerk(), versions.clerk());
     if let Some(got) = client.get("k") {
-        run::fail(format!("there is {got:?} at \"k\", and nobody has written it"));
+        run::fail(format!("key \"k\" has the value {got:?}, but no client has written it"));
     }
     check_answer(1, Err(PutError::NoKey), || client.put("k", "never", 1));
     put(&mut client, "k", "first", 0);
@@ -34,15 +35,15 @@ fn versioned_answers(versions: &Versions) {
         check_answer(version, Err(PutError::Version), || client.put("k", "never", version));
         check_read(&mut other, "k", "second", 2);
     }
-    // Who doesn't know the leader yet asks others first, but those do nothing.
+    // A client that doesn't know the leader yet asks other servers first, but these do nothing.
     let mut keys = (0..).map(|n: u64| n.to_string());
     let mut new = || versions.clerk().put(&keys.next().expect("no end"), "new", 0);
     check_answer(0, Ok(()), &mut new);
     versions.reached_check();
 }
 
-/// Fails the test if a put for this version has another answer when nothing goes wrong. With real threads, a leader may be too
-/// slow and be deposed; so "maybe" is asked again.
+/// Fails the test if a put with this version gets another answer than expected, while nothing goes wrong. With real threads, a
+/// leader may be too slow and be deposed, so after an answer Maybe the put is tried again.
 #[track_caller]
 fn check_answer(
     version: u64,
@@ -55,14 +56,14 @@ fn check_answer(
     let answer = answer.unwrap_or(Err(PutError::Maybe));
     if answer != expected {
         run::fail(format!(
-            "a put for version {version} is answered with {answer:?}, and should be with {expected:?}: nothing has gone wrong, so \
-             nobody says \"maybe\" either"
+            "a put with version {version} was answered with {answer:?}, but should be answered with {expected:?}. Nothing has \
+             gone wrong, so Maybe is not right, either"
         ));
     }
 }
 
-/// A put is done by the next leader, and its client was told by the old one that nobody knows. So it asks again, and
-/// what it finds may be its own doing.
+/// Deposes a leader that has accepted a put, which the next leader then carries out. The client has to ask again, and may find
+/// the result of its own put, so the answer must be Ok or Maybe (§5.4.2).
 fn versioned_put_outlives_its_leader(versions: &Versions) {
     let mut client = versions.clerk();
     let mut putting = None;
@@ -73,8 +74,9 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
     for result in putting.into_iter().map(joined) {
         if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
             run::fail(format!(
-                "a put of which nobody else knows is answered with {error:?}, \"nothing was done\": its first try was taken by a leader \
-                 that was deposed, and carried out by the next one. Who asks again can't tell: Maybe"
+                "a put to a key that no other client writes was answered with {error:?}, which means that nothing was done. \
+                 But a leader accepted the first try of this put and was deposed, and the next leader carried it out (§5.4.2). \
+                 A client that asks again can't know that, so the right answer is Maybe"
             ));
         }
     }
@@ -82,19 +84,20 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
     versions.reached_check();
 }
 
-/// Requests are late, and their clients may have asked again meanwhile. An earlier request may then be carried out at any time, so
-/// "nothing was done" is certain only of a put that was asked for once.
+/// Delays requests, so that their clients may have asked again before they arrive. An earlier request may then be carried out
+/// at any time. So the answer Version, "nothing was done", is right only for a put that was requested once.
 fn versioned_overtaken_requests(versions: &Versions) {
     late_requests(versions, || clients(5).partitions().crashes().run(versions));
     versions.reached_check();
 }
 
-/// Many clients at once; each puts for a version that is yet to come, which is refused, and then for the one that is there. A snapshot
-/// that holds more than its index says has the refused puts carried out again when their versions are there.
+/// Runs many clients at once. Each puts with a version that the key does not have yet, which is refused, and then with the
+/// version that it has. If a snapshot holds more than the entries up to its index, a restarted server applies the refused puts
+/// again, and then the key may have their versions (§7).
 fn versioned_snapshots_under_load(versions: &Versions) {
     const PUTS: u64 = 5;
     let mut all: Vec<_> = (0..20).map(|_| (versions.clerk(), 0)).collect();
-    all.iter_mut().for_each(|(client, _)| _ = client.get("k")); // they know the leader now
+    all.iter_mut().for_each(|(client, _)| _ = client.get("k")); // the clients know the leader now
     for _ in 0..3 {
         let putting = all.into_iter().map(|(mut client, version)| {
             spawn("puts", move || {
@@ -114,13 +117,13 @@ fn versioned_snapshots_under_load(versions: &Versions) {
     }
 }
 
-/// The key of a client, and nobody else's.
+/// The key that only this client writes.
 fn key_of(client: &VersionClient) -> String {
     format!("k{}", client.id)
 }
 
-/// A put for the version after this one, and then one for this. Whether it is certain what became of the first: if a leader is
-/// deposed meanwhile, "maybe" is an answer, and that client has no part in the rest.
+/// Puts with the version after this one, which must be refused, and then with this version. Returns `false` if the first answer
+/// was Maybe, which is right if the leader was deposed in between. Such a client does not take part in the rest.
 fn refused_and_put(client: &mut VersionClient, version: u64) -> bool {
     let key = key_of(client);
     if client.put(&key, "refused", version + 1) == Err(PutError::Maybe) {
@@ -136,9 +139,10 @@ fn check_after_restart(client: &mut VersionClient, version: u64) {
     let (got, expected) = (client.get(&key), Some(((version - 1).to_string(), version)));
     if got != expected {
         run::fail(format!(
-            "after all servers restarted, {key:?} holds {got:?}, and held {expected:?} before. Entries that were applied were applied again, \
-             and another way: they are in a snapshot, and stand behind its index in the log. A snapshot holds the state as of its last \
-             included index (§7), so both are to be read under one lock, or by the thread that applies"
+            "after all servers restarted, {key:?} has {got:?}, but it had {expected:?} before. Some entries were applied \
+             again, with another result: they are in a snapshot and also after the snapshot's index in the log. A snapshot \
+             must hold the state as of its last included index (§7), so read the state and the index under one lock, or in the \
+             applying thread"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of a Raft are made of.
+//! What the tests of a Raft are built from.
 
 pub(crate) mod rivals;
 pub(crate) mod setups;

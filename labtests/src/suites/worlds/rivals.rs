@@ -1,44 +1,46 @@
-//! Two candidates of one term, as scripts need them.
+//! Two candidates of one term, for scripts that need them.
 
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::ms;
 use labrpc::network::Fate;
 use labrpc::time::{Duration, Instant};
 
-/// Two servers that stand for election in the same term, and one that doesn't. Nobody has heard of it: their requests are held.
+/// Two servers that are candidates in the same term, and a third that is not. No server has heard of the candidacies, because the
+/// requests for votes are held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rivals {
-    /// The one that stood last, and so has the longest time left.
+    /// The server that became a candidate last. Its election timeout has the most time left.
     pub winner: usize,
-    /// The one that stood first.
+    /// The server that became a candidate first.
     pub loser: usize,
     /// The third server, which is in an earlier term.
     pub voter: usize,
-    /// The term in which they stand.
+    /// The term in which the two are candidates.
     pub term: u64,
 }
 
-/// How far apart they may stand: the first one is not to stand again soon.
+/// The longest time between the two candidacies. It is short so that the first candidate does not soon become a candidate again.
 const APART: Duration = ms(150);
 
-/// How long servers that hear nobody are watched, before they hear each other again. Their terms drift apart.
+/// How long to watch servers that hear nobody. After that they hear each other again, because their terms drift apart.
 const WATCHED: Duration = Duration::from_secs(5);
 
-/// How often that is tried.
+/// How often to watch them.
 const TRIES: usize = 10;
 
 impl Rivals {
-    /// Waits until there are two, of three servers. `None`: candidacies can't be read, or it didn't come to that.
+    /// Waits until two of three servers are candidates in one term. Returns `None` if candidacies can't be read, or if this did
+    /// not happen.
     pub fn of(stage: &Stage<'_>) -> Option<Rivals> {
         for _ in 0..TRIES {
             stage.all_pass();
             stage.cluster.check_one_leader();
             stage.settle();
-            stage.caption("nobody hears anybody, until two servers stand for election in one term");
+            stage.caption("no server hears another, until two are candidates in one term");
             stage.direct(|mail| match mail.kind {
                 Kind::Vote if mail.is_call() => Fate::Hold,
                 Kind::Vote | Kind::Entries | Kind::Snapshot => Fate::Lose,
-                Kind::Other => Fate::Deliver, // a pre-vote: they are to stand
+                Kind::Other => Fate::Deliver, // a pre-vote: it must pass, so that a server becomes a candidate
             });
             let from = Instant::now();
             let mut found = None;
@@ -54,7 +56,7 @@ impl Rivals {
         None
     }
 
-    /// Two servers of which the second has just begun to stand.
+    /// Two candidates of one term, if the second has become a candidate just now.
     fn now(stage: &Stage<'_>, from: Instant) -> Option<Rivals> {
         let asks = |mail: &Mail| mail.at > from && mail.kind == Kind::Vote && mail.is_call();
         let asked = stage.mail(|mail| asks(mail) && mail.term.is_some());
@@ -74,17 +76,20 @@ impl Rivals {
         behind.then_some(Rivals { winner, loser, voter, term })
     }
 
-    /// Lets the requests for a vote go that `from` has sent to `to` in this term.
+    /// Releases the requests for votes that `from` has sent to `to` in this term.
     pub fn asks(&self, stage: &Stage<'_>, from: usize, to: usize) {
         let term = self.term;
         let asks = |mail: &Mail| mail.from == from && mail.to == to && mail.kind == Kind::Vote;
         stage.release(|mail| asks(mail) && mail.term == Some(term) && mail.is_call());
     }
 
-    /// Has the winner elected by the voter, and heard by no one else. Whether it leads before one of them stands again.
+    /// Lets the voter hear the winner and elect it; the loser hears nothing. Returns whether the winner leads before another
+    /// candidacy begins.
     pub fn elect(&self, stage: &Stage<'_>) -> bool {
         let Rivals { winner, voter, term, .. } = *self;
-        stage.caption("the one that stood last is elected by the third, and the other one hears nothing of it");
+        stage.caption(
+            "the third server elects the last candidate; the first candidate doesn't hear of it",
+        );
         stage.direct(move |mail| match (mail.from == winner && mail.to == voter, mail.kind) {
             (true, _) => Fate::Deliver,
             (false, Kind::Vote) if mail.is_call() => Fate::Hold,

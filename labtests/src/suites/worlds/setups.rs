@@ -1,4 +1,4 @@
-//! Clusters to begin with.
+//! The clusters on which tests begin.
 
 use crate::cluster::{Setup, Snapshots};
 
@@ -12,22 +12,22 @@ pub const fn unreliable(servers: usize) -> Setup {
     Setup { servers, members: servers, reliable: false, snapshots: Snapshots::Never }
 }
 
-/// Of which only so many are members at first.
+/// The same setup, with only `members` of the servers as initial members.
 pub const fn members(members: usize, setup: Setup) -> Setup {
     Setup { members, ..setup }
 }
 
-/// With a service that makes snapshots.
+/// The same setup, with a service that makes snapshots.
 pub const fn with_snapshots(setup: Setup) -> Setup {
     Setup { snapshots: Snapshots::EveryTenth, ..setup }
 }
 
-/// With a service that hands its snapshots over late, twice, and out of order.
+/// The same setup, with a service that hands its snapshots over late, twice, and out of order.
 pub const fn sloppy(setup: Setup) -> Setup {
     Setup { snapshots: Snapshots::Sloppy, ..setup }
 }
 
-/// With a service of its own, which gets this as `max_raft_state`.
+/// The same setup, with the test's own service, which gets this `max_raft_state`.
 pub const fn service(setup: Setup, max_raft_state: Option<usize>) -> Setup {
     Setup { snapshots: Snapshots::Own(max_raft_state), ..setup }
 }

@@ -1,8 +1,8 @@
-//! A stage for scripted schedules: who may speak to whom, and which messages wait for their cue. Schedules of that
-//! kind are in the paper's figures, and a random run seldom meets them.
+//! A stage for scripted schedules. A script says which server may speak to which, and which messages are held until later.
+//! The paper's figures show such schedules, and a random run seldom meets them.
 //!
-//! Messages are told apart by what their fields are called, or else by their method's name, so a script plays on
-//! anybody's Raft.
+//! The stage recognizes the kind of a message by the names of its fields, or otherwise by the name of the method. So a script
+//! plays on any Raft.
 
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, parse_end};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What a message is, whoever's it is.
+/// The kind of a message, in any Raft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// RequestVote, or the reply to it.
@@ -24,34 +24,35 @@ pub enum Kind {
     Entries,
     /// InstallSnapshot.
     Snapshot,
-    /// A pre-vote, an order to stand for election, or something else of the implementation's own.
+    /// A pre-vote, a TimeoutNow, or another message that only this implementation has.
     Other,
 }
 
 /// A message as a script sees it.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// When it set out.
+    /// When the message was sent.
     pub at: Instant,
-    /// Which call it belongs to.
+    /// The call that the message belongs to.
     pub call: u64,
-    /// Whose call it is.
+    /// The server that makes the call. A reply to the call has the same `from`.
     pub from: usize,
-    /// Whom the caller calls.
+    /// The server that is called.
     pub to: usize,
-    /// The call itself, or the reply to it.
+    /// Whether this is the call itself or the reply to it.
     pub leg: Leg,
-    /// What it is.
+    /// What kind of message it is.
     pub kind: Kind,
     /// The term of the call, if it can be read.
     pub term: Option<u64>,
-    /// Of entries: the index of the last that the call speaks of, if it can be read. Of a snapshot: up to where it goes.
+    /// In AppendEntries: the index of the last entry that the call is about, if it can be read. In InstallSnapshot: the last
+    /// index that the snapshot covers.
     pub last: Option<u64>,
-    /// How many entries it carries, if that can be read.
+    /// How many entries the message carries, if that can be read.
     pub carries: usize,
-    /// Whether the call may be anything.
+    /// Whether the kind of the call could not be recognized.
     pub unknown: bool,
-    /// Of a reply: what it says.
+    /// The content of a reply.
     pub reply: Reply,
 }
 
@@ -84,12 +85,12 @@ impl Mail {
         Some(Mail { at, call, from, to, leg, kind, term, last, carries, unknown, reply })
     }
 
-    /// Whether it is a call, and not a reply.
+    /// Whether the message is a call, and not a reply.
     pub fn is_call(&self) -> bool {
         self.leg == Leg::Request
     }
 
-    /// Its term for a message: ` in term 7`, or nothing.
+    /// The term as text for a failure message: ` in term 7`, or nothing.
     pub fn in_term(&self) -> String {
         self.term.map_or_else(String::new, |term| format!(" in term {term}"))
     }
@@ -98,7 +99,8 @@ impl Mail {
 type Director = Box<dyn Fn(&Mail) -> Fate + Send + Sync>;
 type ClientDirector = Box<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
-/// Some candidates ask themselves for their vote, too. A script leaves such messages alone.
+/// Whether a server sent this message to itself. Some candidates ask themselves for their vote, too. A script leaves such
+/// messages alone.
 fn is_to_oneself(letter: &Letter) -> bool {
     parse_end(&letter.end).is_some_and(|(from, _, to)| from == to)
 }
@@ -115,39 +117,42 @@ pub struct Stage<'a> {
 struct Scene {
     director: Option<Arc<Director>>,
     client_director: Option<Arc<ClientDirector>>,
-    /// Every message since the curtain rose.
+    /// Every message since the stage was made.
     mail: Vec<Mail>,
 }
 
-/// Up to where the log goes that these calls speak of. One that can't be read may go further than the others, so then it is unknown.
+/// The last index that any of these AppendEntries is about. It is `None` if one of them can't be read, because that one may go
+/// further than the others.
 pub fn end_of(entries: &[Mail]) -> Option<u64> {
     let ends: Option<Vec<_>> = entries.iter().map(|mail| mail.last).collect();
     ends?.into_iter().max()
 }
 
-/// How long ago that was: nobody's election timeout is shorter than a heartbeat, of which the lab allows ten a second. Who
-/// had begun to stand when the leader's message came may be heard a moment later.
+/// How long ago "just now" is. No election timeout is shorter than the time between two heartbeats, of which the lab allows ten
+/// a second: 100 ms. The range begins at 5 ms because a server may become a candidate as the leader's message arrives, and its
+/// request may be sent a moment later.
 const JUST: Range<Duration> = Duration::from_millis(5)..Duration::from_millis(100);
 
-/// Where a leader begins its term with an entry of its own (§8), its followers have it after so long: a message and its repair take
-/// a heartbeat each.
+/// How long it takes until the followers have the entry with which a leader may begin its term (§8). Sending the entry and
+/// repairing a log take one heartbeat each.
 const SETTLES: Duration = Duration::from_millis(300);
 
-/// So often a leader may send what was refused: several of the kind may be on their way at once. Half a second of heartbeats is as many.
+/// How often a leader may send what a follower refused, because several such messages may be on their way at once. It is as
+/// many as the heartbeats of half a second.
 const IN_VAIN: usize = 10;
 
-/// A chosen server must be elected within this: it may need many tries.
+/// The time within which a chosen server must be elected. It may need many elections.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
-/// The tries of a script whose scene depends on chance. There are at most 20, and none begins after a minute, so that the test ends within its
-/// two minutes. A script never sees its scene if the messages can't be read.
+/// The tries of a script whose scene depends on chance. There are at most 20 tries, and none begins after a minute, so that the
+/// test ends within its two minutes. If the messages can't be read, the script never sees its scene.
 pub fn tries() -> impl Iterator<Item = usize> {
     let began = Instant::now();
     (0..20).take_while(move |_| began.elapsed() < Duration::from_secs(60))
 }
 
 impl<'a> Stage<'a> {
-    /// Everything is delivered, and noted.
+    /// A stage that delivers and records every message.
     pub fn new(cluster: &'a Cluster) -> Stage<'a> {
         let scene = Arc::new(Mutex::new(Scene::default()));
         let reading = cluster.reading();
@@ -168,41 +173,41 @@ impl<'a> Stage<'a> {
         stage
     }
 
-    /// From now on, this decides on each message.
+    /// From now on, `director` decides the fate of each message between servers.
     pub fn direct(&self, director: impl Fn(&Mail) -> Fate + Send + Sync + 'static) {
         self.scene.lock().director = Some(Arc::new(Box::new(director)));
     }
 
-    /// From now on, this decides on each message between clients and servers.
+    /// From now on, `director` decides the fate of each message between clients and servers.
     pub fn direct_clients(&self, director: impl Fn(&Letter) -> Fate + Send + Sync + 'static) {
         self.scene.lock().client_director = Some(Arc::new(Box::new(director)));
     }
 
-    /// From now on everything is delivered, also what was held.
+    /// From now on every message is delivered, and so are the messages that were held.
     pub fn all_pass(&self) {
         self.direct(|_| Fate::Deliver);
         self.direct_clients(|_| Fate::Deliver);
         self.cluster.net().release(|_| true);
     }
 
-    /// Every message of which this is true, of those noted so far.
+    /// Every recorded message for which `which` is true.
     pub fn mail(&self, which: impl Fn(&Mail) -> bool) -> Vec<Mail> {
         self.scene.lock().mail.iter().filter(|mail| which(mail)).cloned().collect()
     }
 
-    /// Lets go of what is held and of which this is true.
+    /// Releases every held message for which `which` is true.
     pub fn release(&self, which: impl Fn(&Mail) -> bool) -> usize {
         self.cluster
             .net()
             .release(|letter| Mail::read(&self.reading, letter).is_some_and(|mail| which(&mail)))
     }
 
-    /// Says in the trace where in the script we are.
+    /// Writes into the trace which step of the script begins.
     pub fn caption(&self, text: &str) {
         trace::tester(|| format!("-- {text}"));
     }
 
-    /// Waits until something holds; gives back whether it came to that in time.
+    /// Waits until something holds. Returns whether it held in time.
     pub fn until(&self, longest: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let began = Instant::now();
         while !holds() {
@@ -214,14 +219,15 @@ impl<'a> Stage<'a> {
         true
     }
 
-    /// Makes `leader` the leader, by the votes of `voters`: only it is heard, and only by them. Afterwards its entries
-    /// reach them, and nothing else reaches anybody.
+    /// Makes `leader` the leader by the votes of `voters`. Until then and afterwards, the voters hear `leader`, `leader` hears
+    /// their replies, and no other message is delivered.
     #[track_caller]
     pub fn elect(&self, leader: usize, voters: &[usize]) -> u64 {
         self.elect_unfollowed(leader, voters, &[])
     }
 
-    /// The same; but what `leader` then sends as the leader, perhaps an entry of its own, doesn't reach `unfollowed`.
+    /// The same, but the AppendEntries that `leader` sends as the leader, perhaps with an entry of its own, don't reach
+    /// `unfollowed`.
     #[track_caller]
     pub fn elect_unfollowed(&self, leader: usize, voters: &[usize], unfollowed: &[usize]) -> u64 {
         let (to, unfollowed) = (voters.to_vec(), unfollowed.to_vec());
@@ -230,7 +236,7 @@ impl<'a> Stage<'a> {
             let passes = mail.from == leader && to.contains(&mail.to) && !lost;
             if passes { Fate::Deliver } else { Fate::Lose }
         });
-        // One that was the leader before is none for those who have seen a newer term.
+        // A server that still leads an older term is no leader for servers that have seen a newer term.
         let term_of = |i: &usize| self.cluster.state(*i).map_or(0, |(term, _)| term);
         let leads = || {
             let Some((term, true)) = self.cluster.state(leader) else { return false };
@@ -240,12 +246,12 @@ impl<'a> Stage<'a> {
         if !self.until(ELECTED_WITHIN, leads) {
             if !self.is_answered(leader, voters, from) {
                 run::give_up(
-                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server pass, and the replies to them, \
-                     nobody can be elected",
+                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server \
+                     and the replies to these calls are delivered, no server can be elected",
                 );
             }
             run::fail(format!(
-                "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only one that {} could \
+                "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only server that {} could \
                  hear (§5.2); {}",
                 name(leader),
                 voters.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", "),
@@ -255,7 +261,8 @@ impl<'a> Stage<'a> {
         term_of(&leader)
     }
 
-    /// Whether the voters answer by replies since then: a reply says yes or no, or no voter made a call that may be an answer.
+    /// Whether the voters have answered by replies since `from`. This is so if a reply said yes or no, or if no voter made a
+    /// call that may be an answer.
     fn is_answered(&self, leader: usize, voters: &[usize], from: Instant) -> bool {
         let replied = |mail: &Mail| mail.from == leader && mail.reply.yes.is_some();
         let called = |mail: &Mail| {
@@ -268,8 +275,9 @@ impl<'a> Stage<'a> {
         since(&replied) || !since(&called)
     }
 
-    /// Waits until `server` has told `leader` that its log goes as far as the leader's does now. Whether it came to that: what can't be
-    /// read says nothing. Indexes are those of messages, and not those that a service knows: these may count commands alone.
+    /// Waits until `server` has acknowledged the whole present log of `leader`. Returns whether that happened; it returns
+    /// `false` if messages can't be read. The indices are those in the messages. Those that a service knows may differ, because
+    /// they may count only commands.
     pub fn has_all_of(&self, server: usize, leader: usize) -> bool {
         let from = Instant::now();
         self.until(2 * ELECTION_TIMEOUT, || {
@@ -285,7 +293,7 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Up to where `server` had acknowledged the log of the leader of a term by then.
+    /// The last index that `server` had acknowledged to `leader` in `term` at the time `by`.
     fn acknowledged(&self, server: usize, leader: usize, term: u64, by: Instant) -> Option<u64> {
         let accepted = self.mail(|mail| {
             let answer = mail.from == leader && mail.to == server && mail.kind == Kind::Entries;
@@ -294,20 +302,22 @@ impl<'a> Stage<'a> {
         accepted.iter().filter_map(|mail| mail.last).max()
     }
 
-    /// Lets a leader's first messages arrive: it may begin its term with an entry of its own (§8), and then its followers have that.
+    /// Lets a leader's first messages arrive. If the leader begins its term with an entry of its own (§8), its followers have
+    /// that entry afterwards.
     pub fn settle(&self) {
         self.cluster.sleep(SETTLES);
     }
 
-    /// The script is over: everybody hears everybody, and one leads.
+    /// Ends the script: all servers hear each other, and one of them must lead.
     #[track_caller]
     pub fn over(&self) {
         self.all_pass();
         self.cluster.check_one_leader();
     }
 
-    /// Who has just heard its leader doesn't stand for election. `heard`: the answers, given in the leader's term, that show
-    /// that `server` has heard it. A request for votes of that term, or an older one, is sent again: its sender stood before.
+    /// Fails if `server` became a candidate just after it had heard its leader. `heard` selects the answers, given in the
+    /// leader's term, which show that `server` has heard the leader. A request for votes in that term or in an older term
+    /// doesn't count: it is sent again, and its sender became a candidate before.
     #[track_caller]
     pub fn waits_for_its_leader(&self, server: usize, heard: impl Fn(&Mail) -> bool) {
         let heard = self
@@ -318,9 +328,9 @@ impl<'a> Stage<'a> {
             let just = |answer: &&Mail| mail.term > answer.term && JUST.contains(&since(answer));
             if let Some(answer) = heard.iter().find(just) {
                 run::fail(format!(
-                    "{} stands for election{}, {:?} after it answered {}, the leader of its term. What comes from \
-                     the leader resets the election timeout, whether it is of use or not: AppendEntries that don't fit, \
-                     and InstallSnapshot (§5.2, §7)",
+                    "{} became a candidate{}, {:?} after it answered {}, the leader of its term. Every message from the current \
+                     leader resets the election timeout, also AppendEntries that the server refuses, and InstallSnapshot \
+                     (§5.2, §7)",
                     name(server),
                     mail.in_term(),
                     since(answer),
@@ -330,7 +340,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Where everything has passed since `from`, and `server` lacks something: fails if it refused one and the same thing again and again.
+    /// For scripts in which every message has been delivered since `from` and `server` still lacks entries. Fails if `server`
+    /// refused the same AppendEntries again and again.
     #[track_caller]
     pub fn refused_in_vain(&self, server: usize, from: Instant) {
         let sent = self.mail(|mail| mail.to == server && mail.is_call() && mail.at > from);
@@ -342,9 +353,9 @@ impl<'a> Stage<'a> {
         let (refusals, leader) = (self.mail(refused).len(), last.from);
         if refusals >= IN_VAIN {
             run::fail(format!(
-                "{} refused {refusals} heartbeats of {} in a row, which follow index {}, and was sent nothing else. \"If AppendEntries fails \
-                 because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3), also if it is a heartbeat that was \
-                 refused, and no command comes; {}",
+                "{} refused {refusals} AppendEntries from {} in a row, all after index {}, and was sent nothing else. \"If \
+                 AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3). \
+                 A leader must also do this after a refused heartbeat, even if no command comes; {}",
                 name(server),
                 name(leader),
                 follows(last).unwrap_or(0),
@@ -353,8 +364,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Waits a while; then `leader` should have sent nobody an entry again since `from` that it had acknowledged before. Who follows Figure 2 to
-    /// the letter may: an old refusal lowers nextIndex, and that harms nothing.
+    /// Waits a while. Then warns if `leader` has sent a server entries since `from` that this server had acknowledged before.
+    /// It is only a warning: an implementation that follows Figure 2 to the letter may do this, because an old refusal lowers
+    /// nextIndex, and that harms nothing.
     pub fn nothing_again(&self, leader: usize, from: Instant) {
         self.cluster.sleep(3 * ELECTION_TIMEOUT / 2);
         let again = self.mail(|mail| {
@@ -365,9 +377,9 @@ impl<'a> Stage<'a> {
         let again: Vec<_> = again.into_iter().filter(|mail| mail.last <= had(mail)).collect();
         if let Some((mail, last)) = again.first().and_then(|mail| Some((mail, mail.last?))) {
             self.cluster.advise(format!(
-                "{} sends {} entries to {} again, up to index {last}, all of which that had acknowledged; {} times. That costs, and harms \
-                 nothing. Replies overtake one another: matchIndex \"increases monotonically\" (Figure 2), and nextIndex need not go back \
-                 behind it for an old reply",
+                "{} re-sent {} entries, up to index {last}, which {} had already acknowledged; it re-sent acknowledged entries \
+                 {} times. That costs bytes and harms nothing. Replies may overtake each other, but matchIndex \"increases \
+                 monotonically\" (Figure 2), and an old reply need not move nextIndex back behind it",
                 name(leader),
                 mail.carries,
                 name(mail.to),

@@ -1,5 +1,5 @@
-//! Storms: a while of random trouble, also of kinds that the Go lab knows none of, while commands go on. What must
-//! hold meanwhile the [invariants](crate::invariants) watch; when the storm is over, everybody agrees again.
+//! Storms: a time of random trouble, while clients give commands. Some kinds of trouble are not in the Go lab. The
+//! [invariants](crate::invariants) watch what must hold during the storm. When the storm is over, all servers must agree again.
 
 use crate::cluster::Cluster;
 use crate::ledger::command;
@@ -12,32 +12,32 @@ use labrpc::time::{Duration, Instant};
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// A third of requests arrives a second time, up to 1.5 s later.
+    /// A third of the requests arrive a second time, up to 1.5 s later.
     Duplicates,
-    /// Requests take up to 60 ms, so that they overtake one another, and replies as well.
+    /// Requests and replies take up to 60 ms, so that they overtake each other.
     Reordering,
     /// Two thirds of replies come 200-2200 ms late, past several elections.
     LateReplies,
     /// Requests and replies get lost.
     Loss,
-    /// For a while nothing that one server sends reaches another.
+    /// For a while, nothing that one server sends reaches one other server.
     OneWayCuts,
     /// One link is slower than the others for a while.
     SlowLinks,
     /// A server, often the leader, is cut off from everybody for a while.
     Partitions,
-    /// A server stops anywhere between two steps, and starts again.
+    /// A server crashes anywhere between two steps, and starts again.
     Crashes,
-    /// A server stops just before or just after something is saved, and starts again.
+    /// A server crashes just before or just after it saves something, and starts again.
     CrashesAtSaves,
-    /// Now and then all servers stop at once.
+    /// Now and then all servers crash at once.
     Blackouts,
-    /// A server's thread stops for a while, anywhere between two steps, and the others go on: what it has seen may be over
-    /// when it acts on it.
+    /// A server's thread stops for a while, anywhere between two steps, and the other threads go on. What the thread has seen
+    /// may no longer be true when it acts on it.
     SlowThreads,
 }
 
-/// All of them.
+/// Every kind of trouble.
 const EVERY: [Trouble; 11] = {
     use Trouble::*;
     [
@@ -55,7 +55,7 @@ const EVERY: [Trouble; 11] = {
     ]
 };
 
-/// Every trouble but these.
+/// Every kind of trouble except these.
 pub fn every_but(left_out: &[Trouble]) -> Vec<Trouble> {
     EVERY.into_iter().filter(|trouble| !left_out.contains(trouble)).collect()
 }
@@ -63,21 +63,22 @@ pub fn every_but(left_out: &[Trouble]) -> Vec<Trouble> {
 /// How long a storm lasts.
 const LASTS: Duration = Duration::from_secs(15);
 
-/// How long a server may take to come to where it is to crash, before it is crashed anyway.
+/// How long a server may take to reach the step at which it is to crash. After that it is crashed anyway.
 const PATIENCE: Duration = ms(1500);
 
-/// Lets a storm with these troubles pass, with commands for whoever takes them if `commands`. Then everybody agrees again.
+/// Runs a storm with these troubles. If `commands`, all servers are given commands during the storm. After the storm all
+/// servers must agree again.
 pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
     let led = rage(cluster, troubles, commands);
     calm(cluster);
     let agreed = !commands || cluster.one(random(cluster), cluster.n(), true) > 1;
-    // The invariants watch leaders and their entries: a storm without any shows nothing.
+    // The invariants watch leaders and their entries, so a storm without a leader shows nothing.
     if led && agreed {
         cluster.reached_check();
     }
 }
 
-/// A storm that isn't over yet. Whether somebody led in it.
+/// Runs a storm and does not end it. Returns whether a server led during the storm.
 pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
     let on = |trouble| troubles.contains(&trouble);
     let net = cluster.net();
@@ -103,7 +104,7 @@ pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
         }
         cluster.sleep(cluster.draws().millis("between troubles", 0..150));
         let leads = |i| matches!(cluster.state(i), Some((_, true)));
-        led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // all are asked
+        led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // `count` asks every server
     }
     if on(Trouble::SlowThreads) {
         cluster.hiccups(None);
@@ -111,13 +112,13 @@ pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
     led
 }
 
-/// Whether a trouble comes and goes, and is not there all the while.
+/// Whether a trouble comes and goes, and does not last for the whole storm.
 fn passes(trouble: Trouble) -> bool {
     use Trouble::*;
     matches!(trouble, OneWayCuts | SlowLinks | Partitions | Crashes | CrashesAtSaves | Blackouts)
 }
 
-/// Every server gets a command, or refuses it.
+/// Gives a command to every server, which may refuse it.
 fn commands_for_all(cluster: &Cluster) {
     for i in 0..cluster.n() {
         let _ = cluster.start(i, &command(random(cluster)));
@@ -169,7 +170,7 @@ fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
     }
 }
 
-/// Goes on until the planned crash has come, and starts the server again.
+/// Waits until the planned crash has happened, and starts the server again.
 fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dyn Fn(u64)) {
     let until = Instant::now() + PATIENCE;
     while !cluster.wait_crashed(victim, ms(5)) {
@@ -184,7 +185,7 @@ fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dy
     restart(cluster, victim);
 }
 
-/// Half of the time a server that says that it leads, else anybody.
+/// Half of the time a server that says that it leads, otherwise a random server.
 fn likely_leader(cluster: &Cluster) -> usize {
     let leads = |i: &usize| matches!(cluster.state(*i), Some((_, true)));
     let leader = (0..cluster.n()).rev().find(leads);
@@ -194,7 +195,7 @@ fn likely_leader(cluster: &Cluster) -> usize {
     }
 }
 
-/// The storm is over: all servers run and hear each other, and one leads.
+/// Ends the storm: all servers run and hear each other, and one of them must lead.
 pub fn calm(cluster: &Cluster) {
     cluster.net().duplicate(None);
     cluster.net().delays(ms(0)..ms(0), ms(0)..ms(0));
@@ -207,7 +208,7 @@ pub fn calm(cluster: &Cluster) {
         }
         cluster.connect(i);
     }
-    // Calls that were under way may take seconds to end.
+    // Calls that have not ended yet may take seconds.
     cluster.sleep(Duration::from_secs(2));
     cluster.check_one_leader();
 }

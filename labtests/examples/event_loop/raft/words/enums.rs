@@ -1,4 +1,4 @@
-//! Requests as the paper has them, and replies that are one thing or another, as Rust would have it.
+//! Requests as in the paper, and replies that are enums, as is usual in Rust.
 
 use super::{Convert, Words, paper};
 use crate::raft::messages::{Appended, Installed, Term, Vote};

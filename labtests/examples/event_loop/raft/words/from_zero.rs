@@ -1,4 +1,4 @@
-//! The paper's names, with indices that count from 0. What the paper calls index 0 is -1.
+//! The paper's names, with indices that begin at 0. The paper's index 0 is -1 here.
 
 use super::{Convert, paper};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Names as Go solutions have them, none of them the paper's. Nobody is -1.
+//! Names as in Go solutions, none of them the paper's. -1 stands for "no server".
 
 use super::{Convert, Words, forms};
 use crate::raft::messages::{

@@ -1,6 +1,6 @@
-//! The names of Figures 2 and 13. Indices are a type, for not everybody counts from 1.
+//! The names of Figures 2 and 13. The type of indices is a parameter, because not all implementations count from 1.
 
-/// The forms of all messages, and `$words`, which has them.
+/// Makes the forms of all messages, and the type `$words`, which names them.
 macro_rules! papers_names {
     ($words:ident, $index:ty) => {
         use crate::raft::messages::{

@@ -18,7 +18,7 @@ impl Words for Tuples {
     type Saved = (i64, Option<usize>, u64, i64, u64, Vec<(i64, Option<Command>)>);
 }
 
-/// Tuples of a message's fields, in this order.
+/// Makes tuples of a message's fields, in this order.
 macro_rules! tuples {
     ($($message:ident { $($name:ident: $type:ty = $($field:ident).+),+ $(,)? })+) => {
         $(impl Convert<$message> for ($($type,)+) {

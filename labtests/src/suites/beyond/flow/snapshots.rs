@@ -1,4 +1,4 @@
-//! Snapshots that go in pieces (Figure 13): pieces get lost, and come twice; who sends them fails, and who gets them.
+//! Snapshots that are sent in pieces (Figure 13): pieces get lost or come twice, and the sender or the receiver fails.
 
 use super::{agree_on_large, check_largest, cut_one_off, wait_for};
 use crate::cluster::Cluster;
@@ -10,7 +10,8 @@ use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-/// A snapshot of 1 MB, on a network that loses every tenth message.
+/// Sends a snapshot of 1 MB on a network that loses every tenth message. If a piece is lost, the leader must not send the other
+/// pieces again.
 pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (_, away) = cut_one_off(cluster);
@@ -23,14 +24,15 @@ pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
     const MOST: u64 = 3 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "a snapshot of 1 MB took {bytes} bytes: if one of its pieces is lost, the others are not to be sent again"
+            "the servers sent {bytes} bytes for a snapshot of 1 MB: if one of its pieces is lost, the leader must not send the \
+             others again (Figure 13)"
         ));
     }
     agree(cluster, 3, 3);
     cluster.reached_check();
 }
 
-/// Servers crash in the middle of a snapshot: who gets it, who sends it.
+/// Crashes the receiver and then the sender in the middle of a snapshot. The receiver must still catch up.
 pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
     agree(cluster, 1, 5);
     for _ in 0..3 {
@@ -48,7 +50,7 @@ pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// While a follower gets a snapshot, the service makes newer ones, faster than one can be sent.
+/// Lets the leader's service make new snapshots faster than one can be sent to a follower. The follower must still get one.
 pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
@@ -72,7 +74,8 @@ pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// A leader fails in the middle of a snapshot, and the next one has a newer one: pieces of two make none.
+/// Cuts off a leader in the middle of a snapshot. The next leader sends a newer snapshot. The receiver must not mix pieces of
+/// the two.
 pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 5);
@@ -92,7 +95,8 @@ pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
     agree(cluster, 1, 5);
 }
 
-/// A follower restarts at each piece of a snapshot, in turn: what it had of it is gone, also when the last one comes.
+/// Restarts a follower at the first piece of a snapshot, then at the second piece of another, and so on. The restart loses the
+/// pieces that it had, so the last piece alone must not complete the snapshot.
 pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree_on_large(cluster, 5, 8, 3);
@@ -115,13 +119,13 @@ pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
     }
 }
 
-/// How many pieces of snapshots `server` has been sent.
+/// How many pieces of snapshots were sent to `server`.
 fn pieces_to(stage: &Stage<'_>, server: usize) -> usize {
     let piece = |mail: &Mail| mail.kind == Kind::Snapshot && mail.is_call() && mail.to == server;
     stage.mail(piece).len()
 }
 
-/// Snapshots of several pieces, and whatever there is.
+/// Runs a storm with all kinds of trouble except blackouts, with snapshots of several pieces.
 pub(super) fn flow_snapshots_in_every_storm(cluster: &Cluster) {
     agree_on_large(cluster, 8, 8, 5);
     storm(cluster, &every_but(&[Trouble::Blackouts]), true);

@@ -1,4 +1,4 @@
-//! Candidates that got their pre-votes and nothing more: they are in a later term than the others.
+//! Candidates that got their pre-votes but no votes, so that they are in a later term than the others.
 
 use super::super::steady::Steady;
 use super::scripts::{STANDS_WITHIN, everybody_again, nobody_is_heard, term_of};
@@ -8,16 +8,16 @@ use crate::suites::worlds::stage::{Kind, Stage};
 use crate::suites::worlds::steps::{agree, ms};
 use labrpc::network::Fate;
 
-/// How far S2 gets ahead: the others need a term or two.
+/// How many terms S2 gets ahead. It is more than one or two, because the others need one or two terms for an election.
 const TERMS_AHEAD: u64 = 4;
 
-/// S1 says again and again that it would vote for S2, which stands, and isn't heard: its term rises. What it asks is held. Whether that
-/// can be brought about.
+/// Lets S1 grant pre-votes to S2, so that S2 becomes a candidate again and again and its term rises. Its requests for votes are
+/// held. Returns whether S2's term rose far enough.
 fn s2_stands_unheard(stage: &Stage<'_>) -> bool {
     let cluster = stage.cluster;
     let [s1, s2] = [1, 2];
     let term = term_of(cluster, s2);
-    stage.caption("S1 would vote for S2, and S2 stands again and again, unheard");
+    stage.caption("S1 grants pre-votes to S2, and S2 becomes a candidate again and again, unheard");
     stage.direct(move |mail| match mail.kind {
         Kind::Vote if mail.from == s2 && mail.is_call() => Fate::Hold,
         Kind::Other if mail.from == s2 && mail.to == s1 => Fate::Deliver,
@@ -27,21 +27,22 @@ fn s2_stands_unheard(stage: &Stage<'_>) -> bool {
     stage.until(TERMS_AHEAD as u32 * STANDS_WITHIN, ahead)
 }
 
-/// The same, and then S0 and S1 have a leader, and S2 hears nothing of it. `None`: that can't be brought about.
+/// The same, and then S0 and S1 elect a leader without S2 hearing of it. Returns `None` if this did not come about.
 fn s2_gets_ahead<'a>(stage: &'a Stage<'a>) -> Option<Steady<'a>> {
     let cluster = stage.cluster;
     nobody_is_heard(stage, None);
     if !s2_stands_unheard(stage) {
         return None;
     }
-    stage.caption("S0 and S1 have a leader, and S2 hears nothing of it");
+    stage.caption("S0 and S1 elect a leader, and S2 doesn't hear of it");
     cluster.disconnect(2);
     stage.direct(|_| Fate::Deliver);
     let steady = Steady::new(stage);
     (steady.term < term_of(cluster, 2)).then_some(steady)
 }
 
-/// What S2 has asked comes late: S0 and S1 have a leader and hear it, so they heed no later term.
+/// Delivers S2's requests for votes when S0 and S1 have a leader and hear it. They must ignore the later terms of these
+/// requests (thesis §4.2.3).
 pub(super) fn votes_against_a_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let Some(steady) = s2_gets_ahead(&stage) else { return everybody_again(&stage) };
@@ -50,16 +51,16 @@ pub(super) fn votes_against_a_leader(cluster: &Cluster) {
         stage.release(|mail| mail.call == letter.call);
         cluster.sleep(ms(20));
         steady.undisturbed(
-            "Nothing happened but that S2's requests for votes have come, of later terms. \"If a server receives a RequestVote \
+            "The only trouble was that S2's requests for votes arrived, with later terms. \"If a server receives a RequestVote \
              request within the minimum election timeout of hearing from a current leader, it does not update its term or grant \
-             its vote\" (thesis §4.2.3); nor does the leader, that hears a majority",
+             its vote\" (thesis §4.2.3). The same holds for a leader that hears a majority",
         );
     }
     everybody_again(&stage);
 }
 
-/// S2 comes back in a later term than the others' leader, and nobody votes for it. It refuses what the leader sends, in that later
-/// term, and so the leader goes on to it (§5.1): or S2 would stay outside for ever.
+/// Lets S2 come back in a later term than the leader's. No server votes for it, and it refuses the leader's messages with its
+/// later term. The leader must move to that term (§5.1), because otherwise S2 could never rejoin.
 pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if s2_gets_ahead(&stage).is_some() {
@@ -72,13 +73,13 @@ pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// S2 is ahead by some terms, S0 by an entry, and S1 is gone: only S0 can be elected, and not in its term. It learns of the later one when S2
-/// refuses it (§5.1), or the two would ask each other for ever.
+/// Makes S2 some terms ahead and S0 an entry ahead, and crashes S1. Only S0 can be elected, but not in its old term. S0 must
+/// learn S2's later term when S2 refuses its request (§5.1), because otherwise the two would ask each other for ever.
 pub(super) fn up_to_date_in_an_old_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     nobody_is_heard(&stage, Some("S0 alone has it"));
     if s2_stands_unheard(&stage) {
-        stage.caption("S2 stands no longer, and asks in vain");
+        stage.caption("S2 gets no more pre-votes, and asks in vain");
         stage.direct(|_| Fate::Lose);
         cluster.sleep(3 * ELECTION_TIMEOUT / 2);
         cluster.crash(1);

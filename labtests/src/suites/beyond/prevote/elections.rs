@@ -1,4 +1,4 @@
-//! Elections there are all the same, and soon: who asks first is answered yes, if there is a reason to stand.
+//! Elections must still happen, and soon: if there is a reason for an election, a server must get its pre-votes.
 
 use super::AWAY;
 use crate::checks::ELECTION_TIMEOUT;
@@ -6,12 +6,14 @@ use crate::cluster::Cluster;
 use crate::ledger::command;
 use crate::suites::worlds::steps::{after, agree, anybody, restart};
 
-/// The leader crashes, and another one is elected within the lab's five seconds; then one of those that are left.
+/// Crashes the leader, and sometimes the next leader, too. Each time another server must be elected within the lab's five
+/// seconds.
 pub(super) fn leaders_crash(cluster: &Cluster) {
     crash_leaders(cluster, 10);
 }
 
-/// The same where pre-votes, too, get lost and are late: an election may take some more timeouts, of up to two seconds.
+/// Does the same on an unreliable network. Pre-votes get lost and come late, too, so an election may take some more timeouts of
+/// up to two seconds each.
 pub(super) fn leaders_crash_on_a_bad_network(cluster: &Cluster) {
     crash_leaders(cluster, 40);
 }
@@ -37,7 +39,7 @@ fn crash_leaders(cluster: &Cluster, polls: u32) {
     cluster.reached_check();
 }
 
-/// All servers start again, at once or one by one: nobody hears a leader, and nobody remembers one.
+/// Restarts all servers, at once or one by one, so that no server hears or remembers a leader. They must elect one.
 pub(super) fn all_restart(cluster: &Cluster) {
     for round in 0..5 {
         agree(cluster, 2, 5);
@@ -55,8 +57,9 @@ pub(super) fn all_restart(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Two servers are away, and ask in vain; when they are back, two others are gone, and of the three that are left only one has all
-/// that is committed (§5.4.1). It needs both of the others, and gets them.
+/// Cuts off two of five servers, which ask in vain; when they come back, two others have crashed. Of the three that are left,
+/// only one has all committed entries, so only it can be elected (§5.4.1). It needs the pre-votes and votes of both others, and
+/// must get them.
 pub(super) fn only_one_electable(cluster: &Cluster) {
     for round in 0..5 {
         agree(cluster, 1, 5);
@@ -69,7 +72,7 @@ pub(super) fn only_one_electable(cluster: &Cluster) {
         for i in [a, b] {
             if round % 2 == 1 {
                 cluster.sleep(cluster.draws().millis("until it starts", 0..500));
-                cluster.start_server(i); // and doesn't know how long it has heard no leader
+                cluster.start_server(i); // after a restart it doesn't know how long it has heard no leader
             }
             cluster.connect(i);
         }

@@ -1,4 +1,4 @@
-//! Votes and pre-votes of a server of which half a snapshot is there.
+//! Votes and pre-votes of a server that has received only a part of a snapshot.
 
 use super::scripts::{STANDS_WITHIN, everybody_again};
 use crate::checks::ELECTION_TIMEOUT;
@@ -9,13 +9,13 @@ use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::Instant;
 
-/// So many commands of so many bytes make a snapshot of several pieces, where it goes in pieces.
+/// This many commands of [`BYTES`] bytes make a snapshot of several pieces, if the Raft sends snapshots in pieces.
 const COMMANDS: usize = 12;
 /// See [`COMMANDS`].
 const BYTES: usize = 2000;
 
-/// S2 was away, and two pieces of the snapshot that it needs have come; then S0 is gone, and with it the rest. S1 has everything,
-/// and needs S2's vote: a voter's own log is as it was, whatever else is on its way (§5.4.1).
+/// Sends S2 two pieces of the snapshot that it needs, and then crashes the sender S0. S1 has everything and needs S2's vote. S2
+/// must compare S1's log with its own log as it is, without regard to the unfinished snapshot (§5.4.1).
 pub(super) fn half_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
@@ -27,7 +27,7 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     stage.settle();
     cluster.make_snapshot(s0, last);
     stage.caption(
-        "S2 starts again, and two pieces of a snapshot come to it, or all of it if it goes in one",
+        "S2 restarts, and gets two pieces of a snapshot, or all of it if it is sent in one piece",
     );
     let pieces = move |mail: &Mail| mail.from == s0 && mail.to == s2 && mail.kind == Kind::Snapshot;
     let (scene, come) = two_of(pieces);
@@ -40,15 +40,15 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     if come() {
         cluster.reached_check();
     }
-    stage.caption("S0 is gone for good");
+    stage.caption("S0 crashes");
     cluster.crash(s0);
     stage.all_pass();
     let leads = || [s1, s2].iter().any(|&i| matches!(cluster.state(i), Some((_, true))));
     if !stage.until(STANDS_WITHIN, leads) {
         run::fail(format!(
-            "for {STANDS_WITHIN:?} neither {1} nor {2} is elected, though they are two of three and hear each other. {2} has got a part \
-             of a snapshot from {0}, which has crashed since: that is no reason to refuse its vote, or its pre-vote, to {1}, whose log is \
-             more up-to-date (§5.4.1, thesis §9.6); {3}",
+            "for {STANDS_WITHIN:?} neither {1} nor {2} was elected, though they are two of three servers and hear each other. \
+             {2} has got a part of a snapshot from {0}, which has crashed since. That is no reason to refuse a vote or a \
+             pre-vote to {1}, whose log is more up-to-date (§5.4.1, thesis §9.6); {3}",
             name(s0),
             name(s1),
             name(s2),
@@ -59,7 +59,8 @@ pub(super) fn half_a_snapshot(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// Lets two messages of a kind come, with the answers to them, and loses the others of that kind; and says whether they have come.
+/// A director that delivers two of the calls that `which` selects, with their answers, and loses the others. The second
+/// function returns whether two have been delivered.
 fn two_of(
     which: impl Fn(&Mail) -> bool + Send + Sync + 'static,
 ) -> (impl Fn(&Mail) -> Fate + Send + Sync + 'static, impl Fn() -> bool) {

@@ -1,4 +1,4 @@
-//! Check-quorum (thesis §6.2): a leader that hears from no majority steps down, and one that does leads on.
+//! Check-quorum (thesis §6.2): a leader that hears no majority must step down, and a leader that hears a majority must stay.
 
 use super::super::steady::Steady;
 use super::{ASKS_FIRST, AWAY};
@@ -11,27 +11,29 @@ use labrpc::api::Refused;
 use labrpc::run;
 use labrpc::time::Duration;
 
-/// A leader that looks once each election timeout whether it has heard from a majority since it looked last, steps down within two.
+/// A leader must step down within two election timeouts. So it may check once each election timeout whether a majority has
+/// answered since its last check.
 pub(super) const STEPS_DOWN_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 
-/// A leader alone, and with one follower, of five.
+/// Cuts off the leader of five servers, alone or with one follower. It must step down (thesis §6.2).
 pub(super) fn leader_of_a_minority(cluster: &Cluster) {
     without_a_majority(cluster, &[]);
     without_a_majority(cluster, &[1]);
     without_a_majority(cluster, &[3]);
 }
 
-/// Two of four are no majority, on neither side.
+/// Cuts off the leader of four servers with one follower. Two of four are no majority, so the leader must step down, and
+/// neither side may have a leader (thesis §6.2).
 pub(super) fn leader_of_half(cluster: &Cluster) {
     (1..=3).for_each(|steps| without_a_majority(cluster, &[steps]));
 }
 
-/// Nor is one of two.
+/// Cuts off the leader of two servers. One of two is no majority, so it must step down (thesis §6.2).
 pub(super) fn leader_of_a_pair(cluster: &Cluster) {
     (0..3).for_each(|_| without_a_majority(cluster, &[]));
 }
 
-/// Leaves the leader with those so many steps after it, who are too few.
+/// Cuts off the leader with the servers that are so many steps after it. Together they are no majority.
 fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
     let stage = Stage::new(cluster);
     let Steady { leader, term, .. } = Steady::new(&stage);
@@ -42,8 +44,9 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
     let servers = || format!("{} of {} servers", side.len(), cluster.n());
     if !stage.until(STEPS_DOWN_WITHIN, || matches!(cluster.state(leader), Some((_, false)))) {
         run::fail(format!(
-            "{} leads on, though for {STEPS_DOWN_WITHIN:?} {} have heard nothing of the others. A leader steps down if an \
-             election timeout goes by without an answer from a majority, so that its clients look for another one (thesis §6.2)",
+            "{} still leads, though for {STEPS_DOWN_WITHIN:?} {} have been cut off from the others. A leader must step down if \
+             an election timeout passes without an answer from a majority, so that its clients look for another leader (thesis \
+             §6.2)",
             name(leader),
             servers()
         ));
@@ -68,26 +71,27 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
 #[track_caller]
 fn nobody_leads(cluster: &Cluster, i: usize, servers: &str) {
     if matches!(cluster.state(i), Some((_, true))) {
-        run::fail(format!("{} leads {servers}: that is no majority (§5.2)", name(i)));
+        run::fail(format!("{} leads {servers}, which are no majority (§5.2)", name(i)));
     }
     let started = cluster.start(i, &command("nobody leads"));
     if !matches!(started, Err(Refused::NotLeader { .. })) {
         run::fail(format!(
-            "{} doesn't lead, and start() says {started:?}; its clients are to look for another leader (thesis §6.2)",
+            "{} doesn't lead, but start() returned {started:?}: it must return NotLeader, so that clients look for another \
+             leader (thesis §6.2)",
             name(i)
         ));
     }
 }
 
-/// Who can't be elected raises no term, however long that lasts.
+/// Fails if a server of a side that can't elect a leader has raised its term.
 #[track_caller]
 fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
     let later = |i: &usize| cluster.state(*i).is_some_and(|(now, _)| now > term);
     if let Some(&i) = side.iter().find(|i| later(i)) {
         let others: Vec<_> = side.iter().copied().filter(|&other| other != i).collect();
-        let heard = if others.is_empty() { "nobody".into() } else { names(&others) };
+        let heard = if others.is_empty() { "none".into() } else { names(&others) };
         run::fail(format!(
-            "{} has left term {term}, and of {} others it hears {heard}. {ASKS_FIRST}; {}",
+            "{} has gone on to a later term than {term}, though of {} other servers it hears {heard}. {ASKS_FIRST}; {}",
             name(i),
             cluster.n() - 1,
             cluster.who_thinks_what()
@@ -95,21 +99,21 @@ fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
     }
 }
 
-/// A leader and two followers, whichever they are, of five.
+/// Cuts off two of four followers, in several combinations. The leader hears a majority and must stay (thesis §6.2).
 pub(super) fn leader_of_a_majority(cluster: &Cluster) {
     for away in [[1, 2], [3, 4], [1, 3]] {
         with_a_majority(cluster, &away);
     }
 }
 
-/// And with two of three others.
+/// Cuts off one of three followers, each in turn. The leader hears a majority and must stay (thesis §6.2).
 pub(super) fn leader_of_three_of_four(cluster: &Cluster) {
     for away in 1..=3 {
         with_a_majority(cluster, &[away]);
     }
 }
 
-/// Takes those away that are so many steps after the leader, and are not missed.
+/// Cuts off the servers that are so many steps after the leader. The rest is a majority.
 fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -118,8 +122,9 @@ fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
     let leads_on = || {
         if !steady.leads() {
             run::fail(format!(
-                "{} no longer leads term {}. Only {} are away: {left} of {} servers, with the leader, hear each other, and that is a \
-                 majority. A leader steps down when it hears from none, and itself it hears (thesis §6.2); {}",
+                "{} no longer leads term {}, though only {} were cut off: {left} of {} servers, including the leader, hear \
+                 each other, and that is a majority. A leader steps down only if it hears no majority, and it counts itself \
+                 (thesis §6.2); {}",
                 name(steady.leader),
                 steady.term,
                 names(&away),
@@ -128,7 +133,7 @@ fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
             ));
         }
         steady.undisturbed(&format!(
-            "Nothing happened but that {} were away. {ASKS_FIRST}",
+            "The only trouble was that {} were cut off. {ASKS_FIRST}",
             names(&away)
         ));
     };

@@ -1,4 +1,4 @@
-//! Pre-votes by script: what they ask, and that they bind nobody.
+//! Pre-votes in scripts: what they ask for, and that they don't bind the server that grants them.
 
 use super::super::steady::Steady;
 use crate::checks::ELECTION_TIMEOUT;
@@ -11,23 +11,24 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 use std::collections::BTreeSet;
 
-/// Where a leader begins its term with an entry of its own (§8), its followers have it after so long, and their logs are alike.
+/// How long it takes until the followers have the entry with which a leader may begin its term (§8). Then all logs are equal.
 const SETTLES: Duration = ms(300);
 
-/// How long a server may take to stand that gets all the pre-votes it needs.
+/// How long a server may take to become a candidate if it gets all the pre-votes that it needs.
 pub(super) const STANDS_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(5);
 
 pub(super) fn term_of(cluster: &Cluster, i: usize) -> u64 {
     cluster.state(i).map_or(0, |(term, _)| term)
 }
 
-/// S1 has what S2 has not, and hears no leader. It wouldn't vote for S2, so it is to say so when it is asked.
+/// Gives S1 an entry that S2 lacks, and crashes the leader. S1 would not vote for S2, so it must refuse S2's pre-votes, too,
+/// and S2 must not raise its term (thesis §9.6, §3.6.1).
 pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
     cluster.sleep(SETTLES);
-    stage.caption("S2 misses an entry, S0 crashes, and S1 can't ask anybody");
+    stage.caption("S2 misses an entry, S0 crashes, and S1 can't reach any server");
     cluster.disconnect(s2);
     stage.all_pass();
     agree(cluster, 1, 2);
@@ -44,8 +45,8 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     let now = term_of(cluster, s2);
     if now != term {
         run::fail(format!(
-            "{} has raised its term from {term} to {now}, and nobody can elect it: {} is up, and has an entry that it lacks. Who \
-             is asked for a pre-vote says no unless the candidate's log is up-to-date, as for a vote (thesis §9.6, §3.6.1)",
+            "{} has raised its term from {term} to {now}, though it can't be elected: {} is up, and has an entry that it \
+             lacks. A server must refuse a pre-vote if the other log is not up-to-date, as with a vote (thesis §9.6, §3.6.1)",
             name(s2),
             name(s1)
         ));
@@ -56,12 +57,14 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// S2 says yes to S0, from which no more comes; then S1 asks.
+/// Lets S2 grant a pre-vote to S0, from which nothing more comes, and then lets S1 ask S2. S2 must grant S1 its pre-vote and
+/// its vote, because a pre-vote binds nobody (thesis §9.6).
 pub(super) fn pre_votes_bind_nobody(cluster: &Cluster) {
     second_to_ask(cluster, false);
 }
 
-/// The same where S2 starts again in between: it finds its term as it was.
+/// Does the same, with a restart of S2 in between. S2 must find its term as it was, because a pre-vote changes no saved state
+/// (thesis §9.6).
 pub(super) fn pre_votes_are_not_kept(cluster: &Cluster) {
     second_to_ask(cluster, true);
 }
@@ -71,17 +74,17 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     let [s0, s1, s2] = [0, 1, 2];
     nobody_is_heard(&stage, None);
     let term = term_of(cluster, s2);
-    stage.caption("S0 asks S2 whether it would be elected, and is; S2 doesn't hear it stand");
+    stage.caption("S2 grants S0 a pre-vote; S2 doesn't hear that S0 becomes a candidate");
     let asks = move |mail: &Mail| mail.from == s0 && mail.to == s2 && mail.kind == Kind::Other;
     stage.direct(move |mail| if asks(mail) { Fate::Deliver } else { Fate::Lose });
     let stood = stage.until(STANDS_WITHIN, || term_of(cluster, s0) > term);
     if stage.mail(asks).is_empty() {
-        return everybody_again(&stage); // its pre-votes can't be told from its votes
+        return everybody_again(&stage); // the stage can't tell its pre-votes from its votes
     }
     if !stood {
         run::fail(format!(
-            "{} doesn't stand for election. Nobody hears a leader, its log is like that of {}, and its messages reach that: who is \
-             asked then says yes (thesis §9.6); {}",
+            "{} does not become a candidate, though no server hears a leader, its log equals that of {}, and its messages \
+             reach this server. Then a server must grant a pre-vote (thesis §9.6); {}",
             name(s0),
             name(s2),
             cluster.who_thinks_what()
@@ -91,16 +94,18 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     if s2_restarts {
         cluster.crash(s2);
         restart(cluster, s2);
-        cluster.sleep(2 * ELECTION_TIMEOUT); // before it crashed, it may have heard a leader, for all it knows
+        // S2 doesn't know whether it heard a leader before the crash, so it may refuse for a while.
+        cluster.sleep(2 * ELECTION_TIMEOUT);
     }
     said_yes_and_no_more(cluster, s2, term);
-    stage.caption("S1 asks S2");
+    stage.caption("S1 asks S2 for a pre-vote and a vote");
     let elected = stage.elect(s1, &[s2]);
     cluster.reached_check();
     if elected != term + 1 {
         run::fail(format!(
-            "{1} leads term {elected}, and {0} was in term {term} when {1} asked it: {1} was not elected in the first term that it \
-             stood in. {0} had said yes to another one; a pre-vote is no vote, and binds nobody (thesis §9.6)",
+            "{1} leads term {elected}, but {0} was in term {term} when {1} asked it: {1} was not elected in the first term of \
+             its candidacies. {0} had granted a pre-vote to another server, but a pre-vote is no vote, and binds nobody \
+             (thesis §9.6)",
             name(s2),
             name(s1)
         ));
@@ -114,19 +119,19 @@ fn said_yes_and_no_more(cluster: &Cluster, i: usize, term: u64) {
     let now = term_of(cluster, i);
     if now != term {
         run::fail(format!(
-            "{} is in term {now}, and was in term {term} before it was asked for a pre-vote; it heard nothing else. A pre-vote \
-             changes no term and no vote, and nothing is saved for it (thesis §9.6)",
+            "{} is in term {now}, but was in term {term} before it was asked for a pre-vote, and it got no other message. A \
+             pre-vote changes no term and no vote, and nothing is saved for it (thesis §9.6)",
             name(i)
         ));
     }
 }
 
-/// S0 was the leader of all, and nobody hears anybody any more, for so long that nobody counts on S0; at first it may have taken a
-/// `last` command.
+/// Makes S0 the leader of all, and then loses all messages for so long that no server relies on S0 any more. If there is a
+/// `last` command, S0 accepts it at the beginning of that time.
 pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.elect(0, &[1, 2]);
     stage.cluster.sleep(SETTLES);
-    stage.caption("nobody hears anybody");
+    stage.caption("no server hears another");
     stage.direct(|_| Fate::Lose);
     if let Some(last) = last {
         let _ = stage.cluster.start(0, &command(last));
@@ -134,12 +139,12 @@ pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.cluster.sleep(2 * ELECTION_TIMEOUT);
 }
 
-/// S0 and S2 stand in the same term, and S1 votes for S0. Then it says yes to S2, which asks for a later term, and then S2's request for
-/// a vote in the first one comes. S1 has voted in that.
+/// Lets S0 and S2 become candidates in the same term, and S1 vote for S0. Then S1 grants S2 a pre-vote for a later term, and
+/// after that S2's request for a vote in the first term arrives. S1 must refuse it, because it has voted in that term (§5.2).
 pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
-    stage.caption("S1 would vote for S0 and for S2; both stand, and are not heard yet");
+    stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, not heard yet");
     stage.direct(move |mail| match mail.kind {
         Kind::Other if mail.to == s1 => Fate::Deliver,
         Kind::Vote if mail.is_call() => Fate::Hold,
@@ -162,14 +167,14 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     stage.release(votes(s0));
     let granted = |mail: &Mail| votes(s0)(mail) && mail.reply.yes == Some(true);
     let voted = stage.until(ELECTION_TIMEOUT, || !stage.mail(granted).is_empty());
-    stage.caption("S1 says yes to S2's next pre-vote");
+    stage.caption("S1 grants S2's next pre-vote");
     let from = Instant::now();
     let yes = |mail: &Mail| {
         let pre_vote = mail.from == s2 && mail.to == s1 && mail.kind == Kind::Other;
         pre_vote && mail.at > from && mail.reply.yes == Some(true)
     };
     let said_yes = stage.until(STANDS_WITHIN, || !stage.mail(yes).is_empty());
-    stage.caption("S2's request for a vote comes: whoever votes twice is caught");
+    stage.caption("S2's request for a vote arrives: a server that votes twice is caught");
     if stage.release(votes(s2)) > 0 && voted && said_yes {
         cluster.reached_check();
     }
@@ -177,8 +182,8 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// A server whose log is behind asks again and again, and is refused. Others wait no longer for that: an election timeout is reset by the
-/// leader, and by a vote that is granted (Figure 2, Followers).
+/// Lets a server with an old log ask for pre-votes again and again. A refused pre-vote must not reset the election timeout of
+/// the server that refuses: only the leader and a granted vote do (Figure 2, Followers).
 pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = Steady::new(&stage).leader;
@@ -191,14 +196,15 @@ pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     stage.direct(move |mail| if asks(mail) { Fate::Hold } else { Fate::Deliver });
     cluster.connect(behind);
     stage.until(STANDS_WITHIN, || !stage.mail(asks).is_empty());
-    stage.caption("the other one asks ten times a second");
+    stage.caption("the server that lacks the entry asks ten times a second");
     let began = Instant::now();
     while !matches!(cluster.state(good), Some((_, true))) {
         if began.elapsed() > STANDS_WITHIN {
             run::fail(format!(
-                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only one that can be: {1} asks it all the time whether \
-                 it would be elected, and isn't. An election timeout is reset by the current leader, by a vote that is granted, and \
-                 by one's own candidacy, not by a pre-vote that is refused (Figure 2, Followers; thesis §9.6); {2}",
+                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only server that can be elected: {1} asks it \
+                 for pre-votes all the time and is refused. A server resets its election timeout when it hears the current \
+                 leader, grants a vote or becomes a candidate, but not when it refuses a pre-vote (Figure 2, Followers; thesis \
+                 §9.6); {2}",
                 name(good),
                 name(behind),
                 cluster.who_thinks_what()
@@ -212,7 +218,7 @@ pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
     everybody_again(&stage);
 }
 
-/// The script is over: everybody hears everybody, and agrees.
+/// Ends the script: all servers run and hear each other, and must agree.
 pub(super) fn everybody_again(stage: &Stage<'_>) {
     let cluster = stage.cluster;
     cluster.net().discard(|_| true);

@@ -1,4 +1,5 @@
-//! What a leader refuses: a handover that can't be, a second one, and commands in between. And that it leads on if nothing comes of it.
+//! What a leader refuses: an impossible handover, a second handover, and commands during a handover. And that it leads on if a
+//! handover fails.
 
 use super::super::steady::Steady;
 use super::{Handover, OVER_WITHIN, Outcome, handed_over, timed};
@@ -17,10 +18,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// What is refused is refused at once: nobody else has to be asked.
+/// A refusal must come within this time, because the leader need not ask other servers.
 const AT_ONCE: Duration = ms(100);
 
-/// A leader that hands over to who is away, by the network or because it is down, leads on, in its term, and takes commands.
+/// Lets a leader hand over to a server that is cut off or has crashed. The leader must lead on in its term, and accept commands
+/// again (thesis §3.10).
 pub(super) fn handover_to_nobody(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
@@ -37,12 +39,13 @@ pub(super) fn handover_to_nobody(cluster: &Cluster) {
         if !matches!(outcome, Some(Err(_))) || !resumed || !steady.leads() {
             let state = match (steady.leads(), resumed) {
                 (false, _) => "no longer leads",
-                (true, false) => "takes no commands",
-                (true, true) => "leads on",
+                (true, false) => "accepts no commands",
+                (true, true) => "still leads",
             };
             run::fail(format!(
-                "{} was to hand over to {}, which is away. That came to {outcome:?}, and {0} {state}. If the successor doesn't take \
-                 over within about an election timeout, the leader goes on as before, and takes commands again (thesis §3.10); {}",
+                "{} was asked to hand over to {}, which can't be reached. The outcome was {outcome:?}, and now {0} {state}. If \
+                 the successor doesn't take over within about an election timeout, the leader must return an error, lead on, \
+                 and accept commands again (thesis §3.10); {}",
                 name(steady.leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -57,10 +60,11 @@ pub(super) fn handover_to_nobody(cluster: &Cluster) {
     agree(cluster, 1, 5);
 }
 
-/// How soon after the handover has begun it is looked at: nobody gives up so soon.
+/// How soon after its beginning a handover is looked at. No leader gives up so soon.
 const SOON: Duration = ms(30);
 
-/// While a handover is under way, the leader takes no commands: the successor would never catch up.
+/// Gives the leader a command during a handover. It must refuse the command, because otherwise the successor might never catch
+/// up (thesis §3.10).
 pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
@@ -77,8 +81,8 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
         }
         if !handover.is_over() && !typed {
             run::fail(format!(
-                "{} hands over to {}, and start() said {started:?} meanwhile. A leader that hands over takes no commands: \"the prior \
-                 leader stops accepting new client requests\" (thesis §3.10); it says Busy",
+                "while {} was handing over to {}, start() returned {started:?}. A leader that hands over must not accept \
+                 commands: \"the prior leader stops accepting new client requests\" (thesis §3.10). It must return Busy",
                 name(steady.leader),
                 name(to)
             ));
@@ -89,7 +93,8 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
     }
 }
 
-/// Servers that can't succeed, and one that has nothing to hand over.
+/// Asks for handovers to servers that can't be successors, and asks a server that doesn't lead. These must be refused at once,
+/// and nothing may change.
 pub(super) fn bad_successors(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
@@ -99,20 +104,20 @@ pub(super) fn bad_successors(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(of, to));
         if !fits(&outcome) || took > AT_ONCE {
             run::fail(format!(
-                "{} was to hand over to S{to}, which {what}. After {took:?} it said {outcome:?}: that is to be refused at once, \
-                 with the reason (see labrpc::api::beyond::NotTransferred)",
+                "{} was asked to hand over to S{to}, {what}. After {took:?} it returned {outcome:?}. It must refuse this at \
+                 once, with the right reason (see labrpc::api::beyond::NotTransferred)",
                 name(of)
             ));
         }
-        steady.undisturbed("Nothing happened but that a handover was refused");
+        steady.undisturbed("The only thing that happened is that a handover was refused");
         agree(cluster, 1, n);
     };
     for to in [n, n + 7, usize::MAX] {
-        ask(leader, to, &|it| *it == Some(Err(NoSuccessor)), "is no server");
+        ask(leader, to, &|it| *it == Some(Err(NoSuccessor)), "which is not a server");
         let fits = |it: &Outcome| matches!(it, Some(Err(NoSuccessor | NotLeader { .. })));
-        ask(follower, to, &fits, "is no server, and it doesn't lead itself");
+        ask(follower, to, &fits, "which is not a server, and it doesn't lead itself");
     }
-    ask(leader, leader, &|it| *it == Some(Err(NoSuccessor)), "is the leader already");
+    ask(leader, leader, &|it| *it == Some(Err(NoSuccessor)), "which is the leader already");
     for to in 0..n {
         let hint_is_sound = |hint: &Option<usize>| hint.is_none_or(|hint| hint == leader);
         let fits = |it: &Outcome| match it {
@@ -120,11 +125,12 @@ pub(super) fn bad_successors(cluster: &Cluster) {
             Some(Err(NoSuccessor)) => to == follower,
             _ => false,
         };
-        ask(follower, to, &fits, "it can't, for another server leads, and has long been heard");
+        ask(follower, to, &fits, "but it doesn't lead, and it has long heard the leader");
     }
 }
 
-/// A second handover while the first is under way, to the same server and to others; and the first one goes its way.
+/// Asks for a second handover during the first, to the same server and to another. The second must be refused, and the first
+/// must end as if nothing had happened (thesis §3.10).
 pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..3 {
@@ -142,8 +148,9 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
             }
             if !first.is_over() && !refused {
                 run::fail(format!(
-                    "{0} hands over to {1}, and was to hand over to {2} meanwhile. After {took:?} that came to {outcome:?}; it is to be \
-                     refused at once, as UnderWay: a leader hands over to one server (thesis §3.10)",
+                    "while {0} was handing over to {1}, it was asked to hand over to {2}. After {took:?} it returned \
+                     {outcome:?}. It must refuse at once, with UnderWay: a leader hands over to one server at a time (thesis \
+                     §3.10)",
                     name(leader),
                     name(to),
                     name(second)
@@ -153,8 +160,8 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
         let _ = first.outcome(&stage);
         if !steady.leads() {
             run::fail(format!(
-                "{} leads no more: it was to hand over to {}, which is away, and was refused a second handover meanwhile. Nothing came \
-                 of either, so it leads on (thesis §3.10); {}",
+                "{} leads no more: it was asked to hand over to {}, which is cut off, and then to make a second handover, \
+                 which is refused. Neither succeeded, so it must lead on (thesis §3.10); {}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -166,7 +173,7 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
     }
 }
 
-/// The leader crashes while it waits for its successor. Nobody waits for it any longer.
+/// Crashes the leader during a handover. The caller must not wait any longer, and the handover must not be reported as done.
 pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..3 {
@@ -176,7 +183,7 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
         cluster.reached_check();
         if outcome == Some(Ok(())) {
             run::fail(format!(
-                "{} has crashed, and says that it has handed over to a server that was away",
+                "{} crashed during a handover to a server that was cut off, but reported the handover as done (thesis §3.10)",
                 name(leader)
             ));
         }
@@ -187,10 +194,10 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
     }
 }
 
-/// A server that looks now and then whether it is killed looks as often as that.
+/// A call must end within this time after `kill()`. A server that polls whether it was killed polls at least this often.
 const WAKES_WITHIN: Duration = ms(300);
 
-/// The same with `kill`, which ends the wait of all who are inside a server.
+/// Does the same with `kill()`, which must end every call that waits inside the server.
 pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let (leader, handover) = under_way(&stage, 0);
@@ -201,10 +208,10 @@ pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     let outcome = handover.outcome(&stage);
     cluster.reached_check();
     if !told || !matches!(outcome, Some(Err(_))) {
-        let when = if told { "at once" } else { "late" };
+        let when = if told { "at once" } else { "too late" };
         run::fail(format!(
-            "{} was killed while it handed over to a server that is away, and said {when} that this came to {outcome:?}; kill() ends \
-             the wait of whoever is inside the server (see labrpc::api::beyond)",
+            "{} was killed during a handover to a server that is cut off, and returned {when} the outcome {outcome:?}. kill() \
+             must end every call that waits inside the server, with an error (see labrpc::api::beyond)",
             name(leader)
         ));
     }
@@ -215,7 +222,7 @@ pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
     agree(cluster, 1, 5);
 }
 
-/// A leader that hands over to who is cut off.
+/// Begins a handover to a server that is cut off. Returns the leader and the handover.
 fn under_way(stage: &Stage<'_>, round: usize) -> (usize, Handover) {
     let cluster = stage.cluster;
     let leader = Steady::new(stage).leader;
@@ -226,17 +233,17 @@ fn under_way(stage: &Stage<'_>, round: usize) -> (usize, Handover) {
     (leader, handover)
 }
 
-/// How its commands begin.
+/// How the commands of [`Load`] begin.
 const LOAD: &[u8] = b"load ";
 
-/// A command that somebody took.
+/// A command that a server accepted.
 struct Taken {
     command: Command,
     by: usize,
     term: u64,
 }
 
-/// Commands for everybody, all the while, no two alike.
+/// A thread that gives commands to all servers all the time. No two commands are equal.
 struct Load {
     stop: Arc<AtomicBool>,
     taken: JoinHandle<BTreeMap<u64, Taken>>,
@@ -263,14 +270,15 @@ impl Load {
         Load { stop, taken }
     }
 
-    /// What was taken, by index.
+    /// Ends the load. Returns the accepted commands by index.
     fn end(self) -> BTreeMap<u64, Taken> {
         self.stop.store(true, Relaxed);
         joined(self.taken)
     }
 }
 
-/// Commands all the while. The successor has all that the old leader had taken, so on a network that loses nothing none is lost.
+/// Hands over while commands are given all the time. The successor must have every command that the old leader had accepted, so
+/// on a network that loses nothing no command may get lost (thesis §3.10).
 pub(super) fn handover_under_load(cluster: &Cluster) {
     agree(cluster, 1, 5);
     cluster.check_one_leader();
@@ -281,8 +289,8 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(leader, to));
         if outcome != Some(Ok(())) || took > OVER_WITHIN {
             run::fail(format!(
-                "{} was to hand over to {} while commands came; after {took:?} that came to {outcome:?}. A leader that hands over \
-                 takes no more commands, so that its successor catches up (thesis §3.10); {}",
+                "{} was asked to hand over to {} while commands came; after {took:?} the outcome was {outcome:?}. A leader \
+                 that hands over must not accept commands, so that its successor catches up (thesis §3.10); {}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -297,18 +305,18 @@ pub(super) fn handover_under_load(cluster: &Cluster) {
         let expected = taken.get(&index);
         if found.as_ref() != expected.map(|taken| &taken.command) {
             let there = found.map_or("none of these commands".into(), |found| show(&found));
-            let expected = expected.map_or("start() gave that index to none".into(), |taken| {
+            let expected = expected.map_or("start() gave this index to none".into(), |taken| {
                 format!(
-                    "{} took {} there in term {}",
+                    "{} accepted {} there in term {}",
                     name(taken.by),
                     show(&taken.command),
                     taken.term
                 )
             });
             run::fail(format!(
-                "At index {index} is {there}, and {expected}. Nothing failed but that the leadership was handed over. A leader that \
-                 hands over takes no more commands, and its successor has all that it has taken before it is told to stand (thesis \
-                 §3.10): what was taken is there, once, and what was refused isn't"
+                "at index {index} is {there}, but {expected}. The leadership was handed over, and nothing failed. A leader \
+                 that hands over must not accept more commands, and must bring its successor up to date before it sends \
+                 TimeoutNow (thesis §3.10). So each accepted command must be in the log once, and no refused command"
             ));
         }
     }

@@ -1,5 +1,6 @@
-//! Handovers by script. The order to stand for election is a message like any other: it may come late, twice, or not at all. It is
-//! known by being none of the paper's; where it can't be told from those, a script passes.
+//! Handovers in scripts. TimeoutNow, the message that makes the successor a candidate at once, may come late, twice, or not at
+//! all. The stage recognizes it because it is none of the paper's messages. If it can't be distinguished from those, a script
+//! passes.
 
 use super::super::steady::Steady;
 use super::{Handover, handed_over};
@@ -15,7 +16,7 @@ use labrpc::time::{Duration, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What may be an order to stand for election.
+/// Whether a message may be TimeoutNow from `from` to `to`.
 fn order(from: usize, to: usize) -> impl Fn(&Mail) -> bool + Copy {
     move |mail| mail.from == from && mail.to == to && mail.kind == Kind::Other && mail.is_call()
 }
@@ -28,11 +29,12 @@ fn leads(cluster: &Cluster, i: usize) -> bool {
     matches!(cluster.state(i), Some((_, true)))
 }
 
-/// Nobody who has just heard its leader stands by itself so soon: the lab allows ten heartbeats a second.
+/// Within this time, no server that has just heard its leader becomes a candidate by itself: the lab allows ten heartbeats a
+/// second.
 const SOON: Duration = ms(80);
 
-/// The successor lacks an entry, and it is on its way for long. It must not be told to stand: it wouldn't be elected (§5.4.1), and
-/// nobody would lead.
+/// Delays an entry that the successor lacks. The leader must not send TimeoutNow before the successor has the entry: it could
+/// not be elected (§5.4.1), and no server would lead (thesis §3.10).
 pub(super) fn successor_is_behind(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
@@ -53,14 +55,15 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
         let _ = cluster.start(leader, &command(random(cluster)));
         let handover = Handover::begin(cluster, leader, behind);
         cluster.sleep(SOON);
-        let lacks_it = !cluster.net().held().is_empty(); // else it can't be told what entries are
+        let lacks_it = !cluster.net().held().is_empty(); // otherwise the stage could not recognize entries
         if lacks_it {
             cluster.reached_check();
         }
         if lacks_it && term_of(cluster, behind) > term {
             run::fail(format!(
-                "{} has told {} to stand for election before that had the last of its entries. The leader brings its successor up to \
-                 date first: one that isn't can't be elected, and takes the leadership from who has it (thesis §3.10); {}",
+                "{} made {} a candidate before it had the last of the leader's entries. The leader must bring its successor up \
+                 to date first: a successor that is behind can't be elected, and deposes the present leader (thesis §3.10); \
+                 {}",
                 name(leader),
                 name(behind),
                 cluster.who_thinks_what()
@@ -74,14 +77,14 @@ pub(super) fn successor_is_behind(cluster: &Cluster) {
     }
 }
 
-/// Lets a leader hand over to the next server, and keeps its order on the way until the leader has given up, or the other one has stood by
-/// itself. Gives back the order's sender and receiver; `None`: nothing could be kept.
+/// Lets a leader hand over to the next server, and holds its TimeoutNow until the leader has given up or the successor has
+/// become a candidate by itself. Returns the sender and the receiver of TimeoutNow, or `None` if no such message was held.
 fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     let cluster = stage.cluster;
     let leader = Steady::new(stage).leader;
     let to = after(cluster, leader, 1);
     let orders = order(leader, to);
-    stage.caption("the order to stand is on its way for long");
+    stage.caption("TimeoutNow is held");
     stage.direct(move |mail| if orders(mail) { Fate::Hold } else { Fate::Deliver });
     let outcome = Handover::begin(cluster, leader, to).outcome(stage);
     if cluster.net().held().is_empty() {
@@ -90,7 +93,7 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     }
     if outcome == Some(Ok(())) && !leads(cluster, to) {
         run::fail(format!(
-            "{} has handed over to {}, it says; its order to stand is still on its way, and {1} doesn't lead (thesis §3.10); {}",
+            "{} reports its handover to {} as done, but its TimeoutNow has not arrived yet, and {1} doesn't lead (thesis §3.10); {}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -99,12 +102,12 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     Some((leader, to))
 }
 
-/// How many terms an order may cost that comes when its leader has given up: the successor stands, and who won't vote for it any more
-/// makes it one or two more.
+/// How many terms may begin because of a TimeoutNow that arrives when its leader has given up. The successor becomes a
+/// candidate, and if others refuse to vote for it by now, there are one or two more elections.
 const TERMS_FOR_AN_ORDER: u64 = 4;
 
-/// The order to stand comes when nobody waits for it any more. It may be obeyed if the term is still the same; nothing is lost by it, and
-/// it counts once, however often it was sent.
+/// Delivers TimeoutNow when the leader has given up the handover. The successor may obey if the term is still the same. No
+/// entry may get lost, and copies of the message must not start more elections (§5.1).
 pub(super) fn order_comes_late(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
@@ -112,7 +115,7 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
         agree(cluster, 2, 3);
         let before = (0..3).map(|i| term_of(cluster, i)).max().unwrap_or(0);
         let orders = cluster.net().held().len();
-        stage.caption("the order comes");
+        stage.caption("TimeoutNow arrives");
         stage.all_pass();
         cluster.reached_check();
         cluster.sleep(2 * ELECTION_TIMEOUT);
@@ -121,8 +124,9 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
         let terms = (0..3).map(|i| term_of(cluster, i)).max().unwrap_or(0) - before;
         if terms > TERMS_FOR_AN_ORDER {
             run::fail(format!(
-                "{} was to hand over to {}; {orders} orders to stand came when it had given up, and {terms} terms began. \
-                 {TERMS_FOR_AN_ORDER} are allowed: an order is for the term that it was given in (§5.1)",
+                "{} was asked to hand over to {}. {orders} TimeoutNow messages arrived when it had given up, and {terms} terms \
+                 began; at most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent \
+                 (§5.1)",
                 name(leader),
                 name(to)
             ));
@@ -130,21 +134,21 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
     }
 }
 
-/// The order to stand comes when there is another leader, of another term. It counts for nothing.
+/// Delivers TimeoutNow when there is another leader, of a later term. The receiver must ignore it (§5.1).
 pub(super) fn order_of_an_old_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
         let Some((old, to)) = kept_order(&stage) else { return agreed(cluster) };
-        stage.caption("the third server is elected, and all hear it");
+        stage.caption("the third server is elected, and all servers hear it");
         stage.elect(after(cluster, old, 2), &[old, to]);
         stage.direct(|_| Fate::Deliver);
         let steady = Steady::new(&stage);
-        stage.caption("the old leader's order comes");
+        stage.caption("the old leader's TimeoutNow arrives");
         stage.release(order(old, to));
         cluster.sleep(2 * ELECTION_TIMEOUT);
         steady.undisturbed(&format!(
-            "Nothing happened but that {} was told to stand by {}, in a term that is over. What comes from an older term is refused, \
-             whichever the RPC (§5.1)",
+            "The only trouble was that {} got a TimeoutNow from {}, with an older term. A server must refuse every RPC with an \
+             older term (§5.1)",
             name(to),
             name(old)
         ));
@@ -156,7 +160,8 @@ fn agreed(cluster: &Cluster) {
     agree(cluster, 1, cluster.n());
 }
 
-/// Each order to stand comes a second time: when its receiver stands, when it leads, when it has led for a while. It counts once.
+/// Delivers each TimeoutNow twice: the copy comes when the receiver is a candidate, when it leads, or when it has led for a
+/// while. It must become a candidate only once (§5.1).
 pub(super) fn order_comes_twice(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for later in [1, 3, 30, 700] {
@@ -171,8 +176,9 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
         cluster.sleep(2 * ELECTION_TIMEOUT);
         if cluster.state(to) != Some((term + 1, true)) {
             run::fail(format!(
-                "{} was to hand over to {}, and its order to stand came twice, {later} ms apart. That came to {outcome:?}, and {1} \
-                 should lead term {}: it stands for election once, for the order is of the term before (§5.1); {}",
+                "{} was asked to hand over to {}, and its TimeoutNow came twice, {later} ms apart. The outcome was \
+                 {outcome:?}, and {1} should lead term {}: it must become a candidate only once, because TimeoutNow is of the \
+                 term before (§5.1); {}",
                 name(leader),
                 name(to),
                 term + 1,
@@ -183,8 +189,8 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
     }
 }
 
-/// The order is lost, once or each time, or the answers to it: it is given again, or the leader leads on; and the next handover comes
-/// about.
+/// Loses TimeoutNow once or every time, or the answers to it. The leader must send it again or lead on, and the next handover
+/// must succeed (thesis §3.10).
 pub(super) fn order_is_lost(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
@@ -208,14 +214,15 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
             cluster.reached_check();
         }
         let fits = match outcome {
-            Some(Ok(())) => leads(cluster, to), // it may have stood by itself
+            Some(Ok(())) => leads(cluster, to), // the successor may have become a candidate by itself
             Some(Err(NotTransferred::TimedOut | NotTransferred::NotLeader { .. })) => true,
             _ => false,
         };
         if !fits {
             run::fail(format!(
-                "{} was to hand over to {}, and {} messages that may be its order to stand, or answers to it, were lost. That came to \
-                 {outcome:?}: it is given again, or the handover times out (thesis §3.10); {}",
+                "{} was asked to hand over to {}, and {} messages were lost that may be TimeoutNow or answers to it. The \
+                 outcome was {outcome:?}: the leader must send TimeoutNow again, or the handover must time out (thesis §3.10); \
+                 {}",
                 name(leader),
                 name(to),
                 lost.load(Relaxed),
@@ -228,7 +235,7 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
     }
 }
 
-/// The successor stands, and nobody hears it. The others have a leader again, and it follows.
+/// Loses the successor's requests for votes for a while. Afterwards the servers must have a leader again, and all must follow it.
 pub(super) fn successor_stands_in_vain(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..5 {

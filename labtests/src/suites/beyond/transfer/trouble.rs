@@ -1,5 +1,5 @@
-//! Handovers while all else goes wrong. Whether one comes about is left open; that whoever asked is told the truth, and in time,
-//! isn't.
+//! Handovers during other trouble. A handover may succeed or fail, but the answer to the caller must be true, and must come in
+//! time.
 
 use super::{Handover, OVER_WITHIN, timed};
 use crate::cluster::{Cluster, name};
@@ -10,7 +10,8 @@ use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
-/// The leader crashes, or its successor does, anywhere between two steps of a handover.
+/// Crashes the leader or its successor between any two steps of a handover. The handover must end in time, and the servers must
+/// agree afterwards (thesis §3.10).
 pub(super) fn handovers_and_crashes_of_either(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
@@ -31,32 +32,35 @@ pub(super) fn handovers_and_crashes_of_either(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// On a network that loses messages.
+/// Hands over again and again in a storm of partitions, one-way cuts, slow links and lost messages.
 pub(super) fn handovers_and_partitions(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Partitions, OneWayCuts, SlowLinks, Loss]);
 }
 
-/// Orders and votes that come late and twice.
+/// Hands over again and again in a storm in which TimeoutNow and votes come late and twice.
 pub(super) fn handovers_and_old_messages(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Duplicates, Reordering, LateReplies]);
 }
 
+/// Hands over again and again in a storm of crashes and blackouts.
 pub(super) fn handovers_and_crashes(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Crashes, CrashesAtSaves, Blackouts]);
 }
 
+/// Hands over again and again in a storm of partitions with slow threads.
 pub(super) fn handovers_and_slow_threads(cluster: &Cluster) {
     storm_of_handovers(cluster, &[Trouble::SlowThreads, Trouble::Partitions]);
 }
 
+/// Hands over again and again in a storm with all kinds of trouble except slow threads.
 pub(super) fn handovers_and_everything(cluster: &Cluster) {
     storm_of_handovers(cluster, &every_but(&[Trouble::SlowThreads]));
 }
 
-/// For so long there are handovers: a storm lasts a second longer.
+/// How long there are handovers. A storm lasts a second longer.
 const LASTS: Duration = Duration::from_secs(14);
 
 fn storm_of_handovers(cluster: &Cluster, troubles: &[Trouble]) {
@@ -67,7 +71,7 @@ fn storm_of_handovers(cluster: &Cluster, troubles: &[Trouble]) {
     joined(handovers);
 }
 
-/// Whoever leads is to hand over to anybody.
+/// Asks the present leader to hand over to a random server, again and again.
 fn hand_over_again_and_again(cluster: &Cluster, in_time: bool) {
     let stage = Stage::new(cluster);
     let until = Instant::now() + LASTS;
@@ -79,8 +83,9 @@ fn hand_over_again_and_again(cluster: &Cluster, in_time: bool) {
         let (outcome, took) = timed(|| cluster.transfer(leader, to));
         if in_time && took > OVER_WITHIN {
             run::fail(format!(
-                "{} was to hand over to {}, and said so late, after {took:?}, that it came to {outcome:?}. If it isn't done within \
-                 about an election timeout, the leader leads on, and says so (thesis §3.10)",
+                "{} was asked to hand over to {}, and returned the outcome {outcome:?} only after {took:?}. If a handover \
+                 isn't done within about an election timeout, the leader must give it up, lead on, and return an error (thesis \
+                 §3.10)",
                 name(leader),
                 name(to)
             ));
@@ -91,7 +96,7 @@ fn hand_over_again_and_again(cluster: &Cluster, in_time: bool) {
     }
 }
 
-/// The successor has spoken as a leader since.
+/// Fails the test if the successor has not sent any message as the leader of a later term.
 #[track_caller]
 fn has_led(stage: &Stage<'_>, leader: usize, to: usize, term: u64) {
     let speaks = |mail: &Mail| {
@@ -101,8 +106,9 @@ fn has_led(stage: &Stage<'_>, leader: usize, to: usize, term: u64) {
     let readable = !stage.mail(|mail| mail.kind == Kind::Entries && mail.term.is_some()).is_empty();
     if readable && stage.mail(speaks).is_empty() {
         run::fail(format!(
-            "{} led term {term}, and says that it has handed over to {}, of which nothing was heard as the leader of a later term: it \
-             is to say so when it knows that the other one leads, and not when it has told it to stand (thesis §3.10)",
+            "{} led term {term} and says that it has handed over to {}, but this server has sent nothing as the leader of a \
+             later term. A leader must report a handover as done when it knows that its successor leads, and not when it has \
+             sent TimeoutNow (thesis §3.10)",
             name(leader),
             name(to)
         ));
