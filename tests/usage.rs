@@ -104,6 +104,15 @@ fn a_wrong_word_is_told_what_was_meant_if_anything_is_near() {
 }
 
 #[test]
+fn a_former_name_selects_the_test_and_says_what_it_is_called_now() {
+    let (status, note) = raftlab("--list refused_votes_buy_no_time");
+    assert_eq!(status, 0);
+    let now = "refused_vote_does_not_reset_election_timer";
+    assert_eq!(note.trim(), format!("note: refused_votes_buy_no_time is called {now} now"));
+    assert_eq!(raftlab("--list basic"), (0, String::new()), "the Go lab's names are parts of ours");
+}
+
+#[test]
 fn a_shard_that_would_be_empty_is_named() {
     wrong(
         "rejoin --shard 2/2",

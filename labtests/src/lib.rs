@@ -143,44 +143,68 @@ macro_rules! raft_tests {
                 snapshot_install_un_crash snapshot_all_crash snapshot_init
             }
             plus_A {
-                one_server two_servers four_servers doubled_votes one_way_cuts late_votes
-                steady_leader votes_of_an_old_candidacy deaf_leader leader_of_the_same_term
-                granted_votes_buy_time
+                one_server_elects_itself two_servers_elect_together four_servers_elect_with_three
+                duplicated_vote_requests elections_over_one_way_links elections_with_delayed_votes
+                lost_heartbeats_depose_no_leader votes_of_earlier_candidacy_do_not_count
+                deaf_leader_steps_down_at_newer_term candidate_follows_leader_of_its_term
+                granted_vote_resets_election_timer
             }
             plus_A_leaders {
-                old_leader_buys_no_time heartbeat_upon_election idle_leader_of_seven
-                unreachable_server
+                stale_leader_does_not_reset_election_timer new_leader_sends_heartbeats_at_once
+                late_votes_do_not_elect_again calls_to_unreachable_server_are_bounded
             }
-            plus_A_rivals { rival_asks_the_leader rival_asks_the_candidate slow_candidates }
+            plus_A_rivals {
+                leader_refuses_vote_to_rival candidate_refuses_vote_to_rival
+                elections_with_paused_threads
+            }
             plus_B {
-                alone pair four_agree doubled_entries overtaking_entries late_replies
-                one_way_entries seven_in_trouble conflict_in_few_steps calls_per_command speed
-                busy_leader slow_threads
+                one_server_commits_alone two_servers_commit_together four_servers_commit_with_three
+                duplicated_append_entries reordered_append_entries delayed_append_entries_replies
+                replication_over_one_way_links seven_servers_under_all_faults
+                conflict_takes_one_rpc_per_term command_is_sent_once_per_follower
+                command_is_replicated_at_once busy_leader_resets_election_timers
+                replication_with_paused_threads
             }
             plus_B_scripts {
-                old_acknowledgements old_refusals acknowledgements_in_reverse
-                refusals_in_reverse conflict_before_the_hint repair_sends_what_differs
-                refused_votes_buy_no_time refusals_are_answers
+                acknowledgements_of_earlier_leadership_do_not_count
+                refusals_of_earlier_leadership_do_not_count
+                reordered_acknowledgements_do_not_lower_match_index
+                late_refusal_does_not_lower_next_index conflict_hint_is_not_a_match
+                repair_sends_only_what_differs refused_vote_does_not_reset_election_timer
+                refused_vote_is_not_asked_again
             }
             plus_B_reigns {
-                acknowledged_in_an_earlier_reign start_while_terms_pass repaired_without_commands
+                match_index_is_forgotten_between_leaderships start_while_leadership_changes
+                refused_heartbeats_repair_the_log
             }
             plus_C {
-                figure_8_as_drawn figure_8_own_term voters_crash crashes_anywhere
-                crashes_at_saves blackouts crashes_and_old_messages everything
-                refused_entries_buy_time
+                figure_8_as_drawn figure_8_with_entry_of_own_term vote_survives_crash
+                crashes_between_any_two_steps crashes_around_saves all_servers_crash_together
+                messages_from_before_a_crash persistence_under_all_faults
+                refused_entries_reset_election_timer
             }
-            plus_C_saves { cut_back_and_crash }
+            plus_C_saves { overwritten_entries_do_not_return_after_crash }
             plus_D {
-                sloppy_service doubled_snapshots overtaking_snapshots snapshots_and_crashes
-                snapshots_and_everything snapshots_and_slow_threads snapshot_from_the_past entries_before_a_snapshot
-                long_install installed_in_reverse old_install_refused tail_behind_a_snapshot service_that_waits
+                service_snapshots_late_and_twice duplicated_install_snapshots
+                reordered_install_snapshots crashes_around_snapshots snapshots_under_all_faults
+                snapshots_with_paused_threads old_snapshot_does_not_roll_back
+                entries_covered_by_a_snapshot_match install_snapshot_resets_election_timer
+                late_install_reply_does_not_lower_match_index
+                install_reply_of_earlier_leadership_does_not_count
+                entries_after_a_snapshot_are_retained
+                commands_and_snapshots_reach_a_slow_service_in_order
             }
             plus_D_scripts {
-                old_snapshots_buy_no_time leader_deaf_but_for_snapshots snapshot_and_nothing_more
+                stale_install_snapshot_does_not_reset_election_timer
+                install_reply_with_newer_term_deposes_leader
+                snapshot_is_applied_without_later_entries
             }
-            plus_D_saves { crash_as_a_snapshot_is_made crash_as_a_snapshot_comes }
-            plus_D_installs { candidate_hears_a_snapshot old_leader_hears_a_snapshot idle_behind_a_snapshot }
+            plus_D_saves { crash_while_saving_a_snapshot crash_while_installing_a_snapshot }
+            plus_D_installs {
+                candidate_follows_leader_that_sends_a_snapshot
+                stale_leader_follows_leader_that_sends_a_snapshot
+                idle_leader_with_all_entries_in_a_snapshot
+            }
         }
     };
 }
@@ -199,13 +223,13 @@ macro_rules! kv_suite {
             }
             part_3B {
                 kv_snapshot_rpc kv_snapshot_size kv_snapshot_speed kv_snapshot_recover
-                kv_snapshot_recover_many_clients kv_snapshot_unreliable kv_snapshot_unreliable_recover
-                kv_snapshot_unreliable_recover_concurrent_partition
+                kv_snapshot_recover_many_clients kv_snapshot_unreliable
+                kv_snapshot_unreliable_recover kv_snapshot_unreliable_recover_concurrent_partition
                 kv_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
             plus_kv {
-                kv_late_requests kv_late_requests_in_trouble kv_overtaken_requests
-                kv_retry_behind_a_snapshot kv_snapshots_under_load
+                kv_late_duplicate_requests kv_late_duplicate_requests_under_faults
+                kv_delayed_requests kv_retry_after_installed_snapshot kv_snapshots_under_load
             }
         }
     };
@@ -221,8 +245,8 @@ macro_rules! rsm_suite {
                 rsm_shutdown rsm_restart_submit rsm_snapshot
             }
             plus_rsm {
-                rsm_first_of_two_leaders rsm_entry_outlives_its_leader rsm_snapshot_covers_the_entry
-                rsm_snapshots_under_load
+                rsm_two_leaders_use_the_same_index rsm_entry_is_committed_by_next_leader
+                rsm_entry_arrives_in_a_snapshot rsm_snapshots_under_load
             }
         }
     };
@@ -250,8 +274,8 @@ macro_rules! versioned_suite {
                 versioned_snapshot_unreliable_recover_concurrent_partition_linearizable
             }
             plus_versioned {
-                versioned_answers versioned_put_outlives_its_leader versioned_overtaken_requests
-                versioned_snapshots_under_load
+                versioned_every_answer versioned_put_is_committed_by_next_leader
+                versioned_delayed_requests versioned_snapshots_under_load
             }
         }
     };
@@ -264,8 +288,8 @@ macro_rules! once_suite {
     ($server:expr, $clerk:expr) => {
         $crate::suite! { the_once_suite_is_complete, $crate::lab::Lab::new().once($server, $clerk);
             once {
-                once_copy_answers_first once_copy_finds_a_deposed_leader once_copy_comes_late
-                once_in_trouble once_in_trouble_many_keys
+                once_duplicate_is_answered_first once_duplicate_reaches_a_deposed_leader
+                once_duplicate_arrives_late once_under_faults once_under_faults_with_many_keys
             }
         }
     };
@@ -279,18 +303,24 @@ macro_rules! prevote_suite {
         $crate::suite! { the_prevote_suite_is_complete,
             $crate::lab::Lab::new().beyond($crate::lab::Ability::PreVote, $make);
             prevote {
-                returning_server returning_minority returning_leader late_server restarting_server
-                flapping_follower flapping_on_a_bad_network flapping_leader leader_out_of_sight
-                leader_out_of_sight_of_two deaf_to_its_leader leader_deaf_to_one
-                leader_hears_nobody leader_of_a_minority leader_of_half leader_of_a_pair
-                leader_of_a_majority leader_of_three_of_four leaders_crash
-                leaders_crash_on_a_bad_network all_restart only_one_electable
-                pre_votes_ask_for_the_log pre_votes_bind_nobody pre_votes_are_not_kept
-                pre_votes_leave_the_vote refused_pre_votes_buy_no_time
-                votes_against_a_leader candidate_ahead_rejoins
-                up_to_date_in_an_old_term half_a_snapshot pre_votes_and_cuts
-                pre_votes_and_old_messages pre_votes_and_crashes pre_votes_and_slow_threads
-                pre_votes_and_everything
+                returning_server_does_not_disturb returning_minority_does_not_disturb
+                returning_leader_does_not_disturb late_starter_does_not_disturb
+                restarting_server_does_not_disturb flapping_follower_does_not_disturb
+                flapping_follower_on_an_unreliable_network flapping_leader_costs_few_terms
+                follower_and_leader_cannot_hear_each_other
+                two_followers_and_leader_cannot_hear_each_other follower_cannot_hear_its_leader
+                leader_cannot_hear_one_follower leader_that_hears_nobody_steps_down
+                leader_without_quorum_steps_down leader_of_half_steps_down
+                leader_of_two_without_the_other_steps_down leader_with_quorum_stays
+                leader_of_three_of_four_stays crashed_leaders_are_replaced
+                crashed_leaders_are_replaced_on_an_unreliable_network
+                restarted_cluster_elects_a_leader only_server_with_committed_entries_is_elected
+                pre_vote_is_refused_to_shorter_log pre_vote_does_not_bind pre_vote_is_not_saved
+                pre_vote_does_not_change_the_vote refused_pre_vote_does_not_reset_election_timer
+                followers_of_a_leader_ignore_vote_requests candidate_in_later_term_rejoins
+                refused_pre_vote_tells_the_newer_term vote_while_a_snapshot_is_arriving
+                pre_votes_with_broken_links pre_votes_with_delayed_messages pre_votes_with_crashes
+                pre_votes_with_paused_threads pre_votes_under_all_faults
             }
         }
     };
@@ -304,14 +334,17 @@ macro_rules! transfer_suite {
         $crate::suite! { the_transfer_suite_is_complete,
             $crate::lab::Lab::new().beyond($crate::lab::Ability::Transfer, $make);
             transfer {
-                handover handover_of_two handover_on_a_bad_network handover_to_who_lags
-                handover_behind_a_snapshot handover_under_load handover_to_nobody
-                handover_takes_no_commands bad_successors one_handover_at_a_time
-                handover_of_a_crashed_leader handover_of_a_killed_leader successor_is_behind
-                order_comes_late order_of_an_old_term order_comes_twice order_is_lost
-                successor_stands_in_vain handovers_and_crashes_of_either handovers_and_partitions
-                handovers_and_old_messages handovers_and_crashes handovers_and_slow_threads
-                handovers_and_everything
+                transfer_to_each_server transfer_in_a_cluster_of_two
+                transfer_on_an_unreliable_network transfer_to_a_server_that_lags
+                transfer_to_a_server_that_needs_a_snapshot transfer_under_load
+                transfer_to_unreachable_server_times_out no_commands_during_a_transfer
+                transfer_to_invalid_server_is_refused one_transfer_at_a_time
+                transfer_ends_when_leader_crashes transfer_ends_when_leader_is_killed
+                timeout_now_waits_until_successor_has_the_log late_timeout_now
+                timeout_now_of_earlier_term_is_ignored duplicated_timeout_now lost_timeout_now
+                successor_that_is_not_heard_follows_again transfers_with_crashes_of_either_server
+                transfers_with_partitions transfers_with_delayed_messages transfers_with_crashes
+                transfers_with_paused_threads transfers_under_all_faults
             }
         }
     };
@@ -328,9 +361,11 @@ macro_rules! reads_suite {
                 .beyond($crate::lab::Ability::Reads, $make)
                 .store($crate::lab::Ability::Reads, $server, $clerk);
             reads {
-                reads_by_index reads_leave_no_entries reads_alone reads_of_a_new_leader
-                reads_of_a_deposed_leader reads_in_the_minority reads_and_old_answers reads_leave_the_log_alone reads_in_a_storm reads_in_every_storm
-                store_reads store_reads_in_trouble
+                reads_return_a_current_index reads_append_no_entries reads_on_a_cluster_of_one
+                new_leader_commits_before_it_reads deposed_leader_answers_no_reads
+                reads_in_a_minority_partition earlier_replies_confirm_no_reads
+                reads_do_not_change_the_log reads_under_faults reads_under_all_faults store_reads
+                store_reads_under_faults
             }
         }
     };
@@ -345,10 +380,11 @@ macro_rules! lease_suite {
                 .beyond($crate::lab::Ability::Lease, $make)
                 .store($crate::lab::Ability::Lease, $server, $clerk);
             lease {
-                lease_reads lease_saves_messages lease_of_a_new_leader lease_of_a_deposed_leader
-                lease_in_the_minority lease_and_late_answers lease_and_voters_that_restart
-                lease_and_a_late_handover lease_in_a_storm lease_in_every_storm
-                store_lease_reads store_lease_reads_in_trouble
+                lease_reads_return_a_current_index lease_reads_send_no_messages
+                new_leader_with_a_lease_commits_before_it_reads deposed_leader_has_no_lease
+                lease_reads_in_a_minority_partition lease_counts_from_when_the_request_was_sent
+                restarted_voters_respect_the_lease transfer_ends_the_lease lease_reads_under_faults
+                lease_reads_under_all_faults store_lease_reads store_lease_reads_under_faults
             }
         }
     };
@@ -362,13 +398,19 @@ macro_rules! members_suite {
         $crate::suite! { the_members_suite_is_complete,
             $crate::lab::Lab::new().members($make).members_store($server, $clerk);
             members {
-                members_of_every_size members_under_load members_bad_wishes leader_leaves removed_server
-                silent_newcomer newcomer_that_lags one_change_at_a_time change_is_undone
-                members_in_snapshots members_after_blackouts members_in_a_storm members_in_every_storm
-                an_addition_and_a_removal two_additions two_removals newcomer_does_not_count who_leaves_may_be_needed
-                vote_of_who_is_no_member_yet candidate_that_is_no_member_yet learner_confirms_no_reads
-                learner_is_no_quorum replaced_after_removal replaced_again_and_again
-                store_members_come_and_go store_members_and_partitions
+                membership_of_every_size membership_changes_under_load
+                invalid_membership_changes_are_refused removed_leader_steps_down
+                removed_server_does_not_disturb unreachable_learner_does_not_count
+                slow_learner_does_not_delay_commits one_membership_change_at_a_time
+                overwritten_membership_change_is_undone membership_is_in_snapshots
+                membership_survives_crashes_of_all_servers membership_changes_under_faults
+                membership_changes_under_all_faults concurrent_addition_and_removal
+                concurrent_additions concurrent_removals learner_acknowledgements_commit_nothing
+                server_being_removed_may_be_elected vote_of_a_server_that_is_not_a_member_yet
+                candidacy_of_a_server_that_is_not_a_member_yet learner_confirms_no_reads
+                learner_does_not_count_for_check_quorum server_is_replaced_by_an_empty_one
+                every_server_is_replaced store_while_members_change
+                store_while_members_change_with_partitions
             }
         }
     };
@@ -381,10 +423,12 @@ macro_rules! flow_suite {
         $crate::suite! { the_flow_suite_is_complete,
             $crate::lab::Lab::new().beyond($crate::lab::Ability::Flow, $make);
             flow {
-                flow_long_backlog flow_over_a_long_way flow_large_command flow_to_nobody flow_back_pressure
-                flow_pressure_of_an_old_leader flow_snapshot_in_pieces flow_snapshot_and_crashes
-                flow_snapshot_of_a_busy_service flow_snapshot_of_two_leaders flow_snapshot_and_restarts
-                flow_snapshots_in_every_storm flow_in_every_storm flow_of_overtaking_entries
+                flow_of_a_long_backlog flow_over_a_slow_link flow_large_command
+                flow_to_unreachable_server_is_small flow_back_pressure
+                flow_back_pressure_after_an_election flow_snapshot_in_chunks
+                flow_snapshot_with_crashes flow_snapshot_of_a_busy_service
+                flow_snapshot_chunks_of_two_leaders flow_snapshot_with_restarts_at_every_chunk
+                flow_snapshots_under_all_faults flow_under_all_faults flow_of_reordered_entries
             }
         }
     };

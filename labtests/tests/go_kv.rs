@@ -20,8 +20,8 @@ fn the_store_of_2022() {
         "kv_one_partition",
         "kv_snapshot_rpc",
         "kv_snapshot_unreliable_recover_concurrent_partition",
-        "kv_late_requests",
-        "kv_retry_behind_a_snapshot",
+        "kv_late_duplicate_requests",
+        "kv_retry_after_installed_snapshot",
     ] {
         cargo_test(name, lab.clone());
     }
@@ -35,7 +35,7 @@ fn the_store_of_2025() {
         "versioned_one_partition",
         "versioned_snapshot_rpc",
         "versioned_snapshot_unreliable_recover_concurrent_partition",
-        "versioned_answers",
+        "versioned_every_answer",
         "versioned_snapshots_under_load",
     ] {
         cargo_test(name, lab.clone());

@@ -43,7 +43,7 @@ fn everything_that_it_says_can_be_read() {
     let lab = Lab::new()
         .raft(Raft::with(Options::beyond_the_lab()))
         .members(Raft::with_members(Options::beyond_the_lab()));
-    let tests = ["figure_8", "persist3", "snapshot_install_crash", "members_of_every_size"];
+    let tests = ["figure_8", "persist3", "snapshot_install_crash", "membership_of_every_size"];
     for test in tests.map(|name| lab.tests().find(|test| test.name == name).unwrap()) {
         let report = runner::run_one(&lab, test, 1, World::Simulated);
         assert_eq!(report.coverage.unchecked(), [""; 0], "{}", test.name);

@@ -31,10 +31,10 @@ fn lab() -> Lab {
 /// lab.
 fn tests() -> impl Iterator<Item = &'static LabTest> + Clone + Send {
     const OTHERS: [&str; 10] = [
-        "handovers_and_everything",
-        "lease_in_every_storm",
-        "members_in_every_storm",
-        "flow_in_every_storm",
+        "transfers_under_all_faults",
+        "lease_reads_under_all_faults",
+        "membership_changes_under_all_faults",
+        "flow_under_all_faults",
         "kv_unreliable_one_key",
         "kv_snapshot_rpc",
         "rsm_concurrent",

@@ -29,21 +29,21 @@ fn plain(
 /// Tests of every part: tests that read messages, tests that play a script, tests that limit times, and storms.
 const SAMPLE: [&str; 16] = [
     "re_election",
-    "steady_leader",
-    "late_votes",
-    "leader_of_the_same_term",
+    "lost_heartbeats_depose_no_leader",
+    "elections_with_delayed_votes",
+    "candidate_follows_leader_of_its_term",
     "fail_no_agree",
     "rejoin",
-    "pair",
-    "old_refusals",
-    "conflict_before_the_hint",
+    "two_servers_commit_together",
+    "refusals_of_earlier_leadership_do_not_count",
+    "conflict_hint_is_not_a_match",
     "persist2",
-    "figure_8_own_term",
-    "crashes_at_saves",
+    "figure_8_with_entry_of_own_term",
+    "crashes_around_saves",
     "snapshot_install_crash",
-    "snapshots_and_everything",
-    "long_install",
-    "old_install_refused",
+    "snapshots_under_all_faults",
+    "install_snapshot_resets_election_timer",
+    "install_reply_of_earlier_leadership_does_not_count",
 ];
 
 /// Runs the sample on the plain shape with these changes.

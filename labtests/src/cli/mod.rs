@@ -310,6 +310,11 @@ fn select(lab: &Lab, word: &str, commands: &[String]) -> Result<Vec<&'static Lab
             some.part, some.name
         ));
     }
+    if let [test] = tests[..]
+        && test.was_called(word)
+    {
+        tell(format_args!("note: {word} is called {} now", test.name));
+    }
     Ok(tests)
 }
 

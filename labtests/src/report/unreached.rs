@@ -125,36 +125,46 @@ mod tests {
     fn a_test_that_never_comes_to_its_check_is_told() {
         let mut unreached = Unreached::default();
         for check in [Check::Missed, Check::Reached, Check::Missed] {
-            unreached.add(&passed("deaf_leader", check));
-            unreached.add(&passed("late_votes", Check::Missed));
+            unreached.add(&passed("deaf_leader_steps_down_at_newer_term", check));
+            unreached.add(&passed("elections_with_delayed_votes", Check::Missed));
             unreached.add(&passed("basic_agree", Check::Missed));
         }
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("late_votes (3 runs) passed but never"), "{}", lines[0]);
+        assert!(
+            lines[0].contains("elections_with_delayed_votes (3 runs) passed but never"),
+            "{}",
+            lines[0]
+        );
         assert!(unreached.any());
     }
 
     #[test]
     fn a_reason_is_told_once() {
         let mut unreached = Unreached::default();
-        for name in ["deaf_leader", "late_votes"] {
+        for name in ["deaf_leader_steps_down_at_newer_term", "elections_with_delayed_votes"] {
             unreached.add(&passed(name, Check::DoesNotFit("it has none")));
         }
         let lines: Vec<_> = unreached.lines().collect();
         assert_eq!(
             lines,
-            ["does not fit this Raft: 2A+ deaf_leader, 2A+ late_votes, because it has none"]
+            [
+                "does not fit this Raft: 2A+ deaf_leader_steps_down_at_newer_term, 2A+ elections_with_delayed_votes, because it has none"
+            ]
         );
     }
 
     #[test]
     fn what_does_not_fit_is_told_and_no_failure() {
         let mut unreached = Unreached::default();
-        unreached.add(&passed("deaf_leader", Check::Missed));
-        unreached.add(&passed("deaf_leader", Check::DoesNotFit("it has none")));
+        unreached.add(&passed("deaf_leader_steps_down_at_newer_term", Check::Missed));
+        unreached
+            .add(&passed("deaf_leader_steps_down_at_newer_term", Check::DoesNotFit("it has none")));
         let lines: Vec<_> = unreached.lines().collect();
-        assert!(lines[0].ends_with("deaf_leader, because it has none"), "{lines:?}");
+        assert!(
+            lines[0].ends_with("deaf_leader_steps_down_at_newer_term, because it has none"),
+            "{lines:?}"
+        );
         assert!(!unreached.any());
     }
 }

@@ -4,8 +4,8 @@ use crate::nearest::nearest;
 use crate::suites::{self, LabTest};
 use std::collections::BTreeSet;
 
-/// The tests that a word selects: all tests of a part (`2B`), the test of that name, in Rust's or Go's spelling, or the tests
-/// whose names contain it. The parts are those of the lab before 2024. For a test of Raft, Go's name from later years is
+/// The tests that a word selects: all tests of a part (`2B`), the test of that name, in Rust's or Go's spelling, the test that had
+/// that name before, or the tests whose names contain it. The parts are those of the lab before 2024. For a test of Raft, Go's name from later years is
 /// accepted too (`TestRejoin3B`).
 ///
 /// # Errors
@@ -24,10 +24,11 @@ pub(crate) fn selected_by(word: &str) -> Option<Vec<&'static LabTest>> {
     let exact = pick(&|test| {
         test.name == word || test.go_name == word || is_go_name(test, test.part, word)
     });
+    let renamed = pick(&|test| test.was_called(word));
     let later =
         pick(&|test| part_since_2024(test).is_some_and(|part| is_go_name(test, &part, word)));
     let within = pick(&|test| test.name.contains(&word.to_lowercase()));
-    let found = [part, exact, later, within].into_iter().find(|found| !found.is_empty());
+    let found = [part, exact, later, renamed, within].into_iter().find(|found| !found.is_empty());
     found.filter(|_| !word.is_empty())
 }
 
@@ -83,6 +84,19 @@ mod tests {
         assert_eq!(names("unreliable")[..2], ["unreliable_agree", "figure_8_unreliable"]);
         assert_eq!(names("TestRejoin2B"), ["rejoin"]);
         assert_eq!(names("SnapshotInit"), ["snapshot_init"]);
+    }
+
+    #[test]
+    fn a_former_name_still_selects_its_test() {
+        assert_eq!(names("pair"), ["two_servers_commit_together"]);
+        assert_eq!(names("figure_8_own_term"), ["figure_8_with_entry_of_own_term"]);
+        assert_eq!(names("refused_votes_buy_no_time").len(), 1);
+        for test in suites::all().filter(|test| test.was_called(test.go_name)) {
+            assert!(names(test.go_name).contains(&test.name), "{}", test.go_name);
+            let same =
+                |other: &LabTest| other.name.replace('_', "").eq_ignore_ascii_case(test.go_name);
+            assert!(!suites::all().any(same), "{} is another test's name, too", test.go_name);
+        }
     }
 
     #[test]

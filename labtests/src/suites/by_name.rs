@@ -10,6 +10,7 @@ pub fn serialize<S: Serializer>(test: &&'static LabTest, to: S) -> Result<S::Ok,
 
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'static LabTest, D::Error> {
     let name = String::deserialize(from)?;
-    let test = crate::suites::all().find(|test| test.name == name);
+    let is_it = |test: &&LabTest| test.name == name || test.was_called(&name);
+    let test = crate::suites::all().find(is_it);
     test.ok_or_else(|| D::Error::custom(format!("there is no test {name:?}")))
 }

@@ -12,7 +12,7 @@ pub struct LabTest {
     pub part: &'static str,
     /// Our name for the test. The function has the same name.
     pub name: &'static str,
-    /// The name it has in the Go lab, without the part.
+    /// The name it has in the Go lab, without the part. For a test of ours, the first name that it had here.
     pub go_name: &'static str,
     /// The cluster that it runs on.
     pub setup: Setup,
@@ -40,6 +40,18 @@ pub enum Body {
 }
 
 impl LabTest {
+    /// Whether the word is this test's [first name](LabTest::go_name), in Rust's or Go's spelling, and the test has another name now.
+    pub fn was_called(&self, word: &str) -> bool {
+        let is_first_name = |name: &str| name.replace('_', "").eq_ignore_ascii_case(self.go_name);
+        self.is_ours() && is_first_name(word) && !is_first_name(self.name)
+    }
+
+    /// Whether the Go lab has no such test.
+    fn is_ours(&self) -> bool {
+        self.part.ends_with('+')
+            || matches!(self.body, Body::Beyond(..) | Body::Store(..) | Body::Once(..))
+    }
+
     /// Whether servers are expected to save what Figure 2 calls persistent. In 2A and 2B they need not, because many
     /// learners run these parts before they write persistence.
     pub fn expects_saves(&self) -> bool {

@@ -118,7 +118,7 @@ impl Catalogue {
     /// The variant, the test and the seed under which the lab once wrongly accused `go_shape`.
     pub fn once_accused_go_shape() -> (Variant, &'static str, u64) {
         let changes = vec![(SHIP, Change::Rename("data", "is_vote"))];
-        (Variant::new(0, changes), "candidate_hears_a_snapshot", 21)
+        (Variant::new(0, changes), "candidate_follows_leader_that_sends_a_snapshot", 21)
     }
 
     /// The variants and the tests in which the lab once wrongly accused the reference.
@@ -127,11 +127,20 @@ impl Catalogue {
         let installed = reply(INSTALL, &[]);
         let state = call("state with a snapshot", &[]);
         let cases = [
-            (vec![(accept, Change::Invert("success"))], "overtaking_entries"),
-            (vec![(ASK, Change::Add("last_log_index", -1))], "old_snapshots_buy_no_time"),
+            (vec![(accept, Change::Invert("success"))], "reordered_append_entries"),
+            (
+                vec![(ASK, Change::Add("last_log_index", -1))],
+                "stale_install_snapshot_does_not_reset_election_timer",
+            ),
             (vec![(accept, Change::YesWith("success", "conflict"))], "rejoin"),
-            (vec![(installed, Change::Add("term", 1))], "leader_deaf_but_for_snapshots"),
-            (vec![(installed, Change::Is("term", "received"))], "snapshot_and_nothing_more"),
+            (
+                vec![(installed, Change::Add("term", 1))],
+                "install_reply_with_newer_term_deposes_leader",
+            ),
+            (
+                vec![(installed, Change::Is("term", "received"))],
+                "snapshot_is_applied_without_later_entries",
+            ),
             (
                 vec![
                     (SEND, Change::Rename("prev_log_term", "next_index")),
@@ -159,7 +168,7 @@ impl Catalogue {
                     (ASK, Change::Rename("last_log_index", "zz")),
                     (ASK, Change::Rename("last_log_term", "pre_log_index")),
                 ],
-                "snapshots_and_slow_threads",
+                "snapshots_with_paused_threads",
             ),
             (
                 vec![
@@ -167,11 +176,11 @@ impl Catalogue {
                     (ASK, Change::Rename("last_log_term", "pre_log_index")),
                     (SEND, Change::Rename("term", "ok")),
                 ],
-                "old_refusals",
+                "refusals_of_earlier_leadership_do_not_count",
             ),
             (
                 vec![(SEND, Change::Drop("term")), (accept, Change::Invert("success"))],
-                "repaired_without_commands",
+                "refused_heartbeats_repair_the_log",
             ),
             (
                 vec![
@@ -179,14 +188,14 @@ impl Catalogue {
                     (SHIP, Change::Rename("term", "zz")),
                     (SHIP, Change::Rename("last_included_term", "candidate_term")),
                 ],
-                "doubled_snapshots",
+                "duplicated_install_snapshots",
             ),
             (
                 vec![
                     (SHIP, Change::Rename("term", "zz")),
                     (SHIP, Change::Rename("last_included_index", "candidate_term")),
                 ],
-                "candidate_hears_a_snapshot",
+                "candidate_follows_leader_that_sends_a_snapshot",
             ),
         ];
         let variant = |(number, (changes, test))| (Variant::new(number, changes), test);

@@ -16,20 +16,20 @@ use labrpc::time::{Duration, Instant};
 use snapshots::*;
 
 tests! { "flow", Beyond(Flow):
-    flow_long_backlog = "FlowLongBacklog", reliable(3);
-    flow_over_a_long_way = "FlowOverALongWay", reliable(3);
+    flow_of_a_long_backlog = "FlowLongBacklog", reliable(3);
+    flow_over_a_slow_link = "FlowOverALongWay", reliable(3);
     flow_large_command = "FlowLargeCommand", reliable(3);
-    flow_to_nobody = "FlowToNobody", reliable(3);
+    flow_to_unreachable_server_is_small = "FlowToNobody", reliable(3);
     flow_back_pressure = "FlowBackPressure", reliable(3);
-    flow_pressure_of_an_old_leader = "FlowPressureOfAnOldLeader", reliable(3);
-    flow_snapshot_in_pieces = "FlowSnapshotInPieces", with_snapshots(unreliable(3));
-    flow_snapshot_and_crashes = "FlowSnapshotAndCrashes", with_snapshots(unreliable(5));
+    flow_back_pressure_after_an_election = "FlowPressureOfAnOldLeader", reliable(3);
+    flow_snapshot_in_chunks = "FlowSnapshotInPieces", with_snapshots(unreliable(3));
+    flow_snapshot_with_crashes = "FlowSnapshotAndCrashes", with_snapshots(unreliable(5));
     flow_snapshot_of_a_busy_service = "FlowSnapshotOfABusyService", with_snapshots(reliable(3));
-    flow_snapshot_of_two_leaders = "FlowSnapshotOfTwoLeaders", with_snapshots(reliable(5));
-    flow_snapshot_and_restarts = "FlowSnapshotAndRestarts", with_snapshots(reliable(3));
-    flow_snapshots_in_every_storm = "FlowSnapshotsInEveryStorm", with_snapshots(sloppy(reliable(5)));
-    flow_in_every_storm = "FlowInEveryStorm", sloppy(reliable(5));
-    flow_of_overtaking_entries = "FlowOfOvertakingEntries", reliable(5);
+    flow_snapshot_chunks_of_two_leaders = "FlowSnapshotOfTwoLeaders", with_snapshots(reliable(5));
+    flow_snapshot_with_restarts_at_every_chunk = "FlowSnapshotAndRestarts", with_snapshots(reliable(3));
+    flow_snapshots_under_all_faults = "FlowSnapshotsInEveryStorm", with_snapshots(sloppy(reliable(5)));
+    flow_under_all_faults = "FlowInEveryStorm", sloppy(reliable(5));
+    flow_of_reordered_entries = "FlowOfOvertakingEntries", reliable(5);
 }
 
 /// The largest message that a Raft of this ability sends, if no command is larger.
@@ -108,7 +108,7 @@ fn check_largest(cluster: &Cluster) {
 }
 
 /// Lets a follower miss 2 MB of commands and come back. It must get them in messages of limited size.
-fn flow_long_backlog(cluster: &Cluster) {
+fn flow_of_a_long_backlog(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
     pour(cluster, leader, 250, 8);
@@ -121,7 +121,7 @@ fn flow_long_backlog(cluster: &Cluster) {
 
 /// Sends 2 MB of commands over links with 30 ms each way. That is more than a hundred messages, which take 6 s if the leader
 /// sends one at a time. It must send the next message before the last is answered (thesis §10.2.2).
-fn flow_over_a_long_way(cluster: &Cluster) {
+fn flow_over_a_slow_link(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
     for other in (0..3).filter(|i| *i != leader) {
@@ -150,7 +150,7 @@ fn flow_large_command(cluster: &Cluster) {
 
 /// Cuts a server off and gives 2 MB of commands. The leader must not send much to the server that doesn't answer: one message
 /// at a time, of limited size.
-fn flow_to_nobody(cluster: &Cluster) {
+fn flow_to_unreachable_server_is_small(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (leader, away) = cut_one_off(cluster);
     let before = cluster.net().total_bytes();
@@ -216,7 +216,7 @@ fn flow_back_pressure(cluster: &Cluster) {
 
 /// Restarts a leader whose log is full of entries that it doesn't know to be committed, more than it would accept itself. A new
 /// leader must still be able to append an entry of its own term, because only that commits the others (§5.4.2).
-fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
+fn flow_back_pressure_after_an_election(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
     let others: Vec<_> = (0..3).filter(|i| *i != leader).collect();
@@ -236,12 +236,12 @@ fn flow_pressure_of_an_old_leader(cluster: &Cluster) {
 }
 
 /// Runs a storm with all kinds of trouble except blackouts.
-fn flow_in_every_storm(cluster: &Cluster) {
+fn flow_under_all_faults(cluster: &Cluster) {
     storm(cluster, &every_but(&[Trouble::Blackouts]), true);
 }
 
 /// Sends many messages at once, which overtake each other. All entries must arrive.
-fn flow_of_overtaking_entries(cluster: &Cluster) {
+fn flow_of_reordered_entries(cluster: &Cluster) {
     agree(cluster, 1, 5);
     cluster.net().delays(ms(0)..ms(60), ms(0)..ms(60));
     let leader = cluster.check_one_leader();

@@ -17,7 +17,7 @@ use labrpc::time::{Duration, Instant};
 
 tests! { "members", Beyond(Members):
     learner_confirms_no_reads = "LearnerConfirmsNoReads", members(3, reliable(4));
-    learner_is_no_quorum = "LearnerIsNoQuorum", members(3, reliable(4));
+    learner_does_not_count_for_check_quorum = "LearnerIsNoQuorum", members(3, reliable(4));
 }
 
 /// This many commands of [`BYTES`] bytes make a log or a snapshot that takes seconds on a slow link.
@@ -98,7 +98,7 @@ const LEADS_ON: Duration = Duration::from_secs(5);
 
 /// Cuts off S0 alone, and then S0 with the learner S3. If S0 steps down when it is alone, it must also step down when only S3
 /// answers, because S3 is no member (thesis §4.2.1, §6.2).
-fn learner_is_no_quorum(cluster: &Cluster) {
+fn learner_does_not_count_for_check_quorum(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     long_log(&stage);
     let leads = || matches!(cluster.state(0), Some((_, true)));

@@ -1,9 +1,9 @@
 //! Reads with a lease: while the lease is valid, a leader answers reads without asking other servers (thesis §6.4.1).
 
 use super::reads::{
-    must_read, reads_by_index, reads_in_a_storm, reads_in_every_storm, reads_in_the_minority,
-    reads_of_a_deposed_leader, reads_of_a_new_leader, store_reads, store_reads_in_trouble,
-    while_reading,
+    deposed_leader_answers_no_reads, must_read, new_leader_commits_before_it_reads,
+    reads_in_a_minority_partition, reads_return_a_current_index, reads_under_all_faults,
+    reads_under_faults, store_reads, store_reads_under_faults, while_reading,
 };
 use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
@@ -19,30 +19,30 @@ use labrpc::run;
 use labrpc::time::Instant;
 
 tests! { "lease", Beyond(Lease):
-    lease_reads = "LeaseReads", reliable(5);
-    lease_saves_messages = "LeaseSavesMessages", reliable(5);
-    lease_of_a_new_leader = "LeaseOfANewLeader", reliable(3);
-    lease_of_a_deposed_leader = "LeaseOfADeposedLeader", reliable(5);
-    lease_in_the_minority = "LeaseInTheMinority", reliable(5);
-    lease_and_late_answers = "LeaseAndLateAnswers", reliable(5);
-    lease_and_voters_that_restart = "LeaseAndVotersThatRestart", reliable(5);
-    lease_and_a_late_handover = "LeaseAndALateHandover", reliable(3);
-    lease_in_a_storm = "LeaseInAStorm", unreliable(5);
-    lease_in_every_storm = "LeaseInEveryStorm", sloppy(reliable(5));
+    lease_reads_return_a_current_index = "LeaseReads", reliable(5);
+    lease_reads_send_no_messages = "LeaseSavesMessages", reliable(5);
+    new_leader_with_a_lease_commits_before_it_reads = "LeaseOfANewLeader", reliable(3);
+    deposed_leader_has_no_lease = "LeaseOfADeposedLeader", reliable(5);
+    lease_reads_in_a_minority_partition = "LeaseInTheMinority", reliable(5);
+    lease_counts_from_when_the_request_was_sent = "LeaseAndLateAnswers", reliable(5);
+    restarted_voters_respect_the_lease = "LeaseAndVotersThatRestart", reliable(5);
+    transfer_ends_the_lease = "LeaseAndALateHandover", reliable(3);
+    lease_reads_under_faults = "LeaseInAStorm", unreliable(5);
+    lease_reads_under_all_faults = "LeaseInEveryStorm", sloppy(reliable(5));
 }
 
 tests! { STORE_TESTS = "lease", Store(Lease):
     store_lease_reads = "StoreLeaseReads", service(reliable(5), None);
-    store_lease_reads_in_trouble = "StoreLeaseReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
+    store_lease_reads_under_faults = "StoreLeaseReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
-/// Does the same as [`reads_by_index`], with leases.
-fn lease_reads(cluster: &Cluster) {
-    reads_by_index(cluster);
+/// Does the same as [`reads_return_a_current_index`], with leases.
+fn lease_reads_return_a_current_index(cluster: &Cluster) {
+    reads_return_a_current_index(cluster);
 }
 
 /// Reads a hundred times and counts the calls. While the lease is valid, a read needs no messages (thesis §6.4.1).
-fn lease_saves_messages(cluster: &Cluster) {
+fn lease_reads_send_no_messages(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let leader = cluster.check_one_leader();
     must_read(cluster, leader);
@@ -60,24 +60,24 @@ fn lease_saves_messages(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Does the same as [`reads_of_a_new_leader`], with leases.
-fn lease_of_a_new_leader(cluster: &Cluster) {
-    reads_of_a_new_leader(cluster);
+/// Does the same as [`new_leader_commits_before_it_reads`], with leases.
+fn new_leader_with_a_lease_commits_before_it_reads(cluster: &Cluster) {
+    new_leader_commits_before_it_reads(cluster);
 }
 
-/// Does the same as [`reads_of_a_deposed_leader`], with leases.
-fn lease_of_a_deposed_leader(cluster: &Cluster) {
-    reads_of_a_deposed_leader(cluster);
+/// Does the same as [`deposed_leader_answers_no_reads`], with leases.
+fn deposed_leader_has_no_lease(cluster: &Cluster) {
+    deposed_leader_answers_no_reads(cluster);
 }
 
-/// Does the same as [`reads_in_the_minority`], with leases.
-fn lease_in_the_minority(cluster: &Cluster) {
-    reads_in_the_minority(cluster);
+/// Does the same as [`reads_in_a_minority_partition`], with leases.
+fn lease_reads_in_a_minority_partition(cluster: &Cluster) {
+    reads_in_a_minority_partition(cluster);
 }
 
 /// Delays answers by 85 ms and then cuts the leader off. Its lease must begin when it sent the message, and not when it got the
 /// answer, because followers count from when they heard the leader (thesis §6.4.1).
-fn lease_and_late_answers(cluster: &Cluster) {
+fn lease_counts_from_when_the_request_was_sent(cluster: &Cluster) {
     for _ in 0..12 {
         agree(cluster, 1, 5);
         let leader = cluster.check_one_leader();
@@ -103,7 +103,7 @@ fn lease_and_late_answers(cluster: &Cluster) {
 /// Lets S3 become a candidate that is not heard. Then S1 and S2, which have just heard S0, restart and so forget S0; S3 asks
 /// them for their votes, and S0 is cut off. They must refuse for as long as if they remembered S0, because S0's lease depends
 /// on it (thesis §6.4.1).
-fn lease_and_voters_that_restart(cluster: &Cluster) {
+fn restarted_voters_respect_the_lease(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
@@ -139,7 +139,7 @@ fn lease_and_voters_that_restart(cluster: &Cluster) {
 /// Delays S0's TimeoutNow to S1 until S0 has given up the handover and leads as before. Then S1 becomes a candidate at once,
 /// and others vote for it though they have just heard S0. So S0 must not rely on a lease after it has sent TimeoutNow (thesis
 /// §6.4.1). If there is no such message, nothing happens.
-fn lease_and_a_late_handover(cluster: &Cluster) {
+fn transfer_ends_the_lease(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -172,14 +172,14 @@ fn lease_and_a_late_handover(cluster: &Cluster) {
     agree(cluster, 1, 3);
 }
 
-/// Does the same as [`reads_in_a_storm`], with leases.
-fn lease_in_a_storm(cluster: &Cluster) {
-    reads_in_a_storm(cluster);
+/// Does the same as [`reads_under_faults`], with leases.
+fn lease_reads_under_faults(cluster: &Cluster) {
+    reads_under_faults(cluster);
 }
 
-/// Does the same as [`reads_in_every_storm`], with leases.
-fn lease_in_every_storm(cluster: &Cluster) {
-    reads_in_every_storm(cluster);
+/// Does the same as [`reads_under_all_faults`], with leases.
+fn lease_reads_under_all_faults(cluster: &Cluster) {
+    reads_under_all_faults(cluster);
 }
 
 /// Does the same as [`store_reads`], with leases.
@@ -187,7 +187,7 @@ fn store_lease_reads(texts: &Texts) {
     store_reads(texts);
 }
 
-/// Does the same as [`store_reads_in_trouble`], with leases.
-fn store_lease_reads_in_trouble(texts: &Texts) {
-    store_reads_in_trouble(texts);
+/// Does the same as [`store_reads_under_faults`], with leases.
+fn store_lease_reads_under_faults(texts: &Texts) {
+    store_reads_under_faults(texts);
 }

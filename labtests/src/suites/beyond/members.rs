@@ -1,6 +1,6 @@
 //! Servers are added and removed as members, one at a time (thesis §4).
 
-use super::members_storms::{members_in_a_storm, members_in_every_storm};
+use super::members_storms::{membership_changes_under_all_faults, membership_changes_under_faults};
 use super::wish::{Wish, change, check_members};
 use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
@@ -15,24 +15,24 @@ use labrpc::time::{Duration, Instant};
 use std::collections::BTreeSet;
 
 tests! { "members", Beyond(Members):
-    members_of_every_size = "MembersOfEverySize", members(1, reliable(7));
-    members_under_load = "MembersUnderLoad", members(1, unreliable(5));
-    members_bad_wishes = "MembersBadWishes", members(3, reliable(4));
-    leader_leaves = "LeaderLeaves", members(4, reliable(4));
-    removed_server = "RemovedServer", members(4, reliable(4));
-    silent_newcomer = "SilentNewcomer", members(3, reliable(4));
-    newcomer_that_lags = "NewcomerThatLags", members(3, reliable(4));
-    one_change_at_a_time = "OneChangeAtATime", members(4, reliable(5));
-    change_is_undone = "ChangeIsUndone", members(5, reliable(6));
-    members_in_snapshots = "MembersInSnapshots", members(3, with_snapshots(reliable(5)));
-    members_after_blackouts = "MembersAfterBlackouts", members(2, unreliable(5));
-    members_in_a_storm = "MembersInAStorm", members(3, reliable(5));
-    members_in_every_storm = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
+    membership_of_every_size = "MembersOfEverySize", members(1, reliable(7));
+    membership_changes_under_load = "MembersUnderLoad", members(1, unreliable(5));
+    invalid_membership_changes_are_refused = "MembersBadWishes", members(3, reliable(4));
+    removed_leader_steps_down = "LeaderLeaves", members(4, reliable(4));
+    removed_server_does_not_disturb = "RemovedServer", members(4, reliable(4));
+    unreachable_learner_does_not_count = "SilentNewcomer", members(3, reliable(4));
+    slow_learner_does_not_delay_commits = "NewcomerThatLags", members(3, reliable(4));
+    one_membership_change_at_a_time = "OneChangeAtATime", members(4, reliable(5));
+    overwritten_membership_change_is_undone = "ChangeIsUndone", members(5, reliable(6));
+    membership_is_in_snapshots = "MembersInSnapshots", members(3, with_snapshots(reliable(5)));
+    membership_survives_crashes_of_all_servers = "MembersAfterBlackouts", members(2, unreliable(5));
+    membership_changes_under_faults = "MembersInAStorm", members(3, reliable(5));
+    membership_changes_under_all_faults = "MembersInEveryStorm", members(3, sloppy(reliable(5)));
 }
 
 /// Adds members from one to seven and removes them again. At every size a majority must commit, and fewer servers must not
 /// (thesis §4.1).
-fn members_of_every_size(cluster: &Cluster) {
+fn membership_of_every_size(cluster: &Cluster) {
     let all: Vec<_> = (0..cluster.n()).collect();
     agree(cluster, 1, 1);
     for size in 1..=cluster.n() {
@@ -73,7 +73,7 @@ fn majorities_commit(cluster: &Cluster, members: &[usize]) {
 }
 
 /// Gives commands while the cluster grows to five members and shrinks to one. No command that a server has applied may get lost.
-fn members_under_load(cluster: &Cluster) {
+fn membership_changes_under_load(cluster: &Cluster) {
     under_load(cluster, || {
         for server in 1..5 {
             change(cluster, Wish::Add(server));
@@ -105,7 +105,7 @@ fn under_load(cluster: &Cluster, happens: impl FnOnce()) {
 
 /// Asks for configuration changes that are not possible. They must be refused at once, with the reason, and must not change
 /// anything.
-fn members_bad_wishes(cluster: &Cluster) {
+fn invalid_membership_changes_are_refused(cluster: &Cluster) {
     use NotChanged::*;
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
@@ -161,7 +161,7 @@ fn check_refused(
 
 /// Lets one leader after the other remove itself. "A leader that is removed [..] steps down once the Cnew entry is committed"
 /// (thesis §4.2.2).
-fn leader_leaves(cluster: &Cluster) {
+fn removed_leader_steps_down(cluster: &Cluster) {
     let mut members: Vec<_> = (0..cluster.n()).collect();
     while members.len() > 1 {
         agree(cluster, 2, members.len());
@@ -200,7 +200,7 @@ fn leader_leaves(cluster: &Cluster) {
 
 /// Removes a server while it is cut off. When it comes back, it doesn't know that it was removed, and becomes a candidate. It
 /// must not disturb the members, which hear their leader (thesis §4.2.3).
-fn removed_server(cluster: &Cluster) {
+fn removed_server_does_not_disturb(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
     let gone = (leader + 1) % 4;
@@ -227,7 +227,7 @@ fn removed_server(cluster: &Cluster) {
 
 /// Adds a server that no member can reach, while one of three members is down. The new server must not count before it has
 /// caught up: otherwise a commit would need three of four servers, and only two are up (thesis §4.2.1).
-fn silent_newcomer(cluster: &Cluster) {
+fn unreachable_learner_does_not_count(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
     let down = (leader + 1) % 3;
@@ -260,7 +260,7 @@ fn silent_newcomer(cluster: &Cluster) {
 
 /// Adds a server that gets a long log slowly, while one of three members is down. Commands must still be committed at their
 /// usual pace, because the new server does not count before it has caught up (thesis §4.2.1).
-fn newcomer_that_lags(cluster: &Cluster) {
+fn slow_learner_does_not_delay_commits(cluster: &Cluster) {
     agree(cluster, 300, 3);
     let leader = cluster.check_one_leader();
     let down = (leader + 1) % 3;
@@ -291,7 +291,7 @@ fn newcomer_that_lags(cluster: &Cluster) {
 
 /// Asks for a second configuration change while the first can't be committed. The second must be refused: two changes at a time
 /// could make two majorities that share no server (thesis §4.1).
-fn one_change_at_a_time(cluster: &Cluster) {
+fn one_membership_change_at_a_time(cluster: &Cluster) {
     agree(cluster, 1, 4);
     let leader = cluster.check_one_leader();
     let others: Vec<_> = (0..4).filter(|i| *i != leader).collect();
@@ -338,7 +338,7 @@ fn one_change_at_a_time(cluster: &Cluster) {
 
 /// Lets a leader without a majority append a new configuration, which another leader's entries then replace. After that the old
 /// configuration must hold again (thesis §4.1).
-fn change_is_undone(cluster: &Cluster) {
+fn overwritten_membership_change_is_undone(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let leader = cluster.check_one_leader();
     let others: Vec<_> = (0..5).filter(|i| *i != leader).collect();
@@ -388,7 +388,7 @@ fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
 
 /// Changes the members and makes snapshots. A server that gets a snapshot must get the configuration with it, and every server
 /// must find the configuration in its own snapshot after a crash (thesis §5.1).
-fn members_in_snapshots(cluster: &Cluster) {
+fn membership_is_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 3);
     change(cluster, Wish::Add(3));
     agree(cluster, 25, 4);
@@ -421,7 +421,7 @@ fn members_in_snapshots(cluster: &Cluster) {
 
 /// Crashes all servers in the middle of configuration changes. Each change must still be possible afterwards, and the members
 /// must be right.
-fn members_after_blackouts(cluster: &Cluster) {
+fn membership_survives_crashes_of_all_servers(cluster: &Cluster) {
     agree(cluster, 1, 2);
     let mut wanted: BTreeSet<usize> = [0, 1].into();
     for wish in

@@ -16,11 +16,11 @@ use labrpc::thread::JoinHandle;
 use labrpc::time::Duration;
 
 tests! { "members", Beyond(Members):
-    an_addition_and_a_removal = "AnAdditionAndARemoval", members(4, reliable(5));
-    two_additions = "TwoAdditions", members(4, reliable(6));
-    two_removals = "TwoRemovals", members(4, reliable(4));
-    newcomer_does_not_count = "NewcomerDoesNotCount", members(3, reliable(4));
-    who_leaves_may_be_needed = "WhoLeavesMayBeNeeded", members(2, reliable(2));
+    concurrent_addition_and_removal = "AnAdditionAndARemoval", members(4, reliable(5));
+    concurrent_additions = "TwoAdditions", members(4, reliable(6));
+    concurrent_removals = "TwoRemovals", members(4, reliable(4));
+    learner_acknowledgements_commit_nothing = "NewcomerDoesNotCount", members(3, reliable(4));
+    server_being_removed_may_be_elected = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
 
 // The next three tests check the mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a
@@ -29,17 +29,17 @@ tests! { "members", Beyond(Members):
 // that Ongaro described.
 
 /// Lets S0 add S4, and S1 remove S0, as in `two_leaders`.
-fn an_addition_and_a_removal(cluster: &Cluster) {
+fn concurrent_addition_and_removal(cluster: &Cluster) {
     two_leaders(cluster, Wish::Add(4), Wish::Remove(0));
 }
 
 /// Lets S0 add S4, and S1 add S5, as in `two_leaders`.
-fn two_additions(cluster: &Cluster) {
+fn concurrent_additions(cluster: &Cluster) {
     two_leaders(cluster, Wish::Add(4), Wish::Add(5));
 }
 
 /// Lets S0 remove S1, and S1 remove S0, as in `two_leaders`.
-fn two_removals(cluster: &Cluster) {
+fn concurrent_removals(cluster: &Cluster) {
     two_leaders(cluster, Wish::Remove(1), Wish::Remove(0));
 }
 
@@ -113,7 +113,7 @@ fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), 
 /// Lets the leader of two members remove itself, and crash before the other member gets this change. After the restart its log
 /// is longer, so the other member can't be elected. "A server that is not part of its own latest configuration should still
 /// start new elections" (thesis §4.2.2, Figure 4.6).
-fn who_leaves_may_be_needed(cluster: &Cluster) {
+fn server_being_removed_may_be_elected(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1] = [0, 1];
     stage.elect(s0, &[s1]);
@@ -144,7 +144,7 @@ fn who_leaves_may_be_needed(cluster: &Cluster) {
 
 /// Lets S0 hear only S3, which S0 is adding. Acknowledgements of S3 must not commit entries before S3 is a member (thesis
 /// §4.2.1).
-fn newcomer_does_not_count(cluster: &Cluster) {
+fn learner_acknowledgements_commit_nothing(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2, s3] = [0, 1, 2, 3];

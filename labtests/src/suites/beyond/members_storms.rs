@@ -12,18 +12,18 @@ use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::time::Duration;
 
 tests! { STORE_TESTS = "members", Store(Members):
-    store_members_come_and_go = "StoreMembersComeAndGo", service(members(1, unreliable(5)), None);
-    store_members_and_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
+    store_while_members_change = "StoreMembersComeAndGo", service(members(1, unreliable(5)), None);
+    store_while_members_change_with_partitions = "StoreMembersAndPartitions", service(members(3, unreliable(5)), Some(kv::MAX_RAFT_STATE));
 }
 
 /// Changes the members at random during a storm of partitions, crashes and lost messages.
-pub(super) fn members_in_a_storm(cluster: &Cluster) {
+pub(super) fn membership_changes_under_faults(cluster: &Cluster) {
     let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
     in_a_storm(cluster, &troubles);
 }
 
 /// Changes the members at random during a storm with all kinds of trouble except slow threads.
-pub(super) fn members_in_every_storm(cluster: &Cluster) {
+pub(super) fn membership_changes_under_all_faults(cluster: &Cluster) {
     in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
 }
 
@@ -58,7 +58,7 @@ fn change_something(cluster: &Cluster) {
 
 /// Runs five clients on an unreliable network while the cluster grows to five members and shrinks to one, twice. Reads must
 /// return what was written.
-fn store_members_come_and_go(texts: &Texts) {
+fn store_while_members_change(texts: &Texts) {
     kv::clients(5).during(texts, |_| {
         for _ in 0..2 {
             (0..5).for_each(|server| change(texts, Wish::Add(server)));
@@ -70,7 +70,7 @@ fn store_members_come_and_go(texts: &Texts) {
 
 /// Runs five clients that write the same keys while the members change at random, with partitions and late copies of requests.
 /// The history must be linearizable.
-fn store_members_and_partitions(texts: &Texts) {
+fn store_while_members_change_with_partitions(texts: &Texts) {
     kv::clients(5).shared_keys().during(texts, |stop| {
         let (changing, until) = (texts.cluster().clone(), stop.clone());
         let changes = spawn("changes", move || {

@@ -13,19 +13,19 @@ use labrpc::network::Fate;
 use labrpc::run;
 
 tests! { "members", Beyond(Members):
-    vote_of_who_is_no_member_yet = "VoteOfWhoIsNoMemberYet", members(3, reliable(4));
-    candidate_that_is_no_member_yet = "CandidateThatIsNoMemberYet", members(3, reliable(4));
+    vote_of_a_server_that_is_not_a_member_yet = "VoteOfWhoIsNoMemberYet", members(3, reliable(4));
+    candidacy_of_a_server_that_is_not_a_member_yet = "CandidateThatIsNoMemberYet", members(3, reliable(4));
 }
 
 /// Lets S0 add S3 with an entry that reaches only S1, and crashes S0. Of the four members three are left, and S1 needs the
 /// votes of both others. S3 must vote, though S3 is no member by its own log (thesis §4.1).
-fn vote_of_who_is_no_member_yet(cluster: &Cluster) {
+fn vote_of_a_server_that_is_not_a_member_yet(cluster: &Cluster) {
     added_for(cluster, 1, &[1, 2, 3]);
 }
 
 /// Does the same with an entry that reaches only S3. S3 needs the votes of both others. They must vote for it, though S3 is no
 /// member by their logs (thesis §4.1).
-fn candidate_that_is_no_member_yet(cluster: &Cluster) {
+fn candidacy_of_a_server_that_is_not_a_member_yet(cluster: &Cluster) {
     added_for(cluster, 3, &[1, 2, 3]);
 }
 

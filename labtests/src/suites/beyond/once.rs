@@ -18,11 +18,11 @@ use labrpc::time::Instant;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 tests! { "once", Once:
-    once_copy_answers_first = "CopyAnswersFirst", service(reliable(3), None);
-    once_copy_finds_a_deposed_leader = "CopyFindsADeposedLeader", service(reliable(3), None);
-    once_copy_comes_late = "CopyComesLate", service(reliable(3), None);
-    once_in_trouble = "OnceInTrouble", BAD;
-    once_in_trouble_many_keys = "OnceInTroubleManyKeys", BAD;
+    once_duplicate_is_answered_first = "CopyAnswersFirst", service(reliable(3), None);
+    once_duplicate_reaches_a_deposed_leader = "CopyFindsADeposedLeader", service(reliable(3), None);
+    once_duplicate_arrives_late = "CopyComesLate", service(reliable(3), None);
+    once_under_faults = "OnceInTrouble", BAD;
+    once_under_faults_with_many_keys = "OnceInTroubleManyKeys", BAD;
 }
 
 const BAD: Setup = service(unreliable(5), Some(MAX_RAFT_STATE));
@@ -50,7 +50,7 @@ fn must_not_be_refused(result: Result<(), PutError>, why: &str) {
 
 /// Duplicates each request at once and delays the answer to the original, so that the answer to the copy comes first. The put
 /// must not be answered with `Version` (exactly once, thesis §6.3).
-fn once_copy_answers_first(versions: &Versions) {
+fn once_duplicate_is_answered_first(versions: &Versions) {
     let mut client = versions.clerk();
     put(&mut client, "before", "", 0); // the client knows the leader now
     let stage = Stage::new(versions.cluster());
@@ -78,7 +78,7 @@ fn once_copy_answers_first(versions: &Versions) {
 /// Lets S0 accept a put whose entry S2 gets, and deposes S0. Then the copy of the request reaches S0, and is answered first,
 /// with "not the leader". S2 is elected and commits the put, so the client must not get the answer that nothing was done
 /// (exactly once, thesis §6.3).
-fn once_copy_finds_a_deposed_leader(versions: &Versions) {
+fn once_duplicate_reaches_a_deposed_leader(versions: &Versions) {
     let [s0, s1, s2] = [0, 1, 2];
     let mut client = versions.clerk();
     let stage = Stage::new(versions.cluster());
@@ -127,7 +127,7 @@ fn once_copy_finds_a_deposed_leader(versions: &Versions) {
 
 /// Puts with a version that the key does not have yet, which is refused. The copy of the request arrives when the key has this
 /// version, and must be refused, too (exactly once, thesis §6.3).
-fn once_copy_comes_late(versions: &Versions) {
+fn once_duplicate_arrives_late(versions: &Versions) {
     let (mut early, mut other) = (versions.clerk(), versions.clerk());
     put(&mut early, "before", "", 0);
     put(&mut other, "k", "first", 0);
@@ -164,13 +164,13 @@ fn check_still_refused(client: &mut VersionClient, key: &str, value: &str, versi
 }
 
 /// Runs five clients on an unreliable network that duplicates requests, with crashes, partitions and snapshots.
-fn once_in_trouble(versions: &Versions) {
+fn once_under_faults(versions: &Versions) {
     late_copies(versions, || clients(5).partitions().crashes().run(versions));
     versions.reached_check();
 }
 
 /// Does the same with ten clients that write many keys.
-fn once_in_trouble_many_keys(versions: &Versions) {
+fn once_under_faults_with_many_keys(versions: &Versions) {
     late_copies(versions, || clients(10).partitions().crashes().many_keys().run(versions));
     versions.reached_check();
 }

@@ -29,42 +29,42 @@ use quorum::*;
 use scripts::*;
 
 tests! { "prevote", Beyond(PreVote):
-    returning_server = "ReturningServer", reliable(3);
-    returning_minority = "ReturningMinority", reliable(5);
-    returning_leader = "ReturningLeader", reliable(5);
-    late_server = "LateServer", reliable(3);
-    restarting_server = "RestartingServer", reliable(4);
-    flapping_follower = "FlappingFollower", reliable(5);
-    flapping_on_a_bad_network = "FlappingOnABadNetwork", unreliable(5);
-    flapping_leader = "FlappingLeader", reliable(5);
-    leader_out_of_sight = "LeaderOutOfSight", reliable(3);
-    leader_out_of_sight_of_two = "LeaderOutOfSightOfTwo", reliable(5);
-    deaf_to_its_leader = "DeafToItsLeader", reliable(4);
-    leader_deaf_to_one = "LeaderDeafToOne", reliable(3);
-    leader_hears_nobody = "LeaderHearsNobody", reliable(5);
-    leader_of_a_minority = "LeaderOfAMinority", reliable(5);
-    leader_of_half = "LeaderOfHalf", reliable(4);
-    leader_of_a_pair = "LeaderOfAPair", reliable(2);
-    leader_of_a_majority = "LeaderOfAMajority", reliable(5);
-    leader_of_three_of_four = "LeaderOfThreeOfFour", reliable(4);
-    leaders_crash = "LeadersCrash", reliable(5);
-    leaders_crash_on_a_bad_network = "LeadersCrashOnABadNetwork", unreliable(5);
-    all_restart = "AllRestart", reliable(5);
-    only_one_electable = "OnlyOneElectable", reliable(5);
-    pre_votes_ask_for_the_log = "PreVotesAskForTheLog", reliable(3);
-    pre_votes_bind_nobody = "PreVotesBindNobody", reliable(3);
-    pre_votes_are_not_kept = "PreVotesAreNotKept", reliable(3);
-    pre_votes_leave_the_vote = "PreVotesLeaveTheVote", reliable(3);
-    refused_pre_votes_buy_no_time = "RefusedPreVotesBuyNoTime", reliable(3);
-    votes_against_a_leader = "VotesAgainstALeader", reliable(3);
-    candidate_ahead_rejoins = "CandidateAheadRejoins", reliable(3);
-    up_to_date_in_an_old_term = "UpToDateInAnOldTerm", reliable(3);
-    half_a_snapshot = "HalfASnapshot", reliable(3);
-    pre_votes_and_cuts = "PreVotesAndCuts", reliable(5);
-    pre_votes_and_old_messages = "PreVotesAndOldMessages", reliable(3);
-    pre_votes_and_crashes = "PreVotesAndCrashes", reliable(4);
-    pre_votes_and_slow_threads = "PreVotesAndSlowThreads", reliable(5);
-    pre_votes_and_everything = "PreVotesAndEverything", reliable(5);
+    returning_server_does_not_disturb = "ReturningServer", reliable(3);
+    returning_minority_does_not_disturb = "ReturningMinority", reliable(5);
+    returning_leader_does_not_disturb = "ReturningLeader", reliable(5);
+    late_starter_does_not_disturb = "LateServer", reliable(3);
+    restarting_server_does_not_disturb = "RestartingServer", reliable(4);
+    flapping_follower_does_not_disturb = "FlappingFollower", reliable(5);
+    flapping_follower_on_an_unreliable_network = "FlappingOnABadNetwork", unreliable(5);
+    flapping_leader_costs_few_terms = "FlappingLeader", reliable(5);
+    follower_and_leader_cannot_hear_each_other = "LeaderOutOfSight", reliable(3);
+    two_followers_and_leader_cannot_hear_each_other = "LeaderOutOfSightOfTwo", reliable(5);
+    follower_cannot_hear_its_leader = "DeafToItsLeader", reliable(4);
+    leader_cannot_hear_one_follower = "LeaderDeafToOne", reliable(3);
+    leader_that_hears_nobody_steps_down = "LeaderHearsNobody", reliable(5);
+    leader_without_quorum_steps_down = "LeaderOfAMinority", reliable(5);
+    leader_of_half_steps_down = "LeaderOfHalf", reliable(4);
+    leader_of_two_without_the_other_steps_down = "LeaderOfAPair", reliable(2);
+    leader_with_quorum_stays = "LeaderOfAMajority", reliable(5);
+    leader_of_three_of_four_stays = "LeaderOfThreeOfFour", reliable(4);
+    crashed_leaders_are_replaced = "LeadersCrash", reliable(5);
+    crashed_leaders_are_replaced_on_an_unreliable_network = "LeadersCrashOnABadNetwork", unreliable(5);
+    restarted_cluster_elects_a_leader = "AllRestart", reliable(5);
+    only_server_with_committed_entries_is_elected = "OnlyOneElectable", reliable(5);
+    pre_vote_is_refused_to_shorter_log = "PreVotesAskForTheLog", reliable(3);
+    pre_vote_does_not_bind = "PreVotesBindNobody", reliable(3);
+    pre_vote_is_not_saved = "PreVotesAreNotKept", reliable(3);
+    pre_vote_does_not_change_the_vote = "PreVotesLeaveTheVote", reliable(3);
+    refused_pre_vote_does_not_reset_election_timer = "RefusedPreVotesBuyNoTime", reliable(3);
+    followers_of_a_leader_ignore_vote_requests = "VotesAgainstALeader", reliable(3);
+    candidate_in_later_term_rejoins = "CandidateAheadRejoins", reliable(3);
+    refused_pre_vote_tells_the_newer_term = "UpToDateInAnOldTerm", reliable(3);
+    vote_while_a_snapshot_is_arriving = "HalfASnapshot", reliable(3);
+    pre_votes_with_broken_links = "PreVotesAndCuts", reliable(5);
+    pre_votes_with_delayed_messages = "PreVotesAndOldMessages", reliable(3);
+    pre_votes_with_crashes = "PreVotesAndCrashes", reliable(4);
+    pre_votes_with_paused_threads = "PreVotesAndSlowThreads", reliable(5);
+    pre_votes_under_all_faults = "PreVotesAndEverything", reliable(5);
 }
 
 /// How long servers are cut off. In this time their election timeouts elapse several times.
@@ -76,7 +76,7 @@ const ASKS_FIRST: &str = "A server that hears no leader must ask the others for 
                           (thesis §9.6)";
 
 /// Cuts a server off and lets it come back, again and again. The term and the leader must stay the same (thesis §9.6).
-fn returning_server(cluster: &Cluster) {
+fn returning_server_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     for round in 0..6 {
@@ -106,7 +106,7 @@ fn back(who: &[usize]) -> String {
 
 /// Does the same with two of five servers: each cut off alone, or both together, so that they would elect each other (thesis
 /// §9.6).
-fn returning_minority(cluster: &Cluster) {
+fn returning_minority_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     for round in 0..6 {
@@ -128,7 +128,7 @@ fn returning_minority(cluster: &Cluster) {
 
 /// Cuts off a leader that has an entry that no other server has. Another leader is elected, and the old one comes back. It must
 /// not disturb the new leader (thesis §9.6).
-fn returning_leader(cluster: &Cluster) {
+fn returning_leader_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..5 {
         let old = Steady::new(&stage).leader;
@@ -144,7 +144,7 @@ fn returning_leader(cluster: &Cluster) {
 
 /// Starts a server when the others have long had a leader. At first it reaches no other server. It must not disturb the leader
 /// (thesis §9.6).
-fn late_server(cluster: &Cluster) {
+fn late_starter_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let late = anybody(cluster);
     cluster.crash(late);
@@ -159,7 +159,7 @@ fn late_server(cluster: &Cluster) {
 }
 
 /// Crashes and restarts a server again and again. It must not disturb the leader (thesis §9.6).
-fn restarting_server(cluster: &Cluster) {
+fn restarting_server_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     let victim = after(cluster, steady.leader, 1);
@@ -177,7 +177,7 @@ fn restarting_server(cluster: &Cluster) {
 }
 
 /// Cuts off one follower after the other for a while. They must not disturb the leader (thesis §9.6).
-fn flapping_follower(cluster: &Cluster) {
+fn flapping_follower_does_not_disturb(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     for round in 0..15 {
@@ -201,7 +201,7 @@ const RETURNS: u64 = 20;
 const TERMS_WHILE_FLAPPING: u64 = RETURNS;
 
 /// Cuts off one follower after the other on an unreliable network. Few terms may begin (thesis §9.6).
-fn flapping_on_a_bad_network(cluster: &Cluster) {
+fn flapping_follower_on_an_unreliable_network(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let before = latest_term(cluster);
     for _ in 0..RETURNS {
@@ -222,7 +222,7 @@ const FLAPS: u64 = 15;
 const TERMS_FOR_FLAPS: u64 = 2 * FLAPS;
 
 /// Cuts off the leader for less than a second, again and again. Few terms may begin (thesis §9.6).
-fn flapping_leader(cluster: &Cluster) {
+fn flapping_leader_costs_few_terms(cluster: &Cluster) {
     agree(cluster, 1, 5);
     let before = latest_term(cluster);
     for _ in 0..FLAPS {
@@ -252,30 +252,30 @@ fn few_terms(cluster: &Cluster, before: u64, allowed: u64, what: &str) {
 }
 
 /// Runs a storm in which servers can't reach all others, or can't be reached by them.
-fn pre_votes_and_cuts(cluster: &Cluster) {
+fn pre_votes_with_broken_links(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[OneWayCuts, SlowLinks, Partitions, Loss], true);
 }
 
 /// Runs a storm in which pre-votes and votes come late and twice, when their receiver may have another leader.
-fn pre_votes_and_old_messages(cluster: &Cluster) {
+fn pre_votes_with_delayed_messages(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[Duplicates, Reordering, LateReplies, Partitions], true);
 }
 
 /// Runs a storm in which servers crash, and so forget which leader they heard.
-fn pre_votes_and_crashes(cluster: &Cluster) {
+fn pre_votes_with_crashes(cluster: &Cluster) {
     use Trouble::*;
     storm(cluster, &[Crashes, CrashesAtSaves, Blackouts, Partitions, Loss], true);
 }
 
 /// Runs a storm in which threads stop for a while, for example between the decision to become a candidate or to step down and
 /// the act.
-fn pre_votes_and_slow_threads(cluster: &Cluster) {
+fn pre_votes_with_paused_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions, Trouble::OneWayCuts], true);
 }
 
 /// Runs a storm with all kinds of trouble.
-fn pre_votes_and_everything(cluster: &Cluster) {
+fn pre_votes_under_all_faults(cluster: &Cluster) {
     storm(cluster, &every_but(&[]), true);
 }

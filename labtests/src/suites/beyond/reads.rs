@@ -20,21 +20,21 @@ use labrpc::thread::JoinHandle;
 use labrpc::time::{Duration, Instant};
 
 tests! { READS = "reads", Beyond(Reads):
-    reads_by_index = "ReadsByIndex", reliable(5);
-    reads_leave_no_entries = "ReadsLeaveNoEntries", reliable(3);
-    reads_alone = "ReadsAlone", reliable(1);
-    reads_of_a_new_leader = "ReadsOfANewLeader", reliable(3);
-    reads_of_a_deposed_leader = "ReadsOfADeposedLeader", reliable(5);
-    reads_in_the_minority = "ReadsInTheMinority", reliable(5);
-    reads_and_old_answers = "ReadsAndOldAnswers", reliable(3);
-    reads_leave_the_log_alone = "ReadsLeaveTheLogAlone", reliable(3);
-    reads_in_a_storm = "ReadsInAStorm", unreliable(5);
-    reads_in_every_storm = "ReadsInEveryStorm", sloppy(reliable(5));
+    reads_return_a_current_index = "ReadsByIndex", reliable(5);
+    reads_append_no_entries = "ReadsLeaveNoEntries", reliable(3);
+    reads_on_a_cluster_of_one = "ReadsAlone", reliable(1);
+    new_leader_commits_before_it_reads = "ReadsOfANewLeader", reliable(3);
+    deposed_leader_answers_no_reads = "ReadsOfADeposedLeader", reliable(5);
+    reads_in_a_minority_partition = "ReadsInTheMinority", reliable(5);
+    earlier_replies_confirm_no_reads = "ReadsAndOldAnswers", reliable(3);
+    reads_do_not_change_the_log = "ReadsLeaveTheLogAlone", reliable(3);
+    reads_under_faults = "ReadsInAStorm", unreliable(5);
+    reads_under_all_faults = "ReadsInEveryStorm", sloppy(reliable(5));
 }
 
 tests! { STORE_READS = "reads", Store(Reads):
     store_reads = "StoreReads", service(reliable(5), None);
-    store_reads_in_trouble = "StoreReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
+    store_reads_under_faults = "StoreReadsInTrouble", service(unreliable(5), Some(kv::MAX_RAFT_STATE));
 }
 
 /// Asks a leader that all servers hear for a read index. It must return one.
@@ -52,7 +52,7 @@ pub(super) fn must_read(cluster: &Cluster, leader: usize) -> u64 {
 }
 
 /// Asks all servers for a read index after every command. The leader must return one, and the others may (thesis §6.4).
-pub(super) fn reads_by_index(cluster: &Cluster) {
+pub(super) fn reads_return_a_current_index(cluster: &Cluster) {
     for _ in 0..20 {
         agree(cluster, 1, cluster.n());
         must_read(cluster, cluster.check_one_leader());
@@ -63,7 +63,7 @@ pub(super) fn reads_by_index(cluster: &Cluster) {
 
 /// Reads many times. The first read may need a no-op of the leader, but later reads must not add entries to the log. Reads at
 /// the same time must share a round of heartbeats (thesis §6.4).
-fn reads_leave_no_entries(cluster: &Cluster) {
+fn reads_append_no_entries(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let leader = cluster.check_one_leader();
     must_read(cluster, leader);
@@ -95,7 +95,7 @@ fn reads_leave_no_entries(cluster: &Cluster) {
 }
 
 /// Reads from a single server, also after a restart. It must know what it has committed.
-fn reads_alone(cluster: &Cluster) {
+fn reads_on_a_cluster_of_one(cluster: &Cluster) {
     for _ in 0..10 {
         let index = agree(cluster, 1, 1);
         if must_read(cluster, 0) < index {
@@ -113,7 +113,7 @@ fn reads_alone(cluster: &Cluster) {
 /// Lets S0 commit a command without the others hearing so, and then lets S1 be elected. S1 has the command, but knows that it
 /// is committed only when an entry of S1's own term is committed, so S1 must not return a read index before that (thesis §6.4,
 /// step 1).
-pub(super) fn reads_of_a_new_leader(cluster: &Cluster) {
+pub(super) fn new_leader_commits_before_it_reads(cluster: &Cluster) {
     for _ in 0..5 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2] = [0, 1, 2];
@@ -169,7 +169,7 @@ pub(super) fn while_reading(cluster: &Cluster, servers: &[usize], happens: impl 
 
 /// Cuts off a leader, while the others elect another one and commit commands. The old leader is asked for read indices all the
 /// time, and must not return a stale one (thesis §6.4, step 3).
-pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
+pub(super) fn deposed_leader_answers_no_reads(cluster: &Cluster) {
     for _ in 0..5 {
         agree(cluster, 1, 5);
         let leader = cluster.check_one_leader();
@@ -186,7 +186,7 @@ pub(super) fn reads_of_a_deposed_leader(cluster: &Cluster) {
 
 /// Cuts off the leader with one follower. Both are asked for read indices while the others commit commands. The follower can
 /// ask only the old leader, so neither may return an index that is stale (thesis §6.4, step 3).
-pub(super) fn reads_in_the_minority(cluster: &Cluster) {
+pub(super) fn reads_in_a_minority_partition(cluster: &Cluster) {
     for _ in 0..3 {
         agree(cluster, 1, 5);
         let leader = cluster.check_one_leader();
@@ -207,7 +207,7 @@ pub(super) fn reads_in_the_minority(cluster: &Cluster) {
 
 /// Cuts off S0, and delivers one by one the answers to messages that it sent before, so that it leads on. Only answers to
 /// messages that were sent after a read began may confirm this read (thesis §6.4, step 3).
-fn reads_and_old_answers(cluster: &Cluster) {
+fn earlier_replies_confirm_no_reads(cluster: &Cluster) {
     for _ in 0..4 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2] = [0, 1, 2];
@@ -248,7 +248,7 @@ fn reads_and_old_answers(cluster: &Cluster) {
 /// Gives S0 entries that no other server has, and lets it hear a later leader with a longer log, but not the messages that
 /// would repair S0's log. S0 asks the leader for a read index. That index is committed in the leader's log, and not in S0's
 /// log, so S0 must not apply its own entries: only AppendEntries says how far the two logs agree (Figure 2, AppendEntries 5).
-fn reads_leave_the_log_alone(cluster: &Cluster) {
+fn reads_do_not_change_the_log(cluster: &Cluster) {
     for _ in 0..2 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2] = [0, 1, 2];
@@ -288,13 +288,13 @@ fn reads_leave_the_log_alone(cluster: &Cluster) {
 }
 
 /// Asks all servers for read indices during a storm of lost messages, partitions and crashes.
-pub(super) fn reads_in_a_storm(cluster: &Cluster) {
+pub(super) fn reads_under_faults(cluster: &Cluster) {
     use Trouble::*;
     in_a_storm(cluster, &[Loss, Partitions, Crashes, CrashesAtSaves]);
 }
 
 /// Asks all servers for read indices during a storm with all kinds of trouble except crashes at saves and blackouts.
-pub(super) fn reads_in_every_storm(cluster: &Cluster) {
+pub(super) fn reads_under_all_faults(cluster: &Cluster) {
     in_a_storm(cluster, &every_but(&[Trouble::CrashesAtSaves, Trouble::Blackouts]));
 }
 
@@ -318,7 +318,7 @@ pub(super) fn store_reads(texts: &Texts) {
 }
 
 /// Does the same on an unreliable network with seven clients, and also with late copies of requests, crashes and snapshots.
-pub(super) fn store_reads_in_trouble(texts: &Texts) {
+pub(super) fn store_reads_under_faults(texts: &Texts) {
     kv::late_copies(texts, || kv::clients(7).partitions().crashes().shared_keys().run(texts));
     texts.reached_check();
 }

@@ -8,13 +8,13 @@ use crate::suites::worlds::setups::{members, reliable};
 use crate::suites::worlds::steps::agree;
 
 tests! { "members", Beyond(Members):
-    replaced_after_removal = "ReplacedAfterRemoval", members(3, reliable(3));
-    replaced_again_and_again = "ReplacedAgainAndAgain", members(4, reliable(4));
+    server_is_replaced_by_an_empty_one = "ReplacedAfterRemoval", members(3, reliable(3));
+    every_server_is_replaced = "ReplacedAgainAndAgain", members(4, reliable(4));
 }
 
 /// Removes the server after the leader and adds an empty one under the same name, all in one term of office. The leader must
 /// forget how far the old server's log went, because the new server has nothing (thesis §4.2.1).
-fn replaced_after_removal(cluster: &Cluster) {
+fn server_is_replaced_by_an_empty_one(cluster: &Cluster) {
     agree(cluster, 20, 3);
     let leader = cluster.check_one_leader();
     replace(cluster, (leader + 1) % 3);
@@ -23,7 +23,7 @@ fn replaced_after_removal(cluster: &Cluster) {
 }
 
 /// Replaces one server after the other, leaders as well (thesis §4.2.1).
-fn replaced_again_and_again(cluster: &Cluster) {
+fn every_server_is_replaced(cluster: &Cluster) {
     for i in 0..cluster.n() {
         agree(cluster, 5, 4);
         replace(cluster, i);

@@ -25,30 +25,30 @@ use scripts::*;
 use trouble::*;
 
 tests! { "transfer", Beyond(Transfer):
-    handover = "Handover", reliable(5);
-    handover_of_two = "HandoverOfTwo", reliable(2);
-    handover_on_a_bad_network = "HandoverOnABadNetwork", unreliable(5);
-    handover_to_who_lags = "HandoverToWhoLags", reliable(3);
-    handover_behind_a_snapshot = "HandoverBehindASnapshot", with_snapshots(reliable(3));
-    handover_under_load = "HandoverUnderLoad", reliable(5);
-    handover_to_nobody = "HandoverToNobody", reliable(5);
-    handover_takes_no_commands = "HandoverTakesNoCommands", reliable(5);
-    bad_successors = "BadSuccessors", reliable(3);
-    one_handover_at_a_time = "OneHandoverAtATime", reliable(5);
-    handover_of_a_crashed_leader = "HandoverOfACrashedLeader", reliable(5);
-    handover_of_a_killed_leader = "HandoverOfAKilledLeader", reliable(5);
-    successor_is_behind = "SuccessorIsBehind", reliable(3);
-    order_comes_late = "OrderComesLate", reliable(3);
-    order_of_an_old_term = "OrderOfAnOldTerm", reliable(3);
-    order_comes_twice = "OrderComesTwice", reliable(5);
-    order_is_lost = "OrderIsLost", reliable(3);
-    successor_stands_in_vain = "SuccessorStandsInVain", reliable(3);
-    handovers_and_crashes_of_either = "HandoversAndCrashesOfEither", reliable(3);
-    handovers_and_partitions = "HandoversAndPartitions", unreliable(5);
-    handovers_and_old_messages = "HandoversAndOldMessages", reliable(3);
-    handovers_and_crashes = "HandoversAndCrashes", reliable(5);
-    handovers_and_slow_threads = "HandoversAndSlowThreads", reliable(3);
-    handovers_and_everything = "HandoversAndEverything", reliable(5);
+    transfer_to_each_server = "Handover", reliable(5);
+    transfer_in_a_cluster_of_two = "HandoverOfTwo", reliable(2);
+    transfer_on_an_unreliable_network = "HandoverOnABadNetwork", unreliable(5);
+    transfer_to_a_server_that_lags = "HandoverToWhoLags", reliable(3);
+    transfer_to_a_server_that_needs_a_snapshot = "HandoverBehindASnapshot", with_snapshots(reliable(3));
+    transfer_under_load = "HandoverUnderLoad", reliable(5);
+    transfer_to_unreachable_server_times_out = "HandoverToNobody", reliable(5);
+    no_commands_during_a_transfer = "HandoverTakesNoCommands", reliable(5);
+    transfer_to_invalid_server_is_refused = "BadSuccessors", reliable(3);
+    one_transfer_at_a_time = "OneHandoverAtATime", reliable(5);
+    transfer_ends_when_leader_crashes = "HandoverOfACrashedLeader", reliable(5);
+    transfer_ends_when_leader_is_killed = "HandoverOfAKilledLeader", reliable(5);
+    timeout_now_waits_until_successor_has_the_log = "SuccessorIsBehind", reliable(3);
+    late_timeout_now = "OrderComesLate", reliable(3);
+    timeout_now_of_earlier_term_is_ignored = "OrderOfAnOldTerm", reliable(3);
+    duplicated_timeout_now = "OrderComesTwice", reliable(5);
+    lost_timeout_now = "OrderIsLost", reliable(3);
+    successor_that_is_not_heard_follows_again = "SuccessorStandsInVain", reliable(3);
+    transfers_with_crashes_of_either_server = "HandoversAndCrashesOfEither", reliable(3);
+    transfers_with_partitions = "HandoversAndPartitions", unreliable(5);
+    transfers_with_delayed_messages = "HandoversAndOldMessages", reliable(3);
+    transfers_with_crashes = "HandoversAndCrashes", reliable(5);
+    transfers_with_paused_threads = "HandoversAndSlowThreads", reliable(3);
+    transfers_under_all_faults = "HandoversAndEverything", reliable(5);
 }
 
 /// The outcome of a handover. It is `None` if the leader has crashed.
@@ -97,14 +97,14 @@ impl Handover {
 }
 
 /// Hands the leadership over to one server after the other. Each handover must succeed within an election timeout (thesis §3.10).
-fn handover(cluster: &Cluster) {
+fn transfer_to_each_server(cluster: &Cluster) {
     for round in 0..2 * cluster.n() {
         quiet_handover(cluster, 1 + round % (cluster.n() - 1));
     }
 }
 
 /// Hands over in a cluster of two, where the leader itself has to vote for its successor (thesis §3.10).
-fn handover_of_two(cluster: &Cluster) {
+fn transfer_in_a_cluster_of_two(cluster: &Cluster) {
     (0..6).for_each(|_| quiet_handover(cluster, 1));
 }
 
@@ -174,7 +174,7 @@ fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
 }
 
 /// Hands over on a network that loses a tenth of all messages. A handover must succeed within ten tries (thesis §3.10).
-fn handover_on_a_bad_network(cluster: &Cluster) {
+fn transfer_on_an_unreliable_network(cluster: &Cluster) {
     for round in 0..8 {
         agree(cluster, 1, 5);
         handed_over(cluster, |leader| after(cluster, leader, 1 + round % 4));
@@ -185,7 +185,7 @@ fn handover_on_a_bad_network(cluster: &Cluster) {
 
 /// Hands over to a server that comes back and has missed a hundred commands. The leader must bring it up to date first, because
 /// otherwise it could not be elected (thesis §3.10; §5.4.1).
-fn handover_to_who_lags(cluster: &Cluster) {
+fn transfer_to_a_server_that_lags(cluster: &Cluster) {
     for round in 0..4 {
         agree(cluster, 1, 3);
         let leader = cluster.check_one_leader();
@@ -201,6 +201,6 @@ fn handover_to_who_lags(cluster: &Cluster) {
 }
 
 /// Does the same, with a successor that needs a snapshot.
-fn handover_behind_a_snapshot(cluster: &Cluster) {
-    handover_to_who_lags(cluster);
+fn transfer_to_a_server_that_needs_a_snapshot(cluster: &Cluster) {
+    transfer_to_a_server_that_lags(cluster);
 }

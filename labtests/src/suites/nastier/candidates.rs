@@ -13,14 +13,14 @@ use labrpc::thread::Hiccups;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2A+", Raft:
-    rival_asks_the_leader = "RivalAsksTheLeader", reliable(3);
-    rival_asks_the_candidate = "RivalAsksTheCandidate", reliable(3);
-    slow_candidates = "SlowCandidates", reliable(5);
+    leader_refuses_vote_to_rival = "RivalAsksTheLeader", reliable(3);
+    candidate_refuses_vote_to_rival = "RivalAsksTheCandidate", reliable(3);
+    elections_with_paused_threads = "SlowCandidates", reliable(5);
 }
 
 /// Lets one of two candidates of a term be elected, and then delivers the other candidate's request for a vote to it. It must
 /// stay the leader, because the request has no higher term (§5.1).
-fn rival_asks_the_leader(cluster: &Cluster) {
+fn leader_refuses_vote_to_rival(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
         let Some(rivals) = Rivals::of(&stage) else { break };
@@ -48,7 +48,7 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
 
 /// Lets one of two candidates of a term ask the other for its vote, and then gives the other candidate the vote that makes a
 /// majority. It must still be a candidate, and so become the leader (§5.1, §5.2).
-fn rival_asks_the_candidate(cluster: &Cluster) {
+fn candidate_refuses_vote_to_rival(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in tries() {
         let Some(rivals) = Rivals::of(&stage) else { break };
@@ -113,7 +113,7 @@ const ELECTIONS: Duration = Duration::from_secs(20);
 /// Makes threads stop for a while when they begin and when they release a lock, and loses all AppendEntries, so that there is
 /// one election after the other. Between becoming a candidate and sending its requests, a server may have voted for another
 /// candidate in a later term. It must not ask for votes in that later term (§5.2).
-fn slow_candidates(cluster: &Cluster) {
+fn elections_with_paused_threads(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no leader is heard, and threads are slow");
     stage.direct(|mail| if mail.kind == Kind::Entries { Fate::Lose } else { Fate::Deliver });

@@ -13,21 +13,21 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2A+", Raft:
-    one_server = "OneServer", reliable(1);
-    two_servers = "TwoServers", reliable(2);
-    four_servers = "FourServers", reliable(4);
-    doubled_votes = "DoubledVotes", reliable(5);
-    one_way_cuts = "OneWayCuts", reliable(5);
-    late_votes = "LateVotes", reliable(5);
-    steady_leader = "SteadyLeader", unreliable(5);
-    votes_of_an_old_candidacy = "VotesOfAnOldCandidacy", reliable(3);
-    deaf_leader = "DeafLeader", reliable(3);
-    leader_of_the_same_term = "LeaderOfTheSameTerm", reliable(3);
-    granted_votes_buy_time = "GrantedVotesBuyTime", reliable(3);
+    one_server_elects_itself = "OneServer", reliable(1);
+    two_servers_elect_together = "TwoServers", reliable(2);
+    four_servers_elect_with_three = "FourServers", reliable(4);
+    duplicated_vote_requests = "DoubledVotes", reliable(5);
+    elections_over_one_way_links = "OneWayCuts", reliable(5);
+    elections_with_delayed_votes = "LateVotes", reliable(5);
+    lost_heartbeats_depose_no_leader = "SteadyLeader", unreliable(5);
+    votes_of_earlier_candidacy_do_not_count = "VotesOfAnOldCandidacy", reliable(3);
+    deaf_leader_steps_down_at_newer_term = "DeafLeader", reliable(3);
+    candidate_follows_leader_of_its_term = "LeaderOfTheSameTerm", reliable(3);
+    granted_vote_resets_election_timer = "GrantedVotesBuyTime", reliable(3);
 }
 
 /// Starts a single server. It is a majority, so it must lead and must not begin another election (§5.2).
-fn one_server(cluster: &Cluster) {
+fn one_server_elects_itself(cluster: &Cluster) {
     cluster.check_one_leader();
     let term = cluster.check_terms();
     cluster.sleep(2 * ELECTION_TIMEOUT);
@@ -39,7 +39,7 @@ fn one_server(cluster: &Cluster) {
 }
 
 /// Cuts off one of two servers, then the other. One server is no majority, so neither may be elected alone (§5.2).
-fn two_servers(cluster: &Cluster) {
+fn two_servers_elect_together(cluster: &Cluster) {
     for _ in 0..3 {
         let leader = cluster.check_one_leader();
         let other = after(cluster, leader, 1);
@@ -58,7 +58,7 @@ fn two_servers(cluster: &Cluster) {
 
 /// Cuts off two of four servers. The other two are no majority: neither floor(n/2) nor ceil(n/2) servers are enough to elect a
 /// leader (§5.2).
-fn four_servers(cluster: &Cluster) {
+fn four_servers_elect_with_three(cluster: &Cluster) {
     for _ in 0..3 {
         let leader = cluster.check_one_leader();
         let next = after(cluster, leader, 1);
@@ -81,12 +81,12 @@ fn four_servers(cluster: &Cluster) {
 
 /// Runs a storm in which requests for votes come twice, perhaps in a later term the second time, and servers are cut off one
 /// after the other (§5.2).
-fn doubled_votes(cluster: &Cluster) {
+fn duplicated_vote_requests(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Reordering, Trouble::Partitions], false);
 }
 
 /// Runs a storm in which links are slow or work in one direction only (§5.2).
-fn one_way_cuts(cluster: &Cluster) {
+fn elections_over_one_way_links(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::SlowLinks], false);
 }
 
@@ -101,7 +101,7 @@ const TERMS_PER_LATE_ELECTION: u64 = 3;
 
 /// Delays votes, past several elections, and cuts off one leader after the other. With election timeouts that are too short for
 /// the network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
-fn late_votes(cluster: &Cluster) {
+fn elections_with_delayed_votes(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     const ELECTIONS: u64 = 20;
     let mut term = 0;
@@ -133,7 +133,7 @@ const TERMS_WHILE_STEADY: u64 = 10;
 /// Loses a tenth of the requests and of the replies, and delays two thirds of the replies, while no server fails. The leader
 /// should stay the leader. If one or two lost heartbeats make a follower a candidate, there is one election after the other
 /// (§5.6).
-fn steady_leader(cluster: &Cluster) {
+fn lost_heartbeats_depose_no_leader(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     let (_, before) = leader_from(cluster, 1);
     cluster.sleep(STEADY);
@@ -168,7 +168,7 @@ fn leader_from(cluster: &Cluster, term: u64) -> (usize, u64) {
 }
 
 /// Holds the votes of one candidacy until the next candidacy of the same server. There they must not count (§5.2).
-fn votes_of_an_old_candidacy(cluster: &Cluster) {
+fn votes_of_earlier_candidacy_do_not_count(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let candidate = 0;
     stage.caption("S0 becomes a candidate; the votes for it are held");
@@ -198,7 +198,7 @@ fn votes_of_an_old_candidacy(cluster: &Cluster) {
 }
 
 /// Lets an old leader hear nothing except the replies to its calls. These replies have a newer term, so it must step down (§5.1).
-fn deaf_leader(cluster: &Cluster) {
+fn deaf_leader_steps_down_at_newer_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let old = cluster.check_one_leader();
     let [next, other] = [1, 2].map(|steps| after(cluster, old, steps));
@@ -223,7 +223,7 @@ fn deaf_leader(cluster: &Cluster) {
 
 /// Lets one of two candidates of a term be elected. The other candidate hears the new leader and must become its follower
 /// (Figure 2, Candidates).
-fn leader_of_the_same_term(cluster: &Cluster) {
+fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..20 {
         let voter = cluster.check_one_leader();
@@ -301,7 +301,7 @@ fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
 
 /// Lets servers grant votes that no candidate receives. A server that grants a vote must reset its election timeout (Figure 2,
 /// Followers). The test first measures how long the servers' timeouts are at least.
-fn granted_votes_buy_time(cluster: &Cluster) {
+fn granted_vote_resets_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no server hears another: how long do servers wait between two candidacies?");
     stage.direct(|_| Fate::Lose);

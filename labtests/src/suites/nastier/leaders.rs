@@ -11,15 +11,15 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2A+", Raft:
-    old_leader_buys_no_time = "OldLeaderBuysNoTime", reliable(3);
-    heartbeat_upon_election = "HeartbeatUponElection", reliable(3);
-    idle_leader_of_seven = "IdleLeaderOfSeven", reliable(7);
-    unreachable_server = "UnreachableServer", reliable(5);
+    stale_leader_does_not_reset_election_timer = "OldLeaderBuysNoTime", reliable(3);
+    new_leader_sends_heartbeats_at_once = "HeartbeatUponElection", reliable(3);
+    late_votes_do_not_elect_again = "IdleLeaderOfSeven", reliable(7);
+    calls_to_unreachable_server_are_bounded = "UnreachableServer", reliable(5);
 }
 
 /// Deposes S0, and lets only its AppendEntries reach S2, which knows of a newer term. They must not reset S2's election timeout
 /// (Figure 2, Followers).
-fn old_leader_buys_no_time(cluster: &Cluster) {
+fn stale_leader_does_not_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.elect(0, &[1, 2]);
     stage.settle();
@@ -70,7 +70,7 @@ const AT_ONCE: Duration = ms(60);
 /// Elects a leader six times and measures when it sends its first AppendEntries. "Upon election: send initial empty
 /// AppendEntries RPCs (heartbeat) to each server" (Figure 2, Leaders). It must do so at once, before other servers become
 /// candidates, too.
-fn heartbeat_upon_election(cluster: &Cluster) {
+fn new_leader_sends_heartbeats_at_once(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let mut soonest = None;
     for round in 0..6 {
@@ -106,7 +106,7 @@ const IDLE_CALLS: u64 = 30;
 
 /// Counts the calls of an idle leader of seven servers. It gets up to six votes, three of them when it leads already. These
 /// late votes must not make it the leader again and so start more heartbeats (Figure 2, Candidates).
-fn idle_leader_of_seven(cluster: &Cluster) {
+fn late_votes_do_not_elect_again(cluster: &Cluster) {
     cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);
     const SECONDS: u64 = 3;
@@ -130,7 +130,7 @@ const COUNTED: Duration = Duration::from_secs(5);
 /// Crashes a follower and counts the calls to it, at the beginning and half a minute later. A call to a crashed server fails
 /// after seconds, and each heartbeat is such a call, so there may be many at a time. But their number must not keep growing
 /// (§5.3).
-fn unreachable_server(cluster: &Cluster) {
+fn calls_to_unreachable_server_are_bounded(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     cluster.crash(after(cluster, leader, 1));
     let up: Vec<_> = (0..cluster.n()).filter(|&i| cluster.is_connected(i)).collect();

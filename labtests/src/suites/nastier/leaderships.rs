@@ -15,15 +15,15 @@ use labrpc::time::{Duration, Instant};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 tests! { "2B+", Raft:
-    acknowledged_in_an_earlier_reign = "AcknowledgedInAnEarlierReign", reliable(5);
-    start_while_terms_pass = "StartWhileTermsPass", reliable(3);
-    repaired_without_commands = "RepairedWithoutCommands", reliable(3);
+    match_index_is_forgotten_between_leaderships = "AcknowledgedInAnEarlierReign", reliable(5);
+    start_while_leadership_changes = "StartWhileTermsPass", reliable(3);
+    refused_heartbeats_repair_the_log = "RepairedWithoutCommands", reliable(3);
 }
 
 /// S1 acknowledges eight entries of S0. Another leader replaces these entries, and then S0 leads again without having crashed,
 /// with a shorter log. When S2 acknowledges new entries at the old indices, two of five servers have them, so S0 must not
 /// commit: what S1 acknowledged in the earlier term doesn't count (Figure 2, "Reinitialized after election").
-fn acknowledged_in_an_earlier_reign(cluster: &Cluster) {
+fn match_index_is_forgotten_between_leaderships(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
@@ -74,7 +74,7 @@ const LED_WITHIN: Duration = Duration::from_secs(10);
 /// Cuts off one leader after the other. While an old leader comes back, hears of a newer term and gets an entry of that term,
 /// several threads give it commands, and threads stop for a while after they release a lock. A server that doesn't lead any
 /// more must not append a command.
-fn start_while_terms_pass(cluster: &Cluster) {
+fn start_while_leadership_changes(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     for _ in 0..REIGNS {
         let Some(old) = leads(cluster) else { break };
@@ -134,7 +134,7 @@ const REPAIRED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Lets S2 come back with a log that is behind the new leader's log, and gives the leader no command. S2 refuses the leader's
 /// heartbeats. After a refused heartbeat the leader must send what S2 lacks (§5.3).
-fn repaired_without_commands(cluster: &Cluster) {
+fn refused_heartbeats_repair_the_log(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);

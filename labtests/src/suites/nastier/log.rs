@@ -12,23 +12,23 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2B+", Raft:
-    alone = "Alone", reliable(1);
-    pair = "Pair", reliable(2);
-    four_agree = "FourAgree", reliable(4);
-    doubled_entries = "DoubledEntries", reliable(5);
-    overtaking_entries = "OvertakingEntries", reliable(3);
-    late_replies = "LateReplies", reliable(5);
-    one_way_entries = "OneWayEntries", reliable(5);
-    seven_in_trouble = "SevenInTrouble", reliable(7);
-    conflict_in_few_steps = "ConflictInFewSteps", reliable(3);
-    calls_per_command = "CallsPerCommand", reliable(5);
-    speed = "Speed", reliable(3);
-    busy_leader = "BusyLeader", reliable(5);
-    slow_threads = "SlowThreads", reliable(5);
+    one_server_commits_alone = "Alone", reliable(1);
+    two_servers_commit_together = "Pair", reliable(2);
+    four_servers_commit_with_three = "FourAgree", reliable(4);
+    duplicated_append_entries = "DoubledEntries", reliable(5);
+    reordered_append_entries = "OvertakingEntries", reliable(3);
+    delayed_append_entries_replies = "LateReplies", reliable(5);
+    replication_over_one_way_links = "OneWayEntries", reliable(5);
+    seven_servers_under_all_faults = "SevenInTrouble", reliable(7);
+    conflict_takes_one_rpc_per_term = "ConflictInFewSteps", reliable(3);
+    command_is_sent_once_per_follower = "CallsPerCommand", reliable(5);
+    command_is_replicated_at_once = "Speed", reliable(3);
+    busy_leader_resets_election_timers = "BusyLeader", reliable(5);
+    replication_with_paused_threads = "SlowThreads", reliable(5);
 }
 
 /// Gives twenty commands to a single server. It is a majority, so it must commit them (§5.3).
-fn alone(cluster: &Cluster) {
+fn one_server_commits_alone(cluster: &Cluster) {
     for _ in 0..20 {
         cluster.one(random(cluster), 1, false);
     }
@@ -36,12 +36,12 @@ fn alone(cluster: &Cluster) {
 }
 
 /// Runs a storm on two servers. One of two servers must not commit anything alone (§5.3).
-fn pair(cluster: &Cluster) {
+fn two_servers_commit_together(cluster: &Cluster) {
     storm_of_size(cluster);
 }
 
 /// Cuts off two of four servers, then runs a storm. Two of four servers are no majority, so they must not commit anything (§5.3).
-fn four_agree(cluster: &Cluster) {
+fn four_servers_commit_with_three(cluster: &Cluster) {
     let index = cluster.one(random(cluster), 4, true);
     let leader = cluster.check_one_leader();
     [2, 3].iter().for_each(|&steps| cluster.disconnect(after(cluster, leader, steps)));
@@ -58,35 +58,35 @@ fn storm_of_size(cluster: &Cluster) {
 }
 
 /// Runs a storm in which AppendEntries come twice, the second time when much has happened since (§5.3).
-fn doubled_entries(cluster: &Cluster) {
+fn duplicated_append_entries(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Partitions], true);
 }
 
 /// Runs a storm in which AppendEntries overtake each other (§5.3).
-fn overtaking_entries(cluster: &Cluster) {
+fn reordered_append_entries(cluster: &Cluster) {
     storm(cluster, &[Trouble::Reordering, Trouble::SlowLinks, Trouble::Partitions], true);
 }
 
 /// Runs a storm in which replies come when the leader no longer leads, or leads again in a later term (§5.3).
-fn late_replies(cluster: &Cluster) {
+fn delayed_append_entries_replies(cluster: &Cluster) {
     let troubles = [Trouble::LateReplies, Trouble::Reordering, Trouble::Partitions];
     storm(cluster, &troubles, true);
 }
 
 /// Runs a storm in which links work in one direction only (§5.3).
-fn one_way_entries(cluster: &Cluster) {
+fn replication_over_one_way_links(cluster: &Cluster) {
     storm(cluster, &[Trouble::OneWayCuts, Trouble::Reordering, Trouble::Loss], true);
 }
 
 /// Runs a storm with several kinds of trouble on seven servers (§5.3).
-fn seven_in_trouble(cluster: &Cluster) {
+fn seven_servers_under_all_faults(cluster: &Cluster) {
     let links = [Trouble::Duplicates, Trouble::Loss, Trouble::SlowLinks];
     storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
 }
 
 /// Runs a storm in which threads stop for a while at any place, while leaders change. What a thread decided before it took the
 /// lock may no longer hold when it has the lock.
-fn slow_threads(cluster: &Cluster) {
+fn replication_with_paused_threads(cluster: &Cluster) {
     storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
 }
 
@@ -99,7 +99,7 @@ const CONFLICTS: usize = 60;
 
 /// Gives S0 and S2 sixty different entries of one term each, and lets S2 repair S0's log. There should be few refusals, as in
 /// §5.3: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry".
-fn conflict_in_few_steps(cluster: &Cluster) {
+fn conflict_takes_one_rpc_per_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -154,7 +154,7 @@ const AGREED_WITHIN: Duration = ms(33);
 
 /// Gives a hundred commands, one after the other, and measures the time. The leader must replicate a command at once, and not
 /// with the next heartbeat (§5.3).
-fn speed(cluster: &Cluster) {
+fn command_is_replicated_at_once(cluster: &Cluster) {
     cluster.one(random(cluster), 3, true);
     let leader = cluster.check_one_leader();
     const COMMANDS: u32 = 100;
@@ -191,7 +191,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Gives the leader one command after the other, so that it sends entries and perhaps no empty AppendEntries. AppendEntries
 /// with entries must reset the election timeout, too, so no server may become a candidate (Figure 2, Followers). No server
 /// fails, and no message is lost.
-fn busy_leader(cluster: &Cluster) {
+fn busy_leader_resets_election_timers(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     let leader = cluster.check_one_leader();
     let term = cluster.check_terms();
@@ -219,7 +219,7 @@ fn busy_leader(cluster: &Cluster) {
 const CALLS: u64 = 3;
 
 /// Gives thirty commands one by one and counts the calls. Each command should be sent to every follower once (§5.3).
-fn calls_per_command(cluster: &Cluster) {
+fn command_is_sent_once_per_follower(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
     let leader = cluster.check_one_leader();
     let (before, began) = (cluster.net().total_count(), Instant::now());

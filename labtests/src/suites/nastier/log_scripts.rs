@@ -12,19 +12,19 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2B+", Raft:
-    old_acknowledgements = "OldAcknowledgements", reliable(5);
-    old_refusals = "OldRefusals", reliable(5);
-    acknowledgements_in_reverse = "AcknowledgementsInReverse", reliable(3);
-    refusals_in_reverse = "RefusalsInReverse", reliable(3);
-    conflict_before_the_hint = "ConflictBeforeTheHint", reliable(5);
-    repair_sends_what_differs = "RepairSendsWhatDiffers", reliable(3);
-    refused_votes_buy_no_time = "RefusedVotesBuyNoTime", reliable(3);
-    refusals_are_answers = "RefusalsAreAnswers", reliable(3);
+    acknowledgements_of_earlier_leadership_do_not_count = "OldAcknowledgements", reliable(5);
+    refusals_of_earlier_leadership_do_not_count = "OldRefusals", reliable(5);
+    reordered_acknowledgements_do_not_lower_match_index = "AcknowledgementsInReverse", reliable(3);
+    late_refusal_does_not_lower_next_index = "RefusalsInReverse", reliable(3);
+    conflict_hint_is_not_a_match = "ConflictBeforeTheHint", reliable(5);
+    repair_sends_only_what_differs = "RepairSendsWhatDiffers", reliable(3);
+    refused_vote_does_not_reset_election_timer = "RefusedVotesBuyNoTime", reliable(3);
+    refused_vote_is_not_asked_again = "RefusalsAreAnswers", reliable(3);
 }
 
 /// Delays S1's acknowledgement of entries of S0. Another leader replaces these entries, and S0 leads again with other entries
 /// at the same indices. The old acknowledgement arrives then, and must not count for the new entries (§5.3).
-fn old_acknowledgements(cluster: &Cluster) {
+fn acknowledgements_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
@@ -68,7 +68,7 @@ fn old_acknowledgements(cluster: &Cluster) {
 /// Delays S1's refusal of a heartbeat of S0. S1 refused because of the term, and its reply may say how long its log was. When
 /// the refusal arrives, S0 leads again in a later term. The refusal must not tell S0 anything about where the logs agree
 /// (§5.3).
-fn old_refusals(cluster: &Cluster) {
+fn refusals_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
@@ -101,7 +101,7 @@ fn old_refusals(cluster: &Cluster) {
 
 /// Delivers acknowledgements in reverse order. "matchIndex [..] increases monotonically" (Figure 2), so the leader should not
 /// send a server again what that server has acknowledged.
-fn acknowledgements_in_reverse(cluster: &Cluster) {
+fn reordered_acknowledgements_do_not_lower_match_index(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [leader, s1, s2] = [0, 1, 2];
     stage.elect(leader, &[s1, s2]);
@@ -137,7 +137,7 @@ fn acknowledgements_in_reverse(cluster: &Cluster) {
 
 /// Delays the second of two refusals of S2 until S2 has got everything that it lacked. Then the leader should not send these
 /// entries again (Figure 2: matchIndex "increases monotonically").
-fn refusals_in_reverse(cluster: &Cluster) {
+fn late_refusal_does_not_lower_next_index(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -172,7 +172,7 @@ fn refusals_in_reverse(cluster: &Cluster) {
 
 /// Lets S0 repair the log of S4, which is shorter than S0's log and has a conflicting last entry. The index that S4's refusal
 /// names is only the leader's next guess. S0 must not take it as matchIndex (§5.3).
-fn conflict_before_the_hint(cluster: &Cluster) {
+fn conflict_hint_is_not_a_match(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
@@ -198,7 +198,7 @@ fn conflict_before_the_hint(cluster: &Cluster) {
 /// Lets S0 have a long log that all servers have, and after it two entries of a term that no other server has entries of. To
 /// repair S0's log, the leader should send only what comes after the last entry where the logs agree, and not the whole log
 /// (§5.3).
-fn repair_sends_what_differs(cluster: &Cluster) {
+fn repair_sends_only_what_differs(cluster: &Cluster) {
     const COMMANDS: usize = 60;
     const BYTES: usize = 1000;
     let stage = Stage::new(cluster);
@@ -237,7 +237,7 @@ const ELECTED_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(10);
 
 /// Lets a candidate with an old log ask for votes again and again. A refused request must not reset the election timeout of the
 /// server that refuses (Figure 2, Followers), because otherwise that server never becomes a candidate, and there is no leader.
-fn refused_votes_buy_no_time(cluster: &Cluster) {
+fn refused_vote_does_not_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
@@ -276,7 +276,7 @@ const ASKS_A_SECOND: u64 = 20;
 
 /// Lets a candidate with an old log ask for votes. A refusal is an answer for the whole term (§5.4.1), so the candidate must
 /// not ask the same server again and again in that term (§5.5).
-fn refusals_are_answers(cluster: &Cluster) {
+fn refused_vote_is_not_asked_again(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = cluster.check_one_leader();
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));

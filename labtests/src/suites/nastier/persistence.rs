@@ -14,14 +14,14 @@ use labrpc::time::{Duration, Instant};
 
 tests! { "2C+", Raft:
     figure_8_as_drawn = "Figure8AsDrawn", reliable(5);
-    figure_8_own_term = "Figure8OwnTerm", reliable(5);
-    voters_crash = "VotersCrash", reliable(3);
-    crashes_anywhere = "CrashesAnywhere", reliable(3);
-    crashes_at_saves = "CrashesAtSaves", reliable(5);
-    blackouts = "Blackouts", reliable(5);
-    crashes_and_old_messages = "CrashesAndOldMessages", reliable(5);
-    everything = "Everything", reliable(5);
-    refused_entries_buy_time = "RefusedEntriesBuyTime", reliable(3);
+    figure_8_with_entry_of_own_term = "Figure8OwnTerm", reliable(5);
+    vote_survives_crash = "VotersCrash", reliable(3);
+    crashes_between_any_two_steps = "CrashesAnywhere", reliable(3);
+    crashes_around_saves = "CrashesAtSaves", reliable(5);
+    all_servers_crash_together = "Blackouts", reliable(5);
+    messages_from_before_a_crash = "CrashesAndOldMessages", reliable(5);
+    persistence_under_all_faults = "Everything", reliable(5);
+    refused_entries_reset_election_timer = "RefusedEntriesBuyTime", reliable(3);
 }
 
 /// Plays Figure 8 (§5.4.2): "a time sequence showing why a leader cannot determine commitment using log entries from older
@@ -50,7 +50,7 @@ fn figure_8_as_drawn(cluster: &Cluster) {
 
 /// Plays Figure 8 (e): "if S1 replicates an entry from its current term on a majority of the servers before crashing, then
 /// this entry is committed (S5 cannot win an election)". S4, the figure's S5, must not be elected (§5.4.1).
-fn figure_8_own_term(cluster: &Cluster) {
+fn figure_8_with_entry_of_own_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if until_c(&stage).is_some() {
         stage.caption(
@@ -115,29 +115,29 @@ fn everybody_again(stage: &Stage<'_>) {
 
 /// Runs a storm in which servers crash just before or just after they save a vote, and are then asked for votes by others. They
 /// must not vote twice in a term (Figure 2: votedFor is persistent).
-fn voters_crash(cluster: &Cluster) {
+fn vote_survives_crash(cluster: &Cluster) {
     let troubles = [Trouble::CrashesAtSaves, Trouble::Duplicates, Trouble::Reordering];
     storm(cluster, &troubles, false);
 }
 
 /// Runs a storm in which servers crash between any two steps. They must not lose persistent state (Figure 2).
-fn crashes_anywhere(cluster: &Cluster) {
+fn crashes_between_any_two_steps(cluster: &Cluster) {
     storm(cluster, &[Trouble::Crashes], true);
 }
 
 /// Runs a storm in which servers crash just before or just after they save something (Figure 2: persistent state is saved before
 /// answering).
-fn crashes_at_saves(cluster: &Cluster) {
+fn crashes_around_saves(cluster: &Cluster) {
     storm(cluster, &[Trouble::CrashesAtSaves, Trouble::Partitions], true);
 }
 
 /// Runs a storm in which all servers crash at once. The persistent state of all of them must be enough to go on (Figure 2).
-fn blackouts(cluster: &Cluster) {
+fn all_servers_crash_together(cluster: &Cluster) {
     storm(cluster, &[Trouble::Blackouts, Trouble::CrashesAtSaves], true);
 }
 
 /// Runs a storm in which messages that were sent before a crash arrive after the restart.
-fn crashes_and_old_messages(cluster: &Cluster) {
+fn messages_from_before_a_crash(cluster: &Cluster) {
     let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Duplicates];
     storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
 }
@@ -145,7 +145,7 @@ fn crashes_and_old_messages(cluster: &Cluster) {
 /// Lets S2 come back with an old log. S2 refuses the leader's AppendEntries because its log lacks the entry before them, and
 /// its answers are lost, so the leader keeps sending the same. These AppendEntries are from the current leader, so they must
 /// reset S2's election timeout (§5.2).
-fn refused_entries_buy_time(cluster: &Cluster) {
+fn refused_entries_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -173,6 +173,6 @@ fn refused_entries_buy_time(cluster: &Cluster) {
 }
 
 /// Runs a storm with all kinds of trouble at once, except slow threads.
-fn everything(cluster: &Cluster) {
+fn persistence_under_all_faults(cluster: &Cluster) {
     storm(cluster, &every_but(&[Trouble::SlowThreads]), true);
 }

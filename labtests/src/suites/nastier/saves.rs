@@ -9,12 +9,12 @@ use crate::suites::worlds::steps::{agree, random, restart};
 use labrpc::network::Fate;
 
 tests! { "2C+", Raft:
-    cut_back_and_crash = "CutBackAndCrash", reliable(3);
+    overwritten_entries_do_not_return_after_crash = "CutBackAndCrash", reliable(3);
 }
 
 /// Gives S2 six entries that no other server has. S0 replaces the first of them by its own entry; S2 acknowledges that entry,
 /// crashes at once, and is elected. The other five entries must be gone from its disk (Figure 2, AppendEntries 3).
-fn cut_back_and_crash(cluster: &Cluster) {
+fn overwritten_entries_do_not_return_after_crash(cluster: &Cluster) {
     for _ in 0..3 {
         let stage = Stage::new(cluster);
         let [s0, s1, s2] = [0, 1, 2];

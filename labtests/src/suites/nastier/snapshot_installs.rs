@@ -14,14 +14,14 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
-    candidate_hears_a_snapshot = "CandidateHearsASnapshot", reliable(3);
-    old_leader_hears_a_snapshot = "OldLeaderHearsASnapshot", reliable(3);
-    idle_behind_a_snapshot = "IdleBehindASnapshot", reliable(3);
+    candidate_follows_leader_that_sends_a_snapshot = "CandidateHearsASnapshot", reliable(3);
+    stale_leader_follows_leader_that_sends_a_snapshot = "OldLeaderHearsASnapshot", reliable(3);
+    idle_leader_with_all_entries_in_a_snapshot = "IdleBehindASnapshot", reliable(3);
 }
 
 /// Lets one of two candidates of a term be elected. The other candidate hears only InstallSnapshot from the new leader, again
 /// and again. It must become a follower, and must not begin another election (§5.2, §7).
-fn candidate_hears_a_snapshot(cluster: &Cluster) {
+fn candidate_follows_leader_that_sends_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
     for _ in tries() {
@@ -55,7 +55,7 @@ fn candidate_hears_a_snapshot(cluster: &Cluster) {
 
 /// Lets S2 elect S1 while S0 still leads an older term. The first message of the new term that S0 gets is InstallSnapshot. S0
 /// must step down (§5.1).
-fn old_leader_hears_a_snapshot(cluster: &Cluster) {
+fn stale_leader_follows_leader_that_sends_a_snapshot(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -134,12 +134,12 @@ const BYTES: usize = 2000;
 /// How long an idle leader is watched.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// How many calls a second an idle leader may make to each follower, as in `idle_leader_of_seven`.
+/// How many calls a second an idle leader may make to each follower, as in `late_votes_do_not_elect_again`.
 const IDLE_CALLS: u64 = 30;
 
 /// Lets the leader make a snapshot of its whole log, then the followers, then restarts all servers, so that a leader is elected
 /// with only a snapshot. All servers have everything, so the leader must send only heartbeats, and no snapshot (§7).
-fn idle_behind_a_snapshot(cluster: &Cluster) {
+fn idle_leader_with_all_entries_in_a_snapshot(cluster: &Cluster) {
     let last = agree_on_long(cluster, COMMANDS, BYTES, 3);
     let leader = cluster.check_one_leader();
     cluster.sleep(ELECTION_TIMEOUT);

@@ -10,8 +10,8 @@ use labrpc::Moment;
 use labrpc::time::Duration;
 
 tests! { "2D+", Raft:
-    crash_as_a_snapshot_is_made = "CrashAsASnapshotIsMade", reliable(3);
-    crash_as_a_snapshot_comes = "CrashAsASnapshotComes", reliable(3);
+    crash_while_saving_a_snapshot = "CrashAsASnapshotIsMade", reliable(3);
+    crash_while_installing_a_snapshot = "CrashAsASnapshotComes", reliable(3);
 }
 
 /// The number of saves after which a server crashes is at most this: more than a server needs to save a snapshot.
@@ -22,7 +22,7 @@ const SAVED_WITHIN: Duration = Duration::from_millis(50);
 
 /// Crashes the leader, and later a follower, just after its first save around `snapshot()`, just after its second save, and so
 /// on. After its restart the server must go on where it was (§7).
-fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
+fn crash_while_saving_a_snapshot(cluster: &Cluster) {
     for steps in [0, 1] {
         for save in 1..=SAVES {
             let index = agree(cluster, 5, 3);
@@ -49,7 +49,7 @@ fn crash_as_a_snapshot_is_made(cluster: &Cluster) {
 /// Sends a snapshot to a server that was down, and crashes the server just after its first save since it came back, just after
 /// its second save, and so on. When it starts again, the leader has crashed. The third server has made no snapshot, so it sends
 /// entries where the leader sent the snapshot. The restarted server must accept them (§7).
-fn crash_as_a_snapshot_comes(cluster: &Cluster) {
+fn crash_while_installing_a_snapshot(cluster: &Cluster) {
     for save in 1..=SAVES {
         agree(cluster, 3, 3);
         let leader = cluster.check_one_leader();

@@ -12,9 +12,9 @@ use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
-    old_snapshots_buy_no_time = "OldSnapshotsBuyNoTime", reliable(3);
-    leader_deaf_but_for_snapshots = "LeaderDeafButForSnapshots", reliable(3);
-    snapshot_and_nothing_more = "SnapshotAndNothingMore", reliable(3);
+    stale_install_snapshot_does_not_reset_election_timer = "OldSnapshotsBuyNoTime", reliable(3);
+    install_reply_with_newer_term_deposes_leader = "LeaderDeafButForSnapshots", reliable(3);
+    snapshot_is_applied_without_later_entries = "SnapshotAndNothingMore", reliable(3);
 }
 
 /// Makes S0 the leader, with a snapshot of commands that S2 lacks. So everything that S0 sends to S2 from now on is that
@@ -31,9 +31,9 @@ fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     cluster.connect(2);
 }
 
-/// Does the same as `old_leader_buys_no_time`, with an old leader that sends only InstallSnapshot. It must not reset S2's
+/// Does the same as `stale_leader_does_not_reset_election_timer`, with an old leader that sends only InstallSnapshot. It must not reset S2's
 /// election timeout (Figure 2, Followers).
-fn old_snapshots_buy_no_time(cluster: &Cluster) {
+fn stale_install_snapshot_does_not_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     s2_needs_a_snapshot(&stage);
     deposed_leader_speaks_on(&stage, Kind::Snapshot);
@@ -41,7 +41,7 @@ fn old_snapshots_buy_no_time(cluster: &Cluster) {
 
 /// Lets an old leader hear nothing except the answers to its InstallSnapshot. They have a newer term, so it must step down
 /// (§5.1).
-fn leader_deaf_but_for_snapshots(cluster: &Cluster) {
+fn install_reply_with_newer_term_deposes_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     s2_needs_a_snapshot(&stage);
@@ -79,7 +79,7 @@ const INSTALLED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Sends a server that was cut off a snapshot of all commands, and gives no command after it. The server must hand the snapshot
 /// to its service at once, and not wait for the next command (Figure 13, step 8).
-fn snapshot_and_nothing_more(cluster: &Cluster) {
+fn snapshot_is_applied_without_later_entries(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
     let behind = after(cluster, cluster.check_one_leader(), 1);

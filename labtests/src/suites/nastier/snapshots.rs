@@ -12,45 +12,45 @@ use labrpc::network::Fate;
 use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
-    sloppy_service = "SloppyService", sloppy(reliable(3));
-    doubled_snapshots = "DoubledSnapshots", sloppy(reliable(5));
-    overtaking_snapshots = "OvertakingSnapshots", sloppy(reliable(3));
-    snapshots_and_crashes = "SnapshotsAndCrashes", sloppy(reliable(3));
-    snapshots_and_everything = "SnapshotsAndEverything", sloppy(reliable(5));
-    snapshots_and_slow_threads = "SnapshotsAndSlowThreads", sloppy(reliable(3));
-    snapshot_from_the_past = "SnapshotFromThePast", with_snapshots(reliable(3));
-    entries_before_a_snapshot = "EntriesBeforeASnapshot", reliable(3);
-    long_install = "LongInstall", with_snapshots(reliable(3));
-    installed_in_reverse = "InstalledInReverse", with_snapshots(reliable(3));
-    old_install_refused = "OldInstallRefused", reliable(5);
-    tail_behind_a_snapshot = "TailBehindASnapshot", with_snapshots(reliable(3));
-    service_that_waits = "ServiceThatWaits", with_snapshots(reliable(3));
+    service_snapshots_late_and_twice = "SloppyService", sloppy(reliable(3));
+    duplicated_install_snapshots = "DoubledSnapshots", sloppy(reliable(5));
+    reordered_install_snapshots = "OvertakingSnapshots", sloppy(reliable(3));
+    crashes_around_snapshots = "SnapshotsAndCrashes", sloppy(reliable(3));
+    snapshots_under_all_faults = "SnapshotsAndEverything", sloppy(reliable(5));
+    snapshots_with_paused_threads = "SnapshotsAndSlowThreads", sloppy(reliable(3));
+    old_snapshot_does_not_roll_back = "SnapshotFromThePast", with_snapshots(reliable(3));
+    entries_covered_by_a_snapshot_match = "EntriesBeforeASnapshot", reliable(3);
+    install_snapshot_resets_election_timer = "LongInstall", with_snapshots(reliable(3));
+    late_install_reply_does_not_lower_match_index = "InstalledInReverse", with_snapshots(reliable(3));
+    install_reply_of_earlier_leadership_does_not_count = "OldInstallRefused", reliable(5);
+    entries_after_a_snapshot_are_retained = "TailBehindASnapshot", with_snapshots(reliable(3));
+    commands_and_snapshots_reach_a_slow_service_in_order = "ServiceThatWaits", with_snapshots(reliable(3));
 }
 
 /// Runs a storm on a service that hands its snapshots over late, twice, and after newer ones (§7).
-fn sloppy_service(cluster: &Cluster) {
+fn service_snapshots_late_and_twice(cluster: &Cluster) {
     storm(cluster, &[Trouble::Partitions], true);
 }
 
 /// Runs a storm in which InstallSnapshot and AppendEntries come twice (§7).
-fn doubled_snapshots(cluster: &Cluster) {
+fn duplicated_install_snapshots(cluster: &Cluster) {
     storm(cluster, &[Trouble::Duplicates, Trouble::Partitions, Trouble::SlowLinks], true);
 }
 
 /// Runs a storm in which InstallSnapshot and AppendEntries overtake each other (§7).
-fn overtaking_snapshots(cluster: &Cluster) {
+fn reordered_install_snapshots(cluster: &Cluster) {
     let troubles = [Trouble::Reordering, Trouble::SlowLinks, Trouble::LateReplies];
     storm(cluster, &[&troubles[..], &[Trouble::Partitions]].concat(), true);
 }
 
 /// Runs a storm in which servers crash anywhere, also just before and just after they save a snapshot (§7).
-fn snapshots_and_crashes(cluster: &Cluster) {
+fn crashes_around_snapshots(cluster: &Cluster) {
     let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Partitions];
     storm(cluster, &troubles, true);
 }
 
 /// Runs a storm with all kinds of trouble at once, except late replies and slow threads.
-fn snapshots_and_everything(cluster: &Cluster) {
+fn snapshots_under_all_faults(cluster: &Cluster) {
     use Trouble::*;
     let links = [Duplicates, Reordering, Loss, OneWayCuts, SlowLinks, Partitions];
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
@@ -58,13 +58,13 @@ fn snapshots_and_everything(cluster: &Cluster) {
 
 /// Runs a storm in which threads stop for a while at any place, also between the arrival of a snapshot and its delivery to the
 /// service.
-fn snapshots_and_slow_threads(cluster: &Cluster) {
+fn snapshots_with_paused_threads(cluster: &Cluster) {
     let troubles = [Trouble::SlowThreads, Trouble::Partitions, Trouble::Crashes];
     storm(cluster, &troubles, true);
 }
 
 /// Delivers the same snapshot to a server again 1.5 s later, when the server has applied more. The server must not go back (§7).
-fn snapshot_from_the_past(cluster: &Cluster) {
+fn old_snapshot_does_not_roll_back(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
     let behind = after(cluster, cluster.check_one_leader(), 1);
@@ -87,7 +87,7 @@ fn snapshot_from_the_past(cluster: &Cluster) {
 
 /// Lets a follower make a snapshot whose entries it has acknowledged without the leader's knowledge, so that the leader sends
 /// these entries again. The follower must accept them: what the snapshot covers is committed, so they match (§5.4, §7).
-fn entries_before_a_snapshot(cluster: &Cluster) {
+fn entries_covered_by_a_snapshot_match(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 5, 3);
     let leader = cluster.check_one_leader();
@@ -116,7 +116,7 @@ fn entries_before_a_snapshot(cluster: &Cluster) {
 
 /// Sends a server a snapshot again and again, because its replies are lost. A server that hears its leader must not become a
 /// candidate, even if it hears only InstallSnapshot (§5.2, §7).
-fn long_install(cluster: &Cluster) {
+fn install_snapshot_resets_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
     let leader = cluster.check_one_leader();
@@ -144,7 +144,7 @@ fn long_install(cluster: &Cluster) {
 
 /// Sends S2 a snapshot twice, and delays the second answer until S2 has got later entries. Then the leader should not send
 /// these entries again (Figure 2: matchIndex "increases monotonically").
-fn installed_in_reverse(cluster: &Cluster) {
+fn late_install_reply_does_not_lower_match_index(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -180,7 +180,7 @@ fn installed_in_reverse(cluster: &Cluster) {
 
 /// Delays S4's refusal of a snapshot, which S4 gave because of its newer term. When the refusal arrives, S0 leads again in a
 /// later term. S0 must not conclude that S4 has the snapshot, and must send it again (§5.1, §7).
-fn old_install_refused(cluster: &Cluster) {
+fn install_reply_of_earlier_leadership_does_not_count(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);
@@ -227,7 +227,7 @@ fn old_install_refused(cluster: &Cluster) {
 /// Lets S2 acknowledge entries that it doesn't know to be committed, and then sends it a snapshot of the first of them. S2 must
 /// keep the other entries: "If existing log entry has same index and term as snapshot's last included entry, retain log entries
 /// following it" (Figure 13).
-fn tail_behind_a_snapshot(cluster: &Cluster) {
+fn entries_after_a_snapshot_are_retained(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -281,7 +281,7 @@ fn tail_behind_a_snapshot(cluster: &Cluster) {
 
 /// Makes a service wait for a while. Meanwhile its server gets commands, then a snapshot, then more commands. The server must
 /// hand them to the service in this order (§5.3, §7).
-fn service_that_waits(cluster: &Cluster) {
+fn commands_and_snapshots_reach_a_slow_service_in_order(cluster: &Cluster) {
     agree(cluster, 3, 3);
     for _ in 0..3 {
         let behind = after(cluster, cluster.check_one_leader(), 1);

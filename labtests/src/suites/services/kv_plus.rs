@@ -14,10 +14,10 @@ use crate::suites::worlds::steps::ms;
 use crate::suites::worlds::threads::{joined, spawn};
 
 tests! { "3B+", Kv:
-    kv_late_requests = "LateRequests", THREE;
-    kv_late_requests_in_trouble = "LateRequestsInTrouble", service(unreliable(5), Some(MAX_RAFT_STATE));
-    kv_overtaken_requests = "OvertakenRequests", service(reliable(5), Some(MAX_RAFT_STATE));
-    kv_retry_behind_a_snapshot = "RetryBehindASnapshot", THREE;
+    kv_late_duplicate_requests = "LateRequests", THREE;
+    kv_late_duplicate_requests_under_faults = "LateRequestsInTrouble", service(unreliable(5), Some(MAX_RAFT_STATE));
+    kv_delayed_requests = "OvertakenRequests", service(reliable(5), Some(MAX_RAFT_STATE));
+    kv_retry_after_installed_snapshot = "RetryBehindASnapshot", THREE;
     kv_snapshots_under_load = "SnapshotsUnderLoad", THREE;
 }
 
@@ -25,19 +25,19 @@ const THREE: Setup = service(reliable(3), Some(MAX_RAFT_STATE));
 
 /// Delivers a third of all requests a second time, when their client has made other requests. It is not enough to recognise the
 /// last request of a client: older requests must not be applied again, either (§8).
-fn kv_late_requests(texts: &Texts) {
+fn kv_late_duplicate_requests(texts: &Texts) {
     late_copies(texts, || clients(3).run(texts));
     texts.reached_check();
 }
 
 /// Does the same on an unreliable network, with crashes and partitions (§8).
-fn kv_late_requests_in_trouble(texts: &Texts) {
+fn kv_late_duplicate_requests_under_faults(texts: &Texts) {
     late_copies(texts, || clients(5).partitions().crashes().run(texts));
     texts.reached_check();
 }
 
 /// Delays requests, so that their clients may have asked again before they arrive. A request must not be applied twice (§8).
-fn kv_overtaken_requests(texts: &Texts) {
+fn kv_delayed_requests(texts: &Texts) {
     late_requests(texts, || clients(5).partitions().crashes().run(texts));
     texts.reached_check();
 }
@@ -45,7 +45,7 @@ fn kv_overtaken_requests(texts: &Texts) {
 /// Loses the answer to an append that was applied. The client asks again, and now the leader is a server that knows of the
 /// first append only from another server's snapshot. The append must not be applied twice: snapshots must hold what is needed
 /// to recognise old requests (exactly once, thesis §6.3).
-fn kv_retry_behind_a_snapshot(texts: &Texts) {
+fn kv_retry_after_installed_snapshot(texts: &Texts) {
     const AWAY: usize = 2;
     let (mut client, mut lonely) = (texts.clerk(), texts.clerk());
     client.put("k", "once");

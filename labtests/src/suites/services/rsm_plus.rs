@@ -13,16 +13,16 @@ use labrpc::api::Refused;
 use labrpc::run;
 
 tests! { "4A+", Rsm:
-    rsm_first_of_two_leaders = "FirstOfTwoLeaders", service(reliable(3), None);
-    rsm_entry_outlives_its_leader = "EntryOutlivesItsLeader", service(reliable(3), None);
-    rsm_snapshot_covers_the_entry = "SnapshotCoversTheEntry",
+    rsm_two_leaders_use_the_same_index = "FirstOfTwoLeaders", service(reliable(3), None);
+    rsm_entry_is_committed_by_next_leader = "EntryOutlivesItsLeader", service(reliable(3), None);
+    rsm_entry_arrives_in_a_snapshot = "SnapshotCoversTheEntry",
         service(reliable(3), Some(MAX_RAFT_STATE));
     rsm_snapshots_under_load = "SnapshotsUnderLoad", service(reliable(3), Some(MAX_RAFT_STATE));
 }
 
 /// Lets two leaders accept their first operation, both at the same index. Only one of these is committed, and its result must
 /// not be the answer to the other (§5.3: an entry is identified by index and term).
-fn rsm_first_of_two_leaders(counters: &Counters) {
+fn rsm_two_leaders_use_the_same_index(counters: &Counters) {
     let old = counters.check_one_leader();
     counters.disconnect(old);
     let of_old = counters.clone();
@@ -49,12 +49,12 @@ fn rsm_first_of_two_leaders(counters: &Counters) {
 
 /// Deposes a leader that has accepted an operation, which the next leader then carries out. The old leader must not answer that
 /// the operation will not be carried out (§5.4.2).
-fn rsm_entry_outlives_its_leader(counters: &Counters) {
+fn rsm_entry_is_committed_by_next_leader(counters: &Counters) {
     outlives_its_leader(counters, true, 1);
 }
 
 /// Does the same, but the old leader learns everything at once from a snapshot that includes the operation (§7).
-fn rsm_snapshot_covers_the_entry(counters: &Counters) {
+fn rsm_entry_arrives_in_a_snapshot(counters: &Counters) {
     outlives_its_leader(counters, false, 200);
 }
 

@@ -12,9 +12,9 @@ use labrpc::api::kv::PutError;
 use labrpc::run;
 
 tests! { "4B+", Versioned:
-    versioned_answers = "Answers", service(reliable(3), None);
-    versioned_put_outlives_its_leader = "PutOutlivesItsLeader", service(reliable(3), None);
-    versioned_overtaken_requests = "OvertakenRequests", service(reliable(5), None);
+    versioned_every_answer = "Answers", service(reliable(3), None);
+    versioned_put_is_committed_by_next_leader = "PutOutlivesItsLeader", service(reliable(3), None);
+    versioned_delayed_requests = "OvertakenRequests", service(reliable(5), None);
 }
 
 tests! { SNAPSHOTS = "4C+", Versioned:
@@ -23,7 +23,7 @@ tests! { SNAPSHOTS = "4C+", Versioned:
 
 /// Asks for every kind of answer, also with versions that the key does not have yet. In the other tests, clients put only with
 /// versions that they have read.
-fn versioned_answers(versions: &Versions) {
+fn versioned_every_answer(versions: &Versions) {
     let (mut client, mut other) = (versions.clerk(), versions.clerk());
     if let Some(got) = client.get("k") {
         run::fail(format!("key \"k\" has the value {got:?}, but no client has written it"));
@@ -64,7 +64,7 @@ fn check_answer(
 
 /// Deposes a leader that has accepted a put, which the next leader then carries out. The client has to ask again, and may find
 /// the result of its own put, so the answer must be Ok or Maybe (§5.4.2).
-fn versioned_put_outlives_its_leader(versions: &Versions) {
+fn versioned_put_is_committed_by_next_leader(versions: &Versions) {
     let mut client = versions.clerk();
     let mut putting = None;
     let stage = deposed_while_it_waits(versions, true, || {
@@ -86,7 +86,7 @@ fn versioned_put_outlives_its_leader(versions: &Versions) {
 
 /// Delays requests, so that their clients may have asked again before they arrive. An earlier request may then be carried out
 /// at any time. So the answer Version, "nothing was done", is right only for a put that was requested once.
-fn versioned_overtaken_requests(versions: &Versions) {
+fn versioned_delayed_requests(versions: &Versions) {
     late_requests(versions, || clients(5).partitions().crashes().run(versions));
     versions.reached_check();
 }

@@ -12,7 +12,7 @@ use labrpc::time::{Duration, Instant};
 
 /// Sends a snapshot of 1 MB on a network that loses every tenth message. If a piece is lost, the leader must not send the other
 /// pieces again.
-pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
+pub(super) fn flow_snapshot_in_chunks(cluster: &Cluster) {
     agree(cluster, 1, 3);
     let (_, away) = cut_one_off(cluster);
     let snapshot = agree_on_large(cluster, 129, 8, 2);
@@ -33,7 +33,7 @@ pub(super) fn flow_snapshot_in_pieces(cluster: &Cluster) {
 }
 
 /// Crashes the receiver and then the sender in the middle of a snapshot. The receiver must still catch up.
-pub(super) fn flow_snapshot_and_crashes(cluster: &Cluster) {
+pub(super) fn flow_snapshot_with_crashes(cluster: &Cluster) {
     agree(cluster, 1, 5);
     for _ in 0..3 {
         let (leader, away) = cut_one_off(cluster);
@@ -76,7 +76,7 @@ pub(super) fn flow_snapshot_of_a_busy_service(cluster: &Cluster) {
 
 /// Cuts off a leader in the middle of a snapshot. The next leader sends a newer snapshot. The receiver must not mix pieces of
 /// the two.
-pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
+pub(super) fn flow_snapshot_chunks_of_two_leaders(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 5);
     let (leader, away) = cut_one_off(cluster);
@@ -97,7 +97,7 @@ pub(super) fn flow_snapshot_of_two_leaders(cluster: &Cluster) {
 
 /// Restarts a follower at the first piece of a snapshot, then at the second piece of another, and so on. The restart loses the
 /// pieces that it had, so the last piece alone must not complete the snapshot.
-pub(super) fn flow_snapshot_and_restarts(cluster: &Cluster) {
+pub(super) fn flow_snapshot_with_restarts_at_every_chunk(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree_on_large(cluster, 5, 8, 3);
     for piece in 1..20 {
@@ -126,7 +126,7 @@ fn pieces_to(stage: &Stage<'_>, server: usize) -> usize {
 }
 
 /// Runs a storm with all kinds of trouble except blackouts, with snapshots of several pieces.
-pub(super) fn flow_snapshots_in_every_storm(cluster: &Cluster) {
+pub(super) fn flow_snapshots_under_all_faults(cluster: &Cluster) {
     agree_on_large(cluster, 8, 8, 5);
     storm(cluster, &every_but(&[Trouble::Blackouts]), true);
 }

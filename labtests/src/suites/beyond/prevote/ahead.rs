@@ -43,7 +43,7 @@ fn s2_gets_ahead<'a>(stage: &'a Stage<'a>) -> Option<Steady<'a>> {
 
 /// Delivers S2's requests for votes when S0 and S1 have a leader and hear it. They must ignore the later terms of these
 /// requests (thesis §4.2.3).
-pub(super) fn votes_against_a_leader(cluster: &Cluster) {
+pub(super) fn followers_of_a_leader_ignore_vote_requests(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let Some(steady) = s2_gets_ahead(&stage) else { return everybody_again(&stage) };
     stage.caption("S2's requests for votes arrive, one after the other");
@@ -61,7 +61,7 @@ pub(super) fn votes_against_a_leader(cluster: &Cluster) {
 
 /// Lets S2 come back in a later term than the leader's. No server votes for it, and it refuses the leader's messages with its
 /// later term. The leader must move to that term (§5.1), because otherwise S2 could never rejoin.
-pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
+pub(super) fn candidate_in_later_term_rejoins(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     if s2_gets_ahead(&stage).is_some() {
         cluster.net().discard(|_| true);
@@ -75,7 +75,7 @@ pub(super) fn candidate_ahead_rejoins(cluster: &Cluster) {
 
 /// Makes S2 some terms ahead and S0 an entry ahead, and crashes S1. Only S0 can be elected, but not in its old term. S0 must
 /// learn S2's later term when S2 refuses its request (§5.1), because otherwise the two would ask each other for ever.
-pub(super) fn up_to_date_in_an_old_term(cluster: &Cluster) {
+pub(super) fn refused_pre_vote_tells_the_newer_term(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     nobody_is_heard(&stage, Some("S0 alone has it"));
     if s2_stands_unheard(&stage) {

@@ -8,13 +8,13 @@ use crate::suites::worlds::steps::{after, agree, anybody, restart};
 
 /// Crashes the leader, and sometimes the next leader, too. Each time another server must be elected within the lab's five
 /// seconds.
-pub(super) fn leaders_crash(cluster: &Cluster) {
+pub(super) fn crashed_leaders_are_replaced(cluster: &Cluster) {
     crash_leaders(cluster, 10);
 }
 
 /// Does the same on an unreliable network. Pre-votes get lost and come late, too, so an election may take some more timeouts of
 /// up to two seconds each.
-pub(super) fn leaders_crash_on_a_bad_network(cluster: &Cluster) {
+pub(super) fn crashed_leaders_are_replaced_on_an_unreliable_network(cluster: &Cluster) {
     crash_leaders(cluster, 40);
 }
 
@@ -40,7 +40,7 @@ fn crash_leaders(cluster: &Cluster, polls: u32) {
 }
 
 /// Restarts all servers, at once or one by one, so that no server hears or remembers a leader. They must elect one.
-pub(super) fn all_restart(cluster: &Cluster) {
+pub(super) fn restarted_cluster_elects_a_leader(cluster: &Cluster) {
     for round in 0..5 {
         agree(cluster, 2, 5);
         (0..5).for_each(|i| cluster.crash(i));
@@ -60,7 +60,7 @@ pub(super) fn all_restart(cluster: &Cluster) {
 /// Cuts off two of five servers, which ask in vain; when they come back, two others have crashed. Of the three that are left,
 /// only one has all committed entries, so only it can be elected (§5.4.1). It needs the pre-votes and votes of both others, and
 /// must get them.
-pub(super) fn only_one_electable(cluster: &Cluster) {
+pub(super) fn only_server_with_committed_entries_is_elected(cluster: &Cluster) {
     for round in 0..5 {
         agree(cluster, 1, 5);
         let leader = cluster.check_one_leader();

@@ -16,7 +16,7 @@ const BYTES: usize = 2000;
 
 /// Sends S2 two pieces of the snapshot that it needs, and then crashes the sender S0. S1 has everything and needs S2's vote. S2
 /// must compare S1's log with its own log as it is, without regard to the unfinished snapshot (§5.4.1).
-pub(super) fn half_a_snapshot(cluster: &Cluster) {
+pub(super) fn vote_while_a_snapshot_is_arriving(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);

@@ -19,13 +19,13 @@ const SECONDS: usize = 4;
 
 /// Cuts both directions between the leader and one of two followers. Both hear the third server. The leader must stay (thesis
 /// §9.6).
-pub(super) fn leader_out_of_sight(cluster: &Cluster) {
+pub(super) fn follower_and_leader_cannot_hear_each_other(cluster: &Cluster) {
     out_of_sight(cluster, &[1]);
     out_of_sight(cluster, &[2]);
 }
 
 /// Does the same with two followers of five servers. They hear each other, too, but are no majority (thesis §9.6).
-pub(super) fn leader_out_of_sight_of_two(cluster: &Cluster) {
+pub(super) fn two_followers_and_leader_cannot_hear_each_other(cluster: &Cluster) {
     out_of_sight(cluster, &[1, 2]);
     out_of_sight(cluster, &[2, 4]);
 }
@@ -45,7 +45,7 @@ fn out_of_sight(cluster: &Cluster, steps: &[usize]) {
 
 /// Cuts the direction from the leader to one follower. The follower hears all other servers, and the leader hears the follower.
 /// The leader must stay (thesis §9.6).
-pub(super) fn deaf_to_its_leader(cluster: &Cluster) {
+pub(super) fn follower_cannot_hear_its_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for steps in 1..=3 {
         let steady = Steady::new(&stage);
@@ -57,7 +57,7 @@ pub(super) fn deaf_to_its_leader(cluster: &Cluster) {
 }
 
 /// Cuts the direction from one follower to the leader. The follower hears the leader. The leader must stay (thesis §6.2).
-pub(super) fn leader_deaf_to_one(cluster: &Cluster) {
+pub(super) fn leader_cannot_hear_one_follower(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for steps in 1..=2 {
         let steady = Steady::new(&stage);
@@ -84,7 +84,7 @@ fn goes_on(steady: &Steady<'_>, cluster: &Cluster, servers: usize, what: &str) {
 
 /// Cuts the direction from all followers to the leader. Its heartbeats keep the others from becoming candidates, but it can't
 /// commit anything. It must step down, and another server must be elected (thesis §6.2).
-pub(super) fn leader_hears_nobody(cluster: &Cluster) {
+pub(super) fn leader_that_hears_nobody_steps_down(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
         let deaf = Steady::new(&stage).leader;

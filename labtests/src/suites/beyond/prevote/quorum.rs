@@ -16,7 +16,7 @@ use labrpc::time::Duration;
 pub(super) const STEPS_DOWN_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(2);
 
 /// Cuts off the leader of five servers, alone or with one follower. It must step down (thesis §6.2).
-pub(super) fn leader_of_a_minority(cluster: &Cluster) {
+pub(super) fn leader_without_quorum_steps_down(cluster: &Cluster) {
     without_a_majority(cluster, &[]);
     without_a_majority(cluster, &[1]);
     without_a_majority(cluster, &[3]);
@@ -24,12 +24,12 @@ pub(super) fn leader_of_a_minority(cluster: &Cluster) {
 
 /// Cuts off the leader of four servers with one follower. Two of four are no majority, so the leader must step down, and
 /// neither side may have a leader (thesis §6.2).
-pub(super) fn leader_of_half(cluster: &Cluster) {
+pub(super) fn leader_of_half_steps_down(cluster: &Cluster) {
     (1..=3).for_each(|steps| without_a_majority(cluster, &[steps]));
 }
 
 /// Cuts off the leader of two servers. One of two is no majority, so it must step down (thesis §6.2).
-pub(super) fn leader_of_a_pair(cluster: &Cluster) {
+pub(super) fn leader_of_two_without_the_other_steps_down(cluster: &Cluster) {
     (0..3).for_each(|_| without_a_majority(cluster, &[]));
 }
 
@@ -100,14 +100,14 @@ fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
 }
 
 /// Cuts off two of four followers, in several combinations. The leader hears a majority and must stay (thesis §6.2).
-pub(super) fn leader_of_a_majority(cluster: &Cluster) {
+pub(super) fn leader_with_quorum_stays(cluster: &Cluster) {
     for away in [[1, 2], [3, 4], [1, 3]] {
         with_a_majority(cluster, &away);
     }
 }
 
 /// Cuts off one of three followers, each in turn. The leader hears a majority and must stay (thesis §6.2).
-pub(super) fn leader_of_three_of_four(cluster: &Cluster) {
+pub(super) fn leader_of_three_of_four_stays(cluster: &Cluster) {
     for away in 1..=3 {
         with_a_majority(cluster, &[away]);
     }

@@ -23,7 +23,7 @@ pub(super) fn term_of(cluster: &Cluster, i: usize) -> u64 {
 
 /// Gives S1 an entry that S2 lacks, and crashes the leader. S1 would not vote for S2, so it must refuse S2's pre-votes, too,
 /// and S2 must not raise its term (thesis §9.6, §3.6.1).
-pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
+pub(super) fn pre_vote_is_refused_to_shorter_log(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -59,13 +59,13 @@ pub(super) fn pre_votes_ask_for_the_log(cluster: &Cluster) {
 
 /// Lets S2 grant a pre-vote to S0, from which nothing more comes, and then lets S1 ask S2. S2 must grant S1 its pre-vote and
 /// its vote, because a pre-vote binds nobody (thesis §9.6).
-pub(super) fn pre_votes_bind_nobody(cluster: &Cluster) {
+pub(super) fn pre_vote_does_not_bind(cluster: &Cluster) {
     second_to_ask(cluster, false);
 }
 
 /// Does the same, with a restart of S2 in between. S2 must find its term as it was, because a pre-vote changes no saved state
 /// (thesis §9.6).
-pub(super) fn pre_votes_are_not_kept(cluster: &Cluster) {
+pub(super) fn pre_vote_is_not_saved(cluster: &Cluster) {
     second_to_ask(cluster, true);
 }
 
@@ -141,7 +141,7 @@ pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
 
 /// Lets S0 and S2 become candidates in the same term, and S1 vote for S0. Then S1 grants S2 a pre-vote for a later term, and
 /// after that S2's request for a vote in the first term arrives. S1 must refuse it, because it has voted in that term (§5.2).
-pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
+pub(super) fn pre_vote_does_not_change_the_vote(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, not heard yet");
@@ -184,7 +184,7 @@ pub(super) fn pre_votes_leave_the_vote(cluster: &Cluster) {
 
 /// Lets a server with an old log ask for pre-votes again and again. A refused pre-vote must not reset the election timeout of
 /// the server that refuses: only the leader and a granted vote do (Figure 2, Followers).
-pub(super) fn refused_pre_votes_buy_no_time(cluster: &Cluster) {
+pub(super) fn refused_pre_vote_does_not_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let leader = Steady::new(&stage).leader;
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));

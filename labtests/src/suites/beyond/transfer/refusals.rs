@@ -23,7 +23,7 @@ const AT_ONCE: Duration = ms(100);
 
 /// Lets a leader hand over to a server that is cut off or has crashed. The leader must lead on in its term, and accept commands
 /// again (thesis §3.10).
-pub(super) fn handover_to_nobody(cluster: &Cluster) {
+pub(super) fn transfer_to_unreachable_server_times_out(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
         let steady = Steady::new(&stage);
@@ -65,7 +65,7 @@ const SOON: Duration = ms(30);
 
 /// Gives the leader a command during a handover. It must refuse the command, because otherwise the successor might never catch
 /// up (thesis §3.10).
-pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
+pub(super) fn no_commands_during_a_transfer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..4 {
         let steady = Steady::new(&stage);
@@ -95,7 +95,7 @@ pub(super) fn handover_takes_no_commands(cluster: &Cluster) {
 
 /// Asks for handovers to servers that can't be successors, and asks a server that doesn't lead. These must be refused at once,
 /// and nothing may change.
-pub(super) fn bad_successors(cluster: &Cluster) {
+pub(super) fn transfer_to_invalid_server_is_refused(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let steady = Steady::new(&stage);
     let (leader, n) = (steady.leader, cluster.n());
@@ -131,7 +131,7 @@ pub(super) fn bad_successors(cluster: &Cluster) {
 
 /// Asks for a second handover during the first, to the same server and to another. The second must be refused, and the first
 /// must end as if nothing had happened (thesis §3.10).
-pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
+pub(super) fn one_transfer_at_a_time(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..3 {
         let steady = Steady::new(&stage);
@@ -174,7 +174,7 @@ pub(super) fn one_handover_at_a_time(cluster: &Cluster) {
 }
 
 /// Crashes the leader during a handover. The caller must not wait any longer, and the handover must not be reported as done.
-pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
+pub(super) fn transfer_ends_when_leader_crashes(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..3 {
         let (leader, handover) = under_way(&stage, round);
@@ -198,7 +198,7 @@ pub(super) fn handover_of_a_crashed_leader(cluster: &Cluster) {
 const WAKES_WITHIN: Duration = ms(300);
 
 /// Does the same with `kill()`, which must end every call that waits inside the server.
-pub(super) fn handover_of_a_killed_leader(cluster: &Cluster) {
+pub(super) fn transfer_ends_when_leader_is_killed(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let (leader, handover) = under_way(&stage, 0);
     if let Some(raft) = cluster.raft(leader) {
@@ -279,7 +279,7 @@ impl Load {
 
 /// Hands over while commands are given all the time. The successor must have every command that the old leader had accepted, so
 /// on a network that loses nothing no command may get lost (thesis §3.10).
-pub(super) fn handover_under_load(cluster: &Cluster) {
+pub(super) fn transfer_under_load(cluster: &Cluster) {
     agree(cluster, 1, 5);
     cluster.check_one_leader();
     let load = Load::begin(cluster);

@@ -35,7 +35,7 @@ const SOON: Duration = ms(80);
 
 /// Delays an entry that the successor lacks. The leader must not send TimeoutNow before the successor has the entry: it could
 /// not be elected (§5.4.1), and no server would lead (thesis §3.10).
-pub(super) fn successor_is_behind(cluster: &Cluster) {
+pub(super) fn timeout_now_waits_until_successor_has_the_log(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
         let Steady { leader, term, .. } = Steady::new(&stage);
@@ -108,7 +108,7 @@ const TERMS_FOR_AN_ORDER: u64 = 4;
 
 /// Delivers TimeoutNow when the leader has given up the handover. The successor may obey if the term is still the same. No
 /// entry may get lost, and copies of the message must not start more elections (§5.1).
-pub(super) fn order_comes_late(cluster: &Cluster) {
+pub(super) fn late_timeout_now(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
         let Some((leader, to)) = kept_order(&stage) else { return agreed(cluster) };
@@ -135,7 +135,7 @@ pub(super) fn order_comes_late(cluster: &Cluster) {
 }
 
 /// Delivers TimeoutNow when there is another leader, of a later term. The receiver must ignore it (§5.1).
-pub(super) fn order_of_an_old_term(cluster: &Cluster) {
+pub(super) fn timeout_now_of_earlier_term_is_ignored(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for _ in 0..3 {
         let Some((old, to)) = kept_order(&stage) else { return agreed(cluster) };
@@ -162,7 +162,7 @@ fn agreed(cluster: &Cluster) {
 
 /// Delivers each TimeoutNow twice: the copy comes when the receiver is a candidate, when it leads, or when it has led for a
 /// while. It must become a candidate only once (§5.1).
-pub(super) fn order_comes_twice(cluster: &Cluster) {
+pub(super) fn duplicated_timeout_now(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for later in [1, 3, 30, 700] {
         let Steady { leader, term, .. } = Steady::new(&stage);
@@ -191,7 +191,7 @@ pub(super) fn order_comes_twice(cluster: &Cluster) {
 
 /// Loses TimeoutNow once or every time, or the answers to it. The leader must send it again or lead on, and the next handover
 /// must succeed (thesis §3.10).
-pub(super) fn order_is_lost(cluster: &Cluster) {
+pub(super) fn lost_timeout_now(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..6 {
         let leader = Steady::new(&stage).leader;
@@ -236,7 +236,7 @@ pub(super) fn order_is_lost(cluster: &Cluster) {
 }
 
 /// Loses the successor's requests for votes for a while. Afterwards the servers must have a leader again, and all must follow it.
-pub(super) fn successor_stands_in_vain(cluster: &Cluster) {
+pub(super) fn successor_that_is_not_heard_follows_again(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     for round in 0..5 {
         let leader = Steady::new(&stage).leader;

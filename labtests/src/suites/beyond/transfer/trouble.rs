@@ -12,7 +12,7 @@ use labrpc::time::{Duration, Instant};
 
 /// Crashes the leader or its successor between any two steps of a handover. The handover must end in time, and the servers must
 /// agree afterwards (thesis §3.10).
-pub(super) fn handovers_and_crashes_of_either(cluster: &Cluster) {
+pub(super) fn transfers_with_crashes_of_either_server(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 1, 3);
     for round in 0..14 {
@@ -33,30 +33,30 @@ pub(super) fn handovers_and_crashes_of_either(cluster: &Cluster) {
 }
 
 /// Hands over again and again in a storm of partitions, one-way cuts, slow links and lost messages.
-pub(super) fn handovers_and_partitions(cluster: &Cluster) {
+pub(super) fn transfers_with_partitions(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Partitions, OneWayCuts, SlowLinks, Loss]);
 }
 
 /// Hands over again and again in a storm in which TimeoutNow and votes come late and twice.
-pub(super) fn handovers_and_old_messages(cluster: &Cluster) {
+pub(super) fn transfers_with_delayed_messages(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Duplicates, Reordering, LateReplies]);
 }
 
 /// Hands over again and again in a storm of crashes and blackouts.
-pub(super) fn handovers_and_crashes(cluster: &Cluster) {
+pub(super) fn transfers_with_crashes(cluster: &Cluster) {
     use Trouble::*;
     storm_of_handovers(cluster, &[Crashes, CrashesAtSaves, Blackouts]);
 }
 
 /// Hands over again and again in a storm of partitions with slow threads.
-pub(super) fn handovers_and_slow_threads(cluster: &Cluster) {
+pub(super) fn transfers_with_paused_threads(cluster: &Cluster) {
     storm_of_handovers(cluster, &[Trouble::SlowThreads, Trouble::Partitions]);
 }
 
 /// Hands over again and again in a storm with all kinds of trouble except slow threads.
-pub(super) fn handovers_and_everything(cluster: &Cluster) {
+pub(super) fn transfers_under_all_faults(cluster: &Cluster) {
     storm_of_handovers(cluster, &every_but(&[Trouble::SlowThreads]));
 }
 
