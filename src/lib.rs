@@ -1,9 +1,10 @@
-//! A Raft to read and to test against.
+//! A Raft to read, and to compare your own with.
 //!
-//! Reading order: [`raft`], which is Figure 2 of the paper as a file tree; then [`kv`], a store built on it. The floor that it stands on (threads, time, the
-//! lab's network) is the crate [`labrpc`]; the tests that it passes, and yours may, are the crate `labtests`.
+//! Read [`raft`] first: it is Figure 2 of the paper as a file tree. Then read [`kv`], a store that is built on it. The runtime
+//! under both (threads, time, the lab's network) is the crate [`labrpc`]. The tests that both pass, and that yours may pass, are
+//! in the crate `labtests`.
 
-// The macros panic where what they print can't be written.
+// `println!` and `eprintln!` panic if their output cannot be written.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod kv;

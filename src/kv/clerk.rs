@@ -7,18 +7,18 @@ use labrpc::api::kv::{self, PutError};
 use labrpc::time::{Instant, sleep};
 use std::time::Duration;
 
-/// How long to wait when every server has been asked in vain: about as long as an election takes.
+/// How long to wait when no server has answered: about as long as an election takes.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Who has written nothing for so long asks first whether its session is still there: an idle session is forgotten after a million
-/// writes of others, and a write that finds none has nobody who knows what became of it.
+/// A client that has written nothing for this long first asks whether its session still exists. The servers forget an idle session
+/// after a million writes of other clients. If a write finds no session, nobody knows whether that write was done before.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A client, which does one thing at a time.
+/// A client. It does one thing at a time.
 pub struct Clerk {
     servers: Vec<ClientEnd>,
-    /// Who is asked first: the last to have answered.
+    /// The server that is asked first: the one that answered last.
     leader: usize,
-    /// Who is asked for the next read, if that isn't the leader.
+    /// The server that is asked for the next read, if reads do not go to the leader.
     reader: Option<usize>,
     /// Our session, once there is one.
     session: Option<Session>,
@@ -27,21 +27,21 @@ pub struct Clerk {
 /// What a client knows of its session.
 #[derive(Clone, Copy)]
 struct Session {
-    /// Its number, and that of our last write in it.
+    /// The number of the session, and the number of our last write in it.
     stamp: Stamp,
-    /// When that write was begun.
+    /// When that write began.
     used: Instant,
 }
 
 impl Clerk {
-    /// A client of these servers; `servers[i]` leads to server `i`.
+    /// A client of these servers; `servers[i]` is the end for server `i`.
     pub fn new(servers: Vec<ClientEnd>) -> Clerk {
         assert!(!servers.is_empty(), "a clerk needs a server");
         Clerk { servers, leader: 0, reader: None, session: None }
     }
 
-    /// The same, whose reads go to each server in turn. The servers should be able to read without being the leader; if one is not,
-    /// others are asked.
+    /// A client whose reads go to each server in turn. The servers should be able to read without being the leader. If a server is
+    /// not, the client asks the others.
     pub fn spreading_reads(servers: Vec<ClientEnd>) -> Clerk {
         Clerk { reader: Some(0), ..Clerk::new(servers) }
     }
@@ -65,8 +65,8 @@ impl Clerk {
         unreachable!("it tries for ever")
     }
 
-    /// Writes, once: each try has the same stamp. `None`: nobody knows whether it is done, for the session was forgotten between two
-    /// tries. Other clients have written a million times meanwhile.
+    /// Writes once: each try has the same stamp. Returns `None` if nobody knows whether the write is done, because the servers have
+    /// forgotten the session between two tries. Other clients have written a million times in between.
     fn write(&mut self, key: &str, value: &str, how: Write) -> Option<Output> {
         let stamp = self.next_stamp();
         match self.ask(&Op::Write { stamp, key: key.into(), value: value.into(), how }) {
@@ -90,24 +90,24 @@ impl Clerk {
         stamp
     }
 
-    /// Goes on with our last session, if it is still there.
+    /// Goes on with our last session if it still exists, or opens another one.
     fn open_session(&mut self) -> Stamp {
         let last = self.session.map(|session| session.stamp);
         match self.ask(&Op::OpenSession { last: last.map(|last| last.session) }) {
             Output::Session(session) => {
                 last.filter(|last| last.session == session).unwrap_or(Stamp { session, number: 0 })
             }
-            other => unreachable!("{other:?} answers no request for a session"),
+            other => unreachable!("{other:?} is not an answer to OpenSession"),
         }
     }
 
     /// # Panics
-    /// If nobody knows whether it is done: to go on as if one did would be wrong, and this API has no word for it.
+    /// If nobody knows whether the write is done. It would be wrong to go on as if it were known, and this API cannot report it.
     fn write_for_sure(&mut self, key: &str, value: &str, how: Write) {
         let done = self.write(key, value, how);
         assert!(
             done.is_some(),
-            "the session has expired, and nobody knows whether {key:?} is written"
+            "the session has expired, so nobody knows whether the write to {key:?} is done"
         );
     }
 
@@ -123,7 +123,7 @@ impl Clerk {
         }
         match output {
             Output::Value(value) => value,
-            other => unreachable!("{other:?} answers no get"),
+            other => unreachable!("{other:?} is not an answer to Get"),
         }
     }
 }

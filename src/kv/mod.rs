@@ -2,13 +2,13 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | a state machine on any Raft: who waits for which log entry | [`rsm`] |
+//! | a state machine on any Raft, and the callers that wait for its log entries | [`rsm`] |
 //! | the state machine: the values, and the clients' sessions (thesis §6.3) | [`store`] |
 //! | the server: requests in, answers out | [`server`] |
 //! | the client: finds the leader, and asks until it is answered | [`clerk`] |
 //!
-//! Reads go through the log, and so are as fresh as that; or by an index that Raft gives, which costs less
-//! ([`Reads`]).
+//! Reads go through the log, so that they see every write before them. Or they use an index that Raft returns, which costs less:
+//! see [`Reads`].
 
 pub mod clerk;
 pub mod rsm;

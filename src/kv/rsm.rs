@@ -1,14 +1,14 @@
 //! A replicated state machine: any [`StateMachine`], on any Raft.
 //!
-//! An operation is a log entry, and an entry is its index *and* its term: the same index may come to hold another entry, and the
-//! same operation may stand at another index (§5.3). So whoever submits one waits for exactly its (index, term), and is told off as
-//! soon as the log shows another entry there.
+//! Each operation becomes a log entry. An entry is identified by its index *and* its term: another entry may replace it at its
+//! index, and the same operation may come at another index (§5.3). So a caller that submits an operation waits for exactly its
+//! (index, term), and gets an error as soon as the log shows another entry at that index.
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
 //! | `reader` | the apply channel | Raft; ends when Raft drops its sender |
-//! | whoever calls `submit` | its entry | the reader; now and then the clock, to see whether Raft still leads |
-//! | whoever calls `read` | Raft, for an index; then until that is applied | the reader, or the clock |
+//! | a caller of `submit` | its entry | the reader; the clock every 100 ms, to check whether Raft still leads |
+//! | a caller of `read` | an index from Raft; then until the machine has applied that index | the reader, or the clock |
 
 use labrpc::api::kv::{Replica, Replicated, Served, StateMachine};
 use labrpc::api::{ApplyMsg, Command, Make, Raft, Refused, Snapshot, Started};
@@ -24,7 +24,8 @@ use std::time::Duration;
 /// new term with the first heartbeat, but of a new entry only when there is one.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
-/// For how long a `read` waits for the machine to be where Raft says. A follower that is cut off then may never get there.
+/// How long a `read` waits until the machine has applied the index that Raft returned. A follower that is cut off by then may never
+/// get there.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One server of a replicated state machine.
@@ -36,25 +37,25 @@ pub struct Rsm<M: StateMachine> {
     reader: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the reader shares with those who submit.
+/// What the reader shares with the callers.
 struct Shared<M: StateMachine> {
     machine: M,
-    /// The index up to which the machine has everything.
+    /// The index up to which the machine has applied everything.
     applied: u64,
-    /// By log index.
+    /// The callers that wait, by log index.
     waiters: BTreeMap<u64, Waiter<M::Output>>,
     /// The term of the last entry seen.
     term: u64,
     killed: bool,
 }
 
-/// Somebody who waits for the entry of `term` at some index.
+/// A caller that waits for the entry of `term` at some index.
 struct Waiter<O> {
     term: u64,
     answer: Sender<Result<O, Refused>>,
 }
 
-/// Where the answer to an operation comes.
+/// Where a caller receives the answer to its operation.
 type Answered<M> = Receiver<Result<<M as StateMachine>::Output, Refused>>;
 
 /// How many messages Raft may be ahead of the machine: after a restart, thousands come at once.
@@ -63,9 +64,9 @@ const AHEAD: usize = 64;
 const NOT_LEADER: Refused = Refused::NotLeader { leader: None };
 
 impl<M: StateMachine> Rsm<M> {
-    /// Makes a server, whose Raft is made by `make_raft`, and starts it. The machine is in its first state; if an
-    /// earlier life has saved a snapshot, that is restored. `max_raft_state` is the size of the saved Raft state, in
-    /// bytes, from which a snapshot is made; `None`: never.
+    /// Makes a server and starts it. `make_raft` makes its Raft. `machine` is in its first state; if a snapshot was saved before a
+    /// restart, the machine is restored from it. A snapshot is made when the saved Raft state has at least `max_raft_state` bytes;
+    /// `None`: never.
     pub fn make(
         make_raft: &Make,
         peers: Vec<ClientEnd>,
@@ -96,7 +97,7 @@ impl<M: StateMachine> Rsm<M> {
         (Arc::new(Rsm { raft, shared, goes_on, reader }), services)
     }
 
-    /// [`Rsm::make`] on this Raft, as the lab wants it.
+    /// A constructor that calls [`Rsm::make`] on this Raft, in the form that the lab's tests want.
     pub fn on(
         make_raft: Make,
     ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, M) -> Served<Rsm<M>> {
@@ -105,12 +106,12 @@ impl<M: StateMachine> Rsm<M> {
         }
     }
 
-    /// Looks at the machine, no entry is written: it has everything by then that anybody was told of before this was called
-    /// (thesis §6.4). It needs a Raft that offers [`reads`](Raft::reads).
+    /// Looks at the machine without writing an entry. By then the machine has applied every operation that was answered before this
+    /// call (thesis §6.4). This needs a Raft that offers [`reads`](Raft::reads).
     ///
     /// # Errors
-    /// This server doesn't lead and can't ask who does, or isn't up to date; ask another one. Nothing was changed, so any error will
-    /// do.
+    /// This server does not lead and cannot ask the leader, or it is not up to date: ask another server. Nothing was changed, so
+    /// the caller need not tell the errors apart.
     pub fn read<R>(&self, look: impl FnOnce(&M) -> R) -> Result<R, Refused> {
         let index = self.raft.reads().ok_or(NOT_LEADER)?.read_index()?;
         let deadline = Instant::now() + READ_PATIENCE;
@@ -126,10 +127,11 @@ impl<M: StateMachine> Rsm<M> {
         Ok(look(&shared.machine))
     }
 
-    /// As [`submit`](Replicated::submit), but waits no longer than `patience`; then nobody knows what will become of the operation.
+    /// Like [`submit`](Replicated::submit), but waits no longer than `patience`. After that, nobody knows what will become of the
+    /// operation.
     ///
     /// # Errors
-    /// As [`submit`](Replicated::submit).
+    /// The same as of [`submit`](Replicated::submit).
     pub fn submit_within(&self, op: M::Op, patience: Duration) -> Result<M::Output, Refused> {
         let (started, answered) = self.offer(&op)?;
         let mut waited = Duration::ZERO;
@@ -140,19 +142,19 @@ impl<M: StateMachine> Rsm<M> {
                 Err(RecvTimeoutError::Timeout) => waited += LOOKS_EVERY,
             }
             if waited >= patience || self.raft.get_state() != (started.term, true) {
-                self.shared.lock().give_up(started); // which is the answer, unless that has come meanwhile
+                self.shared.lock().give_up(started); // answers the caller, unless the answer has come meanwhile
             }
         }
     }
 
-    /// How many entries are waited for.
+    /// For how many entries callers wait.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.shared.lock().waiters.len()
     }
 
-    /// Gives the operation to Raft, and notes who waits for it. The lock is held over both, or the entry might be applied
-    /// before anybody waits for it.
+    /// Gives the operation to Raft, and notes the caller that waits for it. The lock is held during both. Otherwise the entry
+    /// might be applied before the caller is noted.
     fn offer(&self, op: &M::Op) -> Result<(Started, Answered<M>), Refused> {
         let command = Command::from(codec::encode(op));
         let mut shared = self.shared.lock();
@@ -163,7 +165,7 @@ impl<M: StateMachine> Rsm<M> {
         let (answer, answered) = channel::bounded(1);
         let waiter = Waiter { term: started.term, answer };
         if let Some(older) = shared.waiters.insert(started.index, waiter) {
-            // Its entry is gone from this log, but perhaps not from all.
+            // The older caller's entry is gone from this log, but perhaps not from all logs.
             older.tell(Err(Refused::Deposed));
         }
         Ok((started, answered))
@@ -196,14 +198,15 @@ impl<M: StateMachine> Replica for Rsm<M> {
 
 impl<O> Waiter<O> {
     fn tell(self, result: Result<O, Refused>) {
-        // It may have gone.
+        // The caller may have gone.
         let _ = self.answer.try_send(result);
     }
 }
 
 impl<M: StateMachine> Shared<M> {
-    /// The entry at `index` is committed, and is of `term`; `output` is what it answered, if it is an operation. Whoever waits
-    /// there for an entry of another term waits in vain, and that is certain: what is committed stays (§5.4).
+    /// The entry at `index` is committed, and its term is `term`; `output` is its result, if it is an operation. A caller that
+    /// waits at this index for an entry of another term is answered that its operation will not be done. That is certain, because a
+    /// committed entry stays (§5.4).
     fn settle(&mut self, index: u64, term: u64, output: Option<M::Output>) {
         self.applied = index;
         if let Some(waiter) = self.waiters.remove(&index) {
@@ -211,14 +214,14 @@ impl<M: StateMachine> Shared<M> {
             waiter.tell(output.filter(|_| ours).ok_or(NOT_LEADER));
         }
         if term > self.term {
-            // Terms never fall along a log: no entry of an older term can follow.
+            // Terms never decrease along a log: no entry of an older term can follow.
             let gone = self.waiters.extract_if(.., |_, waiter| waiter.term < term);
             gone.for_each(|(_, waiter)| waiter.tell(Err(NOT_LEADER)));
             self.term = term;
         }
     }
 
-    /// A snapshot takes the place of everything up to `index`: whether an entry was there, and what it answered, is lost.
+    /// A snapshot replaces everything up to `index`. It does not say which entries were there, nor what their results were.
     fn restore(&mut self, index: u64, snapshot: &Snapshot) {
         self.machine.restore(&unpack(snapshot).1);
         self.applied = index;
@@ -226,7 +229,7 @@ impl<M: StateMachine> Shared<M> {
         gone.for_each(|(_, waiter)| waiter.tell(Err(Refused::Deposed)));
     }
 
-    /// Tells who waits for this entry that nobody knows what will become of it.
+    /// Tells the caller that waits for this entry that nobody knows what will become of it.
     fn give_up(&mut self, started: Started) {
         let ours = |waiter: &Waiter<_>| waiter.term == started.term;
         if self.waiters.get(&started.index).is_some_and(ours)
@@ -237,7 +240,7 @@ impl<M: StateMachine> Shared<M> {
     }
 }
 
-/// Carries out what comes out of the apply channel.
+/// Carries out what Raft sends on the apply channel.
 struct Reader<M: StateMachine> {
     raft: Arc<dyn Raft>,
     shared: Arc<Mutex<Shared<M>>>,
@@ -262,21 +265,21 @@ impl<M: StateMachine> Reader<M> {
             }
             self.goes_on.notify_all();
         }
-        // Raft has gone; so do all who wait.
+        // Raft has stopped. Every caller that still waits gets an error.
         self.shared.lock().waiters.clear();
     }
 
     fn carry_out(&self, index: u64, term: u64, command: &[u8]) {
         let op = codec::decode(command).unwrap_or_else(|error| {
-            panic!("the command at index {index} is none of ours: {error}")
+            panic!("the command at index {index} is not an operation of this machine: {error}")
         });
         let mut shared = self.shared.lock();
         let output = shared.machine.apply(op);
         shared.settle(index, term, Some(output));
     }
 
-    /// Lets Raft drop its log up to `index`, if it has grown too large (§7). The machine still is as after that entry: nobody
-    /// but this thread changes it.
+    /// Lets Raft drop its log up to `index`, if the log has grown too large (§7). The machine is still in the state after that
+    /// entry, because only this thread changes it.
     fn compact(&self, index: u64) {
         if self.max_raft_state.is_some_and(|max| self.persister.raft_state_size() >= max) {
             let machine = Snapshot::from(self.shared.lock().machine.snapshot());
@@ -285,11 +288,12 @@ impl<M: StateMachine> Reader<M> {
     }
 }
 
-/// A snapshot of the machine, and its index: after a restart nobody else tells how far the machine is.
+/// Packs a snapshot of the machine together with its index. After a restart, nothing else tells how far the machine is.
 pub(super) fn pack(index: u64, machine: Snapshot) -> Snapshot {
     Snapshot::from(codec::encode(&(index, machine)))
 }
 
 fn unpack(snapshot: &[u8]) -> (u64, Snapshot) {
-    codec::decode(snapshot).unwrap_or_else(|error| panic!("the snapshot is none of ours: {error}"))
+    codec::decode(snapshot)
+        .unwrap_or_else(|error| panic!("the snapshot is not one of this server: {error}"))
 }

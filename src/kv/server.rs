@@ -1,4 +1,4 @@
-//! A server of the store: it has every request carried out by the [`Rsm`], and says what came of it.
+//! A server of the store: it passes every request to the [`Rsm`], and answers with the result.
 
 use super::rsm::Rsm;
 use super::store::{Op, Output, Store};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a client waits for an answer, and so how long a server tries to have one. A leader that has lost its followers doesn't
-/// know, and would keep a thread for each time that each client asks.
+/// How long a client waits for an answer, and so how long a server tries to get one. A leader that is cut off from its followers
+/// does not know it. Without this limit, every request of every client would leave a thread waiting there.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One server of the store.
@@ -23,22 +23,22 @@ pub struct KvServer {
 /// How a server reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// As it writes: a read is an entry of the log, and only a leader answers.
+    /// Like a write: a read is a log entry, and only a leader answers.
     ThroughTheLog,
-    /// It asks its Raft for an index to read at (thesis §6.4). Any server answers that knows its leader.
+    /// It asks its Raft for an index to read at (thesis §6.4). Any server that knows its leader can answer.
     ByIndex,
 }
 
 /// The answer to a request, or why there is none.
 pub type Reply = Result<Output, NoAnswer>;
 
-/// Why a request was not answered. The client tries another server, and concludes nothing more: if the network doubled the request,
-/// the server may have taken the one when it led, and refused the other when it no longer did.
+/// Why a request was not answered. The client tries another server, and concludes nothing else: if the network duplicated the
+/// request, the server may have accepted the first copy while it led, and refused the second copy when it no longer led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoAnswer {
-    /// This server doesn't lead, and has done nothing when this came.
+    /// This server does not lead, and has done nothing with this copy of the request.
     NotLeader {
-        /// Who does, as far as it knows.
+        /// The leader, as far as this server knows.
         leader: Option<usize>,
     },
     /// The request may have been carried out, or may yet be.
@@ -56,7 +56,7 @@ impl From<Refused> for NoAnswer {
 }
 
 impl KvServer {
-    /// Makes a server on a Raft that `make_raft` makes, and starts it; for the rest see [`Rsm::make`].
+    /// Makes a server and starts it. For the arguments, see [`Rsm::make`].
     pub fn make(
         reads: Reads,
         make_raft: &Make,
@@ -73,14 +73,14 @@ impl KvServer {
         (server, services)
     }
 
-    /// [`KvServer::make`] on this Raft, as the lab wants it, with reads through the log.
+    /// A constructor that calls [`KvServer::make`] on this Raft, in the form that the lab's tests want. Reads go through the log.
     pub fn on(
         make_raft: Make,
     ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Option<usize>) -> Served<KvServer> {
         KvServer::reading(Reads::ThroughTheLog, make_raft)
     }
 
-    /// The same with other reads.
+    /// Like [`KvServer::on`], with other reads.
     pub fn reading(
         reads: Reads,
         make_raft: Make,
@@ -90,7 +90,7 @@ impl KvServer {
         }
     }
 
-    /// The same on a Raft that changes its members.
+    /// Like [`KvServer::reading`], on a Raft that changes its members.
     pub fn of_members(
         reads: Reads,
         make_raft: MakeMember,

@@ -1,13 +1,13 @@
-//! The state machine of the store: values with versions, and what each client was told last.
+//! The state machine of the store: values with versions, and the last answer to each client.
 //!
-//! A write that arrives twice must be done once: its client sends it again if the first answer was lost, and the network may double
-//! it. So a client opens a *session* and numbers what it writes; the session remembers the last number and the answer to it
-//! (thesis §6.3). It is part of the state, hence of snapshots, and every server forgets it at the same entry of the log. Reads
-//! change nothing and are simply done again.
+//! A write that arrives twice must be done only once: the client sends it again if the answer was lost, and the network may
+//! duplicate it. So a client opens a *session* and numbers its writes. The session remembers the last number and the answer to that
+//! write (thesis §6.3). Sessions are part of the state, and so of snapshots, and every server forgets a session at the same log
+//! entry. Reads change nothing, so they are simply done again.
 //!
-//! Versioned puts have sessions, too, though the 2025 lab does without. The version alone keeps a put from being done twice, but
-//! it doesn't tell the copy of a put from another client's: the copy would be answered "another version", and this answer may be
-//! the first to arrive. And the copy of a put that was refused may find its version later.
+//! Versioned puts have sessions, too, though the 2025 lab does without. The version alone keeps a put from being done twice. But it
+//! does not tell the copy of a put from a put of another client. So the server would answer the copy with "another version", and
+//! this answer may be the first to arrive. And a copy of a put that was refused may arrive when the key has the right version.
 
 use labrpc::api::kv::StateMachine;
 use labrpc::codec;
@@ -19,23 +19,23 @@ use std::collections::BTreeMap;
 pub enum Op {
     /// Reads a key.
     Get {
-        /// Which.
+        /// The key.
         key: String,
     },
-    /// Writes a key once, whoever says it how often.
+    /// Writes a key once, however often this arrives.
     Write {
-        /// Who says it, and for the how manieth time it says anything.
+        /// The session of the client, and the number of this write in it.
         stamp: Stamp,
         /// The key.
         key: String,
-        /// Its new value, or what is added to it.
+        /// The new value, or what is appended to the value.
         value: String,
-        /// Which of the two.
+        /// What the write does.
         how: Write,
     },
     /// Opens a session.
     OpenSession {
-        /// The client's last one. If it is still there, it goes on, and no other is opened.
+        /// The client's last session. If it still exists, it goes on, and no other session is opened.
         last: Option<u64>,
     },
 }
@@ -45,35 +45,35 @@ pub enum Op {
 pub enum Write {
     /// Replaces the value.
     Put,
-    /// Adds to it.
+    /// Appends to the value.
     Append,
-    /// Replaces the value if it has this version; 0 if there is none.
+    /// Replaces the value if it has this version. With 0, the key must have no value.
     IfVersion(u64),
 }
 
-/// Which write of which session.
+/// Identifies a write of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The session.
     pub session: u64,
-    /// From 1, one more for every write.
+    /// The number of the write in its session, from 1.
     pub number: u64,
 }
 
 /// The store's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
-    /// The value and its version, if there is one.
+    /// The value and its version, if the key has a value.
     Value(Option<(String, u64)>),
-    /// It is written.
+    /// The write is done.
     Done,
-    /// Nothing is written, for the key has another version.
+    /// Nothing is written, because the key has another version.
     OtherVersion,
-    /// Nothing is written, for the key has no value and so no version but 0.
+    /// Nothing is written, because the key has no value, and so its version is 0.
     NoKey,
     /// A session with this number is open.
     Session(u64),
-    /// Nothing is written now, for there is no such session any more. Nobody knows whether it had been written before: this may be a
+    /// Nothing is written now, because the session no longer exists. Nobody knows whether the write was done before: this may be a
     /// copy of the request, or a second try.
     SessionExpired,
 }
@@ -97,24 +97,24 @@ pub struct Store {
 struct Session {
     /// The number of the last write.
     number: u64,
-    /// The answer to it. A client waits for no older one: it does one thing at a time.
+    /// The answer to that write. A client waits for no older answer, because it does one thing at a time.
     answer: Output,
-    /// When that was, by the store's clock.
+    /// When the session was last used, by the store's clock.
     used: u64,
 }
 
-/// Sessions are looked through for idle ones this many times in the life of one.
+/// How many times the store looks for idle sessions in the life of a session.
 const SWEEPS: u64 = 8;
 
 impl Default for Store {
-    /// An empty store, whose sessions live for a million writes of others.
+    /// An empty store, whose idle sessions live for a million writes of other clients.
     fn default() -> Store {
         Store::new(1_000_000)
     }
 }
 
 impl Store {
-    /// An empty store whose sessions live for so many writes of others (an eighth more, at most).
+    /// An empty store. Its idle sessions live for `session_life` writes of other clients, and at most an eighth more.
     pub fn new(session_life: u64) -> Store {
         let (values, sessions) = (BTreeMap::new(), BTreeMap::new());
         Store { values, sessions, clock: 0, session_life }
@@ -138,7 +138,7 @@ impl Store {
         session.answer.clone()
     }
 
-    /// A new session's number is the clock's, so no number is ever given to two.
+    /// The number of a new session is the clock's value, so no two sessions ever have the same number.
     fn open_session(&mut self, last: Option<u64>) -> Output {
         let clock = self.tick();
         let number = last.filter(|last| self.sessions.contains_key(last)).unwrap_or(clock);
@@ -147,7 +147,7 @@ impl Store {
         Output::Session(number)
     }
 
-    /// Moves the clock, and now and then forgets the sessions that have been idle for too long.
+    /// Advances the clock by 1. Now and then, forgets the sessions that have been idle for too long.
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         if self.clock.is_multiple_of((self.session_life / SWEEPS).max(1)) {
@@ -158,7 +158,7 @@ impl Store {
     }
 }
 
-/// Writes, unless the key has another version than asked for.
+/// Writes a value, unless a version is asked for and the key has another one.
 fn set(values: &mut Values, key: String, value: String, how: Write) -> Output {
     let at = values.get(&key).map(|(_, version)| *version);
     match (how, at) {
@@ -193,6 +193,6 @@ impl StateMachine for Store {
 
     fn restore(&mut self, snapshot: &[u8]) {
         *self = codec::decode(snapshot)
-            .unwrap_or_else(|error| panic!("the snapshot is none of a store: {error}"));
+            .unwrap_or_else(|error| panic!("the snapshot is not one of a store: {error}"));
     }
 }

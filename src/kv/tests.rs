@@ -1,5 +1,5 @@
-//! The store by itself, the replicated state machine on a Raft that does what a test says, and the clerk on a network that doubles
-//! requests.
+//! Tests of the store alone, of the replicated state machine on a Raft that does what the test says, and of the clerk on a network
+//! that duplicates requests.
 
 use super::clerk::Clerk;
 use super::rsm::{Rsm, pack};
@@ -48,7 +48,7 @@ fn a_write_is_done_once_however_often_it_comes() {
     for op in [append(a, 1, "x"), append(b, 1, "y"), append(a, 1, "x"), append(a, 2, "z")] {
         assert_eq!(store.apply(op), Output::Done);
     }
-    assert_eq!(store.apply(append(a, 1, "x")), Output::Done, "an old one that was on its way");
+    assert_eq!(store.apply(append(a, 1, "x")), Output::Done, "a late copy of an old one");
     assert_eq!(value(&mut store), Some(("xyz".into(), 3)));
 }
 
@@ -71,7 +71,7 @@ fn idle_sessions_are_forgotten_at_the_same_entry_everywhere() {
     let mut copy = Store::new(16);
     let mut forgotten = None;
     for number in 1..=40 {
-        copy.restore(&store.snapshot()); // also one that has just been restored forgets it then
+        copy.restore(&store.snapshot()); // a restored store forgets it at the same entry
         for store in [&mut store, &mut copy] {
             assert_eq!(store.apply(append(busy, number, "b")), Output::Done);
         }
@@ -93,7 +93,7 @@ fn a_session_goes_on_or_another_is_opened() {
     store.apply(append(session, 1, "x"));
     assert_eq!(store.apply(again.clone()), Output::Session(session));
     assert_eq!(store.apply(append(session, 1, "x")), Output::Done);
-    assert_eq!(value(&mut store), Some(("x".into(), 1)), "its number went on, too");
+    assert_eq!(value(&mut store), Some(("x".into(), 1)), "its last write is remembered, too");
     (0..40).for_each(|_| _ = open(&mut store));
     let Output::Session(new) = store.apply(again) else { panic!("no session") };
     assert_ne!(new, session);
@@ -124,18 +124,18 @@ fn the_copy_of_a_put_is_answered_as_the_put_was() {
     assert_eq!(store.apply(put_in(a, 1, 1)), Output::NoKey);
     assert_eq!(store.apply(put_in(b, 1, 0)), Output::Done);
     assert_eq!(store.apply(put_in(b, 1, 0)), Output::Done);
-    assert_eq!(store.apply(put_in(a, 1, 1)), Output::NoKey, "which it has been told; not now");
+    assert_eq!(store.apply(put_in(a, 1, 1)), Output::NoKey, "the first answer, again");
     assert_eq!(store.apply(put_in(a, 2, 2)), Output::OtherVersion);
     assert_eq!(store.apply(put_in(b, 2, 1)), Output::Done);
     assert_eq!(store.apply(put_in(a, 2, 2)), Output::OtherVersion);
     assert_eq!(value(&mut store), Some(("v".into(), 2)));
 }
 
-/// A Raft whose log is the test's.
+/// A Raft whose log the test writes.
 struct Scripted {
     next: Mutex<Started>,
     leads: Mutex<bool>,
-    /// Where reads are to read.
+    /// The index that reads get.
     read_at: Mutex<u64>,
     apply_ch: Mutex<Option<Sender<ApplyMsg>>>,
 }
@@ -173,7 +173,7 @@ impl Reads for Scripted {
 }
 
 impl Scripted {
-    /// The next command that is started goes there.
+    /// The next command that is started gets this index and this term.
     fn leads_from(&self, index: u64, term: u64) {
         *self.next.lock() = Started { index, term };
         *self.leads.lock() = true;
@@ -194,7 +194,7 @@ fn scripted() -> (Arc<Rsm<Store>>, Arc<Scripted>) {
     scripted_on(Persister::new())
 }
 
-/// The same with what an earlier life has saved.
+/// The same, but with what was saved before a restart.
 fn scripted_on(persister: Persister) -> (Arc<Rsm<Store>>, Arc<Scripted>) {
     let slot = Arc::new(Mutex::new(None));
     let made = slot.clone();
@@ -212,7 +212,7 @@ fn scripted_on(persister: Persister) -> (Arc<Rsm<Store>>, Arc<Scripted>) {
     (rsm, raft)
 }
 
-/// A put of the session that a scripted store has at first.
+/// A put in the session that a scripted store has from the beginning.
 fn put(number: u64, version: u64) -> Op {
     put_in(1, number, version)
 }
@@ -246,14 +246,14 @@ fn the_same_operation_of_another_term_is_another_operation() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let waiting = submit(&rsm, put(1, 0));
-        raft.commits(1, 2, &put(1, 0)); // somebody else's, at our index
+        raft.commits(1, 2, &put(1, 0)); // another leader's entry, at our index
         assert_eq!(waiting.join().unwrap(), Err(Refused::NotLeader { leader: None }));
         rsm.kill();
     });
 }
 
 #[test]
-fn an_entry_of_a_newer_term_tells_all_who_wait_behind_it() {
+fn an_entry_of_a_newer_term_ends_every_wait_for_older_terms() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(1, 0))).collect();
@@ -266,13 +266,13 @@ fn an_entry_of_a_newer_term_tells_all_who_wait_behind_it() {
 }
 
 #[test]
-fn who_leads_no_more_says_so_without_an_entry() {
+fn a_deposed_leader_gives_up_its_operations_without_a_new_entry() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let waiting = submit(&rsm, put(1, 0));
         sleep(Duration::from_secs(5));
         assert!(!waiting.is_finished(), "it still leads");
-        raft.leads_from(1, 3); // it was deposed, and elected anew
+        raft.leads_from(1, 3); // it was deposed, and elected again
         let lost = Instant::now();
         assert_eq!(waiting.join().unwrap(), Err(Refused::Deposed));
         assert!(lost.elapsed() <= Duration::from_millis(101));
@@ -281,7 +281,7 @@ fn who_leads_no_more_says_so_without_an_entry() {
 }
 
 #[test]
-fn a_new_entry_at_an_old_index_takes_the_place_of_the_old_one() {
+fn a_new_entry_at_an_old_index_replaces_the_old_one() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let old = submit(&rsm, put(1, 0));
@@ -295,7 +295,7 @@ fn a_new_entry_at_an_old_index_takes_the_place_of_the_old_one() {
 }
 
 #[test]
-fn what_a_snapshot_covers_is_answered_by_nobody() {
+fn the_result_of_an_operation_that_a_snapshot_covers_is_unknown() {
     simulated(|| {
         let (rsm, raft) = scripted();
         let waiting = submit(&rsm, put(1, 0));
@@ -310,7 +310,7 @@ fn empty(index: u64) -> Snapshot {
     pack(index, Snapshot::from(Store::default().snapshot()))
 }
 
-/// Reads, in a thread: what is at `k`.
+/// Reads key `k` in a thread.
 fn read(rsm: &Arc<Rsm<Store>>) -> JoinHandle<Result<Output, Refused>> {
     let rsm = rsm.clone();
     let thread = thread::spawn(move || rsm.read(|store| store.get("k")));
@@ -339,7 +339,11 @@ fn a_read_waits_until_its_index_is_applied() {
         *raft.read_at.lock() = 4;
         let waiting = read(&rsm);
         raft.hands_over(ApplyMsg::Internal { index: 4, term: 1 });
-        assert_eq!(waiting.join().unwrap(), Ok(Output::Value(None)), "an index is an index");
+        assert_eq!(
+            waiting.join().unwrap(),
+            Ok(Output::Value(None)),
+            "an internal entry counts, too"
+        );
         rsm.kill();
     });
 }
@@ -357,7 +361,7 @@ fn after_a_restart_the_snapshot_tells_how_far_the_machine_is() {
 }
 
 #[test]
-fn kill_tells_all_who_wait() {
+fn kill_ends_every_wait() {
     simulated(|| {
         let (rsm, _) = scripted();
         let waiting: Vec<_> = (0..3).map(|_| submit(&rsm, put(1, 0))).collect();
@@ -370,7 +374,7 @@ fn kill_tells_all_who_wait() {
 }
 
 #[test]
-fn a_hint_is_passed_on() {
+fn the_leader_hint_of_raft_is_passed_on() {
     simulated(|| {
         let (rsm, raft) = scripted();
         *raft.leads.lock() = false;
@@ -379,9 +383,9 @@ fn a_hint_is_passed_on() {
     });
 }
 
-/// A leader that is cut off takes what clients ask, time and again, and never knows.
+/// A leader that is cut off accepts requests of clients again and again, and does not know that it is cut off.
 #[test]
-fn who_asks_again_leaves_nobody_waiting() {
+fn a_client_that_asks_again_leaves_no_thread_waiting() {
     simulated(|| {
         let (rsm, _) = scripted();
         let asks = |number| {
@@ -392,8 +396,8 @@ fn who_asks_again_leaves_nobody_waiting() {
         };
         let threads: Vec<_> = (1..=120).map(asks).collect();
         let waiting = threads.iter().filter(|thread| !thread.is_finished()).count();
-        assert!(waiting <= 1, "{waiting} threads wait after a minute of one client");
-        assert!(rsm.waiting() <= 1, "{} entries are waited for", rsm.waiting());
+        assert!(waiting <= 1, "{waiting} threads wait after one client has asked for a minute");
+        assert!(rsm.waiting() <= 1, "callers wait for {} entries", rsm.waiting());
         rsm.kill();
         for (n, thread) in threads.into_iter().enumerate() {
             let expected = if n < 119 { Refused::Deposed } else { Refused::Stopped };
@@ -402,8 +406,8 @@ fn who_asks_again_leaves_nobody_waiting() {
     });
 }
 
-/// Servers of a store that all is committed on at once: what they answer is up to `answers`, which gets the server, how many
-/// requests it has had, and the request.
+/// Servers of a store on which everything is committed at once. `answers` decides what they answer. It gets the server, how many
+/// requests the server has had, and the request.
 fn servers(
     number: usize,
     answers: impl Fn(usize, u64, Op) -> Reply + Clone + Send + Sync + 'static,
@@ -429,12 +433,12 @@ fn servers(
     (net, Clerk::new(ends))
 }
 
-/// The store of [`servers`], and a handle on it.
+/// A store for [`servers`]. The test keeps a handle on it.
 fn committed(store: Store) -> Arc<Mutex<Store>> {
     Arc::new(Mutex::new(store))
 }
 
-/// Every request comes twice, the copy 5 ms later, and the answer to the first is late by so much.
+/// Every request arrives twice, the copy 5 ms later. The answer to the first one is delayed by `late`.
 fn double_everything(net: &Network, late: Duration) {
     let answered = AtomicU64::new(0);
     net.intercept(move |letter| match letter.leg {
@@ -445,7 +449,7 @@ fn double_everything(net: &Network, late: Duration) {
 }
 
 #[test]
-fn the_copys_answer_may_be_the_first() {
+fn the_answer_to_the_copy_may_arrive_first() {
     simulated(|| {
         let store = committed(Store::default());
         let (net, mut clerk) = servers(1, move |_, _, op| Ok(store.lock().apply(op)));
@@ -456,9 +460,9 @@ fn the_copys_answer_may_be_the_first() {
     });
 }
 
-/// S0 takes a put and is deposed, the copy finds it so; S1 has committed the put.
+/// S0 accepts a put and is deposed before the copy arrives. S1 has committed the put.
 #[test]
-fn a_copy_may_find_a_deposed_leader() {
+fn the_copy_may_arrive_at_a_deposed_leader() {
     simulated(|| {
         let store = committed(Store::default());
         let (net, mut clerk) = servers(2, move |server, number, op| {
@@ -480,9 +484,9 @@ fn a_copy_may_find_a_deposed_leader() {
     });
 }
 
-/// An append is done; its answer is so late that its session has expired meanwhile, and a copy finds that out first.
+/// A put is done. Its answer is so late that its session has expired meanwhile, and the answer to the copy says so first.
 #[test]
-fn who_finds_the_session_expired_does_not_write_again() {
+fn a_client_whose_session_has_expired_does_not_write_again() {
     simulated(|| {
         let store = committed(Store::new(16));
         let copies = store.clone();
@@ -497,11 +501,12 @@ fn who_finds_the_session_expired_does_not_write_again() {
         double_everything(&net, Duration::from_millis(100));
         assert_eq!(VersionedClerk::put(&mut clerk, "k", "v", 0), Err(kv::PutError::Maybe));
         assert_eq!(value(&mut store.lock()), Some(("v".into(), 1)));
-        assert_eq!(VersionedClerk::put(&mut clerk, "k", "w", 1), Ok(()), "in another session");
+        assert_eq!(VersionedClerk::put(&mut clerk, "k", "w", 1), Ok(()), "in a new session");
     });
 }
 
-/// The session of a client that has written nothing for a while may be gone. It asks first, so that it need not doubt.
+/// The session of a client that has written nothing for a while may have expired. The client asks first, so that it knows what will
+/// become of its write.
 #[test]
 fn an_idle_client_goes_on() {
     simulated(|| {

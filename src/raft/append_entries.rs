@@ -32,22 +32,22 @@ pub struct AppendEntriesReply {
     pub term: u64,
     /// "True if follower contained entry matching prevLogIndex and prevLogTerm".
     pub success: bool,
-    /// Where the logs may differ, when they do.
+    /// If the follower rejects the entries because the logs differ: where the logs may begin to differ.
     pub conflict: Option<Conflict>,
 }
 
 /// §5.3: "the follower can include the term of the conflicting entry and the first index it stores for that
-/// term", so that one rejected call is enough for each term, and not for each entry, that conflicts.
+/// term", so that the leader needs one rejected call for each conflicting term, and not one for each conflicting entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The term that the follower has at prevLogIndex; `None` if its log is shorter.
     pub term: Option<u64>,
-    /// The first index of that term; if the log is shorter, the index after its last.
+    /// The first index of that term in the follower's log; if that log is shorter, the index after its last entry.
     pub index: u64,
 }
 
 impl State {
-    /// What the leader sends to a server whose log it believes to agree before `next_index`.
+    /// The request for a server whose log, as the leader believes, agrees with its own before `next_index`.
     pub fn append_entries_args(&self, next_index: u64) -> AppendEntriesArgs {
         let prev_log_index = next_index - 1;
         let prev_log_term = self.log.term_at(prev_log_index);
@@ -55,7 +55,7 @@ impl State {
             term: self.current_term,
             leader_id: self.me,
             prev_log_index,
-            prev_log_term: prev_log_term.expect("an index before the snapshot gets a snapshot"),
+            prev_log_term: prev_log_term.expect("older entries are sent as the snapshot"),
             entries: self.log.batch(prev_log_index, self.options.max_batch).to_vec(),
             leader_commit: self.commit_index,
         }
@@ -84,8 +84,8 @@ impl State {
         }
         let last_new_index = args.prev_log_index + args.entries.len() as u64;
         self.store_new(args.prev_log_index, args.entries);
-        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)". Of
-        //    what lies beyond that entry, nobody has said yet that it agrees with the leader's log.
+        // 5. "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)".
+        //    Entries after that one may still differ from the leader's log.
         self.commit_index = self.commit_index.max(args.leader_commit.min(last_new_index));
         self.drop_chunks(last_new_index);
         self.append_reply(true, None)
@@ -99,7 +99,7 @@ impl State {
     fn conflict_with(&self, args: &AppendEntriesArgs) -> Option<Conflict> {
         let index = args.prev_log_index;
         if index < self.log.last_included_index() {
-            return None; // what the snapshot covers is committed, so it agrees
+            return None; // the snapshot covers only committed entries, so they agree
         }
         match self.log.term_at(index) {
             Some(term) if term == args.prev_log_term => None,
@@ -111,15 +111,15 @@ impl State {
     fn store_new(&mut self, prev_log_index: u64, entries: Vec<Entry>) {
         for (index, entry) in (prev_log_index + 1..).zip(entries) {
             if index <= self.log.last_included_index() {
-                continue; // in the snapshot
+                continue; // the snapshot covers it
             }
             // 3. "If an existing entry conflicts with a new one (same index but different terms), delete the existing
-            //    entry and all that follow it (§5.3)". And only then: a late, shorter message must not cut off what
-            //    has been acknowledged since.
+            //    entry and all that follow it (§5.3)". Without a conflict, nothing is deleted: a shorter message that
+            //    comes late must not delete entries that have been acknowledged since.
             if self.log.term_at(index).is_some_and(|term| term != entry.term) {
                 debug_assert!(
                     index > self.commit_index,
-                    "what is committed conflicts with nothing"
+                    "a committed entry never conflicts with a new one"
                 );
                 self.log.truncate_after(index - 1);
             }
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    /// What the leader does with a reply.
+    /// What the leader does with the reply of a follower.
     pub fn handle_append_entries_reply(
         &mut self,
         peer: usize,
@@ -142,7 +142,7 @@ impl State {
             return;
         }
         if reply.success {
-            // What this call carried, and not what the log has grown to since.
+            // The follower has what this call carried, and not what the leader's log has grown to since.
             self.note_match(peer, args.prev_log_index + args.entries.len() as u64);
         } else if let Some(conflict) = &reply.conflict
             && let Role::Leader { progress, .. } = &mut self.role
@@ -153,8 +153,8 @@ impl State {
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
             let next = next.max(progress[peer].match_index + 1);
             progress[peer].next_index = next;
-            // It refuses what follows an entry that it has acknowledged: it has lost that, against all rules. Then it is asked again,
-            // but not without a pause.
+            // A follower that rejects what follows an entry that it has acknowledged has lost that entry, against all rules. The
+            // leader asks it again, but only after a pause.
             self.sent[peer].unanswered |= next > args.prev_log_index;
             self.start_probing(peer);
         }
@@ -242,12 +242,12 @@ mod tests {
                 calls += 1;
             }
             assert_eq!(terms(&follower), terms(&leader), "from {log:?}");
-            assert!(calls <= 4, "{calls} calls for {log:?}: one for each term, not for each entry");
+            assert!(calls <= 4, "{calls} calls for {log:?}: one for each term is enough");
         }
     }
 
     #[test]
-    fn step_3_a_late_message_cuts_nothing_off() {
+    fn step_3_a_late_message_deletes_no_entries() {
         let mut state = Server::new(3).term(1).build();
         handle(&mut state, append(1, (0, 0), &[1, 1, 1], 0));
         assert!(handle(&mut state, append(1, (0, 0), &[1], 0)).success);
@@ -256,12 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn step_5_commits_no_further_than_the_last_new_entry() {
+    fn step_5_a_follower_commits_no_further_than_the_last_new_entry() {
         let mut state = Server::new(3).log(&[1, 1, 1]).term(2).build();
         handle(&mut state, append(2, (1, 1), &[1], 9));
         assert_eq!(state.commit_index, 2, "entry 3 may not be the leader's");
         handle(&mut state, append(2, (1, 1), &[], 1));
-        assert_eq!(state.commit_index, 2, "and never back");
+        assert_eq!(state.commit_index, 2, "the commit index never goes back");
     }
 
     #[test]
@@ -277,18 +277,18 @@ mod tests {
         state.become_candidate(at_ms(0));
         handle(&mut state, append(1, (0, 0), &[], 0));
         assert_eq!(state.role, Role::Follower { leader: Some(1) });
-        assert_eq!(state.voted_for, Some(0), "the vote of this term is given");
+        assert_eq!(state.voted_for, Some(0), "it has voted in this term");
     }
 
     #[test]
-    fn entries_that_the_snapshot_covers_are_taken_as_known() {
+    fn entries_that_the_snapshot_covers_count_as_present() {
         let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(1).snapshot_to(3).build();
         assert!(handle(&mut state, append(1, (1, 1), &[1, 1, 1, 1], 5)).success);
         assert_eq!((state.log.last_index(), state.commit_index), (5, 5));
     }
 
     #[test]
-    fn replies_that_come_late_or_twice_take_nothing_back() {
+    fn late_and_duplicated_replies_take_nothing_back() {
         let mut state = Server::new(3).leader_of_term(1).build();
         for _ in 0..3 {
             state.start(Default::default()).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_speaks_of_what_its_call_carried_and_not_of_the_log_since() {
+    fn a_reply_acknowledges_only_what_its_call_carried() {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.start(Default::default()).unwrap();
         let args = state.append_entries_args(1);
@@ -321,7 +321,7 @@ mod tests {
 
     /// §5.3: where the leader has entries of the conflicting term, the logs may agree up to the last of them.
     #[test]
-    fn a_conflict_is_passed_a_term_at_a_time() {
+    fn next_index_goes_back_one_conflicting_term_at_a_time() {
         let mut state = Server::new(3).log(&[1, 1, 4, 4, 4, 6]).leader_of_term(7).build();
         let args = state.append_entries_args(7);
         let no = |term, index| {
@@ -337,17 +337,17 @@ mod tests {
         state.handle_append_entries_reply(1, &args, &no(Some(3), 2), at_ms(0));
         assert_eq!(next(&state), 2, "we have none of term 3");
         state.handle_append_entries_reply(1, &args, &no(None, 4), at_ms(0));
-        assert_eq!(next(&state), 4, "its log ends at index 3");
+        assert_eq!(next(&state), 4, "the follower's log ends at index 3");
     }
 
-    /// It breaks the rules, but it must not keep the network busy with that.
+    /// Such a server breaks the rules, but it must not keep the network busy.
     #[test]
-    fn a_server_that_has_lost_what_it_acknowledged_is_asked_with_pauses() {
+    fn a_server_that_has_lost_what_it_acknowledged_is_asked_again_after_pauses() {
         let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
         state.note_match(1, 2);
         for ms in [0, 30, 60] {
             let Next::Send(message, ticket) = state.next_message(1, at_ms(ms)) else {
-                panic!("a pause of 30 ms is enough");
+                panic!("it is asked again after a pause of 30 ms");
             };
             let conflict = Some(Conflict { term: None, index: 1 });
             let no = AppendEntriesReply { term: 2, success: false, conflict };
@@ -358,14 +358,14 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_is_heard_also_when_its_entries_do_not_fit() {
+    fn entries_that_do_not_fit_reset_the_election_timer_too() {
         let mut state = Server::new(3).term(3).build();
         state.handle_append_entries(append(3, (7, 3), &[], 0), at_ms(9_000));
         assert!(state.election_deadline >= at_ms(9_500));
     }
 
     #[test]
-    fn a_deposed_leader_waits_a_while_before_it_stands_again() {
+    fn a_deposed_leader_waits_before_it_becomes_a_candidate() {
         let mut state = Server::new(3).leader_of_term(1).build();
         let no = AppendEntriesReply { term: 2, success: false, conflict: None };
         let args = state.append_entries_args(1);

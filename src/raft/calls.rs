@@ -1,8 +1,8 @@
 //! Calls to other servers, from the message to the reply.
 //!
-//! A thread waits for a call for no longer than a heartbeat or so, or a server that comes back would hear nothing
-//! ([`Options::call_timeout`](super::Options::call_timeout)). But on a long way all replies take longer. So it sends the next
-//! message then, and listens for the reply to an earlier one besides: a vote is a vote also when it comes late.
+//! A thread waits for a reply no longer than about a heartbeat interval. Otherwise a server that comes back would hear nothing
+//! ([`Options::call_timeout`](super::Options::call_timeout)). But on a slow network every reply takes longer than that. So the
+//! thread then sends its next message, and also listens for the reply to an earlier one: a vote that comes late is still a vote.
 
 use super::append_entries::AppendEntriesReply;
 use super::beyond::pre_vote::PreVoteReply;
@@ -44,7 +44,7 @@ impl Reply {
 }
 
 impl State {
-    /// `peer` has answered a message, in time or late.
+    /// Handles the reply of `peer` to a message, in time or late.
     pub fn handle_reply(
         &mut self,
         peer: usize,
@@ -54,12 +54,12 @@ impl State {
         now: Instant,
     ) {
         if self.beyond_refuses_reply(reply.term()) {
-            self.note_no_reply(peer, ticket); // it answers nothing: no read, no lease and no check-quorum may count it
+            self.note_no_reply(peer, ticket); // no read, no lease and no check-quorum may count such a reply
             return;
         }
         self.note_answer(peer, ticket);
         if self.precedes_membership(peer, ticket) {
-            self.observe_reply(ticket.term, reply.term(), now); // its term counts in any case
+            self.observe_reply(ticket.term, reply.term(), now); // only its term counts
             return;
         }
         match (message, reply) {
@@ -78,7 +78,7 @@ impl State {
             (Message::TimeoutNow(args), Reply::TimeoutNow(reply)) => {
                 self.handle_timeout_now_reply(args, reply, now);
             }
-            (message, reply) => unreachable!("{reply:?} is no answer to {message:?}"),
+            (message, reply) => unreachable!("{reply:?} is not a reply to {message:?}"),
         }
     }
 }
@@ -90,7 +90,7 @@ pub(super) struct Call {
     reply: Box<dyn Receive<Output = Option<Reply>>>,
 }
 
-/// A reply of some type on its way, and what it is then.
+/// A reply that has not come yet, and the [`Reply`] to make of it.
 struct Coming<R>(Pending<R>, fn(R) -> Reply);
 
 impl<R: DeserializeOwned> Receive for Coming<R> {
@@ -130,12 +130,12 @@ impl Call {
         Call { message, ticket, reply }
     }
 
-    /// Hands its reply to the state, which checks that it still is what it was.
+    /// Passes the reply to the state, which checks whether the reply still counts.
     pub fn answered(&self, state: &mut State, peer: usize, reply: &Reply, now: Instant) {
         state.handle_reply(peer, self.ticket, &self.message, reply, now);
     }
 
-    /// Waits for its reply, or for the one to a call that is late.
+    /// Waits for the reply to this call, or to `late`, an earlier call whose reply is late.
     pub fn wait(&self, late: Option<&Call>, timeout: Duration, killed: &Receiver<()>) -> Waited {
         let Some(late) = late else {
             return select! {
@@ -156,14 +156,14 @@ impl Call {
 /// How a wait ended.
 pub(super) enum Waited {
     Reply(Reply),
-    /// There will be no reply, or nobody to hear it.
+    /// There will be no reply, or this server was killed.
     Lost,
     TimedOut,
-    /// The late call has a reply, or will have none.
+    /// The late call has got this reply, or will get none.
     LateReply(Option<Reply>),
 }
 
-/// Makes a call that is nobody's message; `None`: there was no reply in time, or our server was killed.
+/// Makes a call that is not a [`Message`]. Returns `None` if there was no reply in time, or if this server was killed.
 pub(super) fn ask<A: Serialize, R: DeserializeOwned>(
     end: &ClientEnd,
     method: &'static str,

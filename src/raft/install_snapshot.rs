@@ -1,7 +1,8 @@
 //! Figure 13, "InstallSnapshot RPC": "invoked by leader to send chunks of a snapshot to a follower". And the service's own
 //! snapshots (§7).
 //!
-//! As in the lab, a snapshot is sent in one message. Sending it in several is beyond the lab: see [`chunks`](super::beyond::chunks).
+//! As in the lab, a snapshot is sent in one message. Sending it in several messages is beyond the lab: see
+//! [`chunks`](super::beyond::chunks).
 
 use super::log::Members;
 use super::state::State;
@@ -39,7 +40,7 @@ pub struct InstallSnapshotReply {
     pub term: u64,
     /// Whether the follower has everything that the snapshot covers.
     pub success: bool,
-    /// If not, how many of its bytes it has.
+    /// If not, how many bytes of the snapshot the follower has.
     pub received: u64,
 }
 
@@ -59,12 +60,13 @@ impl State {
         if args.term == self.current_term {
             debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
             self.hear_leader(args.leader_id, now);
-            // What we have committed, we have or shall have applied: an older snapshot would take us back.
+            // If everything that the snapshot covers is committed here, we have applied it or will: such a snapshot would take the
+            // service back.
             success = args.last_included_index <= self.commit_index;
             if success {
                 self.drop_chunks(self.commit_index);
             } else {
-                // 2. to 4. are about chunks. In the lab, the first one is the whole snapshot.
+                // Steps 2 to 4 are about chunks. In the lab, the first chunk is the whole snapshot.
                 let whole;
                 (received, whole) = self.receive_chunk(&args);
                 if let Some(data) = whole {
@@ -81,8 +83,8 @@ impl State {
         let (index, term) = (args.last_included_index, args.last_included_term);
         if self.log.term_at(index) == Some(term) {
             // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
-            //    entries following it and reply". But the service needs the snapshot all the same: the entries that
-            //    it covers are no longer here to be applied one by one.
+            //    entries following it and reply". But the service still needs the snapshot, because the log
+            //    no longer has the entries that it covers, so they cannot be applied one by one.
             self.log.compact_to(index, term);
         } else {
             // 7. "Discard the entire log".
@@ -91,11 +93,11 @@ impl State {
         self.commit_index = index;
         // 5. "Save snapshot file".
         self.persist_with_snapshot(data.clone());
-        // 8. "Reset state machine using snapshot contents": the applier's next message.
+        // 8. "Reset state machine using snapshot contents": the applier sends this next.
         self.snapshot_to_apply = Some(data);
     }
 
-    /// What the leader does with a reply: the server now has what the snapshot covers, or so much of it.
+    /// What the leader does with the reply of a follower, which now has the snapshot or some bytes of it.
     pub fn handle_install_snapshot_reply(
         &mut self,
         peer: usize,
@@ -115,7 +117,8 @@ impl State {
     /// The service has made a snapshot of everything up to `index` (§7: "each server takes snapshots
     /// independently").
     pub fn snapshot(&mut self, index: u64, snapshot: Snapshot) {
-        // It may be late, after a newer one from the leader; and of what it hasn't got it can't have made one.
+        // The service may be late: a newer snapshot may have come from the leader. And a snapshot cannot cover entries that the
+        // service has not been given yet.
         if index <= self.log.last_included_index() || index > self.last_applied {
             return;
         }
@@ -145,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn step_6_what_follows_a_matching_entry_stays() {
+    fn step_6_entries_after_a_matching_entry_are_retained() {
         let mut state = Server::new(3).log(&[1, 1, 2, 2]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         assert_eq!((state.log.last_included_index(), state.log.last_index()), (3, 4));
     }
 
     #[test]
-    fn step_7_a_log_that_differs_goes() {
+    fn step_7_a_log_that_differs_is_discarded() {
         let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         assert_eq!((state.log.last_included_index(), state.log.last_index()), (3, 3));
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn step_8_the_service_gets_the_snapshot_before_what_follows_it() {
+    fn step_8_the_service_gets_the_snapshot_before_the_entries_after_it() {
         let mut state = Server::new(3).log(&[1, 1, 2, 2]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         state.commit_index = 4;
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_snapshot_takes_nothing_back_but_resets_the_timer() {
+    fn an_old_snapshot_changes_nothing_but_resets_the_election_timer() {
         let mut state = Server::new(3).log(&[1, 1, 1, 1]).term(1).build();
         state.commit_index = 4;
         state.take_committed();
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_finds_snapshot_and_log_together() {
+    fn a_restart_restores_snapshot_and_log_together() {
         let mut state = Server::new(3).log(&[1, 1, 2]).term(2).build();
         state.commit_index = 3;
         state.take_committed();
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_installed_is_committed_and_saved_with_its_log() {
+    fn an_installed_snapshot_is_committed_and_saved_with_its_log() {
         let mut state = Server::new(3).log(&[1]).term(2).build();
         state.handle_install_snapshot(install(2, 3, 2), at_ms(0));
         assert_eq!(state.commit_index, 3);
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_term_at_the_edge_of_a_snapshot_is_known() {
+    fn the_term_of_the_last_included_entry_is_known() {
         let state = Server::new(3).log(&[1, 2, 2, 3]).leader_of_term(4).snapshot_to(3).build();
         assert_eq!(state.append_entries_args(4).prev_log_term, 2);
     }
@@ -218,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_what_is_not_applied_is_refused() {
+    fn a_snapshot_of_entries_that_are_not_applied_is_refused() {
         let mut state = Server::new(3).log(&[1, 1, 2]).term(2).build();
         state.snapshot(2, Snapshot::default());
         assert_eq!(state.log.last_included_index(), 0);
     }
 
     #[test]
-    fn the_leader_goes_on_after_the_snapshot() {
+    fn a_follower_that_installed_a_snapshot_matches_up_to_its_end() {
         let mut state = Server::new(3).log(&[1, 1, 1]).leader_of_term(1).build();
         state.handle_install_snapshot_reply(1, &install(1, 2, 1), &yes(1), at_ms(0));
         let progress = progress(&state);

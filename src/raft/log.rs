@@ -1,13 +1,13 @@
 //! The log and its snapshot offset (§5.3, §7).
 //!
-//! Entries up to [`Log::last_included_index`] are in the snapshot and no longer here; of the last of them the term is
-//! kept, for the consistency check of the entry that follows, and who the members were then.
+//! The snapshot covers the entries up to [`Log::last_included_index`], and the log no longer has them. It keeps the term of the
+//! last of them, for the consistency check of the entry that follows, and the members at that index.
 
 use labrpc::api::Command;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The servers that vote, and whose logs count: all of them in the lab, where members do not change.
+/// The servers that vote, and whose logs count. In the lab, these are all servers, and they do not change.
 pub type Members = BTreeSet<usize>;
 
 /// A log entry: "each entry contains command for state machine, and term when entry was received by leader".
@@ -15,23 +15,23 @@ pub type Members = BTreeSet<usize>;
 pub struct Entry {
     /// The term of the leader that created it.
     pub term: u64,
-    /// What it is for.
+    /// What it holds.
     pub payload: Payload,
 }
 
 /// What an entry holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
-    /// For the state machine.
+    /// A command for the state machine.
     Command(Command),
-    /// Nothing: with it a leader commits what earlier terms have left (§8).
+    /// Nothing. With such an entry, a leader commits the entries that earlier terms have left (§8).
     NoOp,
-    /// Who the members are from here on (thesis §4.1).
+    /// The members from this entry on (thesis §4.1).
     Members(Members),
 }
 
 impl Entry {
-    /// About how many bytes a message has for it.
+    /// About how many bytes the entry takes in a message.
     fn size(&self) -> usize {
         const OVERHEAD: usize = 8;
         OVERHEAD
@@ -49,16 +49,16 @@ pub struct Log {
     last_included_index: u64,
     last_included_term: u64,
     entries: Vec<Entry>,
-    /// Who the members are, and the index from which on; first as of [`Log::last_included_index`], then a row for each entry
-    /// that changes them.
+    /// The members, each time with the index from which on they count. The first row is for [`Log::last_included_index`]; then
+    /// each entry that changes the members has a row.
     members: Vec<(u64, Members)>,
-    /// What is on disk differs after this index. See [`Log::take_unsaved`].
+    /// The log on disk differs from this one after this index. See [`Log::take_unsaved`].
     #[serde(skip)]
     unsaved_after: Option<u64>,
 }
 
 impl Log {
-    /// An empty log of a cluster of these members.
+    /// An empty log of a cluster with these members.
     pub fn new(members: Members) -> Log {
         Log::after_snapshot(0, 0, members)
     }
@@ -73,24 +73,24 @@ impl Log {
         }
     }
 
-    /// Who the members are: "a server always uses the latest configuration in its log, regardless of whether the entry is
+    /// The current members: "a server always uses the latest configuration in its log, regardless of whether the entry is
     /// committed" (thesis §4.1).
     pub fn members(&self) -> &Members {
         &self.members[self.members.len() - 1].1
     }
 
-    /// The index of the entry that says so; with none, the end of the snapshot or 0.
+    /// The index of the entry that made these the members. If the log has no such entry, the last index of the snapshot, or 0.
     pub fn members_since(&self) -> u64 {
         self.members[self.members.len() - 1].0
     }
 
-    /// Who they were before that entry, if it is in the log.
+    /// The members before the entry at [`Log::members_since`], if the log has that entry.
     pub fn members_before(&self) -> Option<&Members> {
         let before = self.members.len().checked_sub(2)?;
         Some(&self.members[before].1)
     }
 
-    /// Who the members were at the end of the snapshot.
+    /// The members at the last index of the snapshot.
     pub fn members_in_snapshot(&self) -> &Members {
         &self.members[0].1
     }
@@ -115,7 +115,7 @@ impl Log {
         self.entries.last().map_or(self.last_included_term, |entry| entry.term)
     }
 
-    /// The term of the entry at `index`, unless that is in the snapshot or beyond the end.
+    /// The term of the entry at `index`. `None` if the entry is beyond the end, or in the snapshot and not the last there.
     pub fn term_at(&self, index: u64) -> Option<u64> {
         if index == self.last_included_index {
             return Some(self.last_included_term);
@@ -123,7 +123,7 @@ impl Log {
         self.get(index).map(|entry| entry.term)
     }
 
-    /// The entry at `index`, unless that is in the snapshot or beyond the end.
+    /// The entry at `index`. `None` if it is in the snapshot or beyond the end.
     pub fn get(&self, index: u64) -> Option<&Entry> {
         let offset = index.checked_sub(self.last_included_index + 1)?;
         self.entries.get(offset as usize)
@@ -135,7 +135,7 @@ impl Log {
         self.entries.get(offset..).unwrap_or(&[])
     }
 
-    /// The entries after `index`, as many as have that many bytes together; one at least, if there is one.
+    /// The entries after `index`, as many as have at most `bytes` bytes together; one at least, if there is one.
     pub fn batch(&self, index: u64, bytes: usize) -> &[Entry] {
         let entries = self.after(index);
         let fits = entries.iter().scan(0, |sum, entry| {
@@ -146,7 +146,7 @@ impl Log {
         &entries[..fitting.max(1).min(entries.len())]
     }
 
-    /// Where the run of entries of the same term that ends at `index` begins.
+    /// The first index in the log that has the same term as `index`.
     pub fn first_of_term(&self, index: u64) -> u64 {
         let term = self.term_at(index);
         let mut first = index;
@@ -158,13 +158,13 @@ impl Log {
 
     /// The last index whose entry is of `term`, if there is one.
     pub fn last_of_term(&self, term: u64) -> Option<u64> {
-        // Terms never fall along the log.
+        // Terms never decrease along the log.
         let end = self.entries.partition_point(|entry| entry.term <= term);
         let index = self.last_included_index + end as u64;
         (self.term_at(index) == Some(term)).then_some(index)
     }
 
-    /// Adds an entry at the end; gives back its index.
+    /// Adds an entry at the end. Returns its index.
     pub fn append(&mut self, entry: Entry) -> u64 {
         self.touch(self.last_index());
         if let Payload::Members(members) = &entry.payload {
@@ -194,17 +194,17 @@ impl Log {
         self.members[0].0 = index;
     }
 
-    /// Replaces everything by a snapshot up to `index`.
+    /// Replaces the whole log with a snapshot up to `index`.
     pub fn restart_at(&mut self, index: u64, term: u64, members: Members) {
         *self = Log::after_snapshot(index, term, members);
     }
 
-    /// The index after which the log has changed since the last call, if it has.
+    /// The index after which the log has changed since the last call. `None` if it has not changed.
     pub fn take_unsaved(&mut self) -> Option<u64> {
         self.unsaved_after.take()
     }
 
-    /// Whether [`Log::take_unsaved`] would give something.
+    /// Whether [`Log::take_unsaved`] would return an index.
     pub fn is_unsaved(&self) -> bool {
         self.unsaved_after.is_some()
     }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_snapshot_covers_keeps_its_last_term() {
+    fn the_log_keeps_the_last_term_that_the_snapshot_covers() {
         let mut log = log(&[1, 1, 2, 3]);
         log.compact_to(3, 2);
         assert_eq!((log.last_included_index(), log.last_index(), log.last_term()), (3, 4, 3));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_a_term_are_found_from_both_ends() {
+    fn the_first_and_the_last_index_of_a_term_are_found() {
         let log = log(&[1, 1, 4, 4, 4, 6]);
         assert_eq!([5, 3, 2, 6].map(|i| log.first_of_term(i)), [3, 3, 1, 6]);
         assert_eq!([1, 4, 6].map(|t| log.last_of_term(t)), [Some(2), Some(5), Some(6)]);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_so_many_bytes_and_one_entry_at_least() {
+    fn a_batch_has_a_limited_size_and_at_least_one_entry() {
         let log = log(&[1, 1, 1, 1]); // eight bytes each
         assert_eq!(
             [0, 7, 8, 23, 24, 99].map(|bytes| log.batch(1, bytes).len()),
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(log.batch(4, 99).len(), 0);
     }
 
-    /// Thesis §4.1: configurations take effect when they are appended, and go with their entries.
+    /// Thesis §4.1: a configuration takes effect when its entry is appended, and no longer counts when that entry is removed.
     #[test]
     fn the_members_are_those_of_the_last_configuration() {
         let mut log = log(&[1, 1]);
@@ -299,7 +299,7 @@ mod tests {
         log.compact_to(4, 2);
         assert_eq!(log.members_in_snapshot(), &members(&[0, 1, 2, 3]));
         log.truncate_after(0);
-        assert_eq!(of(&log), (4, members(&[0, 1, 2, 3])), "a snapshot stays");
+        assert_eq!(of(&log), (4, members(&[0, 1, 2, 3])), "the members in a snapshot stay");
         log.restart_at(9, 5, members(&[7]));
         assert_eq!(of(&log), (9, members(&[7])));
     }

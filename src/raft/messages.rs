@@ -136,7 +136,7 @@ impl State {
     }
 
     /// "If last log index >= nextIndex for a follower: send AppendEntries RPC with log entries starting at
-    /// nextIndex". §7: it sends the snapshot if those entries are no longer in its log.
+    /// nextIndex". §7: the leader sends the snapshot if those entries are no longer in its log.
     fn entries_or_snapshot(&mut self, peer: usize) -> Message {
         let Role::Leader { progress, .. } = &mut self.role else { unreachable!("only leaders") };
         let progress = &mut progress[peer];
@@ -176,7 +176,7 @@ mod tests {
     use labrpc::api::{Command, Refused};
 
     #[test]
-    fn a_leader_speaks_at_once_and_then_every_heartbeat() {
+    fn a_leader_sends_at_once_and_then_every_heartbeat_interval() {
         let mut state = Server::new(3).leader_of_term(1).build();
         let ticket = sent(&mut state, 1, at_ms(0));
         state.note_answer(1, ticket);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_has_nothing_to_say_and_takes_no_commands() {
+    fn a_follower_sends_nothing_and_accepts_no_commands() {
         let mut state = Server::new(3).build();
         assert_eq!(state.next_message(1, at_ms(0)), Next::Wait);
         let refused = state.start(Command::default());

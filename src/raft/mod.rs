@@ -1,20 +1,20 @@
-//! Raft, as the extended paper has it ("In Search of an Understandable Consensus Algorithm").
+//! Raft, as in the extended paper ("In Search of an Understandable Consensus Algorithm").
 //!
 //! Read it with Figure 2 open:
 //!
 //! | box | file |
 //! |---|---|
 //! | State | [`state`], [`log`](mod@log), [`persist`] |
-//! | Rules for Servers | [`rules`], and who is sent which message: [`messages`] |
+//! | Rules for Servers | [`rules`]; [`messages`] decides which message goes to which server |
 //! | RequestVote RPC | [`request_vote`] |
 //! | AppendEntries RPC | [`append_entries`] |
 //! | InstallSnapshot RPC (Figure 13) | [`install_snapshot`] |
 //!
-//! All of that is `impl State` and cannot wait. [`threads`] decides when it runs, [`calls`] carries its messages, and this file is
-//! what others call. [`options`] has the numbers that the paper leaves open.
+//! All of these are methods of [`State`], and none of them can wait. [`threads`] decides when they run, [`calls`] carries their
+//! messages, and this file has what other code calls. [`options`] has the numbers that the paper leaves open.
 //!
-//! What the lab does not ask for has a room of its own, [`beyond`]. Where the lab's Raft meets it there is a call of a method whose
-//! name begins with `beyond_`, or a field that is marked as such. A reader of 2A to 2D may pass over all of these.
+//! What the lab does not ask for is in a module of its own, [`beyond`]. Where the lab's Raft meets it, there is a call of a method
+//! whose name begins with `beyond_`, or a field that is marked "Beyond the lab". A reader of 2A to 2D may skip all of these.
 
 pub mod append_entries;
 pub mod beyond;
@@ -49,7 +49,7 @@ use threads::Shared;
 /// A Raft server.
 pub struct Raft {
     shared: Arc<Shared>,
-    /// Beyond the lab: a follower asks its leader for an index to read at.
+    /// Beyond the lab: through these, a follower asks its leader for an index to read at.
     peers: Vec<ClientEnd>,
     killed: Receiver<()>,
     /// What `kill` stops and joins.
@@ -57,16 +57,16 @@ pub struct Raft {
 }
 
 struct Running {
-    /// Dropped, it wakes who waits for a reply or for the service.
+    /// Dropping this wakes every thread that waits for a reply or for the service.
     alive: Sender<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Raft {
-    /// Makes a server, perhaps from what an earlier life has saved, and starts it; returns at once.
+    /// Makes a server, from its saved state if there is one, and starts it. Returns at once.
     ///
-    /// `peers` are the ends of all servers, `peers[me]` our own; what is committed goes out on `apply_ch`. Register the
-    /// services for the RPCs of the other servers.
+    /// `peers` are the ends of all servers, and `peers[me]` is our own. Committed entries go out on `apply_ch`. The returned
+    /// services handle the RPCs of the other servers; the caller has to register them.
     pub fn make(
         peers: Vec<ClientEnd>,
         me: usize,
@@ -76,10 +76,10 @@ impl Raft {
         Raft::make_with(Options::default(), peers, me, persister, apply_ch)
     }
 
-    /// As [`Raft::make`], with other timeouts.
+    /// Like [`Raft::make`], with these options.
     ///
     /// # Panics
-    /// If an option cannot be right ([`Options::validate`]).
+    /// If an option is invalid ([`Options::validate`]).
     pub fn make_with(
         options: Options,
         peers: Vec<ClientEnd>,
@@ -96,7 +96,7 @@ impl Raft {
         (Arc::new(Raft { shared, peers, killed, running }), vec![service])
     }
 
-    /// [`Raft::make_with`] these options, as a constructor.
+    /// A constructor that calls [`Raft::make_with`] with these options.
     pub fn with(
         options: Options,
     ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>) -> Served<Raft> + Clone {
@@ -105,7 +105,7 @@ impl Raft {
         }
     }
 
-    /// The same for a cluster of which the last argument tells the first members.
+    /// Like [`Raft::with`], but the last argument of the constructor is the set of initial members.
     pub fn with_members(
         options: Options,
     ) -> impl Fn(Vec<ClientEnd>, usize, Persister, Sender<ApplyMsg>, Members) -> Served<Raft> + Clone
@@ -147,11 +147,11 @@ impl labrpc::api::Raft for Raft {
 
     fn kill(&self) {
         self.shared.lock().killed = true;
-        let mut running = self.running.lock(); // where a second caller waits until the first is done
+        let mut running = self.running.lock(); // a second caller waits here until the first is done
         let Some(Running { alive, threads }) = running.take() else { return };
         drop(alive);
         for thread in threads {
-            // A panic in there has been reported where it happened.
+            // A panic in a thread has been reported where it happened.
             let _ = thread.join();
         }
     }

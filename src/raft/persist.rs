@@ -1,8 +1,8 @@
 //! What survives a crash: Figure 2, "Persistent state on all servers (Updated on stable storage before
 //! responding to RPCs)".
 //!
-//! Saving costs what has changed: each save adds a record to those since the last snapshot, and a restart
-//! replays them. A snapshot replaces them all by the state that they add up to.
+//! A save writes only what has changed: it adds a record to the records since the last snapshot. A restart replays the records. A
+//! snapshot replaces all of them with the state that they add up to.
 
 use super::log::{Entry, Log, Members};
 use super::state::State;
@@ -21,15 +21,15 @@ pub struct Saved {
     pub log: Log,
 }
 
-/// A change to it.
+/// A change to the persistent state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {
     /// A new term, or a vote in the current one.
     Vote { current_term: u64, voted_for: Option<usize> },
-    /// The log after `prev_log_index` is now this.
+    /// The entries after `prev_log_index` are now these.
     Entries { prev_log_index: u64, entries: Vec<Entry> },
-    /// So much is known to be committed. Raft needs to save that of nothing but a server's own removal: see
-    /// [`State::knows_its_removal`].
+    /// Beyond the lab: the log is known to be committed up to this index. Raft needs to save that only for a server's own removal:
+    /// see [`State::knows_its_removal`].
     Committed { commit_index: u64 },
 }
 
@@ -48,7 +48,7 @@ impl Disk {
         Disk { persister, saved_vote, saved_commit: 0 }
     }
 
-    /// Where it is.
+    /// The persister of this disk.
     #[cfg(test)]
     pub fn persister(&self) -> &Persister {
         &self.persister
@@ -60,12 +60,12 @@ impl Disk {
     }
 }
 
-/// Reads what an earlier life has saved, and how much of the log it has saved to be committed. With nothing saved, these are the
-/// members.
+/// Returns what this server saved before its restart, and the index up to which that is known to be committed. If nothing was
+/// saved, the log is empty and has these members.
 pub fn restore(persister: &Persister, members: Members) -> (Saved, u64) {
     let new = || Saved { current_term: 0, voted_for: None, log: Log::new(members) };
     let mut saved = persister.raft_state().unwrap_or_else(new);
-    let mut committed = saved.log.last_included_index(); // or it would be in no snapshot
+    let mut committed = saved.log.last_included_index(); // a snapshot covers only committed entries
     for record in persister.records() {
         match record {
             Record::Vote { current_term, voted_for } => {
@@ -85,8 +85,8 @@ pub fn restore(persister: &Persister, members: Members) -> (Saved, u64) {
 }
 
 impl State {
-    /// Saves what has changed since the last save. Called before every reply, and before every message that
-    /// speaks of the change.
+    /// Saves what has changed since the last save. This is called before every reply, and before every message that depends on
+    /// the change.
     pub fn persist(&mut self) {
         let vote = (self.current_term, self.voted_for);
         if self.disk.saved_vote != vote {
@@ -101,20 +101,20 @@ impl State {
         self.beyond_persist();
     }
 
-    /// Adds a record to those that are saved.
+    /// Adds a record to the saved records.
     pub(super) fn append_record(&self, record: &Record) {
         self.disk.persister.append(record);
     }
 
-    /// Saves a snapshot together with the state that goes with it. Were they saved one after the other, a crash
-    /// between the two would leave a log that doesn't join its snapshot.
+    /// Saves a snapshot together with the state that goes with it. If they were saved one after the other, a crash between the two
+    /// saves could leave a log that does not begin where its snapshot ends.
     pub fn persist_with_snapshot(&mut self, snapshot: Snapshot) {
         let (current_term, voted_for) = (self.current_term, self.voted_for);
         self.log.take_unsaved();
         let saved = Saved { current_term, voted_for, log: self.log.clone() };
         self.disk.persister.save(&saved, snapshot);
         self.disk.saved_vote = (current_term, voted_for);
-        self.disk.saved_commit = 0; // the record has gone with the others
+        self.disk.saved_commit = 0; // the snapshot has replaced that record, too
         self.persist();
     }
 

@@ -17,7 +17,7 @@ pub struct RequestVoteArgs {
     pub last_log_index: u64,
     /// "Term of candidate's last log entry (§5.4)".
     pub last_log_term: u64,
-    /// Whether the leader itself wants the candidate to stand (thesis §4.2.3).
+    /// Beyond the lab: whether the leader itself has told this server to become a candidate (thesis §4.2.3).
     pub leadership_transfer: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct RequestVoteReply {
 }
 
 impl State {
-    /// What a candidate asks everybody.
+    /// The request that a candidate sends to all other members.
     pub fn request_vote_args(&self) -> RequestVoteArgs {
         RequestVoteArgs {
             term: self.current_term,
@@ -63,7 +63,7 @@ impl State {
         if vote_granted {
             self.voted_for = Some(args.candidate_id);
             self.reset_election_timer(now);
-            self.become_follower(self.leader(), now); // it may have been about to become a candidate itself
+            self.become_follower(self.leader(), now); // a pre-candidate gives up its own attempt
         }
         self.persist();
         RequestVoteReply { term: self.current_term, vote_granted }
@@ -75,7 +75,7 @@ impl State {
         (last_log_term, last_log_index) >= (self.log.last_term(), self.log.last_index())
     }
 
-    /// What the candidate does with a reply.
+    /// Counts the vote in a reply.
     pub fn handle_request_vote_reply(
         &mut self,
         peer: usize,
@@ -94,13 +94,13 @@ impl State {
 }
 
 impl Ballot {
-    /// Our own vote is for ourselves.
+    /// The ballot at the start: our own vote, which is for ourselves.
     pub fn of(me: usize) -> Ballot {
         let ourselves = BTreeSet::from([me]);
         Ballot { votes: ourselves.clone(), answered: ourselves }
     }
 
-    /// A server has answered.
+    /// Notes that a server has answered.
     pub fn note(&mut self, peer: usize, granted: bool) {
         self.answered.insert(peer);
         if granted {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn step_1_an_old_term_is_refused_and_told_the_new_one() {
+    fn step_1_a_candidate_of_an_old_term_is_refused_and_learns_the_new_term() {
         let mut state = Server::new(3).term(5).build();
         let reply = state.handle_request_vote(&ask(4, 1, (9, 9)), at_ms(0));
         assert_eq!(reply, RequestVoteReply { term: 5, vote_granted: false });
@@ -135,7 +135,7 @@ mod tests {
     /// §5.2: "Each server will vote for at most one candidate in a given term, on a first-come-first-served
     /// basis".
     #[test]
-    fn step_2_one_vote_a_term_and_the_same_again_when_asked_again() {
+    fn step_2_a_server_votes_once_a_term_and_repeats_that_vote_when_asked_again() {
         let mut state = Server::new(3).build();
         assert!(granted(&mut state, ask(1, 1, (0, 0))));
         assert!(!granted(&mut state, ask(1, 2, (0, 0))));
@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn step_2_only_for_a_log_that_is_up_to_date() {
-        // Ours ends at index 3 with term 2.
+    fn step_2_a_server_votes_only_for_a_log_that_is_up_to_date() {
+        // Our log ends at index 3 with term 2.
         let cases = [
             ((1, 9), false, "longer, but of an older term"),
             ((2, 2), false, "shorter"),
-            ((2, 3), true, "the same"),
+            ((2, 3), true, "as long, and of the same term"),
             ((2, 4), true, "longer"),
             ((3, 1), true, "shorter, but of a newer term"),
         ];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_leads_with_a_majority_and_not_before() {
+    fn a_candidate_becomes_leader_with_a_majority_and_not_before() {
         let mut state = Server::new(5).build();
         state.become_candidate(at_ms(0));
         let args = state.request_vote_args();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_vote_and_an_answer_all_the_same() {
+    fn a_refused_vote_is_an_answer_but_not_a_vote() {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
         let args = state.request_vote_args();
@@ -197,7 +197,7 @@ mod tests {
 
     /// §5.5: "the servers retry RPCs if they do not receive a response in a timely manner".
     #[test]
-    fn a_vote_is_asked_for_again_until_it_is_answered() {
+    fn a_request_for_a_vote_is_repeated_until_it_is_answered() {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
         note_no_reply(&mut state, 1, at_ms(0));

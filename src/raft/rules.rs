@@ -7,13 +7,13 @@ use labrpc::api::{ApplyMsg, Command, Refused, Started};
 use labrpc::time::Instant;
 use rand::RngExt;
 
-/// How many of `servers` are a majority: for votes, for commitment, for everything.
+/// How many of `servers` make a majority. Votes, commitment and everything else that needs a majority use this function.
 pub fn quorum(servers: usize) -> usize {
     servers / 2 + 1
 }
 
 impl State {
-    /// The highest value that a majority of the members has reached, if `of` says how far each is.
+    /// The highest value that a majority of the members has reached. `of` returns the value of one member.
     pub fn majority_has<T: Ord>(&self, of: impl Fn(usize) -> T) -> T {
         let mut values: Vec<T> = self.log.members().iter().map(|&member| of(member)).collect();
         values.sort_unstable_by(|a, b| b.cmp(a));
@@ -26,7 +26,7 @@ impl State {
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower (§5.1)".
     pub fn update_term(&mut self, term: u64, now: Instant) {
         if term > self.current_term {
-            log::debug!("sees term {term}, was in {}", self.current_term);
+            log::debug!("learns of term {term}, was in term {}", self.current_term);
             self.current_term = term;
             self.voted_for = None;
             self.drop_chunks(self.commit_index);
@@ -34,8 +34,8 @@ impl State {
         }
     }
 
-    /// The first thing to do with any reply: whether it answers a call made in the present term. One to an earlier
-    /// candidacy or leadership says nothing about this one, but for its term.
+    /// What the handler of any reply does first: it updates our term from the reply. Returns whether the call was made in the
+    /// current term. A reply to a call of an earlier candidacy or leadership says nothing about the current one, except its term.
     pub fn observe_reply(&mut self, call_term: u64, reply_term: u64, now: Instant) -> bool {
         if self.beyond_refuses_reply(reply_term) {
             return false;
@@ -47,7 +47,7 @@ impl State {
 
     /// "If commitIndex > lastApplied: increment lastApplied, apply `log[lastApplied]` to state machine (§5.3)".
     ///
-    /// What comes out counts as applied, and must reach the service in this order.
+    /// The returned messages count as applied, and must reach the service in this order.
     pub fn take_committed(&mut self) -> Vec<ApplyMsg> {
         let mut messages = Vec::new();
         if let Some(snapshot) = self.snapshot_to_apply.take() {
@@ -59,7 +59,7 @@ impl State {
             let index = self.last_applied + 1;
             let entry = self.log.get(index).cloned();
             let Entry { term, payload } =
-                entry.expect("what is committed is in the log or a snapshot");
+                entry.expect("a committed entry is in the log or in a snapshot");
             messages.push(match payload {
                 Payload::Command(command) => ApplyMsg::Command { index, term, command },
                 Payload::NoOp | Payload::Members(_) => ApplyMsg::Internal { index, term },
@@ -69,7 +69,7 @@ impl State {
         messages
     }
 
-    /// Whether [`State::take_committed`] would give something.
+    /// Whether [`State::take_committed`] would return anything.
     pub fn has_unapplied(&self) -> bool {
         self.snapshot_to_apply.is_some() || self.last_applied < self.commit_index
     }
@@ -77,24 +77,26 @@ impl State {
 
 // "Followers (§5.2)"
 impl State {
-    /// Follows `leader`, or nobody yet. The election timer is left alone while it runs: only a leader's word or
-    /// a granted vote buys time. Were it reset here, a candidate whose log is behind could starve a better one for ever.
+    /// Becomes a follower of `leader`, or of no leader yet. An election timer that runs is not reset here: only a message from the
+    /// leader or a granted vote resets it. Otherwise the requests of a candidate whose log is behind could reset it again and
+    /// again, and a server with a better log would never become a candidate.
     pub fn become_follower(&mut self, leader: Option<usize>, now: Instant) {
         if self.is_leader() {
             log::debug!("steps down in term {}", self.current_term);
-            self.reset_election_timer(now); // a leader had none
+            self.reset_election_timer(now); // a leader has no election timer
         }
         self.role = Role::Follower { leader };
     }
 
-    /// A message of the leader of our term came: whatever is in it, it is followed, and it leads for another while.
+    /// A message from the leader of our term has come. This server follows it and resets the election timer, whatever the message
+    /// says.
     pub(super) fn hear_leader(&mut self, leader: usize, now: Instant) {
         self.become_follower(Some(leader), now);
         self.reset_election_timer(now);
         self.heard_leader_at = now;
     }
 
-    /// Starts the wait for a leader anew, for a random time, so that seldom two wait for as long (§5.2).
+    /// Restarts the wait for a leader. The wait is random, so that two servers seldom wait equally long (§5.2).
     pub fn reset_election_timer(&mut self, now: Instant) {
         let range = self.options.election_timeout.clone();
         self.election_deadline = now + labrpc::rand::rng().random_range(range);
@@ -106,7 +108,7 @@ impl State {
         self.has_election_timer() && now >= self.election_deadline
     }
 
-    /// Whether the election deadline counts. A leader has none, and neither has a server that is no member (beyond the lab).
+    /// Whether the election deadline counts. It does not count on a leader, nor on a server that is not a member (beyond the lab).
     pub fn has_election_timer(&self) -> bool {
         !self.is_leader() && self.may_become_candidate()
     }
@@ -114,24 +116,24 @@ impl State {
 
 // "Candidates (§5.2)"
 impl State {
-    /// What the ticker does when it wakes up: starts an election if it is time to.
+    /// Starts an election if it is time to. The ticker calls this whenever it wakes up.
     pub fn tick(&mut self, now: Instant) {
         if !self.beyond_tick(now) && self.election_due(now) {
             self.become_candidate(now);
         }
     }
 
-    /// "On conversion to candidate, start election": the requests for votes are up to [`State::next_message`].
+    /// "On conversion to candidate, start election": [`State::next_message`] then returns the requests for votes.
     pub fn become_candidate(&mut self, now: Instant) {
         self.current_term += 1;
         self.voted_for = Some(self.me);
-        log::debug!("stands for election in term {}", self.current_term);
+        log::debug!("becomes a candidate in term {}", self.current_term);
         self.role = Role::Candidate { ballot: Ballot::of(self.me), by_transfer: false };
         self.drop_chunks(self.commit_index);
         self.forget_calls();
         self.reset_election_timer(now);
         self.persist();
-        self.lead_if_elected(now); // a cluster of one
+        self.lead_if_elected(now); // in a cluster of one server, it is elected
     }
 
     /// "If votes received from majority of servers: become leader".
@@ -143,7 +145,7 @@ impl State {
         }
     }
 
-    /// Nothing counts as sent in a new role.
+    /// Forgets what was sent: in a new role, nothing counts as sent yet.
     pub(super) fn forget_calls(&mut self) {
         self.sent = vec![Sent::default(); self.servers];
     }
@@ -152,7 +154,7 @@ impl State {
 // "Leaders"
 impl State {
     /// "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server": nothing counts as sent
-    /// yet, so [`State::next_message`] has one for each.
+    /// yet, so [`State::next_message`] returns a heartbeat for each server.
     fn become_leader(&mut self, now: Instant) {
         log::debug!("leads term {}", self.current_term);
         let progress = Progress::new(self.log.last_index() + 1);
@@ -161,22 +163,23 @@ impl State {
             leadership: LeaderState::new(now),
         };
         self.forget_calls();
-        // Beyond the lab: the no-op is an option; a leader that is no member leads only until that is committed (thesis, Figure 4.6).
+        // Beyond the lab: the no-op is an option. A leader that is not a member appends it in any case, because such a leader leads
+        // only until the no-op is committed (thesis, Figure 4.6).
         if self.options.no_op_on_election || !self.log.members().contains(&self.me) {
             self.append(Payload::NoOp);
         }
     }
 
-    /// Adds an entry of our own to the log; gives back its index.
+    /// Appends an entry of our term to the log and saves it. Returns its index.
     pub(super) fn append(&mut self, payload: Payload) -> u64 {
         let index = self.log.append(Entry { term: self.current_term, payload });
         self.persist();
-        self.advance_commit_index(); // a cluster of one
+        self.advance_commit_index(); // in a cluster of one server, it is committed
         index
     }
 
     /// "If command received from client: append entry to local log, respond after entry applied to state machine
-    /// (§5.3)". The response is the apply channel's.
+    /// (§5.3)". The message on the apply channel is that response.
     pub fn start(&mut self, command: Command) -> Result<Started, Refused> {
         if self.killed {
             return Err(Refused::Stopped);
@@ -201,15 +204,15 @@ impl State {
             true => self.log.last_index(),
             false => progress[member].match_index,
         });
-        // Only an entry of our own term is committed by counting; Figure 8 is what happens otherwise.
+        // Only an entry of our own term is committed by counting replicas. Figure 8 shows what would happen otherwise.
         if n > self.commit_index && self.log.term_at(n) == Some(self.current_term) {
             self.commit_index = n;
             self.beyond_note_commit();
         }
     }
 
-    /// "If successful: update nextIndex and matchIndex for follower (§5.3)": it has everything up to `index`. Never
-    /// back, for replies may overtake one another.
+    /// "If successful: update nextIndex and matchIndex for follower (§5.3)": the follower has everything up to
+    /// `index`. Neither value ever goes back, because replies may overtake one another.
     pub fn note_match(&mut self, peer: usize, index: u64) {
         let Role::Leader { progress, .. } = &mut self.role else {
             return;
@@ -234,7 +237,7 @@ mod tests {
         for (servers, majority) in expected {
             assert_eq!(quorum(servers), majority, "{servers} servers");
             assert!(2 * majority > servers, "two majorities of {servers} share a server");
-            assert!(servers - majority < majority, "{servers} servers go on without a minority");
+            assert!(servers - majority < majority, "{servers} servers go on when a minority fails");
         }
     }
 
@@ -256,7 +259,7 @@ mod tests {
 
     /// §5.4.2: "only log entries from the leader's current term are committed by counting replicas".
     #[test]
-    fn old_terms_are_not_committed_by_counting() {
+    fn entries_of_old_terms_are_not_committed_by_counting() {
         let mut state = Server::new(3).log(&[1, 2]).leader_of_term(4).build();
         let Role::Leader { progress, .. } = &mut state.role else { unreachable!() };
         progress[1].match_index = 2;
@@ -266,13 +269,13 @@ mod tests {
         let Role::Leader { progress, .. } = &mut state.role else { unreachable!() };
         progress[1].match_index = 3;
         state.advance_commit_index();
-        assert_eq!(state.commit_index, 3, "and then everything before it is committed with it");
+        assert_eq!(state.commit_index, 3, "older entries are committed with it");
     }
 
     /// §5.1: "If a candidate or leader discovers that its term is out of date, it immediately reverts to
     /// follower state".
     #[test]
-    fn a_higher_term_makes_a_follower_that_has_not_voted() {
+    fn a_leader_that_sees_a_higher_term_becomes_a_follower_that_has_not_voted() {
         let mut state = Server::new(3).leader_of_term(2).build();
         state.update_term(5, at_ms(0));
         assert_eq!((state.current_term, state.voted_for), (5, None));
@@ -283,7 +286,7 @@ mod tests {
 
     /// §5.2: "it increments its current term [..], votes for itself".
     #[test]
-    fn a_candidate_votes_for_itself_and_has_saved_that() {
+    fn a_candidate_votes_for_itself_and_saves_the_vote() {
         let mut state = Server::new(3).build();
         state.become_candidate(at_ms(0));
         assert_eq!((state.current_term, state.voted_for), (1, Some(0)));
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_alone_elects_itself_and_commits_alone() {
+    fn a_server_without_peers_elects_itself_and_commits() {
         let mut state = Server::new(1).build();
         state.become_candidate(at_ms(0));
         assert!(state.is_leader());
@@ -302,14 +305,14 @@ mod tests {
     }
 
     #[test]
-    fn each_election_timeout_is_drawn_anew() {
+    fn each_election_timeout_is_a_new_random_number() {
         let mut state = Server::new(3).build();
-        let mut drawn = BTreeSet::new();
+        let mut timeouts = BTreeSet::new();
         for _ in 0..20 {
             state.reset_election_timer(at_ms(0));
             assert!(state.election_deadline >= at_ms(500) && state.election_deadline < at_ms(1000));
-            drawn.insert(state.election_deadline.saturating_duration_since(at_ms(0)));
+            timeouts.insert(state.election_deadline.saturating_duration_since(at_ms(0)));
         }
-        assert!(drawn.len() > 10);
+        assert!(timeouts.len() > 10);
     }
 }

@@ -21,9 +21,9 @@ pub struct State {
     // Who we are.
     /// Our own number among the servers.
     pub me: usize,
-    /// How many servers the network has, with us. Who of them are members, the log says.
+    /// How many servers the network has, including us. The log says which of them are members.
     pub servers: usize,
-    /// The timeouts, and what is on.
+    /// The timeouts and switches.
     pub options: Options,
 
     // Persistent state on all servers, saved before responding to RPCs (see persist.rs).
@@ -39,7 +39,7 @@ pub struct State {
     // Volatile state on all servers.
     /// "Index of highest log entry known to be committed".
     pub commit_index: u64,
-    /// "Index of highest log entry applied to state machine": here, handed to the service or just about to be.
+    /// "Index of highest log entry applied to state machine". Here, "applied" means handed to the service, or about to be.
     pub last_applied: u64,
     /// Follower, candidate or leader, with what only that role has.
     pub role: Role,
@@ -75,7 +75,7 @@ pub enum Role {
     Candidate {
         /// The votes so far.
         ballot: Ballot,
-        /// Beyond the lab: whether the leader has told it to become a candidate (thesis §3.10).
+        /// Beyond the lab: whether the leader has told this server to become a candidate (thesis §3.10).
         by_transfer: bool,
     },
     /// Handles all commands.
@@ -92,12 +92,13 @@ pub enum Role {
     },
 }
 
-/// What a candidate has heard.
+/// The answers that a candidate has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ballot {
-    /// Who has granted a vote, with us.
+    /// The servers that have granted a vote, including us.
     pub votes: BTreeSet<usize>,
-    /// Who has answered at all. The paper retries each RPC until it is answered (§5.5), so the others are asked again.
+    /// The servers that have answered at all. The paper retries each RPC until it is answered (§5.5), so the others are asked
+    /// again.
     pub answered: BTreeSet<usize>,
 }
 
@@ -117,12 +118,12 @@ pub struct Progress {
     /// The snapshot that the leader is sending to it.
     pub outgoing: Option<Outgoing>,
     /// The number of the last message before this server was made a member, if that was in this term. Replies to that message and
-    /// earlier ones do not count: they speak of a server that may have been replaced.
+    /// earlier ones do not count, because that server may have been replaced since.
     pub since: u64,
 }
 
 impl Progress {
-    /// What a leader knows of a server at first.
+    /// What a new leader knows of a server.
     pub fn new(next_index: u64) -> Progress {
         Progress {
             next_index,
@@ -138,20 +139,20 @@ impl Progress {
 /// Beyond the lab: what else a leader remembers in its term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderState {
-    /// When it was elected.
+    /// When the leader was elected.
     pub since: Instant,
     /// Reads wait until a majority has answered messages sent after this one.
     pub confirm: u64,
-    /// The leadership transfer that goes on.
+    /// The leadership transfer in progress.
     pub transfer: Option<Transfer>,
-    /// Whether it has told a server to become a candidate. From then on it has no lease, to the end of its term.
+    /// Whether the leader has told a server to become a candidate. From then on the leader has no lease, to the end of its term.
     pub timeout_now_sent: bool,
-    /// The configuration change that goes on.
+    /// The configuration change in progress.
     pub change: Option<PendingChange>,
 }
 
 impl LeaderState {
-    /// As it is at the election.
+    /// The state at the election.
     pub fn new(since: Instant) -> LeaderState {
         LeaderState { since, confirm: 0, transfer: None, timeout_now_sent: false, change: None }
     }
@@ -161,7 +162,7 @@ impl State {
     /// A server that starts up, perhaps after a crash.
     ///
     /// # Panics
-    /// If an option cannot be right ([`Options::validate`]).
+    /// If an option is invalid ([`Options::validate`]).
     pub fn new(
         me: usize,
         servers: usize,
@@ -181,14 +182,14 @@ impl State {
             current_term: saved.current_term,
             voted_for: saved.voted_for,
             disk: Disk::new(persister, &saved),
-            // What a snapshot covers has been committed, and the service reads the saved snapshot itself.
+            // The entries that a snapshot covers are committed, and the service reads the saved snapshot itself.
             commit_index,
             last_applied: saved.log.last_included_index(),
             log: saved.log,
             role: Role::Follower { leader: None },
             election_deadline: now,
-            // Before a crash, it may have heard one. Had it forgotten, it could help depose a leader that still counts on
-            // it (thesis §6.4.1).
+            // Before a crash, this server may have heard from a leader. If a restart made it forget that, it could help to depose
+            // a leader that still counts on it (thesis §6.4.1).
             heard_leader_at: now,
             snapshot_to_apply: None,
             incoming: None,
@@ -206,7 +207,7 @@ impl State {
         matches!(self.role, Role::Leader { .. })
     }
 
-    /// Who this server believes is the leader.
+    /// The leader, as far as this server knows.
     pub fn leader(&self) -> Option<usize> {
         match self.role {
             Role::Leader { .. } => Some(self.me),

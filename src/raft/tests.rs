@@ -12,7 +12,7 @@ use labrpc::api::{Command, Snapshot};
 use labrpc::time::{Duration, Instant};
 use std::ops::RangeInclusive;
 
-/// So many milliseconds after a fixed moment.
+/// `ms` milliseconds after a fixed moment.
 pub fn at_ms(ms: u64) -> Instant {
     Instant::at(Duration::from_millis(ms))
 }
@@ -45,7 +45,7 @@ pub fn progress(state: &State) -> &[Progress] {
     }
 }
 
-/// Lets server 0 stand, and all others vote for it.
+/// Server 0 becomes a candidate, and all others vote for it.
 pub fn elect(state: &mut State) {
     state.become_candidate(at_ms(0));
     for peer in 1..state.servers {
@@ -55,7 +55,7 @@ pub fn elect(state: &mut State) {
     }
 }
 
-/// Sends what is next for `peer`.
+/// Sends `peer` its next message.
 pub fn sent(state: &mut State, peer: usize, now: Instant) -> Ticket {
     match state.next_message(peer, now) {
         Next::Send(_, ticket) => ticket,
@@ -63,7 +63,7 @@ pub fn sent(state: &mut State, peer: usize, now: Instant) -> Ticket {
     }
 }
 
-/// Sends server 1 its next entries: their indices.
+/// Sends server 1 its next entries. Returns their indices.
 pub fn entries_sent(state: &mut State, ms: u64) -> (RangeInclusive<u64>, Ticket) {
     match state.next_message(1, at_ms(ms)) {
         Next::Send(Message::AppendEntries(args), ticket) => {
@@ -74,13 +74,13 @@ pub fn entries_sent(state: &mut State, ms: u64) -> (RangeInclusive<u64>, Ticket)
     }
 }
 
-/// Sends what is next for `peer`, which answers.
+/// Sends `peer` its next message, which `peer` answers.
 pub fn answer(state: &mut State, peer: usize, now: Instant) {
     let ticket = sent(state, peer, now);
     state.note_answer(peer, ticket);
 }
 
-/// Sends what is next for `peer`, which doesn't answer.
+/// Sends `peer` its next message, which gets no reply.
 pub fn note_no_reply(state: &mut State, peer: usize, now: Instant) {
     let ticket = sent(state, peer, now);
     state.note_no_reply(peer, ticket);
@@ -94,7 +94,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Of so many servers, new.
+    /// A new server in a cluster of this many servers.
     pub fn new(servers: usize) -> Server {
         Server::with(servers, Options::default())
     }
@@ -104,18 +104,18 @@ impl Server {
         Server { servers, options, state }
     }
 
-    /// That steps down without a majority, and holds to its leader.
+    /// The server steps down without a majority, and holds to its leader.
     pub fn checks_quorum(self) -> Server {
         Server::with(self.servers, Options { check_quorum: true, ..self.options })
     }
 
-    /// Of these members.
+    /// The cluster has these members.
     pub fn members(self, members: &[usize]) -> Server {
         let members = Some(members.iter().copied().collect::<Members>());
         Server::with(self.servers, Options { members, ..self.options })
     }
 
-    /// With a log of entries of these terms.
+    /// The log has entries of these terms.
     pub fn log(mut self, terms: &[u64]) -> Server {
         for entry in entries(terms) {
             self.state.log.append(entry);
@@ -124,20 +124,20 @@ impl Server {
         self
     }
 
-    /// In this term.
+    /// The server is in this term.
     pub fn term(mut self, term: u64) -> Server {
         self.state.current_term = term;
         self
     }
 
-    /// Elected in this term.
+    /// The server is elected in this term.
     pub fn leader_of_term(mut self, term: u64) -> Server {
         self.state.current_term = term - 1;
         elect(&mut self.state);
         self
     }
 
-    /// Everything up to `index` applied and in a snapshot.
+    /// Everything up to `index` is applied and in a snapshot.
     pub fn snapshot_to(mut self, index: u64) -> Server {
         self.state.commit_index = index;
         self.state.take_committed();
@@ -145,7 +145,7 @@ impl Server {
         self
     }
 
-    /// The state, saved.
+    /// The state, after it is saved.
     pub fn build(mut self) -> State {
         self.state.persist();
         self.state
@@ -159,7 +159,7 @@ impl Server {
 }
 
 #[test]
-fn a_restart_finds_term_vote_and_log() {
+fn a_restart_restores_term_vote_and_log() {
     let mut state = Server::new(3).log(&[1, 1, 2]).term(4).build();
     state.current_term = 6; // not the term of an entry
     state.voted_for = Some(2);
@@ -173,7 +173,7 @@ fn a_restart_finds_term_vote_and_log() {
 }
 
 #[test]
-fn saving_costs_what_has_changed() {
+fn a_save_writes_only_what_has_changed() {
     let mut state = Server::new(3).leader_of_term(1).build();
     let size = |state: &State| state.disk.persister().raft_state_size();
     for _ in 0..100 {

@@ -1,14 +1,14 @@
-//! Who waits for what. The only file besides mod.rs that takes Raft's lock.
+//! The threads, and what each of them waits for. Only this file and mod.rs take Raft's lock.
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
-//! | `ticker` | the election deadline; a leader's, until which a majority is to answer | time; a change of role; an earlier deadline |
-//! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | something to say to server N; then its reply, and a late one to the message before | time; a change of role or log |
+//! | `ticker` | the election deadline; beyond the lab, a leader's deadline for answers of a majority | time; a change of role; an earlier deadline |
+//! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | a message to send to server N; then the reply to it, and a late reply to an earlier message | time; a change of role or log |
 //! | `applier` | committed entries, or a snapshot; then the service | the commit index, an installed snapshot |
-//! | whoever reads, hands the leadership over, changes the members | that it is done | all of the above |
+//! | a caller that reads, transfers the leadership or changes the members (beyond the lab) | the end of that operation | all of the above |
 //!
-//! `kill` wakes them all and joins its own. None calls, sends or sleeps while it holds the lock. When the lock is released, the
-//! [`Guard`] wakes whom the change concerns, so nobody has to remember to.
+//! `kill` wakes all of them, and joins those that the server has started. No thread calls, sends or sleeps while it holds the lock.
+//! When the lock is released, the [`Guard`] wakes the threads that the change concerns, so no other code has to remember to.
 
 use super::calls::{Call, Reply, Waited};
 use super::messages::Next;
@@ -33,7 +33,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// A server that nothing runs yet.
+    /// A server whose threads are not started yet.
     pub fn new(state: State) -> Shared {
         let [ticker, peers, applier, callers] = [(); 4].map(|()| Condvar::new());
         Shared { state: Mutex::new(state), ticker, peers, applier, callers }
@@ -79,7 +79,7 @@ impl Shared {
         threads
     }
 
-    /// Stands for election, or steps down, when nobody has been heard from for too long.
+    /// Starts an election, or steps down (beyond the lab), when this server has heard from nobody for too long.
     fn ticker(&self) {
         let mut state = self.lock();
         while !state.killed {
@@ -91,7 +91,7 @@ impl Shared {
         }
     }
 
-    /// Says to one server what a candidate or leader has to say to it.
+    /// Sends one server the messages that a candidate or leader has for it.
     fn peer(&self, peer: usize, end: &ClientEnd, killed: &Receiver<()>) {
         let mut late = None;
         let mut state = self.lock();
@@ -109,8 +109,8 @@ impl Shared {
         }
     }
 
-    /// Waits for the reply to a call, and meanwhile for the reply to an earlier one that is late. If the call is late itself, this
-    /// thread is to send the next one, for it listens on.
+    /// Waits for the reply to `call`, and at the same time for the reply to `late`, an earlier call. When `call` times out, this
+    /// function returns, so that the thread can send its next message. The thread goes on listening for one late reply.
     fn exchange(
         &self,
         peer: usize,
@@ -133,7 +133,8 @@ impl Shared {
                 Waited::TimedOut => {
                     let mut state = self.lock();
                     state.note_no_reply(peer, call.ticket);
-                    // The earliest is kept, for its reply is the next to come; but not for ever, it may be lost.
+                    // The earliest late call is kept, because its reply comes next. It is not kept for ever, because it may be
+                    // lost.
                     late.take_if(|late| late.ticket.at + patience.late <= call.ticket.at);
                     late.get_or_insert(call);
                     return state;
@@ -155,8 +156,8 @@ impl Shared {
         call.answered(&mut state, peer, reply, now);
     }
 
-    /// Has `step` look at the state, and again whenever something has changed, until it ends; at the latest at the moment that
-    /// it says.
+    /// Calls `step` now, and again whenever something has changed, until `step` breaks. If `step` continues with a moment, it is
+    /// called again at that moment at the latest.
     pub fn until<R>(
         &self,
         mut step: impl FnMut(&mut State, Instant) -> ControlFlow<R, Option<Instant>>,
@@ -170,8 +171,8 @@ impl Shared {
         }
     }
 
-    /// Hands the service what is committed, in order, without the lock: the service may call `snapshot` before it takes
-    /// the next message.
+    /// Sends committed entries to the service, in order. It does so without the lock, because the service may call `snapshot`
+    /// before it receives the next message.
     fn applier(&self, apply_ch: &Sender<ApplyMsg>, killed: &Receiver<()>) {
         while let Some(messages) = self.next_committed() {
             for message in messages {
@@ -186,7 +187,7 @@ impl Shared {
         }
     }
 
-    /// Waits for something to apply. `None`: the server is killed.
+    /// Waits for something to apply. Returns `None` if the server is killed.
     fn next_committed(&self) -> Option<Vec<ApplyMsg>> {
         let mut state = self.lock();
         while !state.killed {
@@ -203,28 +204,29 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     Builder::new().name(name).spawn(body).expect("the system refuses another thread")
 }
 
-/// How long a thread waits for a call before it makes the next one, and for how long it listens to a late one besides.
+/// How long a thread waits for a reply before it makes the next call, and how long it listens for a late reply.
 struct Patience {
     call: Duration,
     late: Duration,
 }
 
 impl Patience {
-    /// What takes longer than the shortest election timeout comes too late for any election.
+    /// A reply that takes longer than the shortest election timeout is too late for any election.
     fn of(state: &State) -> Patience {
         let options = &state.options;
         Patience { call: options.call_timeout, late: options.election_timeout.start }
     }
 }
 
-/// Raft's lock, held. Released, it checks the invariants (in debug builds) and wakes whom the change concerns.
+/// Raft's lock while it is held. On release it checks the invariants (in debug builds) and wakes the threads that the change
+/// concerns.
 pub(super) struct Guard<'a> {
     shared: &'a Shared,
     before: Seen,
     state: MutexGuard<'a, State>,
 }
 
-/// What a waiting thread may wait for, and what must not go back while the lock is held.
+/// The parts of the state that threads wait for, or that must not go back while the lock is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     /// See [`State::current_term`].
@@ -258,7 +260,7 @@ pub(super) enum RoleName {
 }
 
 impl Seen {
-    /// What there is to see now.
+    /// These parts of the state as they are now.
     pub fn of(state: &State) -> Seen {
         Seen {
             term: state.current_term,

@@ -1,11 +1,11 @@
 //! How a new server catches up with the log, before it counts (thesis §4.2.1).
 //!
 //! "The replication of entries to the new server is split into rounds. Each round replicates all the log entries present in the
-//! leader's log at the start of the round." The last of them must be shorter than an election timeout, for so long the cluster may
-//! have to wait for the new server.
+//! leader's log at the start of the round." The last round must be shorter than an election timeout, because the cluster may have
+//! to wait for the new server for that long.
 //!
-//! While it catches up, no other change is made. So a server that doesn't answer is given up, and so is one that answers and gets no
-//! further: it may restart again and again and lose what it was sent.
+//! While a server catches up, no other change is possible. So the leader gives up on a server that does not answer, and also on a
+//! server that answers but makes no progress: it may restart again and again, and lose what it was sent.
 
 use super::chunks::Outgoing;
 use crate::raft::messages::{Sent, Ticket};
@@ -15,26 +15,28 @@ use labrpc::time::Instant;
 use std::cmp::Reverse;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-/// A round.
+/// How far a new server is with catching up, in its current round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatchUp {
     server: usize,
-    /// From 1.
+    /// The number of the round, from 1.
     round: u32,
     began: Instant,
-    /// The end of the leader's log at that time.
+    /// The end of the leader's log when the round began.
     up_to: u64,
-    /// The furthest that the server has ever been, and since when.
+    /// The furthest that the server has ever been, and when it got there.
     furthest: Reached,
     since: Instant,
 }
 
-/// How far a server is. More of the log is further; so is an earlier place where to look for the end of its log, or more bytes of a
-/// snapshot. Where it gets again what it has lost, it gets no further, also if the snapshot is a newer one by then.
+/// How far a server is: its matchIndex, then its nextIndex (lower is further, because the leader is looking for the end of the
+/// server's log), then the bytes that it has of a snapshot. A server that gets again what it has lost makes no progress, even if
+/// the snapshot is a newer one by then.
 type Reached = (u64, Reverse<u64>, Option<usize>);
 
 impl State {
-    /// Nothing is known of `server`, and nothing counts as sent to it: if it was a member before, its disk may be another one now.
+    /// Forgets what the leader knows of `server` and has sent to it. If the server was a member before, it may have another disk
+    /// now.
     pub(super) fn forget_progress(&mut self, server: usize) {
         if let Role::Leader { progress, .. } = &mut self.role {
             let next_index = self.log.last_index() + 1;
@@ -43,12 +45,13 @@ impl State {
         }
     }
 
-    /// Whether a message went to `peer` before that, so that its reply doesn't speak of the server that is there now.
+    /// Whether a message was sent before the leader forgot the progress of `peer`. Its reply says nothing about the server that is
+    /// there now.
     pub fn precedes_membership(&self, peer: usize, ticket: Ticket) -> bool {
         matches!(&self.role, Role::Leader { progress, .. } if ticket.number <= progress[peer].since)
     }
 
-    /// `server` begins.
+    /// Begins the first round of `server`.
     pub(super) fn first_round(&self, server: usize, now: Instant) -> CatchUp {
         let (up_to, furthest) = (self.log.last_index(), self.reached(server));
         CatchUp { server, round: 1, began: now, up_to, furthest, since: now }
@@ -60,7 +63,7 @@ impl State {
         (*match_index, Reverse(*next_index), outgoing.as_ref().map(Outgoing::reached))
     }
 
-    /// Looks how far it is. `None`: it has caught up.
+    /// Checks how far the server is. Continues with `None` when it has caught up.
     pub(super) fn catch_up(
         &self,
         round: CatchUp,
@@ -134,19 +137,19 @@ mod tests {
         assert_eq!(members(&state), [0, 1, 2]);
     }
 
-    /// Thesis §4.2.1: an unavailable server is never added. One that loses what it was sent, again and again, is no better,
-    /// though it answers.
+    /// Thesis §4.2.1: an unavailable server is never added. Neither is a server that answers, but loses what it was sent, again and
+    /// again.
     #[test]
-    fn a_server_that_answers_and_gets_no_further_is_given_up() {
+    fn a_server_that_answers_but_makes_no_progress_is_given_up() {
         let mut state = Server::new(4).members(&[0, 1, 2]).leader_of_term(1).build();
         state.options.snapshot_chunk = Some(4);
         newer_snapshot(&mut state);
         let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut adding, 0), None);
         lose_all(&mut state, 0);
-        let pieces = [4, 0, 4, 8, 0, 4, 0]; // it restarts at every other piece
+        let pieces = [4, 0, 4, 8, 0, 4, 0]; // the bytes that it has; 0 after a restart
         for (ms, received) in (100..).step_by(100).zip(pieces.into_iter().cycle()) {
-            newer_snapshot(&mut state); // what the server loses, it gets from the newest
+            newer_snapshot(&mut state); // after a loss, it gets the newest one
             let Next::Send(Message::InstallSnapshot(args), ticket) =
                 state.next_message(3, at_ms(ms))
             else {
@@ -164,7 +167,7 @@ mod tests {
                 }
             }
         }
-        assert!(state.begin_transfer(1, at_ms(9_000)).is_ok(), "nothing is under way");
+        assert!(state.begin_transfer(1, at_ms(9_000)).is_ok(), "no change is under way");
     }
 
     /// A command is committed, and the service makes a snapshot.
@@ -175,19 +178,19 @@ mod tests {
         state.snapshot(index, Snapshot::from(vec![7; 100]));
     }
 
-    /// Server 3 refuses entries, for its log is empty.
+    /// Server 3 rejects entries, because its log is empty.
     fn lose_all(state: &mut State, ms: u64) {
         let Next::Send(message, ticket) = state.next_message(3, at_ms(ms)) else {
-            panic!("it learns");
+            panic!("it catches up");
         };
         let conflict = Some(Conflict { term: None, index: 1 });
         let reply = AppendEntriesReply { term: 1, success: false, conflict };
         state.handle_reply(3, ticket, &message, &Reply::AppendEntries(reply), at_ms(ms));
     }
 
-    /// A machine may be replaced by an empty one of the same name.
+    /// A machine may be replaced by an empty machine of the same name.
     #[test]
-    fn what_a_server_had_before_it_was_removed_does_not_count() {
+    fn entries_that_a_server_had_before_its_removal_do_not_count() {
         let mut state = leader();
         for (request, index) in [(ChangeRequest::Add(3), 2), (ChangeRequest::Remove(3), 3)] {
             let mut handle = state.begin_change(request, at_ms(0)).unwrap();
@@ -198,19 +201,19 @@ mod tests {
             assert_eq!(look(&mut state, &mut handle, 0), Some(Ok(())), "{request:?}");
         }
         let mut adding = state.begin_change(ChangeRequest::Add(3), at_ms(1)).unwrap();
-        assert_eq!(look(&mut state, &mut adding, 1), None, "it is to catch up anew");
+        assert_eq!(look(&mut state, &mut adding, 1), None, "it has to catch up again");
         assert_eq!((progress(&state)[3].match_index, progress(&state)[3].answered), (0, None));
         lose_all(&mut state, 2);
         assert_eq!(progress(&state)[3].next_index, 1, "it gets everything");
     }
 
     #[test]
-    fn replies_from_an_earlier_membership_say_nothing_but_their_term() {
+    fn replies_from_an_earlier_membership_tell_only_their_term() {
         let mut state = leader();
         let mut again = state.begin_change(ChangeRequest::Add(3), at_ms(0)).unwrap();
         look(&mut state, &mut again, 0);
         let Next::Send(message, ticket) = state.next_message(3, at_ms(0)) else {
-            panic!("it learns");
+            panic!("it catches up");
         };
         let reply = |term| AppendEntriesReply { term, success: true, conflict: None };
         assert_eq!(look(&mut state, &mut again, 9_000), Some(Err(NotChanged::TooSlow)));

@@ -1,14 +1,16 @@
-//! Check-quorum (thesis §6.2) and its other half, that followers hold to their leader (§4.2.3).
+//! Check-quorum (thesis §6.2), and its counterpart: followers hold to their leader (§4.2.3).
 //!
-//! A leader that hears from no majority steps down, so that its clients look for another. And who hears a leader ignores
-//! candidates, so that nobody deposes it: a server that was removed and doesn't know, or one that can't hear the leader.
+//! A leader that hears from no majority steps down, so that its clients look for another leader. And a server that hears a leader
+//! ignores candidates, so that they do not depose that leader. Such a candidate may be a server that was removed and does not know
+//! it, or a server that cannot hear the leader.
 
 use crate::raft::messages::Ticket;
 use crate::raft::state::{Role, State};
 use labrpc::time::Instant;
 
 impl State {
-    /// The latest of a leader's messages that a majority has answered in this term; itself it hears at any time.
+    /// The latest of the leader's messages such that a majority has answered it or a later one in this term. The leader itself
+    /// counts as having answered all of them.
     pub fn majority_answered(&self, now: Instant) -> Option<Ticket> {
         let Role::Leader { progress, .. } = &self.role else { return None };
         let our_own = Ticket { number: u64::MAX, at: now, term: self.current_term };
@@ -18,12 +20,12 @@ impl State {
         })
     }
 
-    /// When a leader steps down, unless a majority answers until then.
+    /// When a leader steps down, unless a majority answers before.
     pub fn quorum_deadline(&self, now: Instant) -> Option<Instant> {
         self.followed_until(now).filter(|_| self.options.check_quorum)
     }
 
-    /// Until when a leader takes it that a majority follows it.
+    /// Until when a leader assumes that a majority follows it.
     fn followed_until(&self, now: Instant) -> Option<Instant> {
         let Role::Leader { leadership, .. } = &self.role else { return None };
         let heard = self.majority_answered(now).map_or(leadership.since, |ticket| ticket.at);
@@ -38,14 +40,14 @@ impl State {
         }
     }
 
-    /// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it does not
-    /// update its term or grant its vote" (thesis §4.2.3).
+    /// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it does
+    /// not update its term or grant its vote" (thesis §4.2.3).
     pub fn holds_to_its_leader(&self, now: Instant) -> bool {
         self.options.check_quorum && self.hears_a_leader(now)
     }
 
-    /// Notes that `peer` has heard from this leader. A late vote does not say so: the voter need not know yet who leads, and is still
-    /// free to vote for another server in the next term.
+    /// Notes that `peer` has heard from this leader. A late vote does not count: the voter may not know yet who leads, and is
+    /// still free to vote for another server in the next term.
     pub(super) fn note_heard(&mut self, peer: usize, ticket: Ticket) {
         if let Role::Leader { progress, leadership } = &mut self.role
             && ticket.term == self.current_term
@@ -56,8 +58,9 @@ impl State {
         }
     }
 
-    /// Whether there is a leader, as far as we know: the shortest election timeout isn't over since it was heard. A leader that
-    /// no majority answers is none, even if without check-quorum it doesn't step down: its voice may be needed to replace it.
+    /// Whether this server knows of a leader: it has heard from one within the shortest election timeout, or it leads itself and a
+    /// majority answers it. A leader that no majority answers does not count, even if it does not step down (without check-quorum):
+    /// its vote may be needed to replace it.
     pub fn hears_a_leader(&self, now: Instant) -> bool {
         match self.followed_until(now) {
             Some(deadline) => now < deadline,
@@ -79,7 +82,11 @@ mod tests {
             answer(&mut state, peer, at_ms(400));
         }
         answer(&mut state, 1, at_ms(900));
-        assert_eq!(state.quorum_deadline(at_ms(901)), Some(at_ms(1400)), "two others make three");
+        assert_eq!(
+            state.quorum_deadline(at_ms(901)),
+            Some(at_ms(1400)),
+            "with two others, it is a majority"
+        );
         state.check_quorum(at_ms(1399));
         assert!(state.is_leader());
         state.check_quorum(at_ms(1400));
@@ -87,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hears_a_leader_gives_no_vote_and_learns_no_term() {
+    fn a_server_that_hears_a_leader_grants_no_vote_and_learns_no_term() {
         let mut state = Server::new(3).checks_quorum().build();
         let mut ask = |term, leadership_transfer, ms| {
             let (last_log_index, last_log_term) = (0, 0);
@@ -101,12 +108,16 @@ mod tests {
             let reply = state.handle_request_vote(&args, at_ms(ms));
             (reply.vote_granted, state.current_term)
         };
-        assert_eq!(ask(5, false, 499), (false, 0), "it may have heard one before it restarted");
+        assert_eq!(
+            ask(5, false, 499),
+            (false, 0),
+            "it may have heard a leader before it restarted"
+        );
         assert_eq!(ask(5, false, 500), (true, 5));
-        assert_eq!(ask(6, true, 501), (true, 6), "the leader wants it");
+        assert_eq!(ask(6, true, 501), (true, 6), "the leader asked for the election");
     }
 
-    /// Without check-quorum it leads on, but a candidate may need its voice.
+    /// Without check-quorum such a leader does not step down, but a candidate may need its vote.
     #[test]
     fn a_leader_that_no_majority_answers_would_vote_for_another() {
         let mut state = Server::new(3).leader_of_term(1).build();
@@ -117,9 +128,9 @@ mod tests {
         assert!(state.is_leader());
     }
 
-    /// Thesis §6.4.1: a lease counts on who holds to the leader, and a voter doesn't yet.
+    /// Thesis §6.4.1: a lease counts on servers that hold to the leader. A server that has only voted does not hold to it yet.
     #[test]
-    fn a_vote_that_comes_late_confirms_no_leader() {
+    fn a_late_vote_does_not_confirm_the_leader() {
         let mut state = Server::new(5).build();
         state.become_candidate(at_ms(0));
         let tickets: Vec<_> = (1..=4).map(|peer| sent(&mut state, peer, at_ms(0))).collect();

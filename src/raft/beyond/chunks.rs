@@ -29,7 +29,7 @@ impl Outgoing {
 /// A snapshot of which some chunks have arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// The term of its leader and the last index that it covers: chunks of two snapshots are not mixed.
+    /// The term of its leader and the last index that it covers, so that chunks of two snapshots are not mixed.
     from: (u64, u64),
     data: Vec<u8>,
 }
@@ -39,7 +39,8 @@ impl State {
     pub fn next_chunk(&mut self, peer: usize) -> InstallSnapshotArgs {
         let latest = self.outgoing();
         let Role::Leader { progress, .. } = &mut self.role else { unreachable!("only leaders") };
-        // A snapshot that has begun to arrive is finished. Otherwise a service that makes snapshots often would restart it for ever.
+        // A snapshot that has begun to arrive is finished. Otherwise a service that makes snapshots often would restart it for
+        // ever.
         let begun = progress[peer].outgoing.take().filter(|outgoing| outgoing.received > 0);
         let Outgoing { index, term, members, data, received } =
             progress[peer].outgoing.insert(begun.unwrap_or(latest)).clone();
@@ -70,9 +71,9 @@ impl State {
         }
     }
 
-    /// Steps 2 to 4 of Figure 13: "Create new snapshot file if first chunk (offset is 0)"; "Write data into snapshot file at given
-    /// offset"; "Reply and wait for more data chunks if done is false". Returns how many bytes of the snapshot have arrived, and the
-    /// snapshot if that is all of it.
+    /// Steps 2 to 4 of Figure 13: "Create new snapshot file if first chunk (offset is 0)"; "Write data into snapshot file at
+    /// given offset"; "Reply and wait for more data chunks if done is false". Returns how many bytes of the snapshot have
+    /// arrived, and the snapshot if that is all of it.
     pub fn receive_chunk(&mut self, args: &InstallSnapshotArgs) -> (u64, Option<Snapshot>) {
         let from = (args.term, args.last_included_index);
         let incoming = self.incoming.take().filter(|incoming| incoming.from == from);
@@ -85,8 +86,8 @@ impl State {
         (received, self.complete(args, received))
     }
 
-    /// Drops chunks that will not be completed: they are of an earlier term, or the log agrees with the leader's up to the end of their
-    /// snapshot.
+    /// Drops chunks that will not be completed: they are of an earlier term, or the log agrees with the leader's up to the end of
+    /// their snapshot.
     pub fn drop_chunks(&mut self, log_agrees_to: u64) {
         let term = self.current_term;
         self.incoming.take_if(|Incoming { from: (leader_term, index), .. }| {
@@ -144,7 +145,7 @@ mod tests {
             Chunks { leader, follower }
         }
 
-        /// Sends the next chunk, which may get lost, or its answer.
+        /// Sends the next chunk. The chunk may get lost, or its reply.
         fn send(&mut self, arrives: bool, answered: bool) -> (u64, bool) {
             let args = self.leader.next_chunk(1);
             let sent = (args.offset, args.done);
@@ -159,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_in_chunks_goes_on_where_it_was_lost() {
+    fn a_snapshot_continues_with_the_chunk_that_was_lost() {
         let mut chunks = Chunks::new();
         assert_eq!(chunks.send(true, true), (0, false));
         assert_eq!(chunks.send(false, false), (4, false));
         assert_eq!(chunks.send(true, false), (4, false), "lost, and sent again");
-        assert_eq!(chunks.send(true, true), (4, false), "came twice, and adds nothing");
+        assert_eq!(chunks.send(true, true), (4, false), "it came twice, and adds nothing");
         assert_eq!(chunks.follower.commit_index, 0);
         assert_eq!(chunks.send(true, true), (8, true));
         assert_eq!(chunks.follower.commit_index, 2);
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_nobody_goes_on_with_are_dropped() {
+    fn chunks_that_will_not_be_completed_are_dropped() {
         let entries = |many: usize| AppendEntriesArgs {
             term: 2,
             leader_id: 0,
@@ -212,10 +213,10 @@ mod tests {
 
         let mut state = half_here();
         state.update_term(3, at_ms(0));
-        assert_eq!(state.incoming, None, "their leader has gone");
+        assert_eq!(state.incoming, None, "their leader is deposed");
         let mut state = half_here();
         state.become_candidate(at_ms(0));
-        assert_eq!(state.incoming, None, "their leader has gone");
+        assert_eq!(state.incoming, None, "their leader is deposed");
 
         let mut state = half_here();
         state.log.append(Entry { term: 1, payload: Payload::NoOp });
@@ -223,7 +224,7 @@ mod tests {
         state.commit_index = 2;
         let again = InstallSnapshotArgs { leader_id: 2, ..install(2, 2, 1) };
         assert!(state.handle_install_snapshot(again, at_ms(0)).success);
-        assert_eq!(state.incoming, None, "what they cover is committed");
+        assert_eq!(state.incoming, None, "the entries that they cover are committed");
     }
 
     #[test]
@@ -236,6 +237,6 @@ mod tests {
         assert_eq!(chunks.send(true, true), (4, false));
         assert_eq!(chunks.send(true, true), (8, true));
         assert_eq!(chunks.follower.commit_index, 2);
-        assert_eq!(chunks.send(true, true), (0, false), "and then the newer one");
+        assert_eq!(chunks.send(true, true), (0, false), "then the newer snapshot begins");
     }
 }

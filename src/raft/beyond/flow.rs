@@ -12,7 +12,7 @@ use std::ops::ControlFlow::{Break, Continue};
 /// What a leader sends to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// One AppendEntries at a time, until the leader knows where the two logs agree. In the lab, it stays at this.
+    /// One AppendEntries at a time, until the leader knows where the two logs agree. In the lab, the leader always does this.
     Probe,
     /// The next AppendEntries before the last one is acknowledged: nextIndex is ahead of what the server has confirmed.
     Replicate,
@@ -93,7 +93,8 @@ mod tests {
     use crate::raft::tests::{Server, at_ms, entries_sent, progress};
     use labrpc::api::{Command, Refused};
 
-    /// A leader that sends two entries at a time, and three messages at once; it has twenty, and the follower has none.
+    /// A leader with twenty entries. It sends two entries in each message, and up to three messages at once. Server 1 has
+    /// acknowledged the first two entries.
     fn streaming() -> State {
         let mut state = Server::new(3).leader_of_term(1).build();
         (state.options.max_in_flight, state.options.max_batch) = (3, 16);
@@ -102,26 +103,30 @@ mod tests {
         }
         let (entries, ticket) = entries_sent(&mut state, 0);
         assert_eq!(entries, 1..=2);
-        assert_eq!(state.next_message(1, at_ms(0)), Next::Wait, "first one, to see what is there");
+        assert_eq!(
+            state.next_message(1, at_ms(0)),
+            Next::Wait,
+            "one at first, to see where logs agree"
+        );
         state.note_answer(1, ticket);
         state.note_match(1, 2);
         state
     }
 
     #[test]
-    fn so_many_messages_are_under_way_at_once() {
+    fn a_leader_sends_several_messages_before_it_is_answered() {
         let mut state = streaming();
         let sent: Vec<_> = (0..3).map(|_| entries_sent(&mut state, 1)).collect();
         let ranges: Vec<_> = sent.iter().map(|(range, _)| range.clone()).collect();
         assert_eq!(ranges, [3..=4, 5..=6, 7..=8]);
         assert_eq!(state.next_message(1, at_ms(1)), Next::Wait);
-        state.note_answer(1, sent[1].1); // they overtake one another
+        state.note_answer(1, sent[1].1); // replies overtake one another
         state.note_match(1, 6);
         assert_eq!(entries_sent(&mut state, 2).0, 9..=10);
     }
 
     #[test]
-    fn a_lost_or_rejected_message_leads_back_to_what_is_certain() {
+    fn after_a_lost_message_the_leader_goes_back_to_what_is_acknowledged() {
         let mut state = streaming();
         let sent: Vec<_> = (0..3).map(|_| entries_sent(&mut state, 1)).collect();
         state.note_no_reply(1, sent[0].1);
@@ -129,11 +134,11 @@ mod tests {
         assert_eq!(entries_sent(&mut state, 31).0, 3..=4);
         assert_eq!(state.next_message(1, at_ms(61)), Next::Wait, "one at a time, until it answers");
         state.note_no_reply(1, sent[1].1);
-        assert_eq!(state.next_message(1, at_ms(61)), Next::Wait, "that one doesn't count any more");
+        assert_eq!(state.next_message(1, at_ms(61)), Next::Wait, "that call no longer counts");
     }
 
     #[test]
-    fn a_leader_takes_so_many_commands_and_more_when_they_are_committed() {
+    fn a_leader_accepts_more_commands_when_earlier_ones_are_committed() {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.options.max_uncommitted = Some(2);
         let start = |state: &mut State| state.start(Command::default()).map(|at| at.index);
@@ -144,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_leader_commits_what_waits_before_it_takes_more() {
+    fn a_new_leader_commits_earlier_entries_before_it_accepts_commands() {
         let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
         state.options.max_uncommitted = Some(2);
         assert_eq!(state.start(Command::default()), Err(Refused::Busy));
-        assert_eq!(state.log.last_term(), 2, "a no-op, with which they are committed");
+        assert_eq!(state.log.last_term(), 2, "earlier entries are committed with a no-op");
         state.note_match(1, 3);
         assert!(state.start(Command::default()).is_ok());
     }

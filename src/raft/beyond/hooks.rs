@@ -1,13 +1,12 @@
-//! The hooks: where the lab's Raft asks what lies beyond the lab.
+//! The hooks: where the lab's Raft calls what goes beyond the lab.
 //!
-//! Their names begin with `beyond_`. With the default options none of them changes anything, so a reader of 2A to 2D may pass over
-//! them.
+//! Their names begin with `beyond_`. With the default options none of them changes anything, so a reader of 2A to 2D may skip them.
 //!
 //! | called in | hooks | for |
 //! |---|---|---|
 //! | the handlers of requests and replies, `start` | [`State::beyond_refuses`], [`State::beyond_refuses_reply`], [`State::beyond_refuses_commands`] | impossible numbers, check-quorum, back-pressure, transfer |
 //! | the ticker | [`State::beyond_tick`], [`State::beyond_deadline`] | pre-vote, check-quorum |
-//! | `next_message` and its like | [`State::beyond_message`], [`State::beyond_is_urgent`], [`State::beyond_note_answer`] | pre-vote, transfer, reads |
+//! | `next_message`, and where a reply is noted | [`State::beyond_message`], [`State::beyond_is_urgent`], [`State::beyond_note_answer`] | pre-vote, transfer, reads |
 //! | where the commit index advances, and where state is saved | [`State::beyond_note_commit`], [`State::beyond_persist`] | membership |
 
 use super::validate::{Request, complain, validate_term};
@@ -16,8 +15,8 @@ use crate::raft::state::{Role, State};
 use labrpc::time::Instant;
 
 impl State {
-    /// Whether to answer no to a request, whatever the paper's rules say: no correct server sends it, or it would depose a leader
-    /// that this server hears from.
+    /// Whether to answer no to a request, whatever the paper's rules say: because no correct server sends it, or because it would
+    /// depose a leader that this server hears from.
     pub(in crate::raft) fn beyond_refuses<R: Request>(&self, request: &R, now: Instant) -> bool {
         !self.is_valid(request) || (request.would_depose() && self.holds_to_its_leader(now))
     }
@@ -43,7 +42,7 @@ impl State {
         asks_first
     }
 
-    /// When a leader has to look again whether it hears from a majority.
+    /// When a leader has to check again whether it hears from a majority.
     pub(in crate::raft) fn beyond_deadline(&self, now: Instant) -> Option<Instant> {
         self.quorum_deadline(now)
     }
@@ -64,12 +63,12 @@ impl State {
         self.awaits_confirmation_by(peer) || self.is_ready_successor(peer)
     }
 
-    /// Notes that `peer` has answered: what reads, leases and check-quorum rest on.
+    /// Notes that `peer` has answered. Reads, leases and check-quorum depend on that.
     pub(in crate::raft) fn beyond_note_answer(&mut self, peer: usize, ticket: Ticket) {
         self.note_heard(peer, ticket);
     }
 
-    /// Notes that the commit index has advanced: a leader that is no member any more steps down.
+    /// Notes that the commit index has advanced: a leader that is not a member any more steps down.
     pub(in crate::raft) fn beyond_note_commit(&mut self) {
         self.step_down_if_removed();
     }

@@ -1,15 +1,16 @@
-//! Change of members, one server at a time (thesis §4.1).
+//! Changes of the members, one server at a time (thesis §4.1).
 //!
-//! Any majority before such a change and any after it share a server, so no joint configuration is needed, if these rules are kept:
+//! Any majority before such a change and any majority after it share a server. So no joint configuration is needed, if these rules
+//! are kept:
 //!
-//! - A configuration counts from when it is *appended*, on every server, and goes again if its entry is cut off: see
+//! - On every server, a configuration counts as soon as it is *appended*. If its entry is truncated, it no longer counts: see
 //!   [`Log::members`](crate::raft::log::Log::members).
-//! - The next change waits until this one is committed.
-//! - A leader begins none before it has committed an entry of its own term. This was missing in the thesis, and two leaders could
-//!   have majorities that share no server (Ongaro, raft-dev, 10 July 2015).
+//! - The next change waits until this change is committed.
+//! - A leader begins no change before it has committed an entry of its own term. This rule was missing in the thesis: without it,
+//!   two leaders could have majorities that share no server (Ongaro, raft-dev, 10 July 2015).
 //!
-//! A server is added when it has caught up with the log, or the others might wait for it at every commit (§4.2.1). Until then it
-//! gets the log, and doesn't count: see [`catch_up`](super::catch_up).
+//! A server is added only when it has caught up with the log. Otherwise every commit might have to wait for it (§4.2.1). Until then
+//! it gets the log, but does not count: see [`catch_up`](super::catch_up).
 
 use super::validate::HIGHEST;
 use crate::raft::beyond::catch_up::CatchUp;
@@ -21,21 +22,21 @@ use labrpc::api::beyond::NotChanged;
 use labrpc::time::Instant;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-/// The members of a cluster that has changed none yet.
+/// The members of a cluster before its first change.
 pub fn initial_members(options: &Options, servers: usize) -> Members {
     options.members.clone().unwrap_or_else(|| (0..servers).collect())
 }
 
-/// What is to become of a server.
+/// A request to change the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeRequest {
-    /// A member.
+    /// This server becomes a member.
     Add(usize),
-    /// No member any more.
+    /// This server is no longer a member.
     Remove(usize),
 }
 
-/// A change for which there is no entry yet.
+/// A change that has no log entry yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingChange {
     request: ChangeRequest,
@@ -44,21 +45,21 @@ pub struct PendingChange {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// An entry of the leader's term is to be committed first, and with it any change that an earlier leader has left.
+    /// An entry of the leader's term has to be committed first. Any change that an earlier leader has left is committed with it.
     Barrier { deadline: Instant },
-    /// The new server is to have the log first.
+    /// The new server has to catch up with the log first.
     CatchUp(CatchUp),
 }
 
-/// What its caller knows of it.
+/// What the caller knows of its change.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeHandle {
     term: u64,
-    /// Its entry, and until when that is to be committed.
+    /// The index of its entry, and the deadline by which that entry has to be committed.
     entry: Option<(u64, Instant)>,
 }
 
-/// For how many election timeouts a change may wait to be committed, or for a new server that gets no further.
+/// For how many of the longest election timeouts a change may wait to be committed, or for a new server that makes no progress.
 const PATIENCE: u32 = 5;
 
 impl State {
@@ -107,7 +108,7 @@ impl State {
         }
     }
 
-    /// Whether the wish isn't true of the members yet, and may become so.
+    /// Returns `Ok` if the change would alter the members and is allowed; otherwise, why not.
     fn validate_change(&self, request: ChangeRequest) -> Result<(), NotChanged> {
         let members = self.log.members();
         match request {
@@ -120,13 +121,13 @@ impl State {
         }
     }
 
-    /// Whether a change of our own waits for its commitment. One of an earlier leader is committed with our first entry.
+    /// Whether a change of our own waits to be committed. A change of an earlier leader is committed with our first entry.
     fn has_uncommitted_change(&self) -> bool {
         let since = self.log.members_since();
         since > self.commit_index && self.log.term_at(since) == Some(self.current_term)
     }
 
-    /// Looks after a change; says how it went, or when to look again at the latest.
+    /// Advances a change. Breaks with its result, or continues with the moment to call this again at the latest.
     pub fn advance_change(
         &mut self,
         handle: &mut ChangeHandle,
@@ -159,7 +160,8 @@ impl State {
         }
     }
 
-    /// Goes on with a change that has no entry yet; gives the entry, and until when that may take to be committed.
+    /// Advances a change that has no entry yet. Breaks with the index of its entry and the deadline by which that has to be
+    /// committed.
     fn next_stage(
         &mut self,
         change: &PendingChange,
@@ -175,7 +177,7 @@ impl State {
                 };
             }
             Stage::Barrier { .. } => {
-                // Now what an earlier leader has left is committed, too.
+                // Now any change that an earlier leader has left is committed, too.
                 if let Err(none) = self.validate_change(request) {
                     return Break(Err(none));
                 }
@@ -227,7 +229,7 @@ impl State {
         now: Instant,
     ) -> ControlFlow<Result<(), NotChanged>, Option<Instant>> {
         let committed = self.commit_index >= index;
-        // In our own term nobody has cut it off. Later, another entry may be there.
+        // In our own term, nobody has truncated the entry. In a later term, another entry may be at this index.
         if committed && (self.current_term == term || self.log.term_at(index) == Some(term)) {
             return Break(Ok(()));
         }
@@ -237,8 +239,9 @@ impl State {
         Continue(Some(deadline))
     }
 
-    /// Whether this server may become a candidate. A server that is no member may not, unless it was one before a change that is not
-    /// known to be committed. Then it "might still be needed" (thesis §4.2.2, Figure 4.6), because others may lack that change.
+    /// Whether this server may become a candidate. A server that is not a member may not, unless it was a member before a change
+    /// that is not known to be committed. Then it "might still be needed" (thesis §4.2.2, Figure 4.6), because others may lack
+    /// that change.
     pub fn may_become_candidate(&self) -> bool {
         let includes_us = |members: &Members| members.contains(&self.me);
         let uncommitted = self.log.members_since() > self.commit_index;
@@ -246,8 +249,8 @@ impl State {
         (includes_us(self.log.members()) || may_be_needed) && self.current_term < HIGHEST
     }
 
-    /// Saves that this server knows of its own removal. After a restart it would become a candidate again and again until it learned
-    /// of it anew, and nobody sends anything to a server that is no member.
+    /// Saves that this server knows of its own removal. Otherwise, after a restart, it would become a candidate again and again
+    /// until it learned of its removal again, and nobody sends anything to a server that is not a member.
     pub(super) fn persist_removal(&mut self) {
         let commit_index = self.log.members_since();
         if self.knows_its_removal() && self.disk.saved_commit < commit_index {
@@ -264,7 +267,7 @@ impl State {
             && self.log.members_before().is_some_and(includes_us)
     }
 
-    /// Whether `peer` gets the log: a member, or a server that catches up.
+    /// Whether `peer` gets the log: it is a member, or a server that catches up.
     pub fn replicates_to(&self, peer: usize) -> bool {
         let Role::Leader { leadership, .. } = &self.role else { return false };
         let learns = leadership
@@ -274,12 +277,12 @@ impl State {
         learns || self.log.members().contains(&peer)
     }
 
-    /// "The leader [..] steps down once the Cnew entry is committed", if it isn't in it (§4.2.2). Until then it leads a cluster in
-    /// which it doesn't count.
+    /// "The leader [..] steps down once the Cnew entry is committed", if Cnew does not include it (§4.2.2). Until then it leads a
+    /// cluster in which it does not count.
     pub(super) fn step_down_if_removed(&mut self) {
         let committed = self.commit_index >= self.log.members_since();
         if self.is_leader() && committed && !self.log.members().contains(&self.me) {
-            log::debug!("is no member any more");
+            log::debug!("is not a member any more");
             self.role = Role::Follower { leader: None };
             self.persist();
         }
@@ -292,7 +295,7 @@ pub(super) mod tests {
     use crate::raft::tests::{Server, at_ms, elect};
     use labrpc::api::Command;
 
-    /// Server 0 of five, of which three are members, leads; an entry of its term is committed.
+    /// Three of five servers are members. Server 0 leads, and an entry of its term is committed.
     pub fn leader() -> State {
         let mut state = Server::new(5).members(&[0, 1, 2]).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
@@ -319,20 +322,24 @@ pub(super) mod tests {
         assert_eq!(look(&mut state, &mut adding, 1), None);
         assert!(
             state.replicates_to(3) && members(&state) == [0, 1, 2],
-            "it learns, and doesn't count"
+            "it gets the log, and doesn't count"
         );
         state.note_match(3, 1);
         assert_eq!(look(&mut state, &mut adding, 2), None);
-        assert_eq!((members(&state), state.commit_index), (vec![0, 1, 2, 3], 1), "on append");
+        assert_eq!(
+            (members(&state), state.commit_index),
+            (vec![0, 1, 2, 3], 1),
+            "it counts on append"
+        );
         state.note_match(1, 2);
-        assert_eq!(look(&mut state, &mut adding, 3), None, "two of four");
+        assert_eq!(look(&mut state, &mut adding, 3), None, "two of four are no majority");
         state.note_match(3, 2);
         assert_eq!(look(&mut state, &mut adding, 4), Some(Ok(())));
     }
 
-    /// Ongaro, 2015: else a configuration of an earlier term may still be committed besides the new one.
+    /// Ongaro, 2015: otherwise a configuration of an earlier term may still be committed besides the new one.
     #[test]
-    fn no_change_before_an_entry_of_the_leaders_term_is_committed() {
+    fn a_change_waits_until_an_entry_of_the_leaders_term_is_committed() {
         let mut state = Server::new(3).log(&[1]).leader_of_term(2).build();
         let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         assert_eq!(look(&mut state, &mut removing, 1), None);
@@ -343,7 +350,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_change_at_a_time_also_after_an_election() {
+    fn the_next_change_waits_for_the_first_one_also_after_an_election() {
         let mut state = leader();
         let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         let under_way = Some(NotChanged::UnderWay);
@@ -355,12 +362,16 @@ pub(super) mod tests {
         let mut next = Server::restarted(&state);
         elect(&mut next);
         let mut adding = next.begin_change(ChangeRequest::Add(3), at_ms(5)).unwrap();
-        assert_eq!(look(&mut next, &mut adding, 6), None, "and here it is to be committed first");
+        assert_eq!(
+            look(&mut next, &mut adding, 6),
+            None,
+            "the first change is to be committed first"
+        );
         assert_eq!((members(&next), next.log.last_term()), (vec![0, 1], 2), "with a no-op");
     }
 
     #[test]
-    fn a_wish_that_an_earlier_leader_left_is_true_when_it_is_committed() {
+    fn a_change_that_an_earlier_leader_has_left_is_not_made_again() {
         let mut state = leader();
         let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
@@ -382,7 +393,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_leader_that_removes_itself_leads_until_that_is_committed() {
+    fn a_leader_that_removes_itself_leads_until_its_removal_is_committed() {
         let mut state = leader();
         let mut removing = state.begin_change(ChangeRequest::Remove(0), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
@@ -392,15 +403,15 @@ pub(super) mod tests {
         state.note_match(2, 2);
         assert!(!state.is_leader() && state.commit_index == 2);
         assert_eq!(look(&mut state, &mut removing, 2), Some(Ok(())));
-        assert!(!state.election_due(at_ms(99_000)), "who is no member never stands");
+        assert!(!state.election_due(at_ms(99_000)), "it never becomes a candidate");
         assert!(!Server::restarted(&state).election_due(at_ms(99_000)), "nor after a restart");
         state.take_committed();
-        state.snapshot(1, Default::default()); // of before it was removed
+        state.snapshot(1, Default::default()); // from before its removal
         assert!(!Server::restarted(&state).election_due(at_ms(99_000)), "nor after a snapshot");
     }
 
     #[test]
-    fn bad_wishes_are_refused_with_the_reason() {
+    fn invalid_requests_are_refused_with_the_reason() {
         let mut state = leader();
         let cases = [
             (ChangeRequest::Add(5), NotChanged::NoSuchServer),
@@ -422,7 +433,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_change_that_is_cut_off_is_undone() {
+    fn a_change_whose_entry_is_truncated_is_undone() {
         let mut state = leader();
         let mut removing = state.begin_change(ChangeRequest::Remove(2), at_ms(0)).unwrap();
         look(&mut state, &mut removing, 1);
@@ -444,10 +455,10 @@ pub(super) mod tests {
         assert_eq!(members(&state), [0, 1]);
     }
 
-    /// Thesis, Figure 4.6: of two members, one that leads removes itself, and nobody else has that entry. The other one can't be
-    /// elected, for its log is shorter.
+    /// Thesis, Figure 4.6: there are two members. The leader removes itself, and the other member does not have that entry. The
+    /// other member cannot be elected, because its log is shorter.
     #[test]
-    fn who_is_being_removed_stands_as_long_as_it_may_be_needed() {
+    fn a_removed_server_may_become_a_candidate_until_its_removal_is_committed() {
         let mut state = Server::new(2).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
         state.note_match(1, 1);
@@ -455,12 +466,12 @@ pub(super) mod tests {
         look(&mut state, &mut removing, 1);
         state.become_follower(None, at_ms(2));
         assert_eq!(members(&state), [1]);
-        assert!(state.election_due(at_ms(9_000)), "it is not committed");
+        assert!(state.election_due(at_ms(9_000)), "its removal is not committed");
         elect(&mut state);
         assert!(state.is_leader(), "by the vote of the only member");
         state.note_match(1, 2);
         assert!(state.is_leader(), "no entry of its own term is committed yet (§5.4.2)");
         state.note_match(1, 3);
-        assert!(!state.is_leader(), "and with its no-op it has done what it was needed for");
+        assert!(!state.is_leader(), "its removal is committed with its no-op");
     }
 }

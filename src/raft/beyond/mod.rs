@@ -1,4 +1,4 @@
-//! What a real service needs of Raft and the lab does not ask for, with Ongaro's thesis beside you.
+//! What a real service needs from Raft and the lab does not ask for. Read it with Ongaro's thesis open.
 //!
 //! All of it is off by default ([`options`](super::options)), or does nothing until it is called.
 //!
@@ -13,8 +13,8 @@
 //! | 5: snapshots that are sent in several chunks | [`chunks`] |
 //! | (none) messages with impossible numbers | [`validate`] |
 //!
-//! As in the lab's Raft, all of it is `impl State` and cannot wait. [`hooks`] lists where the lab's Raft calls it. This file is what
-//! others call.
+//! As in the lab's Raft, all of these are methods of [`State`](super::state::State), and none of them can wait. [`hooks`] lists
+//! where the lab's Raft calls them. This file has what other code calls.
 
 pub mod catch_up;
 pub mod check_quorum;
@@ -54,7 +54,7 @@ pub(super) fn add_methods(service: Service, shared: &Arc<Shared>) -> Service {
         })
 }
 
-/// An index to read at, if this server is the leader.
+/// Returns an index to read at, if this server is the leader.
 fn read_here(shared: &Shared) -> Result<u64, Refused> {
     let mut read = shared.with(|state| state.begin_read(Instant::now()));
     shared.until(|state, now| state.advance_read(&mut read, now))

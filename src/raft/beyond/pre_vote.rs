@@ -1,19 +1,20 @@
-//! Pre-vote (thesis §9.6): whoever can't win doesn't disturb.
+//! Pre-vote (thesis §9.6): a server that cannot win an election does not disturb the others.
 //!
-//! A server that was cut off times out again and again. With each time it would raise its term, and when it comes back, depose a
-//! leader that all others hear. So it asks first, in a term that it hasn't entered; nothing is saved and no vote is given.
+//! A server that is cut off times out again and again. Without pre-vote, it would raise its term each time. When it came back, it
+//! would depose a leader that all others hear. So it first asks the others whether they would vote for it in the next term, which
+//! it has not entered yet. A yes is only a promise: no server saves anything, and none gives its vote away.
 
 use crate::raft::state::{Ballot, Role, State};
 use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
 
-/// Whether the candidate would get a vote.
+/// Asks whether the sender would get a vote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "PreVote")]
 pub struct PreVoteArgs {
-    /// The term that it would stand in: its own and one.
+    /// The term in which it would be a candidate: its own term plus 1.
     pub term: u64,
-    /// Who asks.
+    /// The server that asks.
     pub candidate_id: usize,
     /// See [`super::request_vote::RequestVoteArgs::last_log_index`].
     pub last_log_index: u64,
@@ -21,27 +22,27 @@ pub struct PreVoteArgs {
     pub last_log_term: u64,
 }
 
-/// The answer.
+/// The reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "WouldVote")]
 pub struct PreVoteReply {
-    /// The term of who answers.
+    /// The term of the server that answers.
     pub term: u64,
-    /// Yes.
+    /// Whether the server that asks would get the vote.
     pub vote_granted: bool,
 }
 
 impl State {
-    /// Asks all members, before it stands. Its term is what it was, and so is its vote.
+    /// Asks all members before it becomes a candidate. Its term and its vote do not change.
     pub fn become_pre_candidate(&mut self, now: Instant) {
-        log::debug!("would stand for election in term {}", self.current_term + 1);
+        log::debug!("asks for pre-votes for term {}", self.current_term + 1);
         self.role = Role::PreCandidate { ballot: Ballot::of(self.me) };
         self.forget_calls();
         self.reset_election_timer(now);
         self.become_candidate_if_promised(now);
     }
 
-    /// What it asks everybody.
+    /// The request that it sends to all other members.
     pub fn pre_vote_args(&self) -> PreVoteArgs {
         PreVoteArgs {
             term: self.current_term + 1,
@@ -51,8 +52,8 @@ impl State {
         }
     }
 
-    /// Yes, if the candidate's log is up to date, and we don't hear a leader ourselves. We may have voted in that term: others
-    /// may not, and the vote itself is asked for later.
+    /// Says yes if the term is later than our own, the log of the server that asks is up to date, and we do not hear a leader
+    /// ourselves. It does not matter whom we voted for in our own term, because a later term has votes of its own.
     pub fn handle_pre_vote(&mut self, args: &PreVoteArgs, now: Instant) -> PreVoteReply {
         let up_to_date = self.is_up_to_date(args.last_log_term, args.last_log_index);
         let later = args.term > self.current_term;
@@ -61,7 +62,8 @@ impl State {
         PreVoteReply { term: self.current_term, vote_granted }
     }
 
-    /// What the candidate does with a reply. `args.term` is a term that it is not in, so it isn't to be compared with ours.
+    /// What the pre-candidate does with a reply. `args.term` is a term that it has not entered: when it asked, its own term was
+    /// lower by 1.
     pub fn handle_pre_vote_reply(
         &mut self,
         peer: usize,
@@ -98,18 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn yes_to_who_is_up_to_date_while_no_leader_is_heard() {
+    fn a_server_that_hears_no_leader_says_yes_to_a_log_that_is_up_to_date() {
         let mut state = Server::new(3).log(&[1, 2]).term(3).build();
         let mut asked = |term, last, ms| state.handle_pre_vote(&ask(term, last), at_ms(ms));
         assert!(asked(4, (2, 2), 500).vote_granted);
-        assert!(!asked(4, (2, 2), 499).vote_granted, "it may have heard one before it restarted");
+        assert!(
+            !asked(4, (2, 2), 499).vote_granted,
+            "it may have heard a leader before it restarted"
+        );
         assert!(!asked(4, (2, 1), 500).vote_granted, "its log is behind");
-        assert!(!asked(3, (2, 2), 500).vote_granted, "that term is here already");
+        assert!(!asked(3, (2, 2), 500).vote_granted, "we are in that term already");
         assert_eq!((state.current_term, state.voted_for), (3, None), "nothing has changed");
     }
 
     #[test]
-    fn a_majority_says_yes_before_the_term_is_raised() {
+    fn the_term_is_raised_only_after_a_majority_says_yes() {
         let mut state = Server::new(5).term(3).build();
         state.become_pre_candidate(at_ms(0));
         let (args, yes) = (state.pre_vote_args(), PreVoteReply { term: 3, vote_granted: true });
@@ -121,12 +126,12 @@ mod tests {
         assert_eq!((state.current_term, state.voted_for), (4, Some(0)));
         assert!(matches!(state.role, Role::Candidate { .. }));
         state.handle_pre_vote_reply(3, &args, &yes, at_ms(4));
-        assert!(!state.is_leader(), "that was no vote");
+        assert!(!state.is_leader(), "a promise is not a vote");
     }
 
-    /// Else late pre-votes would soon make a candidate of it, and a needless election.
+    /// Otherwise late promises would soon make the server a candidate, and cause a needless election.
     #[test]
-    fn who_votes_for_another_asks_no_more() {
+    fn a_pre_candidate_that_votes_for_another_gives_up() {
         let mut state = Server::new(3).term(3).build();
         state.become_pre_candidate(at_ms(0));
         let vote = RequestVoteArgs {
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_behind_learns_the_term() {
+    fn a_pre_candidate_that_is_behind_learns_the_term() {
         let mut state = Server::new(3).term(3).build();
         state.become_pre_candidate(at_ms(0));
         let no = PreVoteReply { term: 7, vote_granted: false };

@@ -1,10 +1,11 @@
 //! Reads that don't go through the log (thesis §6.4).
 //!
-//! A leader knows what is committed, if an entry of its own term is; but it may have been deposed and not know. So it notes its
-//! commit index, and waits until a majority has answered a message that it sent *after* that: then nobody else had been elected when
-//! it noted. With a lease (§6.4.1) an answer that is recent enough will do. A follower asks its leader.
+//! A leader knows what is committed once an entry of its own term is committed. But it may have been deposed without knowing it. So
+//! it notes its commit index, and waits until a majority has answered a message that it sent *after* that. Then no other leader had
+//! been elected when it noted the index. With a lease (§6.4.1), recent answers of a majority are enough. A follower asks its leader
+//! for an index.
 //!
-//! The index that comes out is of use to a service when it has applied everything up to it.
+//! A service may read when it has applied everything up to the index.
 
 use crate::raft::log::Payload;
 use crate::raft::state::{Role, State};
@@ -17,7 +18,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "ReadIndex")]
 pub struct ReadIndexArgs {
-    /// The term of who asks, in which the one leads that is asked: neither learns of a newer one.
+    /// The term of the follower, in which it follows the leader that it asks. No server learns a newer term from this RPC.
     pub term: u64,
 }
 
@@ -27,7 +28,7 @@ pub struct ReadIndexArgs {
 pub struct ReadIndexReply {
     /// The leader's term.
     pub term: u64,
-    /// The index, unless it is none, or couldn't show that it is.
+    /// The index; `None` if the server does not lead, or could not confirm that it does.
     pub index: Option<u64>,
 }
 
@@ -41,13 +42,13 @@ pub struct Read {
 }
 
 impl State {
-    /// Somebody wants to read what is committed now.
+    /// Begins a read of what is committed now.
     pub fn begin_read(&mut self, now: Instant) -> Read {
         let deadline = now + self.options.election_timeout.end;
         Read { term: self.current_term, deadline, noted: None }
     }
 
-    /// Looks after a read: gives its index, or a reason why there is none; until then, when it will have waited for too long.
+    /// Advances a read. Breaks with its index, or with the reason why there is none; until then, continues with its deadline.
     pub fn advance_read(
         &mut self,
         read: &mut Read,
@@ -90,8 +91,9 @@ impl State {
         matches!(&self.role, Role::Leader { leadership, .. } if self.sent[peer].number <= leadership.confirm)
     }
 
-    /// Whether nobody else can have been elected yet: who has heard us votes for nobody for the shortest election timeout. It counts
-    /// from when we *sent* what they heard, and not if we have told somebody to stand all the same.
+    /// Whether no other leader can have been elected yet: a server that has heard from us grants no vote for the shortest election
+    /// timeout. The lease counts from when we *sent* the message that was heard. There is no lease once we have told a server to
+    /// become a candidate.
     fn has_lease(&self, now: Instant) -> bool {
         let Role::Leader { leadership, .. } = &self.role else { return false };
         let lease = self
@@ -117,7 +119,7 @@ mod tests {
         state.advance_read(read, at_ms(ms)).break_value()
     }
 
-    /// A leader of three that has committed an entry of its own, at index 1.
+    /// The leader of three servers. It has committed an entry of its own term, at index 1.
     fn leader() -> State {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
@@ -133,15 +135,15 @@ mod tests {
         let mut read = state.begin_read(at_ms(101));
         assert_eq!(look(&mut state, &mut read, 101), None);
         state.note_answer(1, early);
-        assert_eq!(look(&mut state, &mut read, 102), None, "that was sent before");
+        assert_eq!(look(&mut state, &mut read, 102), None, "that was sent before the read");
         state.start(Command::default()).unwrap();
         answer(&mut state, 1, at_ms(103)); // at once, not with the next heartbeat
         assert_eq!(look(&mut state, &mut read, 104), Some(Ok(1)));
     }
 
-    /// What no correct server sends may stand for a newer term: it confirms nobody's leadership.
+    /// A reply that no correct server sends may come from a newer term. So it does not confirm the leadership.
     #[test]
-    fn an_impossible_reply_confirms_no_read() {
+    fn an_invalid_reply_confirms_no_read() {
         let mut state = leader();
         let mut read = state.begin_read(at_ms(101));
         assert_eq!(look(&mut state, &mut read, 101), None);
@@ -152,7 +154,7 @@ mod tests {
         assert_eq!(look(&mut state, &mut read, 161), None);
     }
 
-    /// Thesis §6.4, step 1; without it the leader may lack what its predecessor has committed.
+    /// Thesis §6.4, step 1. Without it, the leader may not know yet what its predecessor has committed.
     #[test]
     fn a_read_waits_for_an_entry_of_the_leaders_term() {
         let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_ends_with_the_leadership_or_with_its_patience() {
+    fn a_read_ends_with_the_leadership_or_at_its_deadline() {
         let mut state = leader();
         let mut read = state.begin_read(at_ms(0));
         assert_eq!(look(&mut state, &mut read, 999), None);
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_counts_from_when_the_answered_message_was_sent() {
+    fn a_lease_begins_when_the_answered_message_was_sent() {
         let mut state = leader();
         state.options.check_quorum = true;
         state.options.lease = Some(Duration::from_millis(450));

@@ -1,7 +1,7 @@
 //! Leadership transfer (thesis §3.10).
 //!
-//! The leader takes no more commands, brings its successor up to date, and tells it to stand for election at once. It leads on if
-//! that hasn't deposed it within about an election timeout.
+//! The leader accepts no more commands, brings its successor up to date, and tells it to become a candidate at once. If the
+//! leader is not deposed within about an election timeout, it goes on as leader.
 
 use super::flow::Mode;
 use crate::raft::messages::Message;
@@ -11,21 +11,21 @@ use labrpc::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow::{self, Break, Continue};
 
-/// "Stand for election, now."
+/// Tells a server to become a candidate now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "TimeoutNow")]
 pub struct TimeoutNowArgs {
     /// The leader's term.
     pub term: u64,
-    /// Who says so.
+    /// The leader that sends this.
     pub leader_id: usize,
 }
 
-/// The answer.
+/// The reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Standing")]
 pub struct TimeoutNowReply {
-    /// The term of who answers.
+    /// The term of the server that answers.
     pub term: u64,
 }
 
@@ -34,11 +34,11 @@ pub struct TimeoutNowReply {
 pub struct Transfer {
     to: usize,
     deadline: Instant,
-    /// Whether the successor has answered.
+    /// Whether the successor has answered TimeoutNow.
     told: bool,
 }
 
-/// What its caller knows of it.
+/// What the caller knows of its transfer.
 #[derive(Clone, Copy, Debug)]
 pub struct Handover {
     to: usize,
@@ -71,7 +71,7 @@ impl State {
         Ok(Handover { to, term: self.current_term, deadline })
     }
 
-    /// Looks after it.
+    /// Advances a transfer. Breaks with its result, or continues with its deadline.
     pub fn advance_transfer(
         &mut self,
         handover: &Handover,
@@ -84,7 +84,7 @@ impl State {
         if let Some(leader) = self.leader().filter(|_| self.current_term > term) {
             return Break(match leader {
                 _ if leader == to => Ok(()),
-                _ if leader == self.me => Err(NotTransferred::TimedOut), // the order has come to nothing
+                _ if leader == self.me => Err(NotTransferred::TimedOut), // the successor was not elected
                 _ => Err(NotTransferred::NotLeader { leader: Some(leader) }),
             });
         }
@@ -94,7 +94,7 @@ impl State {
         if let Role::Leader { leadership, .. } = &mut self.role
             && self.current_term == term
         {
-            leadership.transfer = None; // and leads on
+            leadership.transfer = None; // this server goes on as leader
         }
         Break(Err(NotTransferred::TimedOut))
     }
@@ -104,7 +104,7 @@ impl State {
         matches!(&self.role, Role::Leader { leadership, .. } if leadership.transfer.is_some())
     }
 
-    /// Whether `peer` is to stand now: it has all that we have, and hasn't answered yet.
+    /// Whether to send TimeoutNow to `peer`: it is the successor, has our whole log, and has not answered TimeoutNow yet.
     pub(super) fn is_ready_successor(&self, peer: usize) -> bool {
         let Role::Leader { progress, leadership } = &self.role else { return false };
         let waits = |transfer: &Transfer| transfer.to == peer && !transfer.told;
@@ -112,7 +112,8 @@ impl State {
             && progress[peer].match_index == self.log.last_index()
     }
 
-    /// What it is told, and not several times at once. From now on others may vote for it, though they hear us.
+    /// The message to the successor. Only one is sent at a time. From now on, others may vote for the successor although they hear
+    /// us.
     pub(super) fn send_timeout_now(&mut self, peer: usize) -> Message {
         if let Role::Leader { progress, leadership } = &mut self.role {
             leadership.timeout_now_sent = true;
@@ -121,7 +122,7 @@ impl State {
         Message::TimeoutNow(TimeoutNowArgs { term: self.current_term, leader_id: self.me })
     }
 
-    /// The successor stands, and doesn't ask whether it may.
+    /// The successor becomes a candidate, and does not ask for pre-votes.
     pub fn handle_timeout_now(&mut self, args: &TimeoutNowArgs, now: Instant) -> TimeoutNowReply {
         if self.beyond_refuses(args, now) {
             return TimeoutNowReply { term: self.current_term };
@@ -137,7 +138,7 @@ impl State {
         TimeoutNowReply { term: self.current_term }
     }
 
-    /// What the leader does with a reply. Mostly it comes from a candidate, of a newer term.
+    /// What the leader does with the reply. By then the successor is usually a candidate, and its term is newer.
     pub fn handle_timeout_now_reply(
         &mut self,
         args: &TimeoutNowArgs,
@@ -161,7 +162,7 @@ mod tests {
     use labrpc::api::{Command, Refused};
 
     #[test]
-    fn the_successor_catches_up_and_is_told_while_commands_are_refused() {
+    fn the_successor_catches_up_and_gets_timeout_now_while_commands_are_refused() {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
         let handover = state.begin_transfer(1, at_ms(0)).unwrap();
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_successor_is_told_once_and_again_if_it_does_not_answer() {
+    fn timeout_now_is_sent_once_and_again_if_it_gets_no_reply() {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.options.max_in_flight = 4;
         let ticket = sent(&mut state, 1, at_ms(0));
@@ -188,7 +189,7 @@ mod tests {
         state.note_match(1, 0);
         state.begin_transfer(1, at_ms(0)).unwrap();
         let Next::Send(Message::TimeoutNow(_), ticket) = state.next_message(1, at_ms(1)) else {
-            panic!("it has everything, so it is told");
+            panic!("it has everything, so it gets TimeoutNow");
         };
         assert_eq!(state.next_message(1, at_ms(1)), Next::Wait);
         state.note_no_reply(1, ticket);
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_nobody_relieves_leads_on_without_its_lease() {
+    fn a_leader_whose_successor_is_not_elected_goes_on() {
         let mut state = Server::new(3).leader_of_term(1).build();
         let handover = state.begin_transfer(1, at_ms(0)).unwrap();
         assert_eq!(state.begin_transfer(2, at_ms(1)).unwrap_err(), NotTransferred::UnderWay);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_elected_instead_ends_the_wait() {
+    fn a_transfer_ends_when_another_server_is_elected() {
         let began = || {
             let mut state = Server::new(3).leader_of_term(1).build();
             let handover = state.begin_transfer(1, at_ms(0)).unwrap();
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(
             state.advance_transfer(&handover, at_ms(1)),
             Continue(Some(at_ms(1000))),
-            "nobody yet"
+            "nobody is elected yet"
         );
         state.hear_leader(2, at_ms(2));
         let another = NotTransferred::NotLeader { leader: Some(2) };
@@ -230,14 +231,14 @@ mod tests {
             state.advance_transfer(&handover, at_ms(2)),
             Break(Err(NotTransferred::TimedOut))
         );
-        assert!(state.start(Command::default()).is_ok(), "that was another leadership");
+        assert!(state.start(Command::default()).is_ok(), "it leads a new term");
     }
 
     #[test]
-    fn who_is_told_to_stand_does_so_at_once_and_says_why() {
+    fn the_successor_becomes_a_candidate_at_once_and_says_why() {
         let mut state = Server::new(3).checks_quorum().term(4).build();
         let old = TimeoutNowArgs { term: 3, leader_id: 1 };
-        assert_eq!(state.handle_timeout_now(&old, at_ms(0)).term, 4, "of an old leader");
+        assert_eq!(state.handle_timeout_now(&old, at_ms(0)).term, 4, "TimeoutNow of an old leader");
         let now = TimeoutNowArgs { term: 4, leader_id: 1 };
         assert_eq!(state.handle_timeout_now(&now, at_ms(0)).term, 5);
         assert!(state.request_vote_args().leadership_transfer);
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_successors_are_refused() {
+    fn invalid_successors_are_refused() {
         let mut state = Server::new(3).leader_of_term(1).build();
         for to in [0, 3, usize::MAX] {
             assert_eq!(

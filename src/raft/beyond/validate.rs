@@ -1,8 +1,8 @@
 //! What no correct server sends.
 //!
-//! Numbers in messages are used as they are: a term is stored and saved, indices are counted on from. So one that no cluster can
-//! have counted up to, or that contradicts the rest of its message, is refused with the whole message, before anything is done
-//! about it; the log and the trace say so. It is never saved.
+//! Numbers in messages are used as they are: a term is stored and saved, and sums are made with indices. So a message is refused if
+//! it has a number that no cluster can reach, or a number that contradicts the rest of the message. The whole message is refused,
+//! before anything is done with it, and nothing of it is saved. The log and the trace say so.
 
 use crate::raft::append_entries::AppendEntriesArgs;
 use crate::raft::beyond::pre_vote::PreVoteArgs;
@@ -15,25 +15,25 @@ use crate::raft::state::State;
 use labrpc::trace;
 use std::iter::once;
 
-/// The highest term, index or offset. With an election every microsecond, 146,000 years lead to it. So sums of such a number and of
-/// what is in memory don't overflow.
+/// The highest term, index or offset. With an election every microsecond, a cluster gets to this term in 146,000 years. The sum of
+/// such a number and of anything that is counted in memory does not overflow.
 pub const HIGHEST: u64 = u64::MAX / 4;
 
 /// Whether a message is valid, or why not.
 type Validity = Result<(), &'static str>;
 
-/// A request of another server.
+/// A request from another server.
 pub trait Request {
-    /// Its method.
+    /// The name of its method.
     const METHOD: &'static str;
 
-    /// Who says that it has sent it, and the term that it names.
+    /// The server that the request names as its sender, and the term that it names.
     fn sender(&self) -> (usize, u64);
 
-    /// Looks at everything else that is in it.
+    /// Checks everything else that is in the request.
     fn validate(&self, servers: usize) -> Validity;
 
-    /// Whether to grant it would depose a leader, against that leader's will.
+    /// Whether the request, if it is granted, would depose a leader against that leader's will.
     fn would_depose(&self) -> bool {
         false
     }
@@ -49,7 +49,7 @@ impl State {
     fn validate_sender<R: Request>(&self, request: &R) -> Validity {
         let (sender, term) = request.sender();
         ensure(sender < self.servers, "the network has no such sender")?;
-        ensure(sender != self.me, "it names us as the sender")?;
+        ensure(sender != self.me, "it names this server as the sender")?;
         validate_term(term)
     }
 }
@@ -64,21 +64,21 @@ fn ensure(valid: bool, otherwise: &'static str) -> Validity {
 }
 
 pub(super) fn validate_term(term: u64) -> Validity {
-    ensure(term <= HIGHEST, "no cluster gets to that term")
+    ensure(term <= HIGHEST, "its term is impossibly high")
 }
 
 fn validate_index(index: u64) -> Validity {
-    ensure(index <= HIGHEST, "no log gets to that index")
+    ensure(index <= HIGHEST, "an index in it is impossibly high")
 }
 
-/// Every configuration has a majority, and all servers that may be in it are known.
+/// Every configuration has at least one member, and all members are servers of the network.
 fn validate_members(members: &Members, servers: usize) -> Validity {
     ensure(!members.is_empty(), "it has a configuration without members")?;
     let known = members.iter().all(|member| *member < servers);
-    ensure(known, "it has a configuration with members that the network doesn't have")
+    ensure(known, "it has a configuration with servers that the network doesn't have")
 }
 
-/// Terms never fall along a log, and none in it is later than the term of the server that has it (§5.3).
+/// Terms never decrease along a log, and none of them is later than the term of the server that has the log (§5.3).
 fn validate_order(terms: impl Iterator<Item = u64>) -> Validity {
     ensure(
         terms.is_sorted(),
@@ -146,7 +146,7 @@ impl Request for InstallSnapshotArgs {
         validate_index(self.last_included_index)?;
         validate_order([self.last_included_term, self.term].into_iter())?;
         validate_members(&self.members, servers)?;
-        ensure(self.offset <= HIGHEST, "no snapshot has so many bytes")
+        ensure(self.offset <= HIGHEST, "its offset is impossibly high")
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
     use crate::raft::tests::{Server, at_ms, elect, entries};
     use labrpc::api::Snapshot;
 
-    /// Numbers on which sums go wrong.
+    /// Numbers with which sums may overflow.
     const EXTREMES: [u64; 7] =
         [0, 1, HIGHEST, HIGHEST + 1, u64::MAX / 2 + 1, u64::MAX - 1, u64::MAX];
 
@@ -193,7 +193,7 @@ mod tests {
         vec![follower, pre_candidate, candidate, leader, sender]
     }
 
-    /// Lets each message be handled in each role. Whatever is in it, the server can go on, and so can its next incarnation.
+    /// Handles each message in each role. Whatever is in the message, the server can go on, also after a restart.
     fn survives<M>(messages: &[M], handle: impl Fn(&mut State, &M)) {
         for message in messages {
             for mut state in states() {
@@ -218,12 +218,12 @@ mod tests {
             elect(state);
             assert!(state.is_leader() && state.start(Default::default()).is_ok());
         } else {
-            assert!(!state.may_become_candidate(), "there is no higher term to stand in");
+            assert!(!state.may_become_candidate(), "there is no higher term for a candidacy");
         }
     }
 
-    /// The same message with each extreme in turn in each of its fields; without those that break Election Safety, for
-    /// against two leaders of one term nothing helps.
+    /// The valid message, and copies of it. Each copy has one of the extremes in one of its fields. No message comes from a second
+    /// leader of term 3: nothing helps against two leaders of one term (Election Safety).
     fn variants<M: Clone>(valid: &M, fields: &[fn(&mut M, u64)]) -> Vec<M> {
         let each = fields.iter().flat_map(|field| EXTREMES.map(|extreme| (field, extreme)));
         let changed = each.map(|(field, extreme)| {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_in_an_order_to_stand_does_harm() {
+    fn no_number_in_timeout_now_does_harm() {
         let valid = TimeoutNowArgs { term: 3, leader_id: 1 };
         let fields: [fn(&mut TimeoutNowArgs, u64); 2] =
             [|args, n| args.term = n, |args, n| args.leader_id = n as usize];
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_changes_nothing() {
+    fn a_message_that_is_refused_changes_nothing() {
         let mut state = Server::new(3).log(&[1, 2]).term(3).build();
         let args = AppendEntriesArgs {
             term: u64::MAX,
@@ -392,6 +392,6 @@ mod tests {
         let reply = state.handle_append_entries(args, at_ms(9_000));
         assert_eq!(reply, AppendEntriesReply { term: 3, success: false, conflict: None });
         assert_eq!((state.current_term, state.leader(), state.commit_index), (3, None, 0));
-        assert!(state.election_due(at_ms(9_000)), "and buys no time");
+        assert!(state.election_due(at_ms(9_000)), "its election timer is not reset");
     }
 }
