@@ -1,6 +1,6 @@
 //! Checks whether a bug that was caught once is caught again.
 
-use crate::cli::failed;
+use crate::tree::failed;
 use gallery::patch::Patch;
 use gallery::record::Caught;
 use std::path::Path;

@@ -4,14 +4,13 @@ use crate::again::EverySeed;
 use crate::hunt::hunt;
 use crate::sharpness::Sharpness;
 use crate::table::{self, Tried};
-use crate::tree::Tree;
+use crate::tree::{Tree, failed};
 use clap::Parser;
 use gallery::patch::{Host, Patch};
 use gallery::record::{Caught, Records};
 use indicatif::{ProgressBar, ProgressStyle};
 use labrpc::time::{Duration, Instant};
 use labtests::cli::Shard;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -95,11 +94,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// Turns an error into a message that names the action and the file.
-pub fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> String {
-    move |error| format!("can't {what} {}: {error}", path.display())
 }
 
 fn folder() -> &'static Path {

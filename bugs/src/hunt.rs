@@ -1,6 +1,6 @@
 //! Runs the lab's tests on a program with a bug.
 
-use crate::cli::failed;
+use crate::tree::failed;
 use gallery::record::Caught;
 use labrpc::time::{Duration, Instant, sleep};
 use serde::Deserialize;

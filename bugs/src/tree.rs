@@ -1,6 +1,5 @@
 //! A copy of the sources into which the patches go. cargo rebuilds only what a patch has changed.
 
-use crate::cli::failed;
 use gallery::patch::{Host, Patch};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -148,6 +147,11 @@ fn output(command: &mut Command) -> Result<Output, String> {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_string());
     }
     Ok(output)
+}
+
+/// Turns an error into a message that names the action and the file.
+pub fn failed(what: &str, path: &Path) -> impl Fn(std::io::Error) -> String {
+    move |error| format!("can't {what} {}: {error}", path.display())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Outside a simulation these are crossbeam's channels. Inside a simulation, a channel is a queue, and the threads that wait on it
 //! park. If several arms of a `select!` are ready, the seed chooses one.
 
+mod clock;
 mod queue;
 mod select;
 
@@ -14,7 +15,7 @@ pub use crossbeam_channel::{
 pub use select::{Mode, RecvArm, SendArm, choose};
 pub use select::{Receive, Registrar, Ripe};
 
-use crate::run;
+use crate::context;
 use crate::time::Instant;
 use queue::Queue;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 
 #[expect(clippy::disallowed_methods, reason = "crossbeam's channels are used outside a simulation")]
 fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
-    if run::in_simulation() {
+    if context::in_simulation() {
         let queue = Arc::new(Queue::new(capacity));
         return (Sender(Sending::Simulated(queue.clone())), Receiver(Receiving::Simulated(queue)));
     }
@@ -63,7 +64,7 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 
 /// A channel that gives one message, the current time, after `duration`.
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    if let Some(here) = run::simulated() {
+    if let Some(here) = context::simulated() {
         here.note_clock();
         return Receiver(Receiving::Simulated(Queue::clock(duration, None)));
     }
@@ -72,7 +73,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 
 /// A channel that gives the current time every `duration`. While a tick has not been received, no further tick is added.
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    if let Some(here) = run::simulated() {
+    if let Some(here) = context::simulated() {
         here.note_clock();
         return Receiver(Receiving::Simulated(Queue::clock(duration, Some(duration))));
     }
@@ -81,7 +82,7 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
 
 /// A channel that never gives anything.
 pub fn never<T>() -> Receiver<T> {
-    if run::in_simulation() {
+    if context::in_simulation() {
         let queue = Arc::new(Queue::new(None));
         queue.add_sender(); // this sender is never dropped
         return Receiver(Receiving::Simulated(queue));
@@ -231,7 +232,7 @@ impl<T> Receiver<T> {
 #[track_caller]
 fn refuse_to_block(what: &str) {
     assert!(
-        !run::in_simulation(),
+        !context::in_simulation(),
         "{what}() on a channel that was made outside the simulation: make the channel inside it"
     );
 }

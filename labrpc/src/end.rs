@@ -2,9 +2,9 @@
 
 use crate::channel::{self, Receive, Receiver, Registrar, Ripe, Sender};
 use crate::codec;
+use crate::context;
 use crate::describe::Value;
 use crate::realm::Realm;
-use crate::run;
 use crate::slot::Slot;
 use crate::trace;
 use serde::{Serialize, de::DeserializeOwned};
@@ -123,7 +123,7 @@ impl ClientEnd {
         let bytes = codec::encode(args);
         let described = trace::describe(args, &bytes);
         let request = Request { method, args: bytes, described };
-        let (to, answer) = if run::in_simulation() {
+        let (to, answer) = if context::in_simulation() {
             let (sender, receiver) = channel::bounded(1);
             (Destination::Simulated(sender), Source { slot: None, receiver: receiver.into() })
         } else {

@@ -41,14 +41,17 @@
 pub mod api;
 pub mod channel;
 pub mod codec;
+mod context;
 pub mod describe;
 mod end;
+mod failure;
 pub mod logging;
 pub mod network;
 mod persister;
 pub mod rand;
 mod realm;
 pub mod run;
+mod sched;
 mod server;
 pub mod sim;
 mod slot;

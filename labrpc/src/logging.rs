@@ -1,6 +1,7 @@
 //! `log` lines that show the virtual time, the server and the thread.
 
-use crate::run::{self, Here, Logs};
+use crate::context::{self, Here};
+use crate::run::Logs;
 use crate::trace;
 use env_logger::Logger;
 use log::{Log, Metadata, Record};
@@ -27,7 +28,7 @@ pub fn init_for_tests() {
 fn init_with(mut builder: env_logger::Builder) {
     builder.format(|out, record| {
         let line = line(record);
-        let here = run::here();
+        let here = context::here();
         let who_and_when = here.map(|here| (here.world.now().as_secs_f64() * 1e3, here.title()));
         match who_and_when {
             Some((ms, who)) => writeln!(out, "{ms:>14.6} ms  {who:<10} {line}"),
@@ -54,7 +55,7 @@ impl Log for ByRun {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let logs = run::with_here(|here: &Here| here.world.logs).unwrap_or_default();
+        let logs = context::with_here(|here: &Here| here.world.logs).unwrap_or_default();
         match logs {
             Logs::Printed => self.0.log(record),
             Logs::Traced if self.0.matches(record) => trace::logged(line(record)),

@@ -15,6 +15,7 @@ mod switches;
 pub use rules::{Fate, Leg, Letter};
 pub use switches::Duplication;
 
+use crate::context;
 use crate::end::{ClientEnd, ReplyTo, Request, Transport};
 use crate::rand::{self, Stream};
 use crate::run;
@@ -216,7 +217,8 @@ impl Network {
     /// [`Group`].
     pub fn add_server(&self, name: impl Into<Arc<str>>, server: Server) {
         let name = name.into();
-        let group = run::here().map_or_else(|| Group::new(name.clone()), |here| here.group.clone());
+        let group =
+            context::here().map_or_else(|| Group::new(name.clone()), |here| here.group.clone());
         let host = Arc::new(Host {
             name: name.clone(),
             server,

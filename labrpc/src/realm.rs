@@ -1,6 +1,7 @@
 //! Records which simulation an object belongs to, to detect threads from outside that use it.
 
-use crate::run::{self, FailureKind, Here, World};
+use crate::context::{self, Here, World};
+use crate::failure::FailureKind;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ pub(crate) struct Realm(Option<u32>);
 impl Realm {
     /// The realm of the current thread.
     pub fn current() -> Realm {
-        Realm(run::simulated().map(|here| here.world.id))
+        Realm(context::simulated().map(|here| here.world.id))
     }
 
     /// Checks that the calling thread may use the object. Returns the simulation that the thread is in.
@@ -26,7 +27,7 @@ impl Realm {
 
     /// Like [`enter`](Realm::enter), but reports `place` as the place of the call.
     pub fn enter_at(self, what: &str, place: &Location<'_>) -> Option<Arc<Here>> {
-        let here = run::simulated();
+        let here = context::simulated();
         if let Some(world) = self.trespassed(here.as_deref()) {
             let thread = std::thread::current();
             let text = format!(
@@ -42,7 +43,7 @@ impl Realm {
 
     /// Like [`enter`](Realm::enter), but does not panic. For destructors, because a thread from outside may drop objects.
     pub fn leave(self) -> Option<Arc<Here>> {
-        let here = run::simulated();
+        let here = context::simulated();
         if self.trespassed(here.as_deref()).is_some() { None } else { here }
     }
 

@@ -4,26 +4,22 @@
 //! [`thread`](crate::thread) inside the run belongs to it.
 
 mod drive;
-mod failure;
-mod here;
 mod panics;
-mod told;
-mod world;
+mod verdict;
 
-pub use failure::{Failure, FailureKind, condemn, fail, give_up, has_failed, warn};
-pub(crate) use here::{Here, PerThread, here, set_here, simulated, with_here};
-pub use here::{in_simulation, seed};
-pub(crate) use panics::{Crash, unwind};
-pub use told::{
+pub use crate::context::told::{
     calling, calling_briefly, excuse, excuse_for_good, note_progress, suspect_the_clock,
     timekeeping,
 };
-pub(crate) use world::World;
+pub use crate::context::world::Logs;
+pub use crate::context::{in_simulation, seed};
+pub use crate::failure::{Failure, FailureKind};
+pub use verdict::{condemn, fail, give_up, has_failed, warn};
 
-use crate::sim::coroutines::Carrier;
-use crate::sim::sched::Sched;
-use crate::thread::Group;
-use crate::trace::Sink;
+use crate::context::events::Sink;
+use crate::context::{Group, THREAD_LOCALS, World, here};
+use crate::sched::coroutines::{self, Carrier};
+use crate::sched::{Sched, mix};
 use parking_lot::Mutex;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -57,7 +53,7 @@ impl Backend {
     /// Whether this process has no room for more runs on this backend. If a run on coroutines can't be brought to its end, its
     /// stacks are never freed.
     pub fn is_spent(self) -> bool {
-        self == Backend::Coroutines && crate::sim::coroutines::are_spent()
+        self == Backend::Coroutines && coroutines::are_spent()
     }
 
     fn of_env() -> Backend {
@@ -67,18 +63,6 @@ impl Backend {
             Ok(other) => panic!("LABRPC_BACKEND must be threads or coroutines, not {other:?}"),
         }
     }
-}
-
-/// Where the lines go that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Logs {
-    /// They go to standard error at once.
-    #[default]
-    Printed,
-    /// They become events of the trace.
-    Traced,
-    /// They are dropped, because this run repeats one whose lines were already shown.
-    Dropped,
 }
 
 /// The outcome of a [`Run`].
@@ -119,7 +103,8 @@ impl Run {
     }
 
     fn sched(&self) -> Sched {
-        let carrier = (self.backend == Backend::Coroutines).then(Arc::<Carrier>::default);
+        let on_coroutines = self.backend == Backend::Coroutines;
+        let carrier = on_coroutines.then(|| Arc::new(Carrier::new(THREAD_LOCALS)));
         Sched::new(self.seed, self.time_limit, self.patience, carrier)
     }
 
@@ -164,7 +149,8 @@ impl Run {
     {
         panics::install_hook();
         let limit = self.time_limit;
-        let world = World::new(&mut self);
+        let sched = self.simulated.then(|| self.sched());
+        let world = World::new(self.seed, self.sink.take(), self.logs, sched);
         let slot = Arc::new(Mutex::new(None));
         let (at_end, result) = (world.clone(), slot.clone());
         let body = move || {
@@ -206,8 +192,3 @@ impl Run {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One step of a hash that is the same on every machine.
-pub(crate) fn mix(hash: u64, value: u64) -> u64 {
-    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
-}

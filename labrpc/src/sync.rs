@@ -4,9 +4,9 @@
 //! The data stays in a parking_lot mutex. In a simulation, a thread does not block on it: it tries to lock, and parks if that
 //! fails.
 
+use crate::context::{self, Here};
 use crate::realm::Realm;
-use crate::run::{self, Here};
-use crate::sim::sched::{Key, Wait};
+use crate::sched::{Key, Wait};
 use crate::time::Instant;
 pub use std::sync::{Arc, Weak};
 
@@ -186,7 +186,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
             return;
         }
         self.mutex.released();
-        let slow = || run::with_here(|here| here.group.is_slow()) == Some(true);
+        let slow = || context::with_here(|here| here.group.is_slow()) == Some(true);
         if slow()
             && !std::thread::panicking()
             && let Some(here) = self.mutex.realm.leave()

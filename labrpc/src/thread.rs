@@ -6,24 +6,23 @@
 mod crash;
 mod hiccup;
 
+use crate::context::group::Alive;
+use crate::context::wall::WallClock;
+use crate::context::{self, Here, World, set_here};
+pub use crate::context::{Group, Hiccups};
 use crate::realm::Realm;
-use crate::run::{self, Here, World, set_here};
-use crate::sim::cpu::OsThread;
-use crate::sim::sched::{Key, Wait};
+pub use crate::sched::Straggler;
+use crate::sched::cpu::OsThread;
+use crate::sched::{Key, Wait};
+use crate::time::Instant;
 pub use crate::time::sleep;
-use crate::time::{Instant, WallClock};
 
-use crash::Fuse;
 pub use crash::bury;
 pub(crate) use crash::crashed_here;
-pub use hiccup::Hiccups;
-use hiccup::Slowness;
-use parking_lot::{Condvar, Mutex};
-use std::collections::BTreeMap;
+use parking_lot::Mutex;
 use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use std::thread::Result;
@@ -44,7 +43,7 @@ where
 /// Lets other threads run.
 #[track_caller]
 pub fn yield_now() {
-    match run::simulated() {
+    match context::simulated() {
         Some(here) => here.yield_now(),
         None => std::thread::yield_now(),
     }
@@ -80,10 +79,10 @@ impl Builder {
         let spawned = Some(Location::caller());
         let packet = Arc::new(Mutex::new(None));
         let result = packet.clone();
-        let here = run::here();
+        let here = context::here();
         let body = move || {
             let value = panic::catch_unwind(AssertUnwindSafe(f));
-            let value = value.map_err(|payload| match run::here() {
+            let value = value.map_err(|payload| match context::here() {
                 Some(here) => {
                     here.world.caught(&here, &*payload);
                     payload
@@ -96,9 +95,8 @@ impl Builder {
         let ended = match &here {
             Some(here) if here.task.is_some() => {
                 here.point();
-                let sched = here.world.sched.as_ref().expect("a task has a scheduler");
-                let (world, group) = (&here.world, &here.group);
-                Ended::Simulated(sched.spawn(world, group, name, spawned, Box::new(body)))
+                let task = here.world.spawn(&here.group, name, spawned, Box::new(body));
+                Ended::Simulated(task.expect("a task has a scheduler"))
             }
             _ => Ended::Real(try_spawn_real(here.as_deref(), name, spawned, Box::new(body))?),
         };
@@ -147,7 +145,7 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         match &self.ended {
             Ended::Real(handle) => handle.is_finished(),
-            Ended::Simulated(id) => match run::simulated() {
+            Ended::Simulated(id) => match context::simulated() {
                 Some(here) => here.world.sched.as_ref().is_none_or(|s| !s.is_alive(*id)),
                 None => true,
             },
@@ -198,80 +196,15 @@ pub(crate) fn spawn_real(
         .expect("the system could not start another thread")
 }
 
-/// Threads that crash together, such as the threads of a server. A thread belongs to the group of the thread that made it.
-#[derive(Clone)]
-pub struct Group(Arc<GroupInner>);
-
-struct GroupInner {
-    id: u64,
-    name: Arc<str>,
-    world: Option<Arc<World>>,
-    test: bool,
-    alive: Mutex<BTreeMap<u64, Alive>>,
-    changed: Condvar,
-    fuse: Fuse,
-    slowness: Slowness,
-}
-
-/// A thread of a real run.
-struct Alive {
-    name: Arc<str>,
-    spawned: Option<&'static Location<'static>>,
-    /// The OS thread, once it has begun.
-    os_thread: Option<OsThread>,
-}
-
-/// A thread of a group that has not ended, for a report.
-#[derive(Clone, Debug)]
-pub struct Straggler {
-    /// The names of its group and of the thread: `S1/ticker`.
-    pub thread: String,
-    /// What the thread waits for, and where. Known only in a simulation.
-    pub stands: Option<String>,
-    /// Where the thread was started, if user code started it.
-    pub spawned: Option<String>,
-    /// How much CPU time the thread has used so far. Known only on Linux in real mode.
-    pub cpu: Option<Duration>,
-}
-
 impl Group {
     /// A group without threads. Reports show the group's name before the thread's: `S1/ticker`.
     pub fn new(name: impl Into<Arc<str>>) -> Group {
-        Group::make(name.into(), run::here().map(|here| here.world.clone()), false)
-    }
-
-    pub(crate) fn of_world(name: &str, world: &Arc<World>) -> Group {
-        Group::make(name.into(), Some(world.clone()), true)
-    }
-
-    fn make(name: Arc<str>, world: Option<Arc<World>>, test: bool) -> Group {
-        static REAL_ID: AtomicU64 = AtomicU64::new(1);
-        let id = match world.as_ref().and_then(|world| world.sched.as_ref()) {
-            Some(sched) => sched.fresh_id(),
-            None => REAL_ID.fetch_add(1, Ordering::Relaxed),
-        };
-        let (alive, changed) = (Mutex::default(), Condvar::new());
-        let (fuse, slowness) = (Fuse::new(), Slowness::default());
-        Group(Arc::new(GroupInner { id, name, world, test, alive, changed, fuse, slowness }))
+        Group::make(name.into(), context::here().map(|here| here.world.clone()), false)
     }
 
     /// The group of the current thread; `None` outside a run.
     pub fn current() -> Option<Group> {
-        run::here().map(|here| here.group.clone())
-    }
-
-    /// The group's name.
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.0.id
-    }
-
-    /// Whether this is the test's group or the network's, and not a server's.
-    pub(crate) fn is_test(&self) -> bool {
-        self.0.test
+        context::here().map(|here| here.group.clone())
     }
 
     /// The names of the group's threads that have not ended.
@@ -303,7 +236,7 @@ impl Group {
     /// Waits until all threads of the group have ended, at most for `timeout`. Returns the names of the threads that have not
     /// ended.
     pub fn wait_ended(&self, timeout: Duration) -> Vec<String> {
-        if run::in_simulation() {
+        if context::in_simulation() {
             let deadline = Instant::now() + timeout;
             self.wait_ended_simulated(Some(deadline));
         } else {
@@ -318,7 +251,7 @@ impl Group {
 
     #[track_caller]
     fn wait_ended_simulated(&self, deadline: Option<Instant>) {
-        let Some(here) = run::simulated() else { return };
+        let Some(here) = context::simulated() else { return };
         let deadline = deadline.map(Instant::since_start);
         let wait = Wait::new("the threads of a group to end");
         while !self.alive().is_empty() {
@@ -326,41 +259,5 @@ impl Group {
                 return;
             }
         }
-    }
-
-    /// Counts a real thread as alive until the returned value is dropped.
-    fn enlist(&self, name: &Arc<str>, spawned: Option<&'static Location<'static>>) -> Enlisted {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let thread = Alive { name: name.clone(), spawned, os_thread: None };
-        self.0.alive.lock().insert(number, thread);
-        Enlisted { group: self.clone(), number }
-    }
-}
-
-impl std::fmt::Debug for Group {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Group({})", self.0.name)
-    }
-}
-
-struct Enlisted {
-    group: Group,
-    number: u64,
-}
-
-impl Enlisted {
-    /// Notes that the enlisted thread, which is the current one, has begun.
-    fn began(&self) {
-        if let Some(thread) = self.group.0.alive.lock().get_mut(&self.number) {
-            thread.os_thread = OsThread::current();
-        }
-    }
-}
-
-impl Drop for Enlisted {
-    fn drop(&mut self) {
-        self.group.0.alive.lock().remove(&self.number);
-        self.group.0.changed.notify_all();
     }
 }

@@ -2,8 +2,8 @@
 
 pub use std::time::Duration;
 
-use crate::run;
-use crate::sim::sched::Wait;
+use crate::context::{self, wall::WallClock};
+use crate::sched::Wait;
 use std::ops::{Add, AddAssign, Sub};
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ impl Instant {
     /// The current time.
     #[track_caller]
     pub fn now() -> Instant {
-        match run::simulated() {
+        match context::simulated() {
             Some(here) => {
                 here.note_clock();
                 here.point(); // a yield point, so that time passes in a loop that reads the clock
@@ -86,7 +86,7 @@ impl Sub for Instant {
 /// Sleeps for `duration`.
 #[track_caller]
 pub fn sleep(duration: Duration) {
-    match run::here() {
+    match context::here() {
         Some(here) if here.task.is_some() => {
             here.note_sleep();
             let deadline = here.world.now().saturating_add(duration);
@@ -100,20 +100,6 @@ pub fn sleep(duration: Duration) {
             reason = "outside a simulation the system's sleep is used"
         )]
         _ => std::thread::sleep(duration),
-    }
-}
-
-/// The wall-clock time since a start.
-pub(crate) struct WallClock(std::time::Instant);
-
-impl WallClock {
-    #[expect(clippy::disallowed_methods, reason = "the real world's clock")]
-    pub fn start() -> WallClock {
-        WallClock(std::time::Instant::now())
-    }
-
-    pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
     }
 }
 

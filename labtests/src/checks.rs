@@ -9,9 +9,6 @@ use labrpc::time::{Duration, Instant};
 use labrpc::{run, trace};
 use std::collections::BTreeMap;
 
-/// What the tests assume as an election timeout: longer than that of any Raft.
-pub const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// How long `one` tries in all.
 const ONE_TRIES: Duration = Duration::from_secs(10);
 /// How long `one` waits for a command that a leader accepted.

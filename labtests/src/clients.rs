@@ -2,8 +2,8 @@
 //! records of all clients together must be [linearizable](crate::linearizability).
 
 use crate::cluster::{Setup, Stats};
+use crate::constructors::MakeMemberReplica;
 use crate::invariants::Watch;
-use crate::lab::MakeMemberReplica;
 use crate::linearizability::{
     Answer, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned, VersionedOp, check,
 };

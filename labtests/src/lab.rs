@@ -1,8 +1,10 @@
 //! What is under test: a Raft, and services that are built on one.
 
+use crate::backends::Backends;
+use crate::constructors::{MakeMemberReplica, all_members};
 use crate::counters::Counter;
 use crate::reading::{Names, Reading, Renamed};
-use crate::runner::Backends;
+pub use crate::suites::Ability;
 use crate::suites::{self, Body, LabTest};
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeReplicated, MakeVersionedClerk, Replica, Replicated, Served,
@@ -14,26 +16,6 @@ use labrpc::run::Backend;
 use labrpc::{ClientEnd, Persister, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What a Raft may offer beyond the lab. Each ability has a suite. See [`labrpc::api::beyond`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ability {
-    /// A server that cannot win an election does not disturb the others, and a leader without a majority steps down (thesis §9.6,
-    /// §6.2, §4.2.3). The tests call nothing for it. If a pre-vote has the fields of RequestVote, then `pre` in the name of its
-    /// method, or of a flag, distinguishes the two.
-    PreVote,
-    /// A leader transfers its leadership to a chosen server (§3.10): [`labrpc::api::beyond::Transfer`].
-    Transfer,
-    /// Reads without the log: the leader confirms that it still leads by asking the others (§6.4): [`labrpc::api::beyond::Reads`].
-    Reads,
-    /// The same, but the leader relies on the clock: a lease (§6.4.1).
-    Lease,
-    /// Configuration changes: members are added and removed (§4): [`labrpc::api::beyond::Membership`].
-    Members,
-    /// Flow control: large commands, snapshots and backlogs are sent a little at a time (§10.2). A message has about 20 kB at most,
-    /// and a leader refuses commands while a few thousand are waiting. The tests call nothing for it.
-    Flow,
-}
 
 /// The parts of the lab that a learner has built, as far as the suites need them. Tests of missing parts are not run.
 ///
@@ -61,14 +43,6 @@ pub struct Lab {
     pub(crate) strict: bool,
     pub(crate) backends: Backends,
 }
-
-/// The constructor of a server of a store whose members change: like [`MakeReplica`], and its last argument is the set of initial
-/// members.
-pub(crate) type MakeMemberReplica = Arc<
-    dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<dyn Replica>
-        + Send
-        + Sync,
->;
 
 impl Lab {
     /// A lab in which nothing is built yet.
@@ -256,11 +230,6 @@ impl Lab {
     pub fn tests(&self) -> impl Iterator<Item = &'static LabTest> {
         suites::all().filter(|test| self.has(test))
     }
-}
-
-/// A constructor that knows no configuration changes: all servers are members.
-pub(crate) fn all_members(make: Make) -> MakeMember {
-    Arc::new(move |peers, me, persister, apply_ch, _| make(peers, me, persister, apply_ch))
 }
 
 impl From<Make> for Lab {

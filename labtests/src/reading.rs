@@ -16,12 +16,14 @@ mod called;
 mod fields;
 mod message;
 mod renamed;
+mod saved;
 mod study;
 mod vocabulary;
 
 pub use fields::Fields;
-pub use message::{Ask, Logs, Place, Reply, Saved, Sent};
+pub use message::{Ask, Logs, Place, Reply, Sent};
 pub use renamed::Renamed;
+pub use saved::Saved;
 pub use study::{CONTENTS, Doubts, Evidence, NUMBERING, Study, command_of};
 pub use vocabulary::{Names, Word};
 

@@ -8,7 +8,9 @@ mod select;
 mod settle;
 mod sinks;
 
-pub use backend::Backends;
+pub use crate::backends::Backends;
+pub use crate::limits::TIME_LIMIT;
+pub use crate::outcome::{Report, World};
 pub use cargo::{cargo_test, check_complete};
 pub use in_order::in_order;
 pub use select::select;
@@ -16,79 +18,22 @@ pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
 
 use crate::clients::{Texts, Versions};
-use crate::cluster::{Check, Cluster, Stats};
+use crate::cluster::{Cluster, Stats};
 use crate::counters::Counters;
 use crate::interrupt::Interrupted;
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::Reading;
 use crate::suites::{Body, LabTest};
-use labrpc::run::{Backend, Failure, FailureKind, Logs, Run};
+use labrpc::run::{Backend, FailureKind, Logs, Run};
 use labrpc::time::{Duration, Instant};
 use labrpc::trace::Sink;
 use sinks::{Both, Nobody};
 use std::ops::ControlFlow;
 
-/// The Go lab's own limit for a test.
-pub const TIME_LIMIT: Duration = Duration::from_secs(120);
-
 /// How long nothing may happen in a test before it fails, see [`Run::patience`]. A cluster that is left alone elects a leader
 /// long before that.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How a test is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
-    /// Under the seeded scheduler, in virtual time.
-    Simulated,
-    /// On threads and the wall clock.
-    Real,
-}
-
-impl World {
-    /// The name of the world, in one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            World::Simulated => "simulated",
-            World::Real => "real",
-        }
-    }
-}
-
-/// The result of one run of a test.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The test.
-    pub test: &'static LabTest,
-    /// The seed of the run.
-    pub seed: u64,
-    /// The world of the run.
-    pub world: World,
-    /// How long it took in wall time.
-    pub wall: Duration,
-    /// How long it took on the clock of the test.
-    pub lab_time: Duration,
-    /// See [`labrpc::run::Outcome::fingerprint`].
-    pub fingerprint: u64,
-    /// What the run amounted to, or why it failed.
-    pub result: Result<Stats, Box<Failure>>,
-    /// The last events, if the run failed.
-    pub last_events: Vec<String>,
-    /// See [`Watch::coverage`].
-    pub coverage: Coverage,
-    /// Problems that are not failures, such as threads that are still running after `kill()`.
-    pub warnings: Vec<Failure>,
-}
-
-impl Report {
-    /// Whether the test reached the situation that it checks; `None` if it failed, or does not report this. A test that never
-    /// reaches that situation under any seed checks nothing.
-    pub fn check(&self) -> Option<Check> {
-        let stats = self.result.as_ref().ok()?;
-        let given_up = matches!(stats.check, Check::DoesNotFit(_));
-        (given_up || self.test.declares_check()).then_some(stats.check)
-    }
-}
 
 /// Runs one test, which must be one of the [lab's tests](Lab::tests).
 pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Report {

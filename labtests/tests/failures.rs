@@ -181,6 +181,6 @@ fn a_self_deadlock_is_reported_when_it_closes() {
 
 #[test]
 fn a_method_that_is_not_there_is_a_mistake_and_not_a_lost_call() {
-    let words = ["\"Raft.RequstVote\"", "there is Raft.RequestVote"];
+    let words = ["\"Raft.RequstVote\"", "it has Raft.RequestVote"];
     expect(Wrong::CallsWhatIsNotThere, "initial_election", FailureKind::Panic, &words);
 }

@@ -43,7 +43,7 @@ const SAMPLE: [&str; 16] = [
     "snapshot_install_crash",
     "snapshots_under_all_faults",
     "install_snapshot_resets_election_timer",
-    "install_reply_of_earlier_leadership_does_not_count",
+    "install_response_of_earlier_leadership_does_not_count",
 ];
 
 /// Runs the sample on the plain shape with these changes.

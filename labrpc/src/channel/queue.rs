@@ -1,16 +1,15 @@
 //! A channel inside the simulation.
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::context::{self, Here, World};
 use crate::realm::Realm;
-use crate::run::{self, Here, World};
-use crate::sim::sched::{Key, RECEIVE, SEND, Wait};
+use crate::sched::{Key, RECEIVE, SEND, Wait};
 use crate::time::Instant;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 pub(super) struct Queue<T> {
     realm: Realm,
@@ -53,7 +52,7 @@ impl Waiter {
 impl<T> Queue<T> {
     /// A queue with one sender and one receiver.
     pub fn new(capacity: Option<usize>) -> Queue<T> {
-        let here = run::simulated();
+        let here = context::simulated();
         let sched = here.as_ref().and_then(|here| here.world.sched.as_ref());
         Queue {
             realm: Realm::current(),
@@ -369,33 +368,4 @@ impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         self.0.end_wait(&self.1);
     }
-}
-
-impl Queue<Instant> {
-    /// A channel on which the clock sends: first after `delay`, later every `period`, if there is one.
-    pub fn clock(delay: Duration, period: Option<Duration>) -> Arc<Queue<Instant>> {
-        let queue = Arc::new(Queue::new(Some(1)));
-        if let Some(here) = run::simulated() {
-            let at = here.world.now().saturating_add(delay);
-            arm(&here.world, &queue, at, period);
-        }
-        queue
-    }
-}
-
-fn arm(world: &Arc<World>, queue: &Arc<Queue<Instant>>, at: Duration, period: Option<Duration>) {
-    let Some(sched) = &world.sched else { return };
-    let (queue, world) = (Arc::downgrade(queue), Arc::downgrade(world));
-    sched.at(
-        at,
-        Box::new(move || {
-            let (Some(queue), Some(world)) = (queue.upgrade(), world.upgrade()) else {
-                return;
-            };
-            let _ = queue.deliver(Instant::at(at));
-            if let Some(period) = period {
-                arm(&world, &queue, at.saturating_add(period), Some(period));
-            }
-        }),
-    );
 }

@@ -2,8 +2,8 @@
 
 use super::queue::{Queue, Waiter};
 use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
-use crate::run::{self, Here};
-use crate::sim::sched::{Key, SELECT, Wait};
+use crate::context::{self, Here};
+use crate::sched::{Key, SELECT, Wait};
 use crossbeam_channel::{Select, SelectedOperation};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -308,7 +308,7 @@ pub enum Mode {
 #[doc(hidden)]
 #[track_caller]
 pub fn choose(arms: &[&dyn Arm], mode: Mode) {
-    let simulated = run::in_simulation();
+    let simulated = context::in_simulation();
     let registry = if simulated {
         Registry::Simulated(SmallVec::new())
     } else {
@@ -342,7 +342,7 @@ fn choose_real(mut select: Select<'_>, arms: &[&dyn Arm], mode: Mode) {
 
 #[track_caller]
 fn choose_simulated(arms: &[Box<dyn Watched + '_>], mode: Mode) -> Option<usize> {
-    let here = run::simulated()?;
+    let here = context::simulated()?;
     here.point();
     let deadline = match mode {
         Mode::For(timeout) => {

@@ -2,11 +2,11 @@
 //! work; in real mode, a postman thread and worker threads of the network.
 
 use super::LATENCY;
-use crate::rand::Stream;
-use crate::run::{self, Here, World, set_here};
+use crate::context::stream::Stream;
+use crate::context::wall::WallClock;
+use crate::context::{self, Here, World, set_here};
 use crate::slot::Slot;
 use crate::thread::Group;
-use crate::time::WallClock;
 use parking_lot::{Condvar, Mutex};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,7 +24,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 impl Delivery {
     pub fn new() -> Delivery {
-        match run::simulated() {
+        match context::simulated() {
             Some(here) => Delivery::Simulated(Arc::downgrade(&here.world)),
             None => Delivery::Real(Arc::new(Threads::new())),
         }
@@ -61,9 +61,7 @@ impl Delivery {
             Delivery::Real(threads) => threads.handle(group, method, Box::new(job)),
             Delivery::Simulated(world) => {
                 let Some(world) = world.upgrade() else { return };
-                if let Some(sched) = &world.sched {
-                    sched.spawn_pooled(&world, group, method, Box::new(job));
-                }
+                world.spawn_pooled(group, method, Box::new(job));
             }
         }
     }
@@ -148,7 +146,7 @@ impl Threads {
     fn new() -> Threads {
         let (later, sooner) = (Mutex::default(), Condvar::new());
         Threads {
-            world: run::here().map(|here| here.world.clone()),
+            world: context::here().map(|here| here.world.clone()),
             post: Arc::new(Post { clock: WallClock::start(), later, sooner }),
             over: AtomicBool::new(false),
             idle: Arc::default(),
@@ -305,7 +303,7 @@ fn run_handler(
     note.lock().clone_from(&here);
     set_here(here);
     let result = panic::catch_unwind(AssertUnwindSafe(job));
-    if let (Some(here), Err(payload)) = (run::here(), result) {
+    if let (Some(here), Err(payload)) = (context::here(), result) {
         here.world.caught(&here, &*payload);
     }
     set_here(None);

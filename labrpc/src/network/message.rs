@@ -6,6 +6,7 @@ use super::{
     CUT_OFF_LONG_MS, CUT_OFF_MS, End, Host, LATE, LATE_BY_MS, LATE_BY_UP_TO_MS, LOSS, Net,
     SHORT_DELAY_MS,
 };
+use crate::context;
 use crate::describe::Value;
 use crate::run;
 use crate::server::Reply;
@@ -175,7 +176,7 @@ impl Message {
             Err(text) => {
                 let Some(reply_to) = caller.and_then(Caller::answer) else { return };
                 let text = format!("{}: {text}", host.name);
-                if let Some(here) = run::here() {
+                if let Some(here) = context::here() {
                     here.world.fail(run::FailureKind::Panic, text.clone(), Some(&here));
                 }
                 reply_to.mistake(text);

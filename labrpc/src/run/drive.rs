@@ -1,11 +1,10 @@
 //! Runs a test to its end, either on real threads or under the scheduler with a watchdog.
 
-use super::panics::PanicNote;
-use super::{FailureKind, World};
-use crate::sim::coroutines::{Carried, Carrier};
-use crate::sim::sched::Sched;
-use crate::sim::{cpu, report};
-use crate::thread::Group;
+use crate::context::unwind::PanicNote;
+use crate::context::{Group, World};
+use crate::failure::FailureKind;
+use crate::sched::coroutines::{Carried, Carrier};
+use crate::sched::{Sched, cpu, report};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ impl Sched {
         if self.carrier.is_none() {
             self.begin(cpu::claim());
         }
-        self.spawn(world, &group, Some("main"), None, Box::new(ended));
+        world.spawn(&group, Some("main"), None, Box::new(ended));
         self.start();
         if let Some(carrier) = self.carrier.clone() {
             self.carry(world, carrier);

@@ -1,41 +1,9 @@
-//! Panics of a run's threads, which become the run's failure. Threads that must end are unwound without a panic.
+//! The panic hook: a panic of a run's thread becomes the run's failure.
 
-use super::here::here;
-use std::any::Any;
-use std::cell::RefCell;
+use crate::context::here;
+use crate::context::unwind::{PanicNote, set_last};
 use std::panic;
 use std::sync::OnceLock;
-
-/// What the panic hook noted.
-pub(super) struct PanicNote {
-    pub place: Option<String>,
-    pub backtrace: Option<String>,
-}
-
-thread_local! {
-    static LAST: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
-}
-
-/// Sets the note of the current thread's last panic. Returns the note that was there.
-pub(super) fn set_last(note: Option<PanicNote>) -> Option<PanicNote> {
-    LAST.replace(note)
-}
-
-/// The payload that unwinds a thread after a crash or after the end of its run. It is not a mistake in the program, so it is not
-/// reported.
-pub(crate) struct Crash;
-
-/// Unwinds the current thread without a report.
-pub(crate) fn unwind() -> ! {
-    panic::resume_unwind(Box::new(Crash))
-}
-
-/// The text of a panic.
-pub(super) fn text_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(a panic without a text)".into())
-}
 
 /// Installs a hook that notes the panics of a run's threads instead of printing them, because the run's failure shows them.
 pub(super) fn install_hook() {

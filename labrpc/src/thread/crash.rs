@@ -1,36 +1,18 @@
 //! How a group of threads crashes: at once, or at an arbitrary later yield point.
 
 use super::Group;
-use crate::run::{self, Crash, Here, set_here};
-use crate::sim::sched::{Key, Wait};
-use crate::time::{Instant, WallClock};
+use crate::context::group::{BURNT, UNLIT};
+use crate::context::told;
+use crate::context::unwind::{Crash, unwind};
+use crate::context::wall::WallClock;
+use crate::context::{self, Here, set_here};
+use crate::sched::{Key, Wait};
+use crate::time::Instant;
 use crate::trace;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-/// When a group crashes: the number of yield points until then, or [`UNLIT`] (no crash is planned), or [`BURNT`] (it has crashed).
-///
-/// Yield points are counted only in a simulation, where only one thread runs at a time.
-pub(super) struct Fuse(AtomicU64);
-
-const UNLIT: u64 = u64::MAX;
-const BURNT: u64 = 0;
-
-impl Fuse {
-    pub fn new() -> Fuse {
-        Fuse(AtomicU64::new(UNLIT))
-    }
-
-    fn is_lit(&self) -> bool {
-        !matches!(self.0.load(Relaxed), UNLIT | BURNT)
-    }
-
-    fn is_burnt(&self) -> bool {
-        self.0.load(Relaxed) == BURNT
-    }
-}
 
 impl Group {
     /// Stops every thread of the group where it is, as a crash of the machine would. No thread runs another statement of its
@@ -43,14 +25,14 @@ impl Group {
     #[track_caller]
     pub fn crash(&self) {
         self.stop();
-        let Some(here) = run::simulated() else { return };
+        let Some(here) = context::simulated() else { return };
         here.unwind_if_crashed(); // the caller may be one of them
         self.wait_ended_simulated(None);
     }
 
     /// Marks the group as crashed. Wakes its threads and the threads that wait for the crash.
     fn stop(&self) {
-        match run::here().as_ref().and_then(|here| here.world.sched.as_ref()) {
+        match context::here().as_ref().and_then(|here| here.world.sched.as_ref()) {
             Some(sched) => {
                 self.0.fuse.0.store(BURNT, Relaxed);
                 sched.crash_group(self.0.id);
@@ -70,7 +52,7 @@ impl Group {
     ///
     /// [`wait_crashed`](Group::wait_crashed) waits for the crash. In real mode yield points are not counted, so nothing happens.
     pub fn crash_after(&self, points: u64) {
-        run::excuse_for_good();
+        told::excuse_for_good();
         if !self.has_crashed() {
             self.0.fuse.0.store(points.clamp(1, UNLIT - 1), Relaxed);
         }
@@ -83,15 +65,10 @@ impl Group {
         }
     }
 
-    /// Whether the group has crashed.
-    pub fn has_crashed(&self) -> bool {
-        self.0.fuse.is_burnt()
-    }
-
     /// Waits until the group crashes, at most for `timeout`. Returns whether it has crashed.
     #[track_caller]
     pub fn wait_crashed(&self, timeout: Duration) -> bool {
-        if let Some(here) = run::simulated() {
+        if let Some(here) = context::simulated() {
             let deadline = (Instant::now() + timeout).since_start();
             let wait = Wait::new("a group to crash");
             while !self.has_crashed() && !here.park(&[Key::Group(self.0.id)], Some(deadline), wait)
@@ -110,7 +87,7 @@ impl Group {
     /// Runs `f` on the current thread as if the thread belonged to this group: threads that `f` makes belong to the group, and if
     /// the group crashes, `f` ends. Returns `None` if the group had crashed before, or crashes meanwhile.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let Some(before) = run::here() else {
+        let Some(before) = context::here() else {
             return Some(f());
         };
         if self.has_crashed() {
@@ -142,14 +119,14 @@ impl Group {
 pub fn bury<T>(remains: T) {
     let unwound: Result<(), _> = panic::catch_unwind(AssertUnwindSafe(|| {
         let _remains = remains;
-        run::unwind()
+        unwind()
     }));
     drop(unwound);
 }
 
 /// Whether the current thread belongs to a crashed group. Then nothing that it does may have an effect on others.
 pub(crate) fn crashed_here() -> bool {
-    run::with_here(|here| here.group.has_crashed()).unwrap_or(false)
+    context::with_here(|here| here.group.has_crashed()).unwrap_or(false)
 }
 
 /// A visit of the current thread to another group.

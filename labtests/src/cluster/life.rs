@@ -1,8 +1,8 @@
 //! How servers start, crash, and are stopped at the end.
 
-use super::names::name_in_life;
 use super::reader::Reader;
 use super::{Cluster, Incarnation, Inner, Snapshots, Stats, leaks, name};
+use crate::names::name_in_life;
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::{self, Receiver, select};
 use labrpc::run::{self, FailureKind};

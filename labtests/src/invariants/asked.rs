@@ -1,7 +1,7 @@
 //! What the tester sees of a server directly: what the server returns to the tester, and what it hands to its service.
 
 use super::model::{Model, Verdict};
-use crate::cluster::name;
+use crate::names::name;
 use crate::reading::Place;
 use labrpc::api::{ApplyMsg, Command, Inspection, Started};
 

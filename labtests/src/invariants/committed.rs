@@ -1,7 +1,7 @@
 //! What is committed, and what servers treat as committed.
 
 use super::model::{Model, Verdict};
-use crate::cluster::name;
+use crate::names::name;
 use crate::reading::Place;
 
 impl Model {

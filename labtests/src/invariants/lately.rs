@@ -2,8 +2,8 @@
 //! progress. No rule is checked here.
 
 use super::model::Model;
-use crate::checks::ELECTION_TIMEOUT;
-use crate::cluster::name;
+use crate::limits::ELECTION_TIMEOUT;
+use crate::names::name;
 use labrpc::time::Duration;
 use std::collections::BTreeMap;
 

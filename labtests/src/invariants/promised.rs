@@ -3,7 +3,7 @@
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
 use super::server::Open;
-use crate::cluster::name;
+use crate::names::name;
 use crate::reading::{Part, Place, Reply, Word};
 use labrpc::describe::Value;
 

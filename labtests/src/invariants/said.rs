@@ -3,7 +3,7 @@
 use super::model::{Asked, Call, Model, Verdict};
 use super::reign::Reign;
 use super::server::SavedVote;
-use crate::cluster::{name, parse_end};
+use crate::names::{name, parse_end};
 use crate::reading::{Ask, Fact, Logs, Part, Place, Sent, Word};
 use labrpc::describe::Value;
 

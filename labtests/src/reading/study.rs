@@ -204,7 +204,7 @@ impl Study {
     }
 
     fn called(&mut self, number: u64, end: &str, method: &'static str, args: &Value) {
-        let Some((from, _, to)) = crate::cluster::parse_end(end) else { return };
+        let Some((from, _, to)) = crate::names::parse_end(end) else { return };
         let reading = self.reading.clone();
         let call = Call { from, to, method, part: Part::Vote, term: None, range: None, found: 0 };
         reading.ask(end, method, args, |ask, args| match ask {

@@ -1,6 +1,6 @@
 //! Groups the failures of many runs by their cause.
 
-use crate::runner::Report;
+use crate::outcome::Report;
 use labrpc::run::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

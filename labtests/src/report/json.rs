@@ -3,7 +3,7 @@
 use super::whole_file::WholeFile;
 use crate::cluster::Check;
 use crate::interrupt::Interrupt;
-use crate::runner::Report;
+use crate::outcome::Report;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};

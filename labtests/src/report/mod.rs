@@ -16,7 +16,7 @@ pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
 pub use whole_file::WholeFile;
 
-use crate::runner::{Report, World};
+use crate::outcome::{Report, World};
 use labrpc::run::Failure;
 use std::fmt::Write;
 

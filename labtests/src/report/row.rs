@@ -40,7 +40,16 @@ impl Row {
         let is_room = |line: &String| columns(line) + INDENT.len() + columns(&self.note) <= width;
         match &mut lines[..] {
             [line] if is_room(line) => *line += &format!("{INDENT}{}", self.note),
-            _ => lines.extend(packed(INDENT, self.note.split_whitespace(), width)),
+            _ => {
+                let room = width.saturating_sub(INDENT.len());
+                let words =
+                    self.note.split_whitespace().flat_map(|word| match columns(word) <= room {
+                        true => vec![word.to_string()],
+                        false => broken(word, room),
+                    });
+                let words: Vec<_> = words.collect();
+                lines.extend(packed(INDENT, words.iter().map(String::as_str), width));
+            }
         }
         let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
         lines.join("\n")
@@ -123,5 +132,9 @@ mod tests {
         assert!(lines.lines().all(|line| columns(line) <= 40), "{lines}");
         let title: String = lines.lines().map(str::trim_start).collect();
         assert_eq!(title, format!("4C {name}1"));
+        let lines =
+            Row::new("bug".into(), ["1".into()]).with_note(format!("by {name}")).fit(Some(40));
+        assert!(lines.lines().all(|line| columns(line) <= 40), "{lines}");
+        assert_eq!(lines.split_whitespace().collect::<String>(), format!("bug1by{name}"));
     }
 }

@@ -1,7 +1,7 @@
 //! The table of results: a row for each test, as the Go lab prints it, or with many seeds, a row for each test over all seeds.
 
 use super::row::Row;
-use crate::runner::{Report, World};
+use crate::outcome::{Report, World};
 use crate::suites::{self, LabTest};
 use labrpc::time::Duration;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Tests that passed without checking anything.
 
 use crate::cluster::Check;
-use crate::runner::Report;
+use crate::outcome::Report;
 use crate::suites::{self, LabTest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,13 +4,12 @@
 //! thread-local. So some runs are done on both backends. If the two runs differ, all later runs use threads. A failure is
 //! always reported as it happens on threads.
 
-use super::Report;
+use crate::backends::Backends;
+use crate::outcome::Report;
 use crate::suites::LabTest;
 use labrpc::run::{Backend, Failure, FailureKind};
 use labrpc::time::Duration;
-use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The first run is done on both backends, and then every run whose number is a multiple of this.
 const COMPARED: u64 = 100;
@@ -19,52 +18,7 @@ const COMPARED: u64 = 100;
 const MOST_UNFIT: u64 = 5;
 const SOME: u64 = 100;
 
-/// What the runs of a lab are done on. Clones share what they have learnt.
-#[derive(Clone, Debug)]
-pub struct Backends {
-    first: Backend,
-    learnt: Arc<Learnt>,
-}
-
-#[derive(Debug, Default)]
-struct Learnt {
-    runs: AtomicU64,
-    compared: AtomicU64,
-    unfit: AtomicU64,
-    /// From now on only threads are used.
-    threads_only: AtomicBool,
-    why: Mutex<Option<String>>,
-    /// All runs under this seed are done on both backends.
-    compared_seed: Mutex<Option<u64>>,
-}
-
-impl Default for Backends {
-    fn default() -> Backends {
-        Backends::new(Backend::Coroutines)
-    }
-}
-
 impl Backends {
-    /// Starts with this backend: coroutines until they turn out to be unsuitable, or only threads.
-    pub fn new(first: Backend) -> Backends {
-        Backends { first, learnt: Arc::default() }
-    }
-
-    /// All runs under this seed, the first of a sweep, are done on both backends.
-    pub fn compare(&self, seed: u64) {
-        *self.learnt.compared_seed.lock() = Some(seed);
-    }
-
-    /// How many runs were done on both backends, and how many could not run on coroutines.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.learnt.compared.load(Relaxed), self.learnt.unfit.load(Relaxed))
-    }
-
-    /// Why only threads are used, if that was not requested.
-    pub fn why_threads(&self) -> Option<String> {
-        self.learnt.why.lock().clone()
-    }
-
     /// The backend that a run is tried on first.
     pub(super) fn now(&self) -> Backend {
         if self.learnt.threads_only.load(Relaxed) { Backend::Threads } else { self.first }
@@ -132,15 +86,6 @@ impl Backends {
             ));
         }
         threads
-    }
-
-    fn threads_from_now_on(&self, because: String) {
-        self.learnt.threads_only.store(true, Relaxed);
-        self.learnt.why.lock().get_or_insert_with(|| {
-            format!(
-                "simulated on threads, which takes longer: {because}. With --backend threads, coroutines are not tried"
-            )
-        });
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup};
 use crate::counters::Counters;
-use crate::lab::Ability;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +17,26 @@ pub struct LabTest {
     pub setup: Setup,
     /// The test itself.
     pub body: Body,
+}
+
+/// What a Raft may offer beyond the lab. Each ability has a suite. See [`labrpc::api::beyond`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ability {
+    /// A server that cannot win an election does not disturb the others, and a leader without a majority steps down (thesis §9.6,
+    /// §6.2, §4.2.3). The tests call nothing for it. If a pre-vote has the fields of RequestVote, then `pre` in the name of its
+    /// method, or of a flag, distinguishes the two.
+    PreVote,
+    /// A leader transfers its leadership to a chosen server (§3.10): [`labrpc::api::beyond::Transfer`].
+    Transfer,
+    /// Reads without the log: the leader confirms that it still leads by asking the others (§6.4): [`labrpc::api::beyond::Reads`].
+    Reads,
+    /// The same, but the leader relies on the clock: a lease (§6.4.1).
+    Lease,
+    /// Configuration changes: members are added and removed (§4): [`labrpc::api::beyond::Membership`].
+    Members,
+    /// Flow control: large commands, snapshots and backlogs are sent a little at a time (§10.2). A message has about 20 kB at most,
+    /// and a leader refuses commands while a few thousand are waiting. The tests call nothing for it.
+    Flow,
 }
 
 /// The function of a test, by the kind of thing that it tests.
@@ -92,7 +111,7 @@ macro_rules! tests {
             name: stringify!($name),
             go_name: $go_name,
             setup: $setup,
-            body: $crate::suites::lab_test::Body::$body($crate::lab::Ability::$ability, $name),
+            body: $crate::suites::lab_test::Body::$body($crate::suites::Ability::$ability, $name),
         }),*];
     };
 }

@@ -20,7 +20,7 @@ pub mod raft;
 pub mod services;
 pub mod worlds;
 
-pub use lab_test::{Body, LabTest};
+pub use lab_test::{Ability, Body, LabTest};
 
 /// Every test: first those of a Raft (the Go lab's tests in the Go lab's order, then ours), then those of services in the same
 /// manner, then those beyond the lab.

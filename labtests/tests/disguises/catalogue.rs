@@ -135,7 +135,7 @@ impl Catalogue {
             (vec![(accept, Change::YesWith("success", "conflict"))], "rejoin"),
             (
                 vec![(installed, Change::Add("term", 1))],
-                "install_reply_with_newer_term_deposes_leader",
+                "install_response_with_newer_term_deposes_leader",
             ),
             (
                 vec![(installed, Change::Is("term", "received"))],

@@ -16,9 +16,9 @@ pub struct PreVoteArgs {
     pub term: u64,
     /// The server that asks.
     pub candidate_id: usize,
-    /// See [`super::request_vote::RequestVoteArgs::last_log_index`].
+    /// See [`crate::raft::request_vote::RequestVoteArgs::last_log_index`].
     pub last_log_index: u64,
-    /// See [`super::request_vote::RequestVoteArgs::last_log_term`].
+    /// See [`crate::raft::request_vote::RequestVoteArgs::last_log_term`].
     pub last_log_term: u64,
 }
 

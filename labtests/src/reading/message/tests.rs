@@ -1,5 +1,6 @@
 //! Tests which facts are read from messages and saved values, and which are not.
 
+use super::super::Saved;
 use super::*;
 use crate::reading::Names;
 use serde::Serialize;

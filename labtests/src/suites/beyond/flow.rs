@@ -3,9 +3,9 @@
 
 mod snapshots;
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, sloppy, unreliable, with_snapshots};
 use crate::suites::worlds::steps::{after, agree, ms, restart};

@@ -2,9 +2,9 @@
 //! §4.2.1). It does not count for a read, for a lease, or when a leader checks whether a majority still hears it.
 
 use super::reads::while_reading;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable};
 use crate::suites::worlds::stage::Stage;

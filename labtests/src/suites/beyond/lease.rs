@@ -5,10 +5,10 @@ use super::reads::{
     reads_in_a_minority_partition, reads_return_a_current_index, reads_under_all_faults,
     reads_under_faults, store_reads, store_reads_under_faults, while_reading,
 };
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv;
 use crate::suites::worlds::setups::{reliable, service, sloppy, unreliable};

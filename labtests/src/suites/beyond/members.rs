@@ -1,10 +1,13 @@
 //! Servers are added and removed as members, one at a time (thesis §4).
 
+use super::members_crashes::{
+    membership_is_in_snapshots, membership_survives_crashes_of_all_servers,
+};
 use super::members_storms::{membership_changes_under_all_faults, membership_changes_under_faults};
 use super::wish::{Wish, change, check_members};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable, sloppy, unreliable, with_snapshots};
 use crate::suites::worlds::steps::{agree, ms, random, restart};
@@ -12,7 +15,6 @@ use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::api::beyond::NotChanged;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
-use std::collections::BTreeSet;
 
 tests! { "members", Beyond(Members):
     membership_of_every_size = "MembersOfEverySize", members(1, reliable(7));
@@ -384,65 +386,4 @@ fn agree_among(cluster: &Cluster, servers: &[usize]) -> u64 {
         "{} hear each other, but did not agree on a command within 10 s",
         names(servers)
     ))
-}
-
-/// Changes the members and makes snapshots. A server that gets a snapshot must get the configuration with it, and every server
-/// must find the configuration in its own snapshot after a crash (thesis §5.1).
-fn membership_is_in_snapshots(cluster: &Cluster) {
-    agree(cluster, 25, 3);
-    change(cluster, Wish::Add(3));
-    agree(cluster, 25, 4);
-    // S2 gets that change with a snapshot.
-    cluster.disconnect(2);
-    change(cluster, Wish::Remove(0));
-    agree(cluster, 25, 2);
-    cluster.connect(2);
-    agree(cluster, 1, 3);
-    check_members(cluster, 2, &[1, 2, 3]);
-    agree(cluster, 25, 3);
-    change(cluster, Wish::Add(4));
-    agree(cluster, 25, 4);
-    for round in 0..2 {
-        (0..cluster.n()).for_each(|i| cluster.crash(i));
-        // S0 starts first, and knows only the configurations from before its removal.
-        (0..cluster.n()).for_each(|i| restart(cluster, i));
-        cluster.sleep(ELECTION_TIMEOUT);
-        agree(cluster, 1, 4);
-        (1..5).for_each(|i| check_members(cluster, i, &[1, 2, 3, 4]));
-        let away = 1 + round;
-        cluster.disconnect(away);
-        agree(cluster, 25, 3);
-        cluster.connect(away);
-        agree(cluster, 1, 4);
-        check_members(cluster, away, &[1, 2, 3, 4]);
-    }
-    cluster.reached_check();
-}
-
-/// Crashes all servers in the middle of configuration changes. Each change must still be possible afterwards, and the members
-/// must be right.
-fn membership_survives_crashes_of_all_servers(cluster: &Cluster) {
-    agree(cluster, 1, 2);
-    let mut wanted: BTreeSet<usize> = [0, 1].into();
-    for wish in
-        [Wish::Add(2), Wish::Add(3), Wish::Remove(0), Wish::Add(4), Wish::Remove(2), Wish::Add(0)]
-    {
-        let asking = spawn("change", {
-            let (cluster, leader) = (cluster.clone(), cluster.check_one_leader());
-            move || _ = wish.ask(&cluster, leader)
-        });
-        cluster.sleep(cluster.draws().millis("until the blackout", 0..60));
-        (0..cluster.n()).for_each(|i| cluster.crash(i));
-        joined(asking);
-        (0..cluster.n()).for_each(|i| restart(cluster, i));
-        change(cluster, wish);
-        match wish {
-            Wish::Add(server) => wanted.insert(server),
-            Wish::Remove(server) => wanted.remove(&server),
-        };
-        agree(cluster, 2, wanted.len());
-    }
-    let leader = cluster.check_one_leader();
-    check_members(cluster, leader, &wanted.into_iter().collect::<Vec<_>>());
-    cluster.reached_check();
 }

@@ -1,9 +1,9 @@
 //! Configuration changes in schedules that a random run seldom meets.
 
 use super::wish::Wish;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable};
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

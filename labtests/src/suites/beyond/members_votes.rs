@@ -2,8 +2,8 @@
 //! consulting their current configurations" (thesis §4.1): a server may refuse a vote because of the term or the log, but not
 //! because of the members.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable};
 use crate::suites::worlds::stage::{Kind, Stage, end_of};

@@ -1,11 +1,12 @@
-//! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::lab::Ability), and of what a store may
+//! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::suites::Ability), and of what a store may
 //! offer.
 
 pub mod flow;
 pub mod learners;
 pub mod lease;
 pub mod members;
-pub mod members_scripts;
+pub mod members_crashes;
+mod members_scripts;
 mod members_storms;
 pub mod members_votes;
 pub mod once;

@@ -1,9 +1,9 @@
 //! A 2025 store when requests arrive twice. The lab's contract rules that out (see [`labrpc::api::kv`]). A store that offers
 //! more must be right even then: the answers `Version` and `NoKey` mean that nothing was done, and that nothing will be done.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{VersionClient, Versions};
 use crate::cluster::Setup;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv::{MAX_RAFT_STATE, late_copies};
 use crate::suites::services::versioned::{check_read, clients, put};

@@ -11,9 +11,9 @@ mod quorum;
 mod scripts;
 
 use super::steady::Steady;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable};
 use crate::suites::worlds::stage::Stage;

@@ -3,10 +3,10 @@
 //! Every read index that a server returns is compared with what was applied before the server was asked. So a test only has to
 //! ask at dangerous moments.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv;
 use crate::suites::worlds::setups::{reliable, service, sloppy, unreliable};

@@ -1,7 +1,7 @@
 //! A leader that all servers hear, so that nothing may disturb it.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::agree;
 use labrpc::run;

@@ -8,9 +8,9 @@ mod scripts;
 mod trouble;
 
 use super::steady::Steady;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable, with_snapshots};
 use crate::suites::worlds::stage::Stage;

@@ -1,8 +1,8 @@
 //! 2A+: elections (§5.2) in clusters of other sizes, with messages that come twice, late or in one direction only, and in
 //! scripts.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable};
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

@@ -1,7 +1,7 @@
 //! 2A+, about leaders: what they send and how often, and that no server waits for a leader of an older term (§5.1, §5.2).
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

@@ -1,9 +1,9 @@
 //! 2B+, about leaders that have led before. What such a leader knew of its followers in an earlier term is no longer valid
 //! (Figure 2, "Reinitialized after election"), and what it assumed may no longer be true.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

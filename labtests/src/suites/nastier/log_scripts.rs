@@ -1,8 +1,8 @@
 //! 2B+, in scripts: replies that arrive late, in reverse order or in another term, and logs that differ at awkward places.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

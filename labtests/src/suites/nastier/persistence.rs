@@ -1,9 +1,9 @@
 //! 2C+: persistence (Figure 2) when servers crash anywhere, also just before and just after they save something; and
 //! Figure 8 exactly as the paper draws it.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};

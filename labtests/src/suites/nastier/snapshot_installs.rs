@@ -1,9 +1,9 @@
 //! 2D+, about InstallSnapshot: a server that gets it must do the same as on AppendEntries, in whatever role it is (§5.1, §5.2).
 //! And a leader that has only a snapshot must be idle when there is nothing to send.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::rivals::Rivals;
 use crate::suites::worlds::setups::reliable;

@@ -1,8 +1,8 @@
 //! 2D+, about crashes between two saves. A server must save its log and its snapshot together. Otherwise a crash between the
 //! two saves leaves a log that doesn't fit the snapshot of the service, or the other way round (§7).
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::steps::{after, agree, restart};

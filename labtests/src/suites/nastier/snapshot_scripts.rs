@@ -1,7 +1,7 @@
 //! 2D+, in scripts: snapshots from leaders of older terms, and a snapshot that no entry follows.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::nastier::leaders::deposed_leader_speaks_on;
 use crate::suites::worlds::setups::reliable;
@@ -13,7 +13,7 @@ use labrpc::time::{Duration, Instant};
 
 tests! { "2D+", Raft:
     stale_install_snapshot_does_not_reset_election_timer = "OldSnapshotsBuyNoTime", reliable(3);
-    install_reply_with_newer_term_deposes_leader = "LeaderDeafButForSnapshots", reliable(3);
+    install_response_with_newer_term_deposes_leader = "LeaderDeafButForSnapshots", reliable(3);
     snapshot_is_applied_without_later_entries = "SnapshotAndNothingMore", reliable(3);
 }
 
@@ -41,7 +41,7 @@ fn stale_install_snapshot_does_not_reset_election_timer(cluster: &Cluster) {
 
 /// Lets an old leader hear nothing except the answers to its InstallSnapshot. They have a newer term, so it must step down
 /// (§5.1).
-fn install_reply_with_newer_term_deposes_leader(cluster: &Cluster) {
+fn install_response_with_newer_term_deposes_leader(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     s2_needs_a_snapshot(&stage);

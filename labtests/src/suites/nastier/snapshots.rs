@@ -1,8 +1,8 @@
 //! 2D+: snapshots (§7) that come late, twice or out of order, and servers that crash around them.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, sloppy, with_snapshots};
 use crate::suites::worlds::stage::{Kind, Mail, Stage, end_of};
@@ -21,8 +21,8 @@ tests! { "2D+", Raft:
     old_snapshot_does_not_roll_back = "SnapshotFromThePast", with_snapshots(reliable(3));
     entries_covered_by_a_snapshot_match = "EntriesBeforeASnapshot", reliable(3);
     install_snapshot_resets_election_timer = "LongInstall", with_snapshots(reliable(3));
-    late_install_reply_does_not_lower_match_index = "InstalledInReverse", with_snapshots(reliable(3));
-    install_reply_of_earlier_leadership_does_not_count = "OldInstallRefused", reliable(5);
+    late_install_response_does_not_lower_match_index = "InstalledInReverse", with_snapshots(reliable(3));
+    install_response_of_earlier_leadership_does_not_count = "OldInstallRefused", reliable(5);
     entries_after_a_snapshot_are_retained = "TailBehindASnapshot", with_snapshots(reliable(3));
     commands_and_snapshots_reach_a_slow_service_in_order = "ServiceThatWaits", with_snapshots(reliable(3));
 }
@@ -144,7 +144,7 @@ fn install_snapshot_resets_election_timer(cluster: &Cluster) {
 
 /// Sends S2 a snapshot twice, and delays the second answer until S2 has got later entries. Then the leader should not send
 /// these entries again (Figure 2: matchIndex "increases monotonically").
-fn late_install_reply_does_not_lower_match_index(cluster: &Cluster) {
+fn late_install_response_does_not_lower_match_index(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
     stage.elect(s0, &[s1, s2]);
@@ -180,7 +180,7 @@ fn late_install_reply_does_not_lower_match_index(cluster: &Cluster) {
 
 /// Delays S4's refusal of a snapshot, which S4 gave because of its newer term. When the refusal arrives, S0 leads again in a
 /// later term. S0 must not conclude that S4 has the snapshot, and must send it again (§5.1, §7).
-fn install_reply_of_earlier_leadership_does_not_count(cluster: &Cluster) {
+fn install_response_of_earlier_leadership_does_not_count(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4] = [0, 1, 2, 3, 4];
     stage.elect(s0, &[s1, s2, s3, s4]);

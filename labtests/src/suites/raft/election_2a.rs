@@ -1,7 +1,7 @@
 //! 2A: leader election (§5.2).
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::steps::anybody;

@@ -1,8 +1,8 @@
 //! 2B: the log (§5.3, §5.4), on a reliable network.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::{command, show};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::steps::{after, random};

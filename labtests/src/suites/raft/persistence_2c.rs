@@ -1,8 +1,8 @@
 //! 2C: persistence (Figure 2), and networks that lose, delay and reorder messages.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable};
 use crate::suites::worlds::steps::{after, anybody, random, restart};

@@ -2,8 +2,8 @@
 //! too, and commit it (§5.4.2, Figure 8). The old leader can't know that, so it must not answer that the entry will not be
 //! committed.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use labrpc::network::Fate;
 use labrpc::time::Instant;

@@ -1,9 +1,9 @@
 //! The common part of the tests of the 2022 store: clients write and read for three rounds of five seconds, while the servers
 //! have trouble.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::service::Site;
 use crate::suites::worlds::steps::ms;
 use crate::suites::worlds::threads::{Stop, joined, spawn};

@@ -1,9 +1,9 @@
 //! 3B: a store on Raft, with snapshots (§7). In most tests clients write and read for three rounds, and a read must return what
 //! was written (linearizability, §8).
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Texts;
 use crate::cluster::{Setup, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv::{
     MAX_RAFT_STATE, check_log, check_read, clients, long, speed_of_appends,

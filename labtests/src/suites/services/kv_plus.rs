@@ -1,8 +1,8 @@
 //! 3B+: a store on Raft, when requests come late, and when servers make snapshots under high load.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::{TextClient, Texts};
 use crate::cluster::Setup;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv::{
     MAX_RAFT_STATE, check_read, clients, crash_all, hesitant_threads, late_copies, late_requests,

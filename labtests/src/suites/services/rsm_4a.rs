@@ -1,8 +1,8 @@
 //! 4A: a replicated state machine, as in the 2025 lab.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
 use crate::counters::{Count, Counters};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv::{MAX_RAFT_STATE, check_log, minority_with_the_leader};
 use crate::suites::worlds::setups::{reliable, service};

@@ -1,8 +1,8 @@
 //! 4A+: a replicated state machine, when two leaders use the same index, and when servers make snapshots under high load.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::name;
 use crate::counters::{Count, Counters};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::deposed::deposed_while_it_waits;
 use crate::suites::services::kv::{MAX_RAFT_STATE, crash_all, hesitant_threads};

@@ -1,9 +1,9 @@
 //! 4C: a store whose values have versions, with snapshots (§7), as in the 2025 lab. In most tests clients read and write for
 //! three rounds, and their history must be linearizable (§8).
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::clients::Versions;
 use crate::cluster::{Setup, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv::{MAX_RAFT_STATE, check_log, long};
 use crate::suites::services::versioned::{check_read, clients, put, speed_of_puts};

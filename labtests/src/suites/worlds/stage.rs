@@ -4,8 +4,8 @@
 //! The stage recognizes the kind of a message by the names of its fields, or otherwise by the name of the method. So a script
 //! plays on any Raft.
 
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, parse_end};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::reading::{Ask, Part, Place, Reading, Reply};
 use labrpc::describe::Value;
 use labrpc::network::{Fate, Leg, Letter};

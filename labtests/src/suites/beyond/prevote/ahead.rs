@@ -2,8 +2,8 @@
 
 use super::super::steady::Steady;
 use super::scripts::{STANDS_WITHIN, everybody_again, nobody_is_heard, term_of};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Stage};
 use crate::suites::worlds::steps::{agree, ms};
 use labrpc::network::Fate;

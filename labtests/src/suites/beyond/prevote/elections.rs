@@ -1,9 +1,9 @@
 //! Elections must still happen, and soon: if there is a reason for an election, a server must get its pre-votes.
 
 use super::AWAY;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::Cluster;
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::steps::{after, agree, anybody, restart};
 
 /// Crashes the leader, and sometimes the next leader, too. Each time another server must be elected within the lab's five

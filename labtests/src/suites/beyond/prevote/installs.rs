@@ -1,8 +1,8 @@
 //! Votes and pre-votes of a server that has received only a part of a snapshot.
 
 use super::scripts::{STANDS_WITHIN, everybody_again};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{agree, agree_on_long, restart};
 use labrpc::network::Fate;

@@ -2,9 +2,9 @@
 
 use super::super::steady::Steady;
 use super::{ASKS_FIRST, AWAY};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::Stage;
 use crate::suites::worlds::steps::{after, agree};
 use labrpc::api::Refused;

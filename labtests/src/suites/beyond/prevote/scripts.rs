@@ -1,9 +1,9 @@
 //! Pre-votes in scripts: what they ask for, and that they don't bind the server that grants them.
 
 use super::super::steady::Steady;
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{after, agree, ms, restart};
 use labrpc::network::Fate;

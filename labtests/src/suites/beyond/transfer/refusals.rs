@@ -3,9 +3,9 @@
 
 use super::super::steady::Steady;
 use super::{Handover, OVER_WITHIN, Outcome, handed_over, timed};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::{command, show};
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::Stage;
 use crate::suites::worlds::steps::{after, agree, ms, random};
 use crate::suites::worlds::threads::{joined, spawn};

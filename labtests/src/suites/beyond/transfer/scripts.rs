@@ -4,9 +4,9 @@
 
 use super::super::steady::Steady;
 use super::{Handover, handed_over};
-use crate::checks::ELECTION_TIMEOUT;
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
+use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{after, agree, ms, random};
 use labrpc::api::beyond::NotTransferred;

@@ -3,15 +3,13 @@
 //! This module does not decide which task is next. There are two ways to wait: an OS thread parks, and a
 //! [coroutine](super::coroutines) leaves its OS thread to another coroutine.
 
+pub(crate) use super::coroutines::Job;
 use super::coroutines::Leg;
 use super::cpu::OsThread;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
-
-/// A task's code.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// The right of one task to run.
 pub(crate) enum Baton {

@@ -1,9 +1,22 @@
-//! Which run the current thread belongs to.
+//! Which run the current thread belongs to, and what all threads of a run share. The threads, locks, channels and clocks of
+//! labrpc ask this. It knows the scheduler; the scheduler does not know it.
 
-use super::panics::{self, PanicNote};
-use super::world::World;
-use crate::sim::sched::Task;
-use crate::thread::Group;
+pub(crate) mod events;
+pub(crate) mod group;
+mod park;
+pub(crate) mod stream;
+mod tasks;
+pub(crate) mod told;
+pub(crate) mod unwind;
+pub(crate) mod wall;
+pub(crate) mod world;
+
+pub use group::{Group, Hiccups};
+pub(crate) use world::World;
+
+use crate::sched::Task;
+use crate::sched::coroutines::{Kept, ThreadLocals};
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,26 +55,20 @@ thread_local! {
     static HERE: RefCell<Option<Arc<Here>>> = const { RefCell::new(None) };
 }
 
-/// The thread-local values of a task that is suspended.
-pub(crate) struct PerThread {
-    here: Option<Arc<Here>>,
-    last_panic: Option<PanicNote>,
+/// The thread-local values of a task, for the scheduler, which keeps them while the task is suspended.
+pub(crate) const THREAD_LOCALS: ThreadLocals = ThreadLocals { take: take_locals, put_back };
+
+/// # Panics
+/// If the task is suspended while code of this crate borrows the values (see [`with_here`]). Such code must not suspend.
+fn take_locals() -> Kept {
+    let here = HERE.take().map(|here| here as Arc<dyn Any + Send + Sync>);
+    let note = unwind::set_last(None).map(|note| Box::new(note) as Box<dyn Any + Send>);
+    Kept(here, note)
 }
 
-impl PerThread {
-    /// Takes the values out of the current thread.
-    ///
-    /// # Panics
-    /// If the task is suspended while code of this crate borrows the values (see [`with_here`]). Such code must not suspend.
-    pub fn take() -> PerThread {
-        PerThread { here: HERE.take(), last_panic: panics::set_last(None) }
-    }
-
-    /// Puts the values back into the current thread.
-    pub fn put_back(self) {
-        HERE.set(self.here);
-        panics::set_last(self.last_panic);
-    }
+fn put_back(Kept(here, note): Kept) {
+    HERE.set(here.and_then(|here| here.downcast().ok()));
+    unwind::set_last(note.and_then(|note| note.downcast().ok()).map(|note| *note));
 }
 
 /// What the current thread belongs to, if it belongs to a run.

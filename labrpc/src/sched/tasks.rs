@@ -1,14 +1,13 @@
 //! How tasks begin, crash and end, and the OS threads that run them.
 
-use super::super::baton::{Baton, Job, Worker};
-use super::super::coroutines::Carrier;
-use super::super::cpu::Claim;
-use super::super::report;
-use super::park::{Keys, Parked};
+use super::baton::{Baton, Job, Worker};
+use super::coroutines::Carrier;
+use super::cpu::Claim;
+use super::report;
+use super::waiting::{Keys, Parked, Straggler};
 use super::{Core, Key, Sched, Slot, Task};
-use crate::run::{self, Crash, FailureKind, Here, World, set_here};
-use crate::thread::{Group, Straggler};
-use std::panic::{self, AssertUnwindSafe, Location};
+use crate::failure::FailureKind;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -28,6 +27,18 @@ impl Seat {
             Seat::Carried(carrier) => Arc::new(Baton::Coroutine(carrier.leg(task))),
         }
     }
+}
+
+/// A task to make.
+pub(crate) struct NewTask<'a> {
+    pub name: &'a str,
+    /// How reports call the task: `S1/ticker`.
+    pub title: String,
+    pub group: u64,
+    /// Whether it may run on a pooled OS thread.
+    pub pooled: bool,
+    /// Where it was started, if user code started it.
+    pub spawned: Option<&'static Location<'static>>,
 }
 
 /// Destructors that wait for something that will never happen are woken this many times before the run gives them up.
@@ -76,61 +87,36 @@ impl Sched {
         self.core.lock().tasks.contains_key(&task)
     }
 
-    /// Makes a task. On OS threads, a task with a name gets a new OS thread. The others share a pool of threads, and so their
-    /// thread-locals.
+    /// Makes a task. On OS threads, a pooled task uses a thread of the pool, and so may find the thread-locals of another task. Every
+    /// other task gets a new OS thread.
+    ///
+    /// `job` makes the task's code. The code must end with [`exit`](Sched::exit), to which it gives the worker.
     pub fn spawn(
         &self,
-        world: &Arc<World>,
-        group: &Group,
-        name: Option<&str>,
-        spawned: Option<&'static Location<'static>>,
-        body: Job,
+        new: NewTask<'_>,
+        job: impl FnOnce(Arc<Task>, Option<Arc<Worker>>) -> Job,
     ) -> u64 {
-        let pooled = name.is_none();
-        self.spawn_as(world, group, name.unwrap_or("unnamed"), pooled, spawned, body)
-    }
-
-    /// Like [`spawn`](Sched::spawn), but on a pooled thread; `name` is only for reports.
-    pub fn spawn_pooled(&self, world: &Arc<World>, group: &Group, name: &str, body: Job) -> u64 {
-        self.spawn_as(world, group, name, true, None, body)
-    }
-
-    pub(super) fn spawn_as(
-        &self,
-        world: &Arc<World>,
-        group: &Group,
-        name: &str,
-        pooled: bool,
-        spawned: Option<&'static Location<'static>>,
-        body: Job,
-    ) -> u64 {
+        let NewTask { name, title, group, pooled, spawned } = new;
         let mut core = self.core.lock();
         let id = core.fresh_id();
         let seat = self.seat(&mut core, pooled);
         let task = Arc::new(Task {
             id,
-            crashed: AtomicBool::new(core.ending || core.crashed.contains(&group.id())),
+            crashed: AtomicBool::new(core.ending || core.crashed.contains(&group)),
             unwound: AtomicU32::new(0),
             timed_out: AtomicBool::new(false),
             baton: seat.baton(id),
         });
-        let here = Arc::new(Here {
-            world: world.clone(),
-            group: group.clone(),
-            name: name.into(),
-            task: Some(task.clone()),
-        });
-        let title = here.title();
         core.tasks.insert(
             id,
             Box::new(Slot {
-                task,
+                task: task.clone(),
                 title,
                 has_name: !pooled || spawned.is_none(),
                 spawned,
                 reads: Keys::new(),
                 place: None,
-                group: group.id(),
+                group,
                 visits: None,
                 parked: None,
                 parks: 0,
@@ -140,12 +126,10 @@ impl Sched {
         core.ready.push(id);
         drop(core);
         match seat {
-            Seat::Carried(carrier) => {
-                carrier.begin(id, Box::new(move || run_task(&here, body, None)))
-            }
+            Seat::Carried(carrier) => carrier.begin(id, job(task, None)),
             Seat::Thread { worker, is_new } => {
                 let back = pooled.then(|| worker.clone());
-                *worker.job.lock() = Some(Box::new(move || run_task(&here, body, back)));
+                *worker.job.lock() = Some(job(task, back));
                 if is_new {
                     self.start_os_thread(name, worker, pooled);
                 }
@@ -179,24 +163,17 @@ impl Sched {
 
     /// Destructors wait for each other, and waking them does not help. Fails the run; their threads stay suspended for ever.
     pub(super) fn give_up(&self, task: &Task) {
-        if let Some(here) = run::here() {
-            let text = report::deadlock(&self.waits());
-            here.world.fail(
-                FailureKind::Leak,
-                format!("destructors wait for ever: {text}"),
-                Some(&here),
-            );
-        }
+        let text = report::deadlock(&self.waits());
+        self.accuse(FailureKind::Leak, format!("destructors wait for ever: {text}"));
         self.finish();
         task.baton.wait();
     }
 
     /// The current task has ended. Passes the baton on.
-    pub(super) fn exit(&self, id: u64, group: &Group, pool: Option<Arc<Worker>>) {
+    pub fn exit(&self, id: u64, group: u64, pool: Option<Arc<Worker>>) {
         let mut core = self.core.lock();
         core.idle.extend(pool);
         core.tasks.remove(&id);
-        let group = group.id();
         core.unpark_all(Key::Task(id));
         core.unpark_all(Key::Group(group));
         match self.pick(core) {
@@ -210,7 +187,7 @@ impl Sched {
     }
 
     /// Like [`exit`](Sched::exit), for a task that can't be ended. Its thread waits for ever.
-    pub(super) fn abandon(&self, task: &Task, group: &Group) {
+    pub fn abandon(&self, task: &Task, group: u64) {
         self.core.lock().lost = true;
         self.exit(task.id, group, None);
         task.baton.wait();
@@ -300,31 +277,6 @@ impl Core {
         self.os_threads = alive;
         ended
     }
-}
-
-/// Runs a task from its begin to its end. If its OS thread is from the pool, it goes back to the pool.
-fn run_task(here: &Arc<Here>, body: Job, pool: Option<Arc<Worker>>) {
-    let Some((sched, task)) = here.sched() else {
-        return;
-    };
-    set_here(Some(here.clone()));
-    let crashed_unborn = task.crashed.load(Ordering::Relaxed);
-    let result = panic::catch_unwind(AssertUnwindSafe(move || {
-        if crashed_unborn {
-            return drop(body);
-        }
-        here.started();
-        body();
-    }));
-    if let Err(payload) = result {
-        here.world.caught(here, &*payload);
-        if !payload.is::<Crash>() {
-            // The payload comes from user code, so its destructor may panic.
-            let _ = panic::catch_unwind(AssertUnwindSafe(move || drop(payload)));
-        }
-    }
-    sched.exit(task.id, &here.group, pool);
-    set_here(None);
 }
 
 /// Starts an OS thread for `worker`: for one task, or for many tasks one after another.

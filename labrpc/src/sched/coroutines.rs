@@ -3,13 +3,12 @@
 //! Switching to another coroutine takes nanoseconds, while waking an OS thread takes microseconds. But a coroutine has no thread
 //! of its own: thread-locals, `std::thread::current` and `std::thread::panicking` are those of the carrier. Two things follow.
 //! While a task is suspended, labrpc's thread-local values of that task are stored elsewhere. And a task can't be suspended while
-//! it unwinds: a run that would need that ends as [`Unfit`](crate::run::FailureKind::Unfit).
+//! it unwinds: a run that would need that ends as [`Unfit`](crate::failure::FailureKind::Unfit).
 
-use super::baton::Job;
 use super::cpu::OsThread;
-use crate::run::PerThread;
 use generator::{Generator, Gn, co_yield_with};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -51,9 +50,22 @@ type ByTask<T> = std::collections::HashMap<u64, T, rustc_hash::FxBuildHasher>;
 /// Means "no task". The numbers of tasks begin at 1.
 const NOBODY: u64 = 0;
 
+/// A task's code.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// The values that a task keeps in thread-locals. While the task is suspended, they are not in the carrier's.
+pub(crate) struct Kept(pub Option<Arc<dyn Any + Send + Sync>>, pub Option<Box<dyn Any + Send>>);
+
+/// How these values are taken out of the current thread and put back. What they are, the run knows.
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadLocals {
+    pub take: fn() -> Kept,
+    pub put_back: fn(Kept),
+}
+
 /// The OS thread that carries the tasks of a run, as seen by the tasks.
-#[derive(Default)]
 pub(crate) struct Carrier {
+    locals: ThreadLocals,
     /// The task that runs after the current one.
     next: AtomicU64,
     /// Tasks that have not begun.
@@ -81,6 +93,17 @@ pub(crate) struct Leg {
 }
 
 impl Carrier {
+    /// A carrier without tasks.
+    pub fn new(locals: ThreadLocals) -> Carrier {
+        Carrier {
+            locals,
+            next: AtomicU64::new(NOBODY),
+            fresh: Mutex::default(),
+            unfit: AtomicBool::new(false),
+            os_thread: OnceLock::new(),
+        }
+    }
+
     /// Makes the right to run for `task`.
     pub fn leg(self: &Arc<Carrier>, task: u64) -> Leg {
         Leg { task, carrier: self.clone() }
@@ -135,9 +158,10 @@ impl Leg {
         if std::thread::panicking() {
             self.carrier.unfit.store(true, Relaxed);
         }
-        let mine = PerThread::take();
+        let locals = self.carrier.locals;
+        let mine = (locals.take)();
         co_yield_with(());
-        mine.put_back();
+        (locals.put_back)(mine);
     }
 
     pub fn os_thread(&self) -> Option<OsThread> {

@@ -11,7 +11,7 @@ pub fn name(i: usize) -> Arc<str> {
 }
 
 /// The name of server `i` in its incarnation number `life`: `S0`, then `S0.2`.
-pub(super) fn name_in_life(i: usize, life: u64) -> String {
+pub(crate) fn name_in_life(i: usize, life: u64) -> String {
     if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
 }
 

@@ -3,9 +3,9 @@
 //!
 //! These checks do not change the run: they consume no random numbers, make no timers and wake no thread.
 
-use super::super::report;
+use super::report;
 use super::{Core, Key, Sched, Slot};
-use crate::run::{self, FailureKind};
+use crate::failure::FailureKind;
 use parking_lot::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Sched {
     fn out_of_patience(&self, core: &Core) -> Option<Stuck> {
         let patience = self.calm.patience?;
         let too_long = |since: &Duration| core.now.saturating_sub(*since) >= patience;
-        let called = run::with_here(|here| here.world.longest_brief_call()).flatten();
+        let called = self.owner().and_then(|owner| owner.longest_brief_call());
         if let Some((thread, what, since)) = called.filter(|(_, _, since)| too_long(since)) {
             let text = report::no_return(&thread, &what, patience, &core.waits());
             return Some(Stuck { text, since });
@@ -120,7 +120,7 @@ impl Sched {
             return Some(Stuck { text, since: longest.since });
         }
         let main = core.tasks.values().next()?.parked.as_ref()?;
-        let suspicion = run::suspect_the_clock();
+        let suspicion = self.owner().and_then(|owner| owner.suspected_clock());
         let text = || report::nothing_happens(calm, patience, &waits, suspicion);
         (!main.has_deadline && too_long(&main.since)).then(|| Stuck { text: text(), since: calm })
     }

@@ -1,21 +1,31 @@
 //! The state that the threads of a run share.
 
-use super::failure::{Failure, FailureKind};
-use super::here::Here;
-use super::panics::{self, Crash, PanicNote, unwind};
+use super::events::{Sink, Trace};
+use super::stream::Stream;
 use super::told::Calling;
-use super::{Logs, Run};
-use crate::rand::Stream;
-use crate::sim::report;
-use crate::sim::sched::Sched;
-use crate::time::WallClock;
-use crate::trace::Trace;
+use super::unwind::{self, Crash, PanicNote, unwind};
+use super::wall::WallClock;
+use super::{Here, with_here};
+use crate::failure::{Failure, FailureKind};
+use crate::sched::{Owner, Sched, report};
 use parking_lot::{Condvar, Mutex};
 use std::any::Any;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+/// Where the lines go that a run's threads write with the crate `log`. See [`logging::init`](crate::logging::init).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logs {
+    /// They go to standard error at once.
+    #[default]
+    Printed,
+    /// They become events of the trace.
+    Traced,
+    /// They are dropped, because this run repeats one whose lines were already shown.
+    Dropped,
+}
 
 /// The state of a run that its threads share.
 pub(crate) struct World {
@@ -27,14 +37,14 @@ pub(crate) struct World {
     pub user: Arc<Stream>,
     pub trace: Trace,
     pub logs: Logs,
-    pub(super) timekeeping: (AtomicU64, AtomicU64),
+    pub(crate) timekeeping: (AtomicU64, AtomicU64),
     pub sched: Option<Sched>,
-    pub(super) state: Mutex<RunState>,
-    pub(super) changed: Condvar,
+    pub(crate) state: Mutex<RunState>,
+    pub(crate) changed: Condvar,
 }
 
 #[derive(Default)]
-pub(super) struct RunState {
+pub(crate) struct RunState {
     pub failure: Option<Failure>,
     pub warnings: Vec<Failure>,
     pub body_ended: bool,
@@ -49,21 +59,31 @@ static WORLDS: Mutex<Vec<(u32, Weak<World>)>> = Mutex::new(Vec::new());
 static NEXT_WORLD: AtomicU32 = AtomicU32::new(1);
 
 impl World {
-    pub(super) fn new(run: &mut Run) -> Arc<World> {
+    /// The state of a run that begins. It is simulated if it has a scheduler.
+    pub fn new(
+        seed: u64,
+        sink: Option<Box<dyn Sink>>,
+        logs: Logs,
+        sched: Option<Sched>,
+    ) -> Arc<World> {
         let world = Arc::new(World {
             id: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
-            seed: run.seed,
+            seed,
             started: WallClock::start(),
-            network: Arc::new(Stream::new(run.seed, 1)),
-            tester: Arc::new(Stream::new(run.seed, 2)),
-            user: Arc::new(Stream::new(run.seed, 3)),
-            trace: Trace::new(run.sink.take()),
-            logs: run.logs,
+            network: Arc::new(Stream::new(seed, 1)),
+            tester: Arc::new(Stream::new(seed, 2)),
+            user: Arc::new(Stream::new(seed, 3)),
+            trace: Trace::new(sink),
+            logs,
             timekeeping: Default::default(),
-            sched: run.simulated.then(|| run.sched()),
+            sched,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
+        if let Some(sched) = &world.sched {
+            let owner = Arc::downgrade(&world);
+            sched.set_owner(owner);
+        }
         let mut worlds = WORLDS.lock();
         worlds.retain(|(_, world)| world.strong_count() > 0);
         worlds.push((world.id, Arc::downgrade(&world)));
@@ -75,7 +95,7 @@ impl World {
         WORLDS.lock().iter().find(|(i, _)| *i == id).and_then(|(_, world)| world.upgrade())
     }
 
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         WORLDS.lock().retain(|(id, _)| *id != self.id);
     }
 
@@ -98,20 +118,7 @@ impl World {
         self.record(self.failure(kind, message, thread, PanicNote { place, backtrace: None }));
     }
 
-    /// Like [`fail`](World::fail), for a failure that began at `since`.
-    pub fn fail_since(
-        &self,
-        kind: FailureKind,
-        message: String,
-        here: Option<&Here>,
-        since: Option<Duration>,
-    ) {
-        let thread = here.map_or_else(String::new, Here::title);
-        let note = PanicNote { place: None, backtrace: None };
-        self.record(Failure { since, ..self.failure(kind, message, thread, note) });
-    }
-
-    pub(super) fn failure(
+    pub(crate) fn failure(
         &self,
         kind: FailureKind,
         message: String,
@@ -131,7 +138,7 @@ impl World {
         }
     }
 
-    pub(super) fn record(&self, mut failure: Failure) {
+    pub(crate) fn record(&self, mut failure: Failure) {
         if let Some(sched) = &self.sched {
             let more = report::long_waits(&failure.message, &sched.waits(), failure.at);
             failure.message.push_str(&more);
@@ -161,9 +168,9 @@ impl World {
         if payload.is::<Crash>() {
             return;
         }
-        let note = panics::set_last(None);
+        let note = unwind::set_last(None);
         let note = note.unwrap_or(PanicNote { place: None, backtrace: None });
-        let message = panics::text_of(payload);
+        let message = unwind::text_of(payload);
         self.record(self.failure(FailureKind::Panic, message, here.title(), note));
     }
 
@@ -179,5 +186,26 @@ impl World {
             drop(state);
             unwind();
         }
+    }
+}
+
+impl Owner for World {
+    fn fail(&self, kind: FailureKind, text: String, since: Option<Duration>) {
+        let note = PanicNote { place: None, backtrace: None };
+        self.record(Failure { since, ..self.failure(kind, text, String::new(), note) });
+    }
+
+    fn fail_here(&self, kind: FailureKind, text: String) {
+        let thread = with_here(Here::title).unwrap_or_default();
+        let note = PanicNote { place: None, backtrace: None };
+        self.record(self.failure(kind, text, thread, note));
+    }
+
+    fn longest_brief_call(&self) -> Option<(String, String, Duration)> {
+        self.longest_brief_call()
+    }
+
+    fn suspected_clock(&self) -> Option<String> {
+        self.suspected_clock()
     }
 }

@@ -1,6 +1,6 @@
 //! The failure messages about threads that wait for each other.
 
-use super::sched::Waiting;
+use super::waiting::Waiting;
 use std::fmt::Write;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
-//! Why a run failed, and how its threads report a failure.
+//! Why a run failed.
 
-use super::here::here;
-use super::panics::{PanicNote, unwind};
 use std::fmt;
 use std::time::Duration;
 
@@ -31,20 +29,20 @@ pub struct Failure {
 /// The kinds of [`Failure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The test's own verdict, see [`fail`].
+    /// The test's own verdict, see [`fail`](crate::run::fail).
     Test,
     /// A thread panicked.
     Panic,
     /// Every thread waits and no timer is left, or threads wait for each other in a circle.
     Deadlock,
-    /// A thread has overflowed its stack. Only a run on [coroutines](super::Backend::Coroutines) can report this; on OS threads
+    /// A thread has overflowed its stack. Only a run on [coroutines](crate::run::Backend::Coroutines) can report this; on OS threads
     /// the process dies.
     Overflow,
     /// A thread runs for long without reaching any operation that the scheduler sees.
     Stall,
     /// The run's clock passed its limit.
     TimeLimit,
-    /// The clock goes on, but the run makes no progress: see [`Run::patience`](super::Run::patience).
+    /// The clock goes on, but the run makes no progress: see [`Run::patience`](crate::run::Run::patience).
     Stuck,
     /// A thread from outside the simulation used an object of the simulation.
     Stranger,
@@ -52,9 +50,9 @@ pub enum FailureKind {
     Leak,
     /// No rule is broken, but something could be better.
     Advice,
-    /// The test can't go on, but the code under test has not failed: see [`give_up`].
+    /// The test can't go on, but the code under test has not failed: see [`give_up`](crate::run::give_up).
     GivenUp(&'static str),
-    /// The run is not possible on [coroutines](super::Backend::Coroutines) and must be repeated on OS threads. The code under
+    /// The run is not possible on [coroutines](crate::run::Backend::Coroutines) and must be repeated on OS threads. The code under
     /// test has not failed.
     Unfit,
 }
@@ -88,51 +86,3 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-/// Fails the run with `message` and ends the current thread. Other threads end as soon as they wait for anything.
-///
-/// # Panics
-/// Always. Outside a run it is an ordinary panic.
-#[track_caller]
-pub fn fail(message: impl Into<String>) -> ! {
-    let message = message.into();
-    let Some(here) = here() else { panic!("{message}") };
-    here.world.fail(FailureKind::Test, message, Some(&here));
-    unwind()
-}
-
-/// Ends the run like [`fail`], but not as a failure of the code under test: the situation that the test needs can't be reached
-/// here, so the run shows nothing.
-///
-/// # Panics
-/// Always. Outside a run it is an ordinary panic.
-#[track_caller]
-pub fn give_up(why: &'static str) -> ! {
-    let Some(here) = here() else { panic!("{why}") };
-    here.world.fail(FailureKind::GivenUp(why), why.into(), Some(&here));
-    unwind()
-}
-
-/// Like [`fail`], but the current thread goes on until it next waits. This is for code that can't be unwound, such as a
-/// [`Sink`](crate::trace::Sink).
-pub fn condemn(message: impl Into<String>) {
-    if let Some(here) = here() {
-        let note = PanicNote { place: None, backtrace: None };
-        let world = &here.world;
-        world.record(world.failure(FailureKind::Test, message.into(), here.title(), note));
-    }
-}
-
-/// Adds a warning to [`Outcome::warnings`](super::Outcome::warnings). The run goes on and does not fail.
-pub fn warn(kind: FailureKind, message: impl Into<String>) {
-    if let Some(here) = here() {
-        let note = PanicNote { place: None, backtrace: None };
-        let warning = here.world.failure(kind, message.into(), here.title(), note);
-        here.world.state.lock().warnings.push(warning);
-    }
-}
-
-/// Whether the run of the current thread has already failed. In real mode, a test that runs for long must check this now and then.
-pub fn has_failed() -> bool {
-    here().is_some_and(|here| here.world.failed())
-}

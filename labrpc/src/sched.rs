@@ -4,30 +4,41 @@
 //! changes [`Core`]. So nothing happens between two statements of a task unless the task parks or reaches a yield point
 //! (`Here::point`). In particular, nothing happens between the task's last check of a condition and its park.
 
+pub(crate) mod baton;
+pub(crate) mod coroutines;
+pub(crate) mod cpu;
+mod owner;
 mod park;
+pub(crate) mod report;
 mod stuck;
 mod tasks;
 mod timers;
+pub(crate) mod waiting;
+mod watch;
 
-pub(crate) use park::{Key, RECEIVE, SELECT, SEND, Wait, Waiting};
+pub(crate) use owner::Owner;
+pub(crate) use park::YIELD_ONE_IN;
+pub(crate) use tasks::NewTask;
+pub use waiting::Straggler;
+pub(crate) use waiting::{Key, RECEIVE, SELECT, SEND, Wait};
 
-use super::baton::{Baton, Worker};
-use super::coroutines::Carrier;
-use super::cpu::{Claim, OsThread};
-use super::report;
-use crate::run::{self, FailureKind, mix};
-use park::{Holder, Keys, Parked, Waiters, YIELD_ONE_IN};
+use crate::failure::FailureKind;
+use baton::{Baton, Worker};
+use coroutines::Carrier;
+use cpu::Claim;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use stuck::Calm;
 use timers::{Due, Timer};
+use waiting::{Holder, Keys, Parked, Waiters};
+use watch::Look;
 
 /// The part of a task that others see.
 pub(crate) struct Task {
@@ -39,8 +50,25 @@ pub(crate) struct Task {
     baton: Arc<Baton>,
 }
 
+impl Task {
+    pub fn is_crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
+    }
+
+    /// Counts that the task is unwound once more. Returns how many times it was unwound before.
+    pub fn note_unwound(&self) -> u32 {
+        self.unwound.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn forget_unwinding(&self) {
+        self.unwound.store(0, Ordering::Relaxed);
+    }
+}
+
 pub(crate) struct Sched {
     core: Mutex<Core>,
+    /// The run that the tasks belong to.
+    owner: OnceLock<Weak<dyn Owner>>,
     /// A copy of the virtual clock, which can be read without the lock.
     now_ns: AtomicU64,
     /// The number of scheduling decisions so far. The watchdog watches it.
@@ -88,16 +116,6 @@ struct Core {
     next_look: Duration,
 }
 
-/// What the watchdog saw at its last look.
-#[derive(Default)]
-struct Look {
-    steps: u64,
-    /// How many looks in a row saw hardly any steps, although a CPU was free for them.
-    stalled: u32,
-    /// The OS thread that should run, and how much CPU time it had used.
-    thread: Option<(OsThread, Duration)>,
-}
-
 /// What the scheduler knows of a task.
 struct Slot {
     task: Arc<Task>,
@@ -125,12 +143,10 @@ const STEP: Duration = Duration::from_micros(1);
 /// If virtual time does not jump for this many steps, some task is always ready: it spins.
 const SPIN_LIMIT: u64 = 1_000_000;
 
-/// If a simulation makes fewer steps than this between two looks of the watchdog, it counts as stalled. Normally it makes
-/// hundreds of thousands.
-const HARDLY_ANY: u64 = 50;
-
-/// If a thread wants to run but gets less CPU time than this between two looks, other programs use the CPU.
-const NO_CPU: Duration = Duration::from_millis(10);
+/// One step of a hash that is the same on every machine.
+pub(crate) fn mix(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+}
 
 impl Core {
     fn fresh_id(&mut self) -> u64 {
@@ -223,6 +239,7 @@ impl Sched {
                 shared: BTreeSet::new(),
                 next_look: stuck::LOOKS_EVERY,
             }),
+            owner: OnceLock::new(),
             now_ns: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             limit,
@@ -350,10 +367,26 @@ impl Sched {
     ) -> MutexGuard<'a, Core> {
         core.end_all(); // ends the tasks now, so that the scheduler fails the run only once
         drop(core);
-        if let Some(here) = run::here() {
-            here.world.fail_since(kind, text, None, since);
+        if let Some(owner) = self.owner() {
+            owner.fail(kind, text, since);
         }
         self.core.lock()
+    }
+
+    /// Fails the run because of what the current task does.
+    fn accuse(&self, kind: FailureKind, text: String) {
+        if let Some(owner) = self.owner() {
+            owner.fail_here(kind, text);
+        }
+    }
+
+    fn owner(&self) -> Option<Arc<dyn Owner>> {
+        self.owner.get()?.upgrade()
+    }
+
+    /// Sets the run that the tasks belong to.
+    pub fn set_owner(&self, owner: Weak<dyn Owner>) {
+        let _ = self.owner.set(owner);
     }
 
     /// Waits for the end of the run, at most for `tick`. Returns whether the run is over.
@@ -363,37 +396,5 @@ impl Sched {
             self.ended.wait_for(&mut core, tick);
         }
         core.over
-    }
-
-    /// If hardly anything has happened between the last `ticks` calls of this, returns the name of the thread that runs.
-    pub fn stalled_for(&self, ticks: u32) -> Option<String> {
-        let steps = self.steps.load(Ordering::Relaxed);
-        let mut core = self.core.lock();
-        let few = steps - core.last_look.steps < HARDLY_ANY;
-        let thread = core.tasks.get(&core.running).and_then(|slot| slot.task.baton.os_thread());
-        let starved = few && core.last_look.is_starved(thread);
-        let look = &mut core.last_look;
-        look.steps = steps;
-        look.stalled = match few {
-            true => look.stalled + u32::from(!starved),
-            false => 0,
-        };
-        let stalled = look.stalled >= ticks;
-        let title =
-            core.tasks.get(&core.running).map_or("(nobody)".into(), |slot| slot.full_title());
-        stalled.then_some(title)
-    }
-}
-
-impl Look {
-    /// Whether the thread that should run wants to run but gets no CPU time, because the machine is busy with other programs.
-    fn is_starved(&mut self, thread: Option<OsThread>) -> bool {
-        let need = thread.and_then(|thread| Some((thread, thread.need()?)));
-        let before = self.thread.take();
-        let Some((thread, (wants, ran))) = need else { return false };
-        self.thread = Some((thread, ran));
-        // If this is another thread than at the last look, it has only just begun to run, so there is nothing to compare.
-        let before = before.filter(|(same, _)| *same == thread);
-        wants && before.is_none_or(|(_, before)| ran.saturating_sub(before) < NO_CPU)
     }
 }

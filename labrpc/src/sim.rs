@@ -5,18 +5,9 @@
 //! *park*, which passes the baton on. When no task is ready, virtual time jumps to the next timer. The seed decides which task
 //! runs next, so a run is a function of its seed. Ten virtual seconds take only as long as the work that is done in them.
 //!
-//! - `sched` decides which task runs next. Its parts are `park` (the one primitive), `timers` (what is due at which time), `tasks`
-//!   (how tasks begin, crash and end) and `stuck` (whether the run makes progress).
-//! - `baton` suspends and resumes a task. It does not decide which task is next.
-//! - `coroutines` runs the tasks on one OS thread.
-//! - `report` writes the failure messages about threads that wait for each other.
-//! - `cpu` binds all threads of a simulation to one CPU, because waking a thread on another CPU takes ten times as long.
-
-mod baton;
-pub(crate) mod coroutines;
-pub(crate) mod cpu;
-pub(crate) mod report;
-pub(crate) mod sched;
+//! `sched` is the scheduler: which task runs next, how a task is suspended, what is due at which time. It knows nothing of a run.
+//! `context` says which run a thread belongs to. It is what [`thread`](crate::thread), [`time`](crate::time), [`sync`](crate::sync),
+//! [`channel`](crate::channel) and the network ask. [`run`](mod@crate::run) brings a run to its end.
 
 use crate::run::{Outcome, Run};
 

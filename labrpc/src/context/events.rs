@@ -1,0 +1,208 @@
+//! Events, and the sink that a run writes them to.
+
+use crate::describe::Value;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When it happened, on the run's own clock.
+    pub at: Duration,
+    /// What happened.
+    pub what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// A call was made. The other events of the same call have the same number.
+    Called {
+        /// The number of the call. The first call is 1.
+        call: u64,
+        /// The end on which the call was made, such as `S0->S1`.
+        end: Arc<str>,
+        /// `Service.Method`.
+        method: &'static str,
+        /// The arguments.
+        args: Arc<Value>,
+    },
+    /// A call reached the server and its handler starts.
+    Delivered {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// See [`What::Called`].
+        method: &'static str,
+    },
+    /// The handler has replied. Its caller may have stopped waiting for the reply.
+    Answered {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// The reply.
+        reply: Arc<Value>,
+    },
+    /// The reply is back at the caller.
+    Returned {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+    },
+    /// There will be no reply.
+    Lost {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+        /// Why, as the network knows it.
+        why: &'static str,
+    },
+    /// A server has saved something.
+    Saved {
+        /// The owner of the persister.
+        who: Arc<str>,
+        /// Whether it is the state, a record, or the state with a snapshot.
+        what: &'static str,
+        /// What was saved.
+        value: Value,
+    },
+    /// A server's service got a message from the apply channel.
+    Applied {
+        /// Which server.
+        who: Arc<str>,
+        /// The message, in words.
+        what: String,
+    },
+    /// The tester did something, or found something.
+    Tester(String),
+    /// A line of the crate `log`, if the run [traces](crate::run::Logs::Traced) such lines.
+    Logged {
+        /// Which thread.
+        who: String,
+        /// The line's level and text.
+        line: String,
+    },
+    /// A [`note`](crate::trace::note) of user code.
+    Note {
+        /// Which thread.
+        who: String,
+        /// The text of the note.
+        text: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>14.6} ms  ", self.at.as_secs_f64() * 1e3)?;
+        match &self.what {
+            What::Called { call, end, method, args } => {
+                write!(f, "{end:<10} #{call} calls {method} {args}")
+            }
+            What::Delivered { call, end, .. } => write!(f, "{end:<10} #{call} arrives"),
+            What::Answered { call, end, reply } => {
+                write!(f, "{end:<10} #{call} is answered {reply}")
+            }
+            What::Returned { call, end } => write!(f, "{end:<10} #{call} returns"),
+            What::Lost { call, end, why } => write!(f, "{end:<10} #{call} is lost: {why}"),
+            What::Saved { who, what, value } => write!(f, "{who:<10} saves {what} {value}"),
+            What::Applied { who, what } => write!(f, "{who:<10} applies {what}"),
+            What::Tester(text) => write!(f, "{:<10} {text}", "tester"),
+            What::Logged { who, line } => write!(f, "{who:<10} {line}"),
+            What::Note { who, text } => write!(f, "{who:<10} notes {text}"),
+        }
+    }
+}
+
+/// A listener to a run's events.
+pub trait Sink: Send + 'static {
+    /// Receives an event. Any thread of the run may call this, but only one at a time. This must not wait.
+    fn event(&mut self, event: &Event);
+
+    /// Whether the sink reads the texts for people: what the tester does, and what services get from the apply channel. If not,
+    /// these texts are left empty, because it takes time to make them.
+    fn reads_words(&self) -> bool {
+        true
+    }
+}
+
+impl<F: FnMut(&Event) + Send + 'static> Sink for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// A run's trace: the sink, if there is one.
+pub(crate) struct Trace {
+    /// Whether events go to the sink. This is read often, so it is an atomic and not a lock.
+    listening: AtomicBool,
+    /// Whether the sink reads the texts for people.
+    pub words: bool,
+    /// How many networks have a rule. A rule needs messages in readable form.
+    pub rules: AtomicUsize,
+    pub sink: Mutex<Option<Box<dyn Sink>>>,
+    pub lately: Mutex<Lately>,
+}
+
+impl Trace {
+    pub fn new(sink: Option<Box<dyn Sink>>) -> Trace {
+        let listening = AtomicBool::new(sink.is_some());
+        let words = sink.as_ref().is_some_and(|sink| sink.reads_words());
+        let (rules, sink, lately) = (AtomicUsize::new(0), Mutex::new(sink), Mutex::default());
+        Trace { listening, words, rules, sink, lately }
+    }
+
+    pub fn listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a listener, or a rule that reads messages.
+    pub fn wants_messages(&self) -> bool {
+        self.listening() || self.rules.load(Ordering::Relaxed) > 0
+    }
+
+    /// From now on no event goes to the sink.
+    pub fn mute(&self) {
+        self.listening.store(false, Ordering::Relaxed);
+    }
+
+    pub fn close(&self) {
+        self.sink.lock().take();
+    }
+}
+
+/// The messages that were described last. Most messages are sent more than once: to every follower, and in each heartbeat.
+#[derive(Default)]
+pub(crate) struct Lately(VecDeque<Said>);
+
+/// A message. Two messages are equal if they have the same type and the same encoded bytes.
+struct Said {
+    kind: &'static str,
+    bytes: Vec<u8>,
+    value: Arc<Value>,
+}
+
+impl Lately {
+    /// How many messages are kept.
+    const KEPT: usize = 8;
+
+    pub fn find(&self, kind: &str, bytes: &[u8]) -> Option<Arc<Value>> {
+        let is_it = |said: &&Said| said.bytes == bytes && said.kind == kind;
+        self.0.iter().rev().find(is_it).map(|said| said.value.clone())
+    }
+
+    pub fn add(&mut self, kind: &'static str, bytes: &[u8], value: &Arc<Value>) {
+        if self.0.len() == Lately::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(Said { kind, bytes: bytes.to_vec(), value: value.clone() });
+    }
+}
