@@ -8,11 +8,12 @@
 
 mod caller;
 mod delivery;
+mod letter;
 mod message;
 mod rules;
 mod switches;
 
-pub use rules::{Fate, Leg, Letter};
+pub use letter::{Fate, Leg, Letter};
 pub use switches::Duplication;
 
 use crate::context;

@@ -65,6 +65,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_op;
 mod trie;
 mod unique;
 mod value;

@@ -285,7 +285,7 @@ impl<T> Queue<T> {
     /// Panics, for a `select!` outside the simulation.
     pub fn refuse_stranger(&self, place: &Location<'_>) -> ! {
         self.realm.enter_at("channel", place);
-        super::select::wrong_world()
+        wrong_world()
     }
 
     /// Checks that the caller belongs to this simulation. This is a yield point: another thread may run next.
@@ -368,4 +368,9 @@ impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         self.0.end_wait(&self.1);
     }
+}
+
+#[track_caller]
+pub(super) fn wrong_world() -> ! {
+    panic!("a select! mixes channels that were made inside and outside a simulation")
 }

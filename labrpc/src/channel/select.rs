@@ -1,6 +1,6 @@
 //! `select!`: waits for the first of several sends and receives.
 
-use super::queue::{Queue, Waiter};
+use super::queue::{Queue, Waiter, wrong_world};
 use super::{Receiver, Receiving, RecvError, SendError, Sender, Sending};
 use crate::context::{self, Here};
 use crate::sched::{Key, SELECT, Wait};
@@ -210,11 +210,6 @@ impl<R: Receive + ?Sized> Receive for &R {
     fn complete(&self, ripe: Ripe<'_>) -> R::Output {
         (**self).complete(ripe)
     }
-}
-
-#[track_caller]
-pub(super) fn wrong_world() -> ! {
-    panic!("a select! mixes channels that were made inside and outside a simulation")
 }
 
 /// An arm of a `select!`, as [`choose`] sees it.

@@ -1,7 +1,7 @@
 //! The steps of a call on the network.
 
 use super::caller::Caller;
-use super::rules::{Cargo, Fate, Held, Leg, Letter};
+use super::letter::{Cargo, Fate, Leg, Letter};
 use super::{
     CUT_OFF_LONG_MS, CUT_OFF_MS, End, Host, LATE, LATE_BY_MS, LATE_BY_UP_TO_MS, LOSS, Net,
     SHORT_DELAY_MS,
@@ -46,6 +46,15 @@ impl To {
             To::Server(name) => net.tables.lock().hosts.get(name).cloned(),
         }
     }
+}
+
+/// A message that waits for its release.
+pub(super) struct Held {
+    pub letter: Letter,
+    pub message: Message,
+    /// `None` if the caller has crashed.
+    pub caller: Option<Caller>,
+    pub cargo: Cargo,
 }
 
 impl Message {

@@ -3,66 +3,15 @@
 //! To play a scenario like those in the paper ("S1 sends its entry to S2 only"), a test sets a rule that holds or loses letters,
 //! and calls [`Network::release`].
 
-use super::caller::Caller;
-use super::message::{Message, To};
+use super::letter::{Cargo, Fate, Letter};
+use super::message::{Held, Message, To};
 use super::{End, Net, Network};
-use crate::describe::Value;
 use crate::run;
 use crate::trace;
 use parking_lot::Mutex;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-
-/// A message on the network, as a [rule](Network::intercept) sees it.
-#[derive(Clone, Debug)]
-pub struct Letter {
-    /// Which call it is part of, as in the [trace](crate::trace::What).
-    pub call: u64,
-    /// The caller's end, such as `S0->S1`. The reply has the same end, though it goes from `S1` to `S0`.
-    pub end: Arc<str>,
-    /// `Service.Method`.
-    pub method: &'static str,
-    /// Whether this is the request or the reply.
-    pub leg: Leg,
-    /// The arguments. They are unknown, and shown as `()`, if the call was made before there was a rule, or outside a [run].
-    pub args: Arc<Value>,
-    /// The reply, if this message is a reply. It is `None` if there was no rule when the server replied, or outside a [run].
-    pub reply: Option<Arc<Value>>,
-}
-
-/// The two directions of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Leg {
-    /// To the server.
-    Request,
-    /// Back to the caller.
-    Reply,
-}
-
-/// What the network does with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// The network treats the message as it would without a rule.
-    Deliver,
-    /// The message is lost. Its caller gets `None` after the time that the message would have taken to arrive.
-    Lose,
-    /// The same as without a rule, but later by this time.
-    Delay(Duration),
-    /// The message stays on its way until it is [released](Network::release).
-    Hold,
-    /// A request arrives twice, the second time later than the first by this time. The handler runs twice. The first reply that
-    /// arrives counts. For a reply this means `Deliver`, because nobody would receive a second copy.
-    Copy(Duration),
-}
-
-impl fmt::Display for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} #{} {} {}", self.end, self.call, self.method, self.args)?;
-        self.reply.as_ref().map_or(Ok(()), |reply| write!(f, " is answered {reply}"))
-    }
-}
 
 type Rule = Arc<dyn Fn(&Letter) -> Fate + Send + Sync>;
 
@@ -73,20 +22,6 @@ pub(super) struct Rules {
     on: AtomicBool,
     rule: Mutex<Option<Rule>>,
     held: Mutex<Vec<Held>>,
-}
-
-/// A message that waits for its release.
-pub(super) struct Held {
-    pub letter: Letter,
-    pub message: Message,
-    /// `None` if the caller has crashed.
-    pub caller: Option<Caller>,
-    pub cargo: Cargo,
-}
-
-pub(super) enum Cargo {
-    Request { args: Vec<u8>, server: Arc<str> },
-    Reply(Vec<u8>),
 }
 
 impl Network {

@@ -5,7 +5,7 @@
 //! the same value again only in the next round.
 
 use super::Span;
-use super::text::{Line, TextOp};
+use super::text_op::{Line, TextOp};
 use std::collections::BTreeMap;
 use std::ops::Range;
 

@@ -22,7 +22,7 @@
 use super::authors::{Reading, Values};
 use super::model::{Decision, Why};
 use super::span::Spans;
-use super::text::{self, TextOp};
+use super::text_op::{TextOp, lines};
 use super::zones::{self, Block, Standing};
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub fn decide(ops: &[&TextOp], spans: &Spans) -> Option<Decision> {
     let values = Values::of(ops, spans)?;
     let mut readings = Vec::new();
     let mut certain = true;
-    for line in text::lines(ops) {
+    for line in lines(ops) {
         let Ok(of_line) = values.readings(&line) else { return Some(NO) };
         for reading in of_line {
             match reading.filter(Reading::is_certain) {

@@ -91,6 +91,10 @@ mod tests {
         assert_eq!(names("pair"), ["two_servers_commit_together"]);
         assert_eq!(names("figure_8_own_term"), ["figure_8_with_entry_of_own_term"]);
         assert_eq!(names("refused_votes_buy_no_time").len(), 1);
+        assert_eq!(names("kv_late_requests"), ["kv_late_duplicate_requests"]);
+        assert_eq!(names("rsm_first_of_two_leaders"), ["rsm_two_leaders_use_the_same_index"]);
+        assert_eq!(names("versioned_answers"), ["versioned_every_answer"]);
+        assert_eq!(names("once_in_trouble"), ["once_under_faults"]);
         for test in suites::all().filter(|test| test.was_called(test.go_name)) {
             assert!(names(test.go_name).contains(&test.name), "{}", test.go_name);
             let same =

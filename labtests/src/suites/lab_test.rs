@@ -59,10 +59,23 @@ pub enum Body {
 }
 
 impl LabTest {
-    /// Whether the word is this test's [first name](LabTest::go_name), in Rust's or Go's spelling, and the test has another name now.
+    /// Whether the word is the first name of this test, in Rust's or Go's spelling, and the test has another name now.
     pub fn was_called(&self, word: &str) -> bool {
-        let is_first_name = |name: &str| name.replace('_', "").eq_ignore_ascii_case(self.go_name);
-        self.is_ours() && is_first_name(word) && !is_first_name(self.name)
+        self.is_ours() && self.is_first_name(word) && !self.is_first_name(self.name)
+    }
+
+    fn is_first_name(&self, word: &str) -> bool {
+        let word = word.replace('_', "");
+        // The names of the services' tests begin with the service, and the Go names do not.
+        let service = match self.body {
+            Body::Kv(_) => "kv",
+            Body::Rsm(_) => "rsm",
+            Body::Versioned(_) => "versioned",
+            Body::Once(_) => "once",
+            Body::Raft(_) | Body::Beyond(..) | Body::Store(..) => "",
+        };
+        let name = word.strip_prefix(service).unwrap_or(&word);
+        word.eq_ignore_ascii_case(self.go_name) || name.eq_ignore_ascii_case(self.go_name)
     }
 
     /// Whether the Go lab has no such test.
@@ -111,7 +124,7 @@ macro_rules! tests {
             name: stringify!($name),
             go_name: $go_name,
             setup: $setup,
-            body: $crate::suites::lab_test::Body::$body($crate::suites::Ability::$ability, $name),
+            body: $crate::suites::lab_test::Body::$body($crate::suites::lab_test::Ability::$ability, $name),
         }),*];
     };
 }
