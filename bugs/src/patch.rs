@@ -131,7 +131,7 @@ impl Host {
 
 impl Patch {
     /// Whether the tests should catch the bug.
-    pub fn bites(&self) -> bool {
+    pub fn must_be_caught(&self) -> bool {
         self.header.kind != Kind::Harmless
     }
 
@@ -246,7 +246,7 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
         let header = &patch.header;
         assert_eq!((header.group, header.kind), (Group::Replication, Kind::Safety));
         assert_eq!((header.what.as_str(), header.rule.as_str()), ("a\nb", "c: d"));
-        assert!(patch.bites());
+        assert!(patch.must_be_caught());
         assert!(patch.diff.starts_with("diff --git"));
         assert_eq!(patch.paths().collect::<Vec<_>>(), ["src/raft/rules.rs"]);
     }
@@ -287,7 +287,7 @@ diff --git a/src/raft/rules.rs b/src/raft/rules.rs
         wrong("safety", "harmless", "must say why");
         wrong("Schedule: f", "Schedule: f\nHarmless: g", "must say why");
         let harmless = GOOD.replace("safety", "harmless").replace("e: f", "e: f\nHarmless: g");
-        assert!(!Patch::parse("commit_old_term", &harmless).unwrap().bites());
+        assert!(!Patch::parse("commit_old_term", &harmless).unwrap().must_be_caught());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Tried<'a> {
 impl Tried<'_> {
     /// Whether the result is right: a harmless bug should not be caught, any other should.
     pub fn is_right(&self) -> bool {
-        self.result.as_ref().is_ok_and(|caught| caught.is_some() == self.patch.bites())
+        self.result.as_ref().is_ok_and(|caught| caught.is_some() == self.patch.must_be_caught())
     }
 
     /// The bug's name, kind and Raft, what caught it, and how long everything took, including building.
@@ -40,7 +40,7 @@ impl Tried<'_> {
 pub fn summary(tried: &[Tried<'_>], wall: Duration) -> String {
     let (mut caught, mut harmless, mut wrong) = (0, 0, Vec::new());
     for Tried { patch, result, .. } in tried {
-        match (result, patch.bites()) {
+        match (result, patch.must_be_caught()) {
             (Ok(Some(_)), true) => caught += 1,
             (Ok(None), false) => harmless += 1,
             (Ok(Some(_)), false) => wrong.push(format!("{}: harmless, but caught", patch.name)),

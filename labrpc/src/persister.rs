@@ -38,7 +38,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Persister {
     owner: Arc<str>,
-    life: u64,
+    incarnation: u64,
     storage: Arc<dyn Storage>,
     plan: Arc<Mutex<Option<Plan>>>,
 }
@@ -62,16 +62,16 @@ pub enum Moment {
 
 /// The place where a [`Persister`] stores its bytes: memory in the lab, files in a real deployment.
 ///
-/// Each call is one atomic step. `life` is the number of the incarnation that makes the call. Only the incarnation of the last
+/// Each call is one atomic step. `incarnation` is the number of the incarnation that makes the call. Only the incarnation of the last
 /// [`begin`](Storage::begin) can change the storage.
 pub trait Storage: Send + Sync + 'static {
-    /// From now on, only calls of incarnation `life` have an effect.
-    fn begin(&self, life: u64);
-    /// Replaces the state and, if one is given, the snapshot; deletes the records. Returns false if `life` is an older
+    /// From now on, only the calls of this incarnation have an effect.
+    fn begin(&self, incarnation: u64);
+    /// Replaces the state and, if one is given, the snapshot; deletes the records. Returns false if this is an older
     /// incarnation; then nothing was done.
-    fn replace(&self, life: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool;
-    /// Adds a record. Returns false if `life` is an older incarnation; then nothing was done.
-    fn append(&self, life: u64, record: Vec<u8>) -> bool;
+    fn replace(&self, incarnation: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool;
+    /// Adds a record. Returns false if this is an older incarnation; then nothing was done.
+    fn append(&self, incarnation: u64, record: Vec<u8>) -> bool;
     /// Reads everything.
     fn load(&self) -> Saved;
     /// The length of the state and of all records, in bytes.
@@ -98,7 +98,12 @@ impl Persister {
     /// A persister over any storage. Traces call it `owner`.
     pub fn over(owner: impl Into<Arc<str>>, storage: impl Storage) -> Persister {
         storage.begin(0);
-        Persister { owner: owner.into(), life: 0, storage: Arc::new(storage), plan: Arc::default() }
+        Persister {
+            owner: owner.into(),
+            incarnation: 0,
+            storage: Arc::new(storage),
+            plan: Arc::default(),
+        }
     }
 
     /// The same persister under another name in traces.
@@ -109,20 +114,21 @@ impl Persister {
     /// A handle for the next incarnation, which finds exactly what has been saved until now. From now on, saves through this
     /// handle and its clones have no effect.
     pub fn succeed(&self) -> Persister {
-        let next = Persister { life: self.life + 1, plan: Arc::default(), ..self.clone() };
-        next.storage.begin(next.life);
+        let next =
+            Persister { incarnation: self.incarnation + 1, plan: Arc::default(), ..self.clone() };
+        next.storage.begin(next.incarnation);
         next
     }
 
     /// Replaces the state and deletes the records; the snapshot stays. One atomic step.
     pub fn save_state<T: Serialize + ?Sized>(&self, state: &T) {
-        let store = |bytes| self.storage.replace(self.life, bytes, None);
+        let store = |bytes| self.storage.replace(self.incarnation, bytes, None);
         self.carry_out("state", state, store);
     }
 
     /// Adds a record to the state. So a server can save only what has changed, instead of the whole state. One atomic step.
     pub fn append<T: Serialize + ?Sized>(&self, record: &T) {
-        let store = |bytes| self.storage.append(self.life, bytes);
+        let store = |bytes| self.storage.append(self.incarnation, bytes);
         self.carry_out("record", record, store);
     }
 
@@ -130,7 +136,7 @@ impl Persister {
     /// Go's `Save(state, nil)` is `save(&state, Snapshot::default())`; it also removes the snapshot that was stored before.
     pub fn save<T: Serialize + ?Sized>(&self, state: &T, snapshot: Snapshot) {
         let size = snapshot.len();
-        let store = |bytes| self.storage.replace(self.life, bytes, Some(snapshot));
+        let store = |bytes| self.storage.replace(self.incarnation, bytes, Some(snapshot));
         self.carry_out("state with a snapshot", state, store);
         log::trace!("{} saved a snapshot of {size} bytes", self.owner);
     }
@@ -183,7 +189,7 @@ impl Persister {
     /// Crashes the group. In a simulation this ends the current thread if it belongs to the group.
     fn crash(&self, group: &Group) {
         trace::tester(|| format!("{} crashes as it saves", group.name()));
-        self.storage.begin(self.life + 1); // this incarnation's saves have no effect any more, as after `succeed`
+        self.storage.begin(self.incarnation + 1); // this incarnation's saves have no effect any more, as after `succeed`
         group.crash();
     }
 
@@ -246,13 +252,13 @@ impl Default for Persister {
 pub struct Memory(Mutex<(u64, Saved)>);
 
 impl Storage for Memory {
-    fn begin(&self, life: u64) {
-        self.0.lock().0 = life;
+    fn begin(&self, incarnation: u64) {
+        self.0.lock().0 = incarnation;
     }
 
-    fn replace(&self, life: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool {
+    fn replace(&self, incarnation: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool {
         let (current, saved) = &mut *self.0.lock();
-        if *current != life {
+        if *current != incarnation {
             return false;
         }
         saved.state = Some(state);
@@ -261,9 +267,9 @@ impl Storage for Memory {
         true
     }
 
-    fn append(&self, life: u64, record: Vec<u8>) -> bool {
+    fn append(&self, incarnation: u64, record: Vec<u8>) -> bool {
         let (current, saved) = &mut *self.0.lock();
-        if *current != life {
+        if *current != incarnation {
             return false;
         }
         saved.records.push(record);
@@ -309,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crashed_life_saves_is_not_seen() {
+    fn what_a_crashed_incarnation_saves_is_not_seen() {
         let before = Persister::new();
         before.save_state(&1u64);
         let after = before.succeed();

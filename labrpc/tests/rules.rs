@@ -159,10 +159,10 @@ fn under(leg: Leg, fate: Fate) -> (Option<u64>, Duration, u64) {
 #[test]
 fn a_lost_message_is_noticed_as_soon_as_it_would_arrive() {
     in_simulations(|| {
-        let (reply, took, handled) = under(Leg::Request, Fate::Lose);
+        let (reply, took, handled) = under(Leg::Request, Fate::Drop);
         assert_eq!((reply, handled), (None, 0));
         assert!(took <= LATENCY + STEPS, "{took:?}");
-        let (reply, took, handled) = under(Leg::Reply, Fate::Lose);
+        let (reply, took, handled) = under(Leg::Reply, Fate::Drop);
         assert_eq!((reply, handled), (None, 1));
         assert_took(took, NONE);
     });
@@ -182,10 +182,10 @@ fn a_delayed_message_is_so_much_later() {
 #[test]
 fn a_copied_request_is_handled_twice_and_answered_once() {
     in_simulations(|| {
-        let (reply, took, handled) = under(Leg::Request, Fate::Copy(ms(5)));
+        let (reply, took, handled) = under(Leg::Request, Fate::Duplicate(ms(5)));
         assert_eq!((reply, handled), (Some(2), 2));
         assert_took(took, NONE);
-        let (reply, _, handled) = under(Leg::Reply, Fate::Copy(ms(5)));
+        let (reply, _, handled) = under(Leg::Reply, Fate::Duplicate(ms(5)));
         assert_eq!((reply, handled), (Some(2), 1));
     });
 }
@@ -194,7 +194,7 @@ fn a_copied_request_is_handled_twice_and_answered_once() {
 fn copies_of_a_call_tell_one_story() {
     let events = events_of(1, || {
         let (network, end) = doubler();
-        network.intercept(|_| Fate::Copy(ms(5)));
+        network.intercept(|_| Fate::Duplicate(ms(5)));
         assert_eq!(double(&end, 1).wait(), Some(2));
         sleep(ms(50));
     });
@@ -211,16 +211,16 @@ fn while_a_copy_is_under_way_there_is_hope() {
         let (network, end) = doubler();
         let replies = AtomicU64::new(0);
         network.intercept(move |letter| match letter.leg {
-            Leg::Request => Fate::Copy(ms(5)),
-            Leg::Reply if replies.fetch_add(1, Relaxed) == 0 => Fate::Lose,
+            Leg::Request => Fate::Duplicate(ms(5)),
+            Leg::Reply if replies.fetch_add(1, Relaxed) == 0 => Fate::Drop,
             Leg::Reply => Fate::Deliver,
         });
         let (reply, took) = timed(|| double(&end, 1).wait());
         assert_eq!(reply, Some(2));
         assert_took(took, ms(5)..ms(5));
         network.intercept(|letter| match letter.leg {
-            Leg::Request => Fate::Copy(ms(5)),
-            Leg::Reply => Fate::Lose,
+            Leg::Request => Fate::Duplicate(ms(5)),
+            Leg::Reply => Fate::Drop,
         });
         let (reply, took) = timed(|| double(&end, 1).wait());
         assert_eq!(reply, None);
@@ -234,7 +234,7 @@ fn while_a_copy_is_under_way_there_is_hope() {
 fn a_copy_that_is_cut_off_with_its_handler_is_given_up_once() {
     let events = events_of(1, || {
         let (network, end) = doubler();
-        network.intercept(|_| Fate::Copy(ms(3)));
+        network.intercept(|_| Fate::Duplicate(ms(3)));
         let call = double(&end, 1);
         sleep(ms(8)); // both are with a handler
         assert_eq!(network.count("b"), 2);
@@ -503,7 +503,7 @@ fn everything_on() {
     network.delay_end("a->b", ms(0)..ms(10), ms(0)..ms(10));
     network.intercept(|letter| match letter.call % 5 {
         0 => Fate::Hold,
-        1 => Fate::Copy(ms(300)),
+        1 => Fate::Duplicate(ms(300)),
         2 => Fate::Delay(ms(30)),
         _ => Fate::Deliver,
     });

@@ -10,7 +10,7 @@ use labrpc::time::{Duration, Instant};
 use labtests::cluster::{Cluster, Setup, Snapshots};
 use labtests::invariants::Watch;
 use labtests::reading::Reading;
-use labtests::suites::worlds::storm::{Trouble, calm, rage};
+use labtests::suites::worlds::storm::{Fault, calm, rage};
 use raftlab::raft::Raft;
 use std::time::Instant as Wall;
 
@@ -20,8 +20,7 @@ const SETUP: Setup =
     Setup { servers: 7, members: 7, reliable: true, snapshots: Snapshots::EveryTenth };
 
 /// Crashes, cuts and network faults. A storm takes fifteen seconds.
-const TROUBLES: [Trouble; 4] =
-    [Trouble::Crashes, Trouble::Partitions, Trouble::Loss, Trouble::Duplicates];
+const TROUBLES: [Fault; 4] = [Fault::Crashes, Fault::Partitions, Fault::Loss, Fault::Duplicates];
 
 /// How long it is quiet after a storm, except for two seconds.
 const QUIET: Duration = Duration::from_secs(180);

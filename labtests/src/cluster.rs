@@ -5,7 +5,7 @@
 
 mod beyond;
 mod leaks;
-mod life;
+mod lifecycle;
 mod links;
 mod plans;
 mod reader;
@@ -68,7 +68,7 @@ struct Slot {
     /// The side of a partition on which it is.
     side: u8,
     /// Which incarnation this is, from 1.
-    life: u64,
+    incarnation: u64,
     group: Group,
     persister: Persister,
     /// The names of its network ends, by peer.
@@ -100,7 +100,7 @@ impl Cluster {
             raft: None,
             connected: false,
             side: 0,
-            life: 0,
+            incarnation: 0,
             group: Group::new(name(i)),
             persister: Persister::new().named(name(i)),
             ends: Vec::new(),
@@ -166,7 +166,7 @@ impl Cluster {
 
     /// A server, if it is running.
     pub fn raft(&self, i: usize) -> Option<Arc<dyn Raft>> {
-        self.0.slots.lock()[i].raft.as_ref().map(|life| life.server().clone())
+        self.0.slots.lock()[i].raft.as_ref().map(|incarnation| incarnation.server().clone())
     }
 
     /// Whether server `i` is connected.

@@ -16,16 +16,16 @@
 //! A request stays in a handler for a while, and the exact moment at which it takes effect is unknown. So a rule counts as
 //! broken only if it is broken for every possible moment: none of these checks can fail on a correct Raft.
 
-mod asked;
 mod committed;
 mod coverage;
 mod forget;
 mod history;
-mod lately;
+mod leadership;
 mod model;
-mod promised;
-mod reign;
-mod said;
+mod observations;
+mod recent_elections;
+mod replies;
+mod requests;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -207,16 +207,16 @@ impl Watch {
     }
 
     /// Server `i` starts or restarts.
-    pub fn begins_life(&self, i: usize) {
-        self.note(|study| study.begins_life(i));
-        self.tell(|model| model.begins_life(i));
-        self.beside.iter().for_each(|other| other.begins_life(i));
+    pub fn begins_incarnation(&self, i: usize) {
+        self.note(|study| study.begins_incarnation(i));
+        self.tell(|model| model.begins_incarnation(i));
+        self.beside.iter().for_each(|other| other.begins_incarnation(i));
     }
 
     /// Server `i` has crashed: from now on neither its calls nor its replies count.
-    pub fn ends_life(&self, i: usize) {
-        self.tell(|model| model.ends_life(i));
-        self.beside.iter().for_each(|other| other.ends_life(i));
+    pub fn ends_incarnation(&self, i: usize) {
+        self.tell(|model| model.ends_incarnation(i));
+        self.beside.iter().for_each(|other| other.ends_incarnation(i));
     }
 
     /// From now on server `i` is a different machine: what the old one promised doesn't bind it.
@@ -233,12 +233,12 @@ impl Watch {
         self.beside.iter().for_each(|other| other.took(i, started, command));
     }
 
-    /// Server `i`, in its incarnation number `life`, hands this message to its service.
+    /// Server `i`, in its incarnation number `incarnation`, hands this message to its service.
     #[track_caller]
-    pub fn applies(&self, i: usize, life: u64, message: &ApplyMsg) {
+    pub fn applies(&self, i: usize, incarnation: u64, message: &ApplyMsg) {
         self.note(|study| study.applies(i, message));
-        self.judge(|model| model.applies(i, life, message));
-        self.beside.iter().for_each(|other| other.applies(i, life, message));
+        self.judge(|model| model.applies(i, incarnation, message));
+        self.beside.iter().for_each(|other| other.applies(i, incarnation, message));
     }
 
     /// The service of server `i` is about to give it a snapshot.

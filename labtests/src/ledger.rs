@@ -48,7 +48,7 @@ impl fmt::Display for Entry {
 struct Applier {
     /// The last index that it has applied in any of its incarnations. Each incarnation begins with index 1.
     ever: u64,
-    life: u64,
+    incarnation: u64,
     alive: bool,
     /// The last index that it has applied in this incarnation.
     last: u64,
@@ -81,16 +81,16 @@ impl Ledger {
     ///
     /// # Errors
     /// What is wrong with the snapshot.
-    pub fn begin_life(
+    pub fn begin_incarnation(
         &mut self,
         server: usize,
         snapshot: Option<&Snapshot>,
     ) -> Result<u64, String> {
         let applier = &mut self.servers[server];
-        applier.life += 1;
+        applier.incarnation += 1;
         applier.alive = true;
         applier.last = 0;
-        let life = applier.life;
+        let incarnation = applier.incarnation;
         if let Some(snapshot) = snapshot {
             let read = self.take_in(server, None, snapshot);
             read.map_err(|wrong| {
@@ -100,7 +100,7 @@ impl Ledger {
                 )
             })?;
         }
-        Ok(life)
+        Ok(incarnation)
     }
 
     /// Notes how a server crashed. If something is wrong in its next incarnation, the failure message says so too.
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     /// A server has crashed. What it still sends does not count any more.
-    pub fn end_life(&mut self, server: usize) {
+    pub fn end_incarnation(&mut self, server: usize) {
         self.servers[server].alive = false;
     }
 
@@ -130,12 +130,12 @@ impl Ledger {
     pub fn applied(
         &mut self,
         server: usize,
-        life: u64,
+        incarnation: u64,
         message: ApplyMsg,
         every: Option<u64>,
     ) -> Result<ToSave, String> {
         let applier = &self.servers[server];
-        if applier.life != life || !applier.alive {
+        if applier.incarnation != incarnation || !applier.alive {
             return Ok(None);
         }
         match message {

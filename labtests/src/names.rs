@@ -10,9 +10,9 @@ pub fn name(i: usize) -> Arc<str> {
     NAMES.get(i).cloned().unwrap_or_else(|| format!("S{i}").into())
 }
 
-/// The name of server `i` in its incarnation number `life`: `S0`, then `S0.2`.
-pub(crate) fn name_in_life(i: usize, life: u64) -> String {
-    if life == 1 { format!("S{i}") } else { format!("S{i}.{life}") }
+/// The name of server `i` in its incarnation number `incarnation`: `S0`, then `S0.2`.
+pub(crate) fn name_of_incarnation(i: usize, incarnation: u64) -> String {
+    if incarnation == 1 { format!("S{i}") } else { format!("S{i}.{incarnation}") }
 }
 
 /// The names of servers, for reports.
@@ -23,7 +23,7 @@ pub(crate) fn names(servers: &[usize]) -> String {
 /// For an end such as `S0.2->S1`: its server, counted from 0; the incarnation, counted from 1; and the server that it leads to.
 pub fn parse_end(end: &str) -> Option<(usize, u64, usize)> {
     let (from, to) = end.split_once("->")?;
-    let (from, life) = from.split_once('.').unwrap_or((from, "1"));
+    let (from, incarnation) = from.split_once('.').unwrap_or((from, "1"));
     let number = |name: &str| name.strip_prefix('S')?.parse().ok();
-    Some((number(from)?, life.parse().ok()?, number(to)?))
+    Some((number(from)?, incarnation.parse().ok()?, number(to)?))
 }

@@ -71,7 +71,7 @@ macro_rules! raft_tests {
                 repair_sends_only_what_differs refused_vote_does_not_reset_election_timer
                 refused_vote_is_not_asked_again
             }
-            plus_B_reigns {
+            plus_B_leaderships {
                 match_index_is_forgotten_between_leaderships start_while_leadership_changes
                 refused_heartbeats_repair_the_log
             }

@@ -115,7 +115,7 @@ impl Conditions {
             (Leg::Reply, "Raft.RequestVote") => {
                 Fate::Delay(self.one_way[called][caller] + self.disk)
             }
-            (Leg::Reply, _) => Fate::Lose,
+            (Leg::Reply, _) => Fate::Drop,
         }
     }
 }
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(fate(&paper, "S0->S2", vote, Leg::Request), Fate::Deliver);
         assert_eq!(fate(&paper, "S0->S2", append, Leg::Request), Fate::Hold);
         assert_eq!(fate(&paper, "S1->S2", append, Leg::Request), later(2));
-        assert_eq!(fate(&paper, "S1->S2", append, Leg::Reply), Fate::Lose);
+        assert_eq!(fate(&paper, "S1->S2", append, Leg::Reply), Fate::Drop);
         let words = "one way 2-4 ms, 8 ms to save a vote: broadcast time 15 ms";
         assert!(paper.to_string().ends_with(words), "{paper}");
     }

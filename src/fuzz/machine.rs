@@ -9,7 +9,7 @@ use raftlab::raft::Options;
 use raftlab::raft::append_entries::{AppendEntriesArgs, Conflict};
 use raftlab::raft::beyond::membership::{ChangeHandle, ChangeRequest};
 use raftlab::raft::beyond::read_index::Read;
-use raftlab::raft::beyond::transfer::Handover;
+use raftlab::raft::beyond::transfer::TransferHandle;
 use raftlab::raft::calls::Reply;
 use raftlab::raft::log::Payload;
 use raftlab::raft::messages::{Message, Next, Ticket};
@@ -27,7 +27,7 @@ pub struct Reference {
     early: Vec<Early>,
     reads: Vec<(u64, Read)>,
     changes: Vec<(u64, ChangeHandle)>,
-    handovers: Vec<Handover>,
+    transfers: Vec<TransferHandle>,
     output: Output<Sent>,
 }
 
@@ -188,7 +188,7 @@ impl Reference {
             ended.extend((!goes_on).then_some(*number));
             goes_on
         });
-        self.handovers.retain(|handover| state.advance_transfer(handover, now).is_continue());
+        self.transfers.retain(|handle| state.advance_transfer(handle, now).is_continue());
         let (me, servers) = (state.me, state.servers);
         (0..servers).filter(|peer| *peer != me).for_each(|peer| self.send(peer, now));
     }
@@ -215,7 +215,7 @@ impl Machine for Reference {
             early: Vec::new(),
             reads: Vec::new(),
             changes: Vec::new(),
-            handovers: Vec::new(),
+            transfers: Vec::new(),
             output: Output::default(),
         }
     }
@@ -262,11 +262,11 @@ impl Machine for Reference {
     }
 
     fn transfer(&mut self, to: usize, now: Instant) {
-        self.handovers.extend(self.state.begin_transfer(to, now));
+        self.transfers.extend(self.state.begin_transfer(to, now));
         self.settle(now);
     }
 
-    fn spoil(message: &Sent, which: u64, value: u64) -> Option<Sent> {
+    fn corrupt(message: &Sent, which: u64, value: u64) -> Option<Sent> {
         let mut spoilt = message.clone();
         let mut numbers = spoilt.numbers();
         let which = which % numbers.len() as u64;

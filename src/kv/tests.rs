@@ -442,7 +442,7 @@ fn committed(store: Store) -> Arc<Mutex<Store>> {
 fn double_everything(net: &Network, late: Duration) {
     let answered = AtomicU64::new(0);
     net.intercept(move |letter| match letter.leg {
-        Leg::Request => Fate::Copy(Duration::from_millis(5)),
+        Leg::Request => Fate::Duplicate(Duration::from_millis(5)),
         Leg::Reply if answered.swap(letter.call, Relaxed) != letter.call => Fate::Delay(late),
         Leg::Reply => Fate::Deliver,
     });

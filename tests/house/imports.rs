@@ -51,7 +51,7 @@ fn between((from, from_crate): (String, &str), (to, to_crate): (String, &str)) -
     }
 }
 
-/// The module of a file: `labtests/src/cluster/life.rs` is `labtests::cluster::life`.
+/// The module of a file: `labtests/src/cluster/links.rs` is `labtests::cluster::links`.
 fn module(path: &str) -> Vec<String> {
     let longest = CRATES.iter().filter(|(_, folder)| path.starts_with(&format!("{folder}/")));
     let (name, folder) = longest.max_by_key(|(_, folder)| folder.len()).expect("a crate's file");

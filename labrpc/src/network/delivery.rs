@@ -202,7 +202,7 @@ impl Threads {
         let (idle, world) = (self.idle.clone(), self.world.clone());
         let at = Arc::new(Mutex::new(None));
         let note = at.clone();
-        let life = move || {
+        let body = move || {
             while let Some(Some((group, method, job))) = place.take(None) {
                 run_handler(world.as_ref(), group, method, job, &note);
                 let mut idle = idle.lock();
@@ -212,7 +212,7 @@ impl Threads {
                 idle.places.push(place.clone());
             }
         };
-        let handle = start("labrpc worker", life);
+        let handle = start("labrpc worker", body);
         self.workers.lock().push(Worker { handle, at });
     }
 
@@ -311,7 +311,7 @@ fn run_handler(
 }
 
 #[expect(clippy::disallowed_methods, reason = "real mode uses the system's threads")]
-fn start(name: &str, life: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
-    let thread = std::thread::Builder::new().name(name.into()).spawn(life);
+fn start(name: &str, body: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(body);
     thread.expect("the system could not start another thread")
 }

@@ -37,14 +37,14 @@ pub enum Fate {
     /// The network treats the message as it would without a rule.
     Deliver,
     /// The message is lost. Its caller gets `None` after the time that the message would have taken to arrive.
-    Lose,
+    Drop,
     /// The same as without a rule, but later by this time.
     Delay(Duration),
     /// The message stays on its way until it is [released](Network::release).
     Hold,
     /// A request arrives twice, the second time later than the first by this time. The handler runs twice. The first reply that
     /// arrives counts. For a reply this means `Deliver`, because nobody would receive a second copy.
-    Copy(Duration),
+    Duplicate(Duration),
 }
 
 impl fmt::Display for Letter {

@@ -34,7 +34,7 @@ pub(super) struct Message {
 /// The receiver of a request.
 pub(super) enum To {
     /// The incarnation that the request was sent to.
-    Life(Weak<Host>),
+    Incarnation(Weak<Host>),
     /// The server that has this name when the request arrives.
     Server(Arc<str>),
 }
@@ -42,7 +42,7 @@ pub(super) enum To {
 impl To {
     fn host(&self, net: &Net) -> Option<Arc<Host>> {
         match self {
-            To::Life(host) => host.upgrade(),
+            To::Incarnation(host) => host.upgrade(),
             To::Server(name) => net.tables.lock().hosts.get(name).cloned(),
         }
     }
@@ -94,7 +94,7 @@ impl Message {
         }
         let draws = &net.draws;
         let mut delay = net.delivery.latency(draws);
-        if fate == Fate::Lose {
+        if fate == Fate::Drop {
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
         }
         if net.unreliable.load(Relaxed) {
@@ -110,7 +110,7 @@ impl Message {
         // If the request is neither delayed nor copied, it reaches only the incarnation that it was sent to. So a restart of the
         // server ends the call, as in the Go lab.
         let usual = late.is_zero() && copy.is_none();
-        let to = if usual { To::Life(route.host) } else { To::Server(server.clone()) };
+        let to = if usual { To::Incarnation(route.host) } else { To::Server(server.clone()) };
         let caller = match copy {
             None => caller,
             Some(after) => self.travel_again(net, &args, caller, delay + late + after, server),
@@ -214,7 +214,7 @@ impl Message {
             return net.rules.hold(Held { letter, message: self, caller: Some(caller), cargo });
         }
         let draws = &net.draws;
-        if fate == Fate::Lose {
+        if fate == Fate::Drop {
             let delay = net.delivery.latency(draws);
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
         }
@@ -247,7 +247,7 @@ impl Fate {
     }
 
     fn copy(self) -> Option<Duration> {
-        if let Fate::Copy(after) = self { Some(after) } else { None }
+        if let Fate::Duplicate(after) = self { Some(after) } else { None }
     }
 }
 

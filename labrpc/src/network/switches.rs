@@ -36,7 +36,7 @@ pub(super) struct Link {
 }
 
 impl Network {
-    /// Makes a share of requests arrive twice, as [`Fate::Copy`](super::Fate::Copy) does. `None` turns this off.
+    /// Makes a share of requests arrive twice, as [`Fate::Duplicate`](super::Fate::Duplicate) does. `None` turns this off.
     ///
     /// # Panics
     /// If `one_in` is 0.

@@ -287,7 +287,7 @@ fn start_os_thread(
     pooled: bool,
 ) -> JoinHandle<()> {
     let name = if pooled { "labrpc pool" } else { name };
-    let life = move || {
+    let body = move || {
         if let Some(claim) = claim {
             claim.bind();
         }
@@ -306,6 +306,6 @@ fn start_os_thread(
         clippy::disallowed_methods,
         reason = "this is where the simulation's threads are made"
     )]
-    let thread = std::thread::Builder::new().name(name.to_string()).spawn(life);
+    let thread = std::thread::Builder::new().name(name.to_string()).spawn(body);
     thread.expect("the system could not start another thread")
 }

@@ -1,6 +1,6 @@
 //! Threads that a server leaves behind when it is killed.
 
-use super::life::PATIENCE;
+use super::lifecycle::PATIENCE;
 use labrpc::run;
 use labrpc::thread::{Group, Straggler};
 use labrpc::time::{Duration, Instant, sleep};

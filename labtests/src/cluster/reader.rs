@@ -14,7 +14,7 @@ use labrpc::{run, trace};
 /// The reader of one server's apply channel.
 pub(super) struct Reader {
     pub i: usize,
-    pub life: u64,
+    pub incarnation: u64,
     pub raft: Arc<Incarnation<dyn Raft>>,
     pub group: Group,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -37,9 +37,9 @@ impl Reader {
             sleep(self.draws.millis("service pause", 0..60));
         }
         run::note_progress();
-        self.watch.applies(self.i, self.life, &message);
+        self.watch.applies(self.i, self.incarnation, &message);
         let every = self.snapshots.every();
-        let made = self.ledger.lock().applied(self.i, self.life, message, every);
+        let made = self.ledger.lock().applied(self.i, self.incarnation, message, every);
         let made = made.unwrap_or_else(|wrong| run::fail(wrong));
         if !sloppy {
             made.into_iter().for_each(|(index, snapshot)| self.hand_over(index, snapshot));

@@ -11,7 +11,7 @@ pub(super) struct Disk(Arc<Mutex<Content>>);
 
 #[derive(Clone, Default)]
 struct Content {
-    life: u64,
+    incarnation: u64,
     saved: Saved,
     /// How many saves have taken effect.
     saves: u64,
@@ -53,26 +53,26 @@ impl Disk {
 
 impl Content {
     /// Whether a save of this incarnation takes effect.
-    fn admits(&mut self, life: u64) -> bool {
+    fn admits(&mut self, incarnation: u64) -> bool {
         match &mut self.left {
             Some(0) => self.crashed = true,
             Some(left) => *left -= 1,
             None => {}
         }
-        let admitted = !self.crashed && self.life == life;
+        let admitted = !self.crashed && self.incarnation == incarnation;
         self.saves += u64::from(admitted);
         admitted
     }
 }
 
 impl Storage for Disk {
-    fn begin(&self, life: u64) {
-        self.0.lock().life = life;
+    fn begin(&self, incarnation: u64) {
+        self.0.lock().incarnation = incarnation;
     }
 
-    fn replace(&self, life: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool {
+    fn replace(&self, incarnation: u64, state: Vec<u8>, snapshot: Option<Snapshot>) -> bool {
         let content = &mut *self.0.lock();
-        let admitted = content.admits(life);
+        let admitted = content.admits(incarnation);
         if admitted {
             let snapshot = snapshot.or(content.saved.snapshot.take());
             content.saved = Saved { state: Some(state), records: Vec::new(), snapshot };
@@ -80,9 +80,9 @@ impl Storage for Disk {
         admitted
     }
 
-    fn append(&self, life: u64, record: Vec<u8>) -> bool {
+    fn append(&self, incarnation: u64, record: Vec<u8>) -> bool {
         let content = &mut *self.0.lock();
-        let admitted = content.admits(life);
+        let admitted = content.admits(incarnation);
         if admitted {
             content.saved.records.push(record);
         }

@@ -59,7 +59,7 @@ pub trait Machine: Sized + 'static {
 
     /// The message with an impossible value in one of its numbers; `which` chooses the number. A Raft that trusts the numbers
     /// of its peers returns `None`.
-    fn spoil(message: &Self::Message, which: u64, value: u64) -> Option<Self::Message> {
+    fn corrupt(message: &Self::Message, which: u64, value: u64) -> Option<Self::Message> {
         let _ = (message, which, value);
         None
     }

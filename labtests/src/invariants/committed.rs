@@ -31,17 +31,17 @@ impl Model {
         if self.members_vary || !self.known.acknowledgements {
             return self.takes_its_word(term, index, there);
         }
-        let by = self.reigns.range(..=term).rev().find(|(_, reign)| {
+        let by = self.leaderships.range(..=term).rev().find(|(_, leadership)| {
             let agrees = there.is_none()
-                || self.history.term_at(reign.last, index).is_none_or(|t| Some(t) == there);
-            reign.may_commit().is_some_and(|most| most >= index) && agrees
+                || self.history.term_at(leadership.last, index).is_none_or(|t| Some(t) == there);
+            leadership.may_commit().is_some_and(|most| most >= index) && agrees
         });
-        let Some((&by, reign)) = by else {
+        let Some((&by, leadership)) = by else {
             return Err(self.not_committed(i, index, there, how));
         };
-        let counts_itself =
-            reign.leader == i && reign.must_be_committed().is_none_or(|most| most < index);
-        let place = self.history.term_at(reign.last, index).map(|term| Place { index, term });
+        let counts_itself = leadership.leader == i
+            && leadership.must_be_committed().is_none_or(|most| most < index);
+        let place = self.history.term_at(leadership.last, index).map(|term| Place { index, term });
         if !self.known.answers {
             return self.takes_its_word(term, index, there); // it is not certain which servers have the entry
         }
@@ -60,10 +60,10 @@ impl Model {
              Figure 8). Leader Completeness and State Machine Safety (Figure 3) rest on this rule",
             name(i),
             match self
-                .reigns
+                .leaderships
                 .iter()
                 .rev()
-                .find_map(|(term, reign)| Some((term, reign.may_commit()?)))
+                .find_map(|(term, leadership)| Some((term, leadership.may_commit()?)))
             {
                 Some((term, most)) => format!(
                     "the highest index that a leader could commit is {most}, in term {term}"
@@ -76,7 +76,7 @@ impl Model {
     /// Believes that the entry is committed. It is unknown which servers are members, so a majority can't be counted. But a
     /// committed entry must be in the logs of later leaders.
     fn takes_its_word(&mut self, term: u64, index: u64, there: Option<u64>) -> Verdict {
-        let by = self.reigns.range(..=term).next_back().map(|(by, _)| *by);
+        let by = self.leaderships.range(..=term).next_back().map(|(by, _)| *by);
         let (Some(by), Some(there)) = (by, there) else { return Ok(()) };
         let place = Place { index, term: there };
         self.history.commit(place).map_err(|other| contradicts(by, other))?;
@@ -84,7 +84,7 @@ impl Model {
         if !self.known.leaders {
             return Ok(()); // a leader that was never seen may have committed it
         }
-        let mut later = self.reigns.range(by + 1..);
+        let mut later = self.leaderships.range(by + 1..);
         later.try_for_each(|(later, _)| self.is_complete(*later, by, place))
     }
 
@@ -93,21 +93,21 @@ impl Model {
         if self.commits.get(&term).is_some_and(|known| known.index >= index) {
             return Ok(());
         }
-        let last = self.reigns[&term].last;
+        let last = self.leaderships[&term].last;
         let Some(at) = self.history.term_at(last, index) else { return Ok(()) };
         let place = Place { index, term: at };
         self.history.commit(place).map_err(|other| contradicts(term, other))?;
         self.commits.insert(term, place);
-        let mut later = self.reigns.range(term + 1..);
+        let mut later = self.leaderships.range(term + 1..);
         later.try_for_each(|(later, _)| self.is_complete(*later, term, place))
     }
 
     /// A server says in `term` that its log agrees with the leader's log up to `last`.
     pub(super) fn agrees(&mut self, i: usize, term: u64, last: Place) -> Verdict {
         self.servers[i].keeps(term, last, &self.history);
-        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
-        reign.agrees(i, last.index);
-        match reign.must_be_committed().filter(|_| !self.members_vary) {
+        let Some(leadership) = self.leaderships.get_mut(&term) else { return Ok(()) };
+        leadership.agrees(i, last.index);
+        match leadership.must_be_committed().filter(|_| !self.members_vary) {
             Some(index) => self.committed(term, index),
             None => Ok(()),
         }

@@ -78,9 +78,10 @@ impl Model {
             server.asked = server.asked.split_off(&(term, 0));
         }
         self.claims = self.claims.split_off(&(term, 0));
-        let many = self.reigns.len().saturating_sub(LEADERS);
-        let old: Vec<_> = self.reigns.range(..term).take(many).map(|(term, _)| *term).collect();
-        old.iter().for_each(|term| _ = self.reigns.remove(term));
+        let many = self.leaderships.len().saturating_sub(LEADERS);
+        let old: Vec<_> =
+            self.leaderships.range(..term).take(many).map(|(term, _)| *term).collect();
+        old.iter().for_each(|term| _ = self.leaderships.remove(term));
         // All committed entries are one log, so the last one stands for all of them.
         let newer = self.commits.split_off(&term);
         let last = std::mem::replace(&mut self.commits, newer)

@@ -4,7 +4,7 @@
 use super::coverage::Known;
 use super::forget::Forgotten;
 use super::history::History;
-use super::reign::Reign;
+use super::leadership::Leadership;
 use super::server::{SavedVote, Server};
 use crate::reading::{CONTENTS, NUMBERING, Part, Place, Reading, Saved, Word};
 use labrpc::describe::Value;
@@ -19,7 +19,7 @@ pub type Verdict = Result<(), String>;
 pub struct Model {
     pub(super) servers: Vec<Server>,
     pub(super) history: History,
-    pub(super) reigns: BTreeMap<u64, Reign>,
+    pub(super) leaderships: BTreeMap<u64, Leadership>,
     /// The last log entry that each candidate named, by term and candidate.
     pub(super) claims: BTreeMap<(u64, usize), Place>,
     /// The last committed entry, by the term of the leader that committed it.
@@ -92,7 +92,7 @@ impl Model {
         Model {
             servers: (0..servers).map(|_| Server::default()).collect(),
             history: History::new(reading.trusts(CONTENTS)),
-            reigns: BTreeMap::new(),
+            leaderships: BTreeMap::new(),
             claims: BTreeMap::new(),
             commits: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -111,14 +111,14 @@ impl Model {
     }
 
     /// A server starts or restarts.
-    pub fn begins_life(&mut self, i: usize) {
-        self.servers[i].begin_life();
+    pub fn begins_incarnation(&mut self, i: usize) {
+        self.servers[i].begin_incarnation();
         self.servers[i].lately.waits_since = self.now;
     }
 
     /// A server has crashed.
-    pub fn ends_life(&mut self, i: usize) {
-        self.servers[i].end_life();
+    pub fn ends_incarnation(&mut self, i: usize) {
+        self.servers[i].end_incarnation();
     }
 
     /// Something happened on the network or on a disk.

@@ -2,7 +2,7 @@
 //! A promise also binds the server after a restart.
 
 use super::history::History;
-use super::lately::Lately;
+use super::recent_elections::Lately;
 use crate::reading::Place;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub struct Server {
     /// Which incarnation this is, from 1.
-    pub life: u64,
+    pub incarnation: u64,
     /// Whether it is running.
     pub alive: bool,
     /// The highest term that it has named, in a request or a reply.
@@ -83,8 +83,8 @@ impl Server {
     }
 
     /// It starts.
-    pub fn begin_life(&mut self) {
-        self.life += 1;
+    pub fn begin_incarnation(&mut self) {
+        self.incarnation += 1;
         self.alive = true;
         self.term_of_earlier_lives = self.term;
         self.commit_index = 0;
@@ -92,11 +92,11 @@ impl Server {
 
     /// A different machine takes its place, which was sent nothing and has promised nothing. The incarnation count continues.
     pub fn forget(&mut self) {
-        *self = Server { life: self.life, ..Server::default() };
+        *self = Server { incarnation: self.incarnation, ..Server::default() };
     }
 
     /// It has crashed, and its handlers with it.
-    pub fn end_life(&mut self) {
+    pub fn end_incarnation(&mut self) {
         self.alive = false;
         self.open.clear();
     }

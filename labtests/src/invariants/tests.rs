@@ -51,7 +51,7 @@ struct Story {
 impl Story {
     fn new() -> Story {
         let mut model = Model::new(3, false, Reading::default());
-        (0..3).for_each(|i| model.begins_life(i));
+        (0..3).for_each(|i| model.begins_incarnation(i));
         Story { model, calls: 0, now: Duration::ZERO }
     }
 
@@ -111,8 +111,8 @@ fn one_vote_a_term_also_across_crashes() {
     let mut story = Story::new();
     story.vote(0, 2, 1, (0, 0)).unwrap();
     story.vote(0, 2, 1, (0, 0)).unwrap(); // the same again
-    story.model.ends_life(2);
-    story.model.begins_life(2);
+    story.model.ends_incarnation(2);
+    story.model.begins_incarnation(2);
     broken(story.vote(1, 2, 1, (0, 0)), "had voted for S0");
 }
 
@@ -204,9 +204,9 @@ fn a_leader_has_what_was_committed() {
 fn what_a_server_shows_is_held_against_what_was_known_when_it_was_asked() {
     let mut story = Story::new();
     let shown = || Some(Inspection { commit_index: Some(1), ..Inspection::default() });
-    let life = 1;
+    let incarnation = 1;
     story.model.looks(0, 7);
-    story.model.applies(0, life, &ApplyMsg::Internal { index: 2, term: 1 }).unwrap();
+    story.model.applies(0, incarnation, &ApplyMsg::Internal { index: 2, term: 1 }).unwrap();
     story.model.looked(0, 7, shown()).unwrap();
     story.model.looks(0, 8);
     broken(story.model.looked(0, 8, shown()), "went from 2 back to 1");

@@ -7,7 +7,7 @@ fn apply(index: u64, value: u64) -> ApplyMsg {
 /// A ledger of two servers in their first incarnations.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::new(2);
-    assert_eq!([0, 1].map(|server| ledger.begin_life(server, None)), [Ok(1), Ok(1)]);
+    assert_eq!([0, 1].map(|server| ledger.begin_incarnation(server, None)), [Ok(1), Ok(1)]);
     ledger
 }
 
@@ -17,9 +17,9 @@ fn two_values_at_one_index_are_caught_also_after_a_crash() {
     ledger.applied(0, 1, apply(1, 7), None).unwrap();
     let error = ledger.applied(1, 1, apply(1, 8), None).unwrap_err();
     assert!(error.contains("State Machine Safety"), "{error}");
-    ledger.end_life(0);
-    let life = ledger.begin_life(0, None).unwrap();
-    assert!(ledger.applied(0, life, apply(1, 8), None).is_err());
+    ledger.end_incarnation(0);
+    let incarnation = ledger.begin_incarnation(0, None).unwrap();
+    assert!(ledger.applied(0, incarnation, apply(1, 8), None).is_err());
 }
 
 #[test]
@@ -51,16 +51,16 @@ fn a_snapshot_with_a_hole_or_a_false_command_is_caught_also_at_a_restart() {
     let deliver = |snapshot| ApplyMsg::Snapshot { index: 2, term: 1, snapshot };
     assert!(ledger.applied(1, 1, deliver(snapshot(2, &[7])), Some(10)).is_err(), "a hole");
     assert!(ledger.applied(1, 1, deliver(snapshot(2, &[8, 9])), Some(10)).is_err(), "8 for 7");
-    ledger.end_life(1);
-    assert!(ledger.begin_life(1, Some(&snapshot(2, &[8, 9]))).is_err());
-    ledger.begin_life(1, Some(&snapshot(2, &[7, 9]))).unwrap();
+    ledger.end_incarnation(1);
+    assert!(ledger.begin_incarnation(1, Some(&snapshot(2, &[8, 9]))).is_err());
+    ledger.begin_incarnation(1, Some(&snapshot(2, &[7, 9]))).unwrap();
     assert_eq!(ledger.committed(2), (1, Some(command(9))), "what it holds counts as applied");
 }
 
 #[test]
-fn a_dead_life_counts_no_more() {
+fn a_dead_incarnation_counts_no_more() {
     let mut ledger = ledger();
-    ledger.end_life(0);
+    ledger.end_incarnation(0);
     ledger.applied(0, 1, apply(5, 5), None).unwrap();
     assert_eq!(ledger.committed(5), (0, None));
 }
@@ -86,7 +86,7 @@ fn every_tenth_command_makes_a_snapshot_that_others_can_install() {
     let half = Snapshot::from(snapshot[..snapshot.len() - 1].to_vec());
     let half = ledger.applied(0, 1, install(9, half), Some(10)).unwrap_err();
     assert!(half.contains("not a snapshot of its service"), "{half}");
-    ledger.end_life(1);
-    let life = ledger.begin_life(1, Some(&snapshot)).unwrap();
-    ledger.applied(1, life, apply(10, 10), Some(10)).unwrap();
+    ledger.end_incarnation(1);
+    let incarnation = ledger.begin_incarnation(1, Some(&snapshot)).unwrap();
+    ledger.applied(1, incarnation, apply(10, 10), Some(10)).unwrap();
 }

@@ -122,7 +122,7 @@ impl Study {
     }
 
     /// A server starts or restarts.
-    pub fn begins_life(&mut self, i: usize) {
+    pub fn begins_incarnation(&mut self, i: usize) {
         let saved = self.servers[i].saved;
         self.servers[i] = Server { saved, ..Server::default() };
     }

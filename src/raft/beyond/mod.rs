@@ -97,8 +97,8 @@ impl Reads for Raft {
 
 impl Transfer for Raft {
     fn transfer(&self, to: usize) -> Result<(), NotTransferred> {
-        let handover = self.shared.with(|state| state.begin_transfer(to, Instant::now()))?;
-        self.shared.until(|state, now| state.advance_transfer(&handover, now))
+        let handle = self.shared.with(|state| state.begin_transfer(to, Instant::now()))?;
+        self.shared.until(|state, now| state.advance_transfer(&handle, now))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Transfer {
 
 /// What the caller knows of its transfer.
 #[derive(Clone, Copy, Debug)]
-pub struct Handover {
+pub struct TransferHandle {
     to: usize,
     term: u64,
     deadline: Instant,
@@ -51,7 +51,11 @@ impl State {
     ///
     /// # Errors
     /// See [`NotTransferred`].
-    pub fn begin_transfer(&mut self, to: usize, now: Instant) -> Result<Handover, NotTransferred> {
+    pub fn begin_transfer(
+        &mut self,
+        to: usize,
+        now: Instant,
+    ) -> Result<TransferHandle, NotTransferred> {
         if self.killed {
             return Err(NotTransferred::Stopped);
         }
@@ -68,19 +72,19 @@ impl State {
         }
         let deadline = now + self.options.election_timeout.end;
         leadership.transfer = Some(Transfer { to, deadline, told: false });
-        Ok(Handover { to, term: self.current_term, deadline })
+        Ok(TransferHandle { to, term: self.current_term, deadline })
     }
 
     /// Advances a transfer. Breaks with its result, or continues with its deadline.
     pub fn advance_transfer(
         &mut self,
-        handover: &Handover,
+        transfer: &TransferHandle,
         now: Instant,
     ) -> ControlFlow<Result<(), NotTransferred>, Option<Instant>> {
         if self.killed {
             return Break(Err(NotTransferred::Stopped));
         }
-        let Handover { to, term, deadline } = *handover;
+        let TransferHandle { to, term, deadline } = *transfer;
         if let Some(leader) = self.leader().filter(|_| self.current_term > term) {
             return Break(match leader {
                 _ if leader == to => Ok(()),
@@ -165,7 +169,7 @@ mod tests {
     fn the_successor_catches_up_and_gets_timeout_now_while_commands_are_refused() {
         let mut state = Server::new(3).leader_of_term(1).build();
         state.start(Command::default()).unwrap();
-        let handover = state.begin_transfer(1, at_ms(0)).unwrap();
+        let transfer = state.begin_transfer(1, at_ms(0)).unwrap();
         assert_eq!(state.start(Command::default()), Err(Refused::Busy));
         let next = state.next_message(1, at_ms(0));
         assert!(matches!(next, Next::Send(Message::AppendEntries(_), _)), "{next:?}");
@@ -174,10 +178,10 @@ mod tests {
         state.note_match(1, 1);
         let next = state.next_message(1, at_ms(1));
         assert!(matches!(next, Next::Send(Message::TimeoutNow(_), _)), "{next:?}");
-        assert_eq!(state.advance_transfer(&handover, at_ms(2)), Continue(Some(at_ms(1000))));
+        assert_eq!(state.advance_transfer(&transfer, at_ms(2)), Continue(Some(at_ms(1000))));
         state.update_term(2, at_ms(3));
         state.hear_leader(1, at_ms(4));
-        assert_eq!(state.advance_transfer(&handover, at_ms(5)), Break(Ok(())));
+        assert_eq!(state.advance_transfer(&transfer, at_ms(5)), Break(Ok(())));
     }
 
     #[test]
@@ -200,10 +204,10 @@ mod tests {
     #[test]
     fn a_leader_whose_successor_is_not_elected_goes_on() {
         let mut state = Server::new(3).leader_of_term(1).build();
-        let handover = state.begin_transfer(1, at_ms(0)).unwrap();
+        let transfer = state.begin_transfer(1, at_ms(0)).unwrap();
         assert_eq!(state.begin_transfer(2, at_ms(1)).unwrap_err(), NotTransferred::UnderWay);
         let timed_out = Break(Err(NotTransferred::TimedOut));
-        assert_eq!(state.advance_transfer(&handover, at_ms(1000)), timed_out);
+        assert_eq!(state.advance_transfer(&transfer, at_ms(1000)), timed_out);
         assert!(state.start(Command::default()).is_ok());
     }
 
@@ -211,24 +215,24 @@ mod tests {
     fn a_transfer_ends_when_another_server_is_elected() {
         let began = || {
             let mut state = Server::new(3).leader_of_term(1).build();
-            let handover = state.begin_transfer(1, at_ms(0)).unwrap();
-            (state, handover)
+            let transfer = state.begin_transfer(1, at_ms(0)).unwrap();
+            (state, transfer)
         };
-        let (mut state, handover) = began();
+        let (mut state, transfer) = began();
         state.update_term(2, at_ms(1));
         assert_eq!(
-            state.advance_transfer(&handover, at_ms(1)),
+            state.advance_transfer(&transfer, at_ms(1)),
             Continue(Some(at_ms(1000))),
             "nobody is elected yet"
         );
         state.hear_leader(2, at_ms(2));
         let another = NotTransferred::NotLeader { leader: Some(2) };
-        assert_eq!(state.advance_transfer(&handover, at_ms(2)), Break(Err(another)));
+        assert_eq!(state.advance_transfer(&transfer, at_ms(2)), Break(Err(another)));
 
-        let (mut state, handover) = began();
+        let (mut state, transfer) = began();
         elect(&mut state);
         assert_eq!(
-            state.advance_transfer(&handover, at_ms(2)),
+            state.advance_transfer(&transfer, at_ms(2)),
             Break(Err(NotTransferred::TimedOut))
         );
         assert!(state.start(Command::default()).is_ok(), "it leads a new term");

@@ -17,7 +17,7 @@ pub(super) fn calm<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
             world.restart(server)?;
         }
     }
-    somebody_stands(world)?;
+    has_candidate(world)?;
     for _ in 0..world.dice.range("rounds of calm", 5..40) {
         round(world)?;
         let Some(leader) = world.leader() else { continue };
@@ -32,7 +32,7 @@ pub(super) fn calm<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
 }
 
 /// If there is no leader, one server reaches its election timeout before the others.
-fn somebody_stands<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
+fn has_candidate<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     if world.leader().is_some() {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use labrpc::time::Duration;
 pub(super) enum Event {
     Deliver,
     Duplicate,
-    Lose,
-    Spoil,
+    Drop,
+    Corrupt,
     Tick,
     Propose,
     Read,
@@ -31,8 +31,8 @@ pub(super) enum Event {
 pub(super) const EVENTS: [(Event, u64); 16] = [
     (Event::Deliver, 150),
     (Event::Duplicate, 15),
-    (Event::Lose, 20),
-    (Event::Spoil, 5),
+    (Event::Drop, 20),
+    (Event::Corrupt, 5),
     (Event::Tick, 60),
     (Event::Propose, 30),
     (Event::Read, 15),
@@ -77,17 +77,17 @@ fn happen<M: Machine>(world: &mut World<M>, event: Event) -> Result<(), Broken> 
             let whole = !world.cut.contains(&world.flights[flight].link());
             if whole { world.deliver(flight, true) } else { Ok(()) }
         }
-        Event::Lose if under_way > 0 => {
+        Event::Drop if under_way > 0 => {
             let flight = world.dice.below("message", under_way) as usize;
             world.flights.remove(flight);
             Ok(())
         }
-        Event::Spoil if under_way > 0 => {
+        Event::Corrupt if under_way > 0 => {
             let flight = world.dice.below("message", under_way) as usize;
             let whole = !world.cut.contains(&world.flights[flight].link());
             if whole { world.deliver_spoilt(flight) } else { Ok(()) }
         }
-        Event::Duplicate | Event::Lose | Event::Spoil => Ok(()),
+        Event::Duplicate | Event::Drop | Event::Corrupt => Ok(()),
         Event::Tick => world.tick(server),
         Event::Propose => world.propose(leader),
         Event::Read => world.read([server, leader][world.dice.below("reader", 2) as usize]),

@@ -1,12 +1,12 @@
 //! The schedule of a run: episodes of several kinds, so that rare histories happen often.
 //!
 //! If all events are chosen uniformly, a leader is seldom elected. Three leaders in a row, each of which has told only one
-//! follower of its entries, never occur. So the most frequent episode is a [`reign`]: a chosen server is elected by a bare
-//! majority, appends a little, reaches only a few servers, and is deposed. Figure 8 is three reigns.
+//! follower of its entries, never occur. So the most frequent episode is a [`leadership`]: a chosen server is elected by a bare
+//! majority, appends a little, reaches only a few servers, and is deposed. Figure 8 is three leaderships.
 
 mod calm;
 mod chaos;
-mod reign;
+mod leadership;
 mod rejoin;
 
 use super::machine::{Change, Machine, Members};
@@ -15,7 +15,7 @@ use super::world::World;
 pub(super) use calm::recovery;
 use chaos::{EVENTS, Event};
 use labrpc::time::Duration;
-use reign::Reigns;
+use leadership::Leaderships;
 
 /// How often each kind of episode and event happens in this run, relative to the others. A run without some kinds of events
 /// gets further with the other kinds.
@@ -52,11 +52,11 @@ fn weighted<M: Machine>(world: &World<M>, weights: &[u64]) -> usize {
 /// The faults of a run.
 pub(super) fn trouble<M: Machine>(world: &mut World<M>) -> Result<(), Broken> {
     let temper = Temper::draw(world);
-    let mut reigns = Reigns::default();
+    let mut leaderships = Leaderships::default();
     for _ in 0..world.dice.range("episodes", 30..80) {
         match weighted(world, &temper.episodes) {
-            0 => reigns.next(world)?,
-            1 => reign::coup(world)?,
+            0 => leaderships.next(world)?,
+            1 => leadership::coup(world)?,
             2 => chaos::chaos(world, &temper.events)?,
             4 => rejoin::rejoin(world)?,
             _ => calm::calm(world)?,

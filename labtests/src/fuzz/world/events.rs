@@ -149,7 +149,7 @@ impl<M: Machine> World<M> {
         let value = IMPOSSIBLE[self.dice.below("value", IMPOSSIBLE.len() as u64) as usize];
         let Flight { from, to, message } = &self.flights[flight];
         let (from, to) = (*from, *to);
-        let Some(message) = M::spoil(message, which, value) else { return Ok(()) };
+        let Some(message) = M::corrupt(message, which, value) else { return Ok(()) };
         self.flights.remove(flight);
         self.note(|_| format!("S{from} -> S{to}, with an impossible value: {message:?}"));
         self.step(to, "gets it", |machine, now| machine.receive(from, message, now))?;

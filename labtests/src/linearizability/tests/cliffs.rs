@@ -102,7 +102,7 @@ fn is_decided_in(steps: u64, history: &[Operation<TextOp>]) -> bool {
 }
 
 /// Makes a get late in the history return a value from long before.
-fn spoil(history: &mut [Operation<TextOp>]) {
+fn corrupt(history: &mut [Operation<TextOp>]) {
     let values: Vec<_> = history
         .iter()
         .filter_map(|operation| match &operation.op {
@@ -127,7 +127,7 @@ fn values_that_differ_are_decided_whatever_they_are_and_clocks_say() {
             let shape = Shape { operations, clients, values: None, clock, unknown };
             let mut history = shape.history();
             assert!(is_decided(&history));
-            spoil(&mut history);
+            corrupt(&mut history);
             assert!(!is_decided(&history));
         }
     }

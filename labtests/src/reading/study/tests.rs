@@ -51,7 +51,7 @@ struct Story {
 impl Story {
     fn new() -> Story {
         let mut study = Study::new(3, Reading::default());
-        (0..3).for_each(|i| study.begins_life(i));
+        (0..3).for_each(|i| study.begins_incarnation(i));
         Story { study, calls: 0 }
     }
 

@@ -9,7 +9,7 @@ use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, sloppy, unreliable, with_snapshots};
 use crate::suites::worlds::steps::{after, agree, ms, restart};
-use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::storm::{Fault, every_but, storm};
 use labrpc::api::{Command, Refused};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
@@ -237,7 +237,7 @@ fn flow_back_pressure_after_an_election(cluster: &Cluster) {
 
 /// Runs a storm with all kinds of trouble except blackouts.
 fn flow_under_all_faults(cluster: &Cluster) {
-    storm(cluster, &every_but(&[Trouble::Blackouts]), true);
+    storm(cluster, &every_but(&[Fault::Blackouts]), true);
 }
 
 /// Sends many messages at once, which overtake each other. All entries must arrive.

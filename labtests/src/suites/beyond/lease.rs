@@ -113,14 +113,14 @@ fn restarted_voters_respect_the_lease(cluster: &Cluster) {
         stage.caption("S3 and S4 don't hear S0, and S3 becomes a candidate");
         stage.direct(move |mail| match (mail.from, mail.to) {
             (0, 1 | 2) | (3, 4) => Fate::Deliver,
-            _ => Fate::Lose,
+            _ => Fate::Drop,
         });
         cluster.sleep(ELECTION_TIMEOUT + cluster.draws().millis("before the crash", 0..300));
         while_reading(cluster, &[s0], || {
             stage.caption("S1 and S2 restart, and S0 is cut off");
             stage.direct(move |mail| match mail.from == s3 && mail.to != s0 {
                 true => Fate::Deliver,
-                false => Fate::Lose,
+                false => Fate::Drop,
             });
             [s1, s2].into_iter().for_each(|i| restart(cluster, i));
             let began = Instant::now();
@@ -156,7 +156,7 @@ fn transfer_ends_the_lease(cluster: &Cluster) {
     while_reading(cluster, &[s0], || {
         stage.caption("S0's TimeoutNow arrives, and S0 is cut off");
         stage.direct(
-            move |mail| if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose },
+            move |mail| if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Drop },
         );
         if stage.release(|mail| mail.from == s0 && mail.to == s1) > 0 {
             cluster.reached_check();

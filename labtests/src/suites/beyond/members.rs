@@ -1,10 +1,10 @@
 //! Servers are added and removed as members, one at a time (thesis §4).
 
+use super::change::{ChangeRequest, change, check_members};
 use super::members_crashes::{
     membership_is_in_snapshots, membership_survives_crashes_of_all_servers,
 };
 use super::members_storms::{membership_changes_under_all_faults, membership_changes_under_faults};
-use super::wish::{Wish, change, check_members};
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::command;
 use crate::limits::ELECTION_TIMEOUT;
@@ -39,12 +39,12 @@ fn membership_of_every_size(cluster: &Cluster) {
     agree(cluster, 1, 1);
     for size in 1..=cluster.n() {
         if size > 1 {
-            change(cluster, Wish::Add(size - 1));
+            change(cluster, ChangeRequest::Add(size - 1));
         }
         majorities_commit(cluster, &all[..size]);
     }
     for gone in 0..cluster.n() - 1 {
-        change(cluster, Wish::Remove(gone));
+        change(cluster, ChangeRequest::Remove(gone));
         majorities_commit(cluster, &all[gone + 1..]);
     }
     cluster.reached_check();
@@ -78,10 +78,10 @@ fn majorities_commit(cluster: &Cluster, members: &[usize]) {
 fn membership_changes_under_load(cluster: &Cluster) {
     under_load(cluster, || {
         for server in 1..5 {
-            change(cluster, Wish::Add(server));
+            change(cluster, ChangeRequest::Add(server));
         }
         for server in [3, 0, 4, 1] {
-            change(cluster, Wish::Remove(server));
+            change(cluster, ChangeRequest::Remove(server));
         }
     });
     let leader = cluster.check_one_leader();
@@ -113,32 +113,32 @@ fn invalid_membership_changes_are_refused(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     let follower = (leader + 1) % 3;
     let cases = [
-        (leader, Wish::Add(follower), Member),
-        (leader, Wish::Add(leader), Member),
-        (leader, Wish::Remove(3), NotMember),
-        (leader, Wish::Add(4), NoSuchServer),
-        (leader, Wish::Remove(4), NoSuchServer),
-        (leader, Wish::Add(usize::MAX), NoSuchServer),
-        (leader, Wish::Remove(usize::MAX), NoSuchServer),
+        (leader, ChangeRequest::Add(follower), Member),
+        (leader, ChangeRequest::Add(leader), Member),
+        (leader, ChangeRequest::Remove(3), NotMember),
+        (leader, ChangeRequest::Add(4), NoSuchServer),
+        (leader, ChangeRequest::Remove(4), NoSuchServer),
+        (leader, ChangeRequest::Add(usize::MAX), NoSuchServer),
+        (leader, ChangeRequest::Remove(usize::MAX), NoSuchServer),
     ];
-    for (i, wish, expected) in cases {
-        check_refused(cluster, i, wish, |why| why == expected, &format!("{expected:?}"));
+    for (i, request, expected) in cases {
+        check_refused(cluster, i, request, |why| why == expected, &format!("{expected:?}"));
     }
     let not_leader = |why| matches!(why, NotLeader { .. });
-    check_refused(cluster, follower, Wish::Add(3), not_leader, "NotLeader");
+    check_refused(cluster, follower, ChangeRequest::Add(3), not_leader, "NotLeader");
     check_refused(
         cluster,
         3,
-        Wish::Remove(leader),
+        ChangeRequest::Remove(leader),
         not_leader,
         "NotLeader, because it is no member",
     );
     check_members(cluster, leader, &[0, 1, 2]);
     for server in (0..3).filter(|i| *i != leader) {
-        change(cluster, Wish::Remove(server));
+        change(cluster, ChangeRequest::Remove(server));
     }
     let last_member = |why| why == LastMember;
-    check_refused(cluster, leader, Wish::Remove(leader), last_member, "LastMember");
+    check_refused(cluster, leader, ChangeRequest::Remove(leader), last_member, "LastMember");
     check_members(cluster, leader, &[leader]);
     agree(cluster, 1, 1);
     cluster.reached_check();
@@ -148,14 +148,14 @@ fn invalid_membership_changes_are_refused(cluster: &Cluster) {
 fn check_refused(
     cluster: &Cluster,
     i: usize,
-    wish: Wish,
+    request: ChangeRequest,
     fits: impl Fn(NotChanged) -> bool,
     expected: &str,
 ) {
-    match wish.ask(cluster, i) {
+    match request.ask(cluster, i) {
         Some(Err(why)) if fits(why) => {}
         other => run::fail(format!(
-            "{} was asked to {wish}, which must be refused with {expected}, but the answer was {other:?}",
+            "{} was asked to {request}, which must be refused with {expected}, but the answer was {other:?}",
             name(i)
         )),
     }
@@ -207,7 +207,7 @@ fn removed_server_does_not_disturb(cluster: &Cluster) {
     let leader = cluster.check_one_leader();
     let gone = (leader + 1) % 4;
     cluster.disconnect(gone);
-    change(cluster, Wish::Remove(gone));
+    change(cluster, ChangeRequest::Remove(gone));
     let term = cluster.check_terms();
     cluster.connect(gone);
     for _ in 0..10 {
@@ -255,7 +255,7 @@ fn unreachable_learner_does_not_count(cluster: &Cluster) {
     agree(cluster, 1, 2);
     cluster.connect(3);
     restart(cluster, down);
-    change(cluster, Wish::Add(3));
+    change(cluster, ChangeRequest::Add(3));
     agree(cluster, 1, 4);
     cluster.reached_check();
 }
@@ -286,7 +286,7 @@ fn slow_learner_does_not_delay_commits(cluster: &Cluster) {
     cluster.mend_links();
     restart(cluster, down);
     let _ = joined(adding); // the leader may have given up the addition
-    change(cluster, Wish::Add(3));
+    change(cluster, ChangeRequest::Add(3));
     agree(cluster, 1, 4);
     cluster.reached_check();
 }
@@ -328,7 +328,7 @@ fn one_membership_change_at_a_time(cluster: &Cluster) {
     let first = joined(removing);
     cluster.sleep(ELECTION_TIMEOUT);
     agree(cluster, 1, 3);
-    change(cluster, Wish::Remove(others[2]));
+    change(cluster, ChangeRequest::Remove(others[2]));
     let leader = cluster.check_one_leader();
     let members: Vec<_> = (0..4).filter(|i| *i != others[2]).collect();
     if first == Some(Ok(())) {

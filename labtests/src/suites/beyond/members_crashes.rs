@@ -1,6 +1,6 @@
 //! Members and crashes: every server finds the configuration again, in its log or in its snapshot (thesis §4.1, §5.1).
 
-use super::wish::{Wish, change, check_members};
+use super::change::{ChangeRequest, change, check_members};
 use crate::cluster::Cluster;
 use crate::limits::ELECTION_TIMEOUT;
 use crate::suites::worlds::steps::{agree, restart};
@@ -11,17 +11,17 @@ use std::collections::BTreeSet;
 /// must find the configuration in its own snapshot after a crash (thesis §5.1).
 pub(super) fn membership_is_in_snapshots(cluster: &Cluster) {
     agree(cluster, 25, 3);
-    change(cluster, Wish::Add(3));
+    change(cluster, ChangeRequest::Add(3));
     agree(cluster, 25, 4);
     // S2 gets that change with a snapshot.
     cluster.disconnect(2);
-    change(cluster, Wish::Remove(0));
+    change(cluster, ChangeRequest::Remove(0));
     agree(cluster, 25, 2);
     cluster.connect(2);
     agree(cluster, 1, 3);
     check_members(cluster, 2, &[1, 2, 3]);
     agree(cluster, 25, 3);
-    change(cluster, Wish::Add(4));
+    change(cluster, ChangeRequest::Add(4));
     agree(cluster, 25, 4);
     for round in 0..2 {
         (0..cluster.n()).for_each(|i| cluster.crash(i));
@@ -45,21 +45,26 @@ pub(super) fn membership_is_in_snapshots(cluster: &Cluster) {
 pub(super) fn membership_survives_crashes_of_all_servers(cluster: &Cluster) {
     agree(cluster, 1, 2);
     let mut wanted: BTreeSet<usize> = [0, 1].into();
-    for wish in
-        [Wish::Add(2), Wish::Add(3), Wish::Remove(0), Wish::Add(4), Wish::Remove(2), Wish::Add(0)]
-    {
+    for request in [
+        ChangeRequest::Add(2),
+        ChangeRequest::Add(3),
+        ChangeRequest::Remove(0),
+        ChangeRequest::Add(4),
+        ChangeRequest::Remove(2),
+        ChangeRequest::Add(0),
+    ] {
         let asking = spawn("change", {
             let (cluster, leader) = (cluster.clone(), cluster.check_one_leader());
-            move || _ = wish.ask(&cluster, leader)
+            move || _ = request.ask(&cluster, leader)
         });
         cluster.sleep(cluster.draws().millis("until the blackout", 0..60));
         (0..cluster.n()).for_each(|i| cluster.crash(i));
         joined(asking);
         (0..cluster.n()).for_each(|i| restart(cluster, i));
-        change(cluster, wish);
-        match wish {
-            Wish::Add(server) => wanted.insert(server),
-            Wish::Remove(server) => wanted.remove(&server),
+        change(cluster, request);
+        match request {
+            ChangeRequest::Add(server) => wanted.insert(server),
+            ChangeRequest::Remove(server) => wanted.remove(&server),
         };
         agree(cluster, 2, wanted.len());
     }

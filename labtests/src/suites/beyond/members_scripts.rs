@@ -1,6 +1,6 @@
 //! Configuration changes in schedules that a random run seldom meets.
 
-use super::wish::Wish;
+use super::change::ChangeRequest;
 use crate::cluster::Cluster;
 use crate::ledger::command;
 use crate::limits::ELECTION_TIMEOUT;
@@ -30,17 +30,17 @@ tests! { "members", Beyond(Members):
 
 /// Lets S0 add S4, and S1 remove S0, as in `two_leaders`.
 fn concurrent_addition_and_removal(cluster: &Cluster) {
-    two_leaders(cluster, Wish::Add(4), Wish::Remove(0));
+    two_leaders(cluster, ChangeRequest::Add(4), ChangeRequest::Remove(0));
 }
 
 /// Lets S0 add S4, and S1 add S5, as in `two_leaders`.
 fn concurrent_additions(cluster: &Cluster) {
-    two_leaders(cluster, Wish::Add(4), Wish::Add(5));
+    two_leaders(cluster, ChangeRequest::Add(4), ChangeRequest::Add(5));
 }
 
 /// Lets S0 remove S1, and S1 remove S0, as in `two_leaders`.
 fn concurrent_removals(cluster: &Cluster) {
-    two_leaders(cluster, Wish::Remove(1), Wish::Remove(0));
+    two_leaders(cluster, ChangeRequest::Remove(1), ChangeRequest::Remove(0));
 }
 
 /// S0 leads, and appends a configuration that reaches no other member. Then S1 is elected, and is asked for another change.
@@ -49,7 +49,7 @@ fn concurrent_removals(cluster: &Cluster) {
 ///
 /// If S1's change were committed, S0 could be elected without having it. So S1 must not make the change before it has committed
 /// an entry of its own term (thesis §4.1, as corrected on raft-dev).
-fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
+fn two_leaders(cluster: &Cluster, first: ChangeRequest, second: ChangeRequest) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2, s3, s4, s5] = [0, 1, 2, 3, 4, 5];
     stage.elect(s0, &[s1, s2, s3]);
@@ -59,7 +59,7 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
         let news = mail.is_call() && mail.kind == Kind::Entries && mail.carries > 0;
         match mail.from == s0 && (mail.to == s4 || !news) {
             true => Fate::Deliver,
-            false => Fate::Lose,
+            false => Fate::Drop,
         }
     });
     let asked_first = ask(cluster, first, s0);
@@ -102,12 +102,16 @@ fn two_leaders(cluster: &Cluster, first: Wish, second: Wish) {
 const LONG: Duration = Duration::from_secs(15);
 
 fn deliver(mail: &Mail, from: usize, to: &[usize]) -> Fate {
-    if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+    if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Drop }
 }
 
-fn ask(cluster: &Cluster, wish: Wish, i: usize) -> JoinHandle<Option<Result<(), NotChanged>>> {
+fn ask(
+    cluster: &Cluster,
+    request: ChangeRequest,
+    i: usize,
+) -> JoinHandle<Option<Result<(), NotChanged>>> {
     let cluster = cluster.clone();
-    spawn(&wish.to_string(), move || wish.ask(&cluster, i))
+    spawn(&request.to_string(), move || request.ask(&cluster, i))
 }
 
 /// Lets the leader of two members remove itself, and crash before the other member gets this change. After the restart its log
@@ -120,10 +124,10 @@ fn server_being_removed_may_be_elected(cluster: &Cluster) {
     agree(cluster, 2, 2);
     stage.caption("S0 removes itself, but S1 doesn't get the change; S0 crashes");
     stage.direct(|mail| match mail.is_call() && mail.kind == Kind::Entries && mail.carries > 0 {
-        true => Fate::Lose,
+        true => Fate::Drop,
         false => Fate::Deliver,
     });
-    let asked = ask(cluster, Wish::Remove(s0), s0);
+    let asked = ask(cluster, ChangeRequest::Remove(s0), s0);
     let has = || cluster.members(s0).is_some_and(|members| !members.contains(&s0));
     if stage.until(2 * ELECTION_TIMEOUT, has) {
         cluster.reached_check();
@@ -154,7 +158,7 @@ fn learner_acknowledgements_commit_nothing(cluster: &Cluster) {
         stage.caption("S0 hears only S3, gets a command, and is asked to add S3");
         stage.direct(move |mail| deliver(mail, s0, &[s3]));
         let _ = cluster.start(s0, &command(random(cluster)));
-        let asked = ask(cluster, Wish::Add(s3), s0);
+        let asked = ask(cluster, ChangeRequest::Add(s3), s0);
         cluster.sleep(ELECTION_TIMEOUT / 2);
         stage.caption("S1 is elected without them");
         stage.elect(s1, &[s2]);

@@ -1,13 +1,13 @@
 //! Servers are added and removed during storms, and in clusters that run a store.
 
-use super::wish::{Wish, change};
+use super::change::{ChangeRequest, change};
 use crate::clients::Texts;
 use crate::cluster::Cluster;
 use crate::suites::lab_test::tests;
 use crate::suites::services::kv;
 use crate::suites::worlds::setups::{members, service, unreliable};
 use crate::suites::worlds::steps::{agree, anybody};
-use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::storm::{Fault, calm, every_but, rage};
 use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::time::Duration;
 
@@ -18,16 +18,16 @@ tests! { STORE_TESTS = "members", Store(Members):
 
 /// Changes the members at random during a storm of partitions, crashes and lost messages.
 pub(super) fn membership_changes_under_faults(cluster: &Cluster) {
-    let troubles = [Trouble::Loss, Trouble::Partitions, Trouble::Crashes, Trouble::CrashesAtSaves];
+    let troubles = [Fault::Loss, Fault::Partitions, Fault::Crashes, Fault::CrashesAtSaves];
     in_a_storm(cluster, &troubles);
 }
 
 /// Changes the members at random during a storm with all kinds of trouble except slow threads.
 pub(super) fn membership_changes_under_all_faults(cluster: &Cluster) {
-    in_a_storm(cluster, &every_but(&[Trouble::SlowThreads]));
+    in_a_storm(cluster, &every_but(&[Fault::SlowThreads]));
 }
 
-fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
+fn in_a_storm(cluster: &Cluster, troubles: &[Fault]) {
     let stop = Stop::default();
     let (changing, until) = (cluster.clone(), stop.clone());
     let changes = spawn("changes", move || {
@@ -41,7 +41,7 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
     calm(cluster);
     joined(changes);
     // Now all servers run, so every server can be added.
-    (0..cluster.n()).for_each(|server| change(cluster, Wish::Add(server)));
+    (0..cluster.n()).for_each(|server| change(cluster, ChangeRequest::Add(server)));
     agree(cluster, 1, cluster.n());
     if led {
         cluster.reached_check();
@@ -52,8 +52,12 @@ fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
 fn change_something(cluster: &Cluster) {
     let (asked, server) = (anybody(cluster), anybody(cluster));
     let Some(members) = cluster.members(asked) else { return };
-    let wish = if members.contains(&server) { Wish::Remove(server) } else { Wish::Add(server) };
-    let _ = wish.ask(cluster, asked);
+    let request = if members.contains(&server) {
+        ChangeRequest::Remove(server)
+    } else {
+        ChangeRequest::Add(server)
+    };
+    let _ = request.ask(cluster, asked);
 }
 
 /// Runs five clients on an unreliable network while the cluster grows to five members and shrinks to one, twice. Reads must
@@ -61,8 +65,10 @@ fn change_something(cluster: &Cluster) {
 fn store_while_members_change(texts: &Texts) {
     kv::clients(5).during(texts, |_| {
         for _ in 0..2 {
-            (0..5).for_each(|server| change(texts, Wish::Add(server)));
-            [3, 0, 4, 1].into_iter().for_each(|server| change(texts, Wish::Remove(server)));
+            (0..5).for_each(|server| change(texts, ChangeRequest::Add(server)));
+            [3, 0, 4, 1]
+                .into_iter()
+                .for_each(|server| change(texts, ChangeRequest::Remove(server)));
         }
     });
     texts.reached_check();

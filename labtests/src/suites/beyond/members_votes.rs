@@ -47,7 +47,7 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
         let news = mail.from == s0
             && mail.kind == Kind::Entries
             && (mail.last.is_none() || mail.last > Some(end));
-        if news && mail.to != knows { Fate::Lose } else { Fate::Deliver }
+        if news && mail.to != knows { Fate::Drop } else { Fate::Deliver }
     });
     let asked = spawn("add S3", {
         let cluster = cluster.clone();
@@ -62,7 +62,7 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
     joined(asked);
     if known && !told {
         cluster.reached_check();
-        stage.direct(move |mail| if mail.from == knows { Fate::Deliver } else { Fate::Lose });
+        stage.direct(move |mail| if mail.from == knows { Fate::Deliver } else { Fate::Drop });
         let leads = || matches!(cluster.state(knows), Some((_, true)));
         if !stage.until(10 * ELECTION_TIMEOUT, leads) {
             run::fail(format!(

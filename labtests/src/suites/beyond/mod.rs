@@ -1,6 +1,7 @@
 //! Tests of what a Raft may offer beyond the lab, a suite for each [`Ability`](crate::suites::Ability), and of what a store may
 //! offer.
 
+mod change;
 pub mod flow;
 pub mod learners;
 pub mod lease;
@@ -15,7 +16,6 @@ pub mod reads;
 pub mod replaced;
 mod steady;
 pub mod transfer;
-mod wish;
 
 use crate::suites::LabTest;
 

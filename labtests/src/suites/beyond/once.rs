@@ -59,7 +59,7 @@ fn once_duplicate_is_answered_first(versions: &Versions) {
     let of_client = of(client.id);
     stage.direct_clients(move |letter| match letter.leg {
         _ if !of_client(letter) => Fate::Deliver,
-        Leg::Request => Fate::Copy(AT_ONCE),
+        Leg::Request => Fate::Duplicate(AT_ONCE),
         Leg::Reply if is_first(letter.call) => Fate::Delay(ms(100)),
         Leg::Reply => Fate::Deliver,
     });
@@ -91,7 +91,7 @@ fn once_duplicate_reaches_a_deposed_leader(versions: &Versions) {
     stage.direct(move |mail| match () {
         () if to_s2(mail) => Fate::Deliver,
         () if asks_s0(mail) && mail.is_call() => Fate::Hold,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     let from = Instant::now();
     stage.until(5 * ELECTION_TIMEOUT, || {
@@ -100,11 +100,11 @@ fn once_duplicate_reaches_a_deposed_leader(versions: &Versions) {
 
     stage.caption("S0 accepts the put, and S2 gets its entry; S2's answers are lost");
     stage
-        .direct(move |mail| if to_s2(mail) && mail.is_call() { Fate::Deliver } else { Fate::Lose });
+        .direct(move |mail| if to_s2(mail) && mail.is_call() { Fate::Deliver } else { Fate::Drop });
     let to_s0 = format!("C{}->S0", client.id);
     stage.direct_clients(move |letter| {
         let doubled = letter.end.as_ref() == to_s0 && letter.leg == Leg::Request;
-        if doubled { Fate::Copy(ms(40)) } else { Fate::Deliver }
+        if doubled { Fate::Duplicate(ms(40)) } else { Fate::Deliver }
     });
     let from = Instant::now();
     let putting = spawn("put", move || client.put("k", "once", 0));
@@ -135,7 +135,7 @@ fn once_duplicate_arrives_late(versions: &Versions) {
     let of_early = of(early.id);
     stage.direct_clients(move |letter| {
         let doubled = of_early(letter) && letter.leg == Leg::Request;
-        if doubled { Fate::Copy(2 * ELECTION_TIMEOUT) } else { Fate::Deliver }
+        if doubled { Fate::Duplicate(2 * ELECTION_TIMEOUT) } else { Fate::Deliver }
     });
     let refused = ["k", "new"].map(|key| early.put(key, "never", 1 + u64::from(key == "k")));
     put(&mut other, "k", "second", 1);

@@ -18,7 +18,7 @@ use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable};
 use crate::suites::worlds::stage::Stage;
 use crate::suites::worlds::steps::{after, agree, anybody, restart};
-use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::storm::{Fault, every_but, storm};
 use ahead::*;
 use elections::*;
 use installs::*;
@@ -253,26 +253,26 @@ fn few_terms(cluster: &Cluster, before: u64, allowed: u64, what: &str) {
 
 /// Runs a storm in which servers can't reach all others, or can't be reached by them.
 fn pre_votes_with_broken_links(cluster: &Cluster) {
-    use Trouble::*;
-    storm(cluster, &[OneWayCuts, SlowLinks, Partitions, Loss], true);
+    use Fault::*;
+    storm(cluster, &[AsymmetricPartitions, SlowLinks, Partitions, Loss], true);
 }
 
 /// Runs a storm in which pre-votes and votes come late and twice, when their receiver may have another leader.
 fn pre_votes_with_delayed_messages(cluster: &Cluster) {
-    use Trouble::*;
+    use Fault::*;
     storm(cluster, &[Duplicates, Reordering, LateReplies, Partitions], true);
 }
 
 /// Runs a storm in which servers crash, and so forget which leader they heard.
 fn pre_votes_with_crashes(cluster: &Cluster) {
-    use Trouble::*;
+    use Fault::*;
     storm(cluster, &[Crashes, CrashesAtSaves, Blackouts, Partitions, Loss], true);
 }
 
 /// Runs a storm in which threads stop for a while, for example between the decision to become a candidate or to step down and
 /// the act.
 fn pre_votes_with_paused_threads(cluster: &Cluster) {
-    storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions, Trouble::OneWayCuts], true);
+    storm(cluster, &[Fault::SlowThreads, Fault::Partitions, Fault::AsymmetricPartitions], true);
 }
 
 /// Runs a storm with all kinds of trouble.

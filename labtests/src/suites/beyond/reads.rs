@@ -12,7 +12,7 @@ use crate::suites::services::kv;
 use crate::suites::worlds::setups::{reliable, service, sloppy, unreliable};
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{agree, give, ms, random, restart};
-use crate::suites::worlds::storm::{Trouble, calm, every_but, rage};
+use crate::suites::worlds::storm::{Fault, calm, every_but, rage};
 use crate::suites::worlds::threads::{Stop, joined, spawn};
 use labrpc::network::Fate;
 use labrpc::run;
@@ -226,7 +226,7 @@ fn earlier_replies_confirm_no_reads(cluster: &Cluster) {
         stage.direct(move |mail| match (mail.from, mail.to) {
             (0, _) if !mail.is_call() => Fate::Hold,
             (1 | 2, 1 | 2) => Fate::Deliver,
-            _ => Fate::Lose,
+            _ => Fate::Drop,
         });
         let held = stage.mail(|mail| answer(mail) && mail.at > since);
         if !held.is_empty() {
@@ -258,7 +258,7 @@ fn reads_do_not_change_the_log(cluster: &Cluster) {
         stage.caption("S0 leads, and gets three entries that no other server has");
         stage.elect(s0, &[s1, s2]);
         stage.settle();
-        stage.direct(|_| Fate::Lose);
+        stage.direct(|_| Fate::Drop);
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
         stage.caption("S1 commits six entries; S2 is elected, then S1 again, which assumes that S0's log is as long as its own");
         stage.elect(s1, &[s2]);
@@ -273,7 +273,7 @@ fn reads_do_not_change_the_log(cluster: &Cluster) {
             (1, 2) => Fate::Deliver,
             (1, 0) if mail.is_call() => Fate::Deliver,
             (0, 1) if mail.kind == Kind::Other => Fate::Deliver,
-            _ => Fate::Lose,
+            _ => Fate::Drop,
         });
         stage.until(ELECTION_TIMEOUT, || cluster.state(s0) == Some((term, false)));
         for _ in 0..5 {
@@ -289,16 +289,16 @@ fn reads_do_not_change_the_log(cluster: &Cluster) {
 
 /// Asks all servers for read indices during a storm of lost messages, partitions and crashes.
 pub(super) fn reads_under_faults(cluster: &Cluster) {
-    use Trouble::*;
+    use Fault::*;
     in_a_storm(cluster, &[Loss, Partitions, Crashes, CrashesAtSaves]);
 }
 
 /// Asks all servers for read indices during a storm with all kinds of trouble except crashes at saves and blackouts.
 pub(super) fn reads_under_all_faults(cluster: &Cluster) {
-    in_a_storm(cluster, &every_but(&[Trouble::CrashesAtSaves, Trouble::Blackouts]));
+    in_a_storm(cluster, &every_but(&[Fault::CrashesAtSaves, Fault::Blackouts]));
 }
 
-fn in_a_storm(cluster: &Cluster, troubles: &[Trouble]) {
+fn in_a_storm(cluster: &Cluster, troubles: &[Fault]) {
     let all: Vec<_> = (0..cluster.n()).collect();
     let mut led = false;
     while_reading(cluster, &all, || led = rage(cluster, troubles, true));

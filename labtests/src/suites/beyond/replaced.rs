@@ -1,7 +1,7 @@
 //! A machine that is replaced by an empty one. The empty machine is a new server with the old name. So the old server is
 //! removed first, then the machine is replaced, and then it is added as any new server (thesis §4.2.1).
 
-use super::wish::{Wish, change, check_members};
+use super::change::{ChangeRequest, change, check_members};
 use crate::cluster::Cluster;
 use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{members, reliable};
@@ -33,11 +33,11 @@ fn every_server_is_replaced(cluster: &Cluster) {
 }
 
 fn replace(cluster: &Cluster, i: usize) {
-    change(cluster, Wish::Remove(i));
+    change(cluster, ChangeRequest::Remove(i));
     agree(cluster, 1, cluster.n() - 1);
     cluster.reached_check();
     cluster.replace_server(i);
     cluster.connect(i);
-    change(cluster, Wish::Add(i));
+    change(cluster, ChangeRequest::Add(i));
     agree(cluster, 1, cluster.n());
 }

@@ -92,7 +92,7 @@ fn asks_and_is_answered(stage: &Stage<'_>, rivals: &Rivals) -> bool {
         (from, Kind::Vote) if from == loser && mail.to == winner => Fate::Deliver,
         (from, Kind::Vote) if from == winner && mail.is_call() => Fate::Hold,
         (from, _) if from == winner && mail.to == voter => Fate::Deliver,
-        _ => Fate::Lose,
+        _ => Fate::Drop,
     });
     let answered = |mail: &Mail| {
         let asked = mail.from == loser && mail.to == winner && mail.kind == Kind::Vote;
@@ -116,7 +116,7 @@ const ELECTIONS: Duration = Duration::from_secs(20);
 fn elections_with_paused_threads(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no leader is heard, and threads are slow");
-    stage.direct(|mail| if mail.kind == Kind::Entries { Fate::Lose } else { Fate::Deliver });
+    stage.direct(|mail| if mail.kind == Kind::Entries { Fate::Drop } else { Fate::Deliver });
     cluster.hiccups(Some(Hiccups { one_in: 2, lasting: ms(1)..ms(400) }));
     cluster.reached_check();
     let began = Instant::now();

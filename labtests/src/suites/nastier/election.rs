@@ -7,7 +7,7 @@ use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, unreliable};
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{after, ms};
-use crate::suites::worlds::storm::{Trouble, storm};
+use crate::suites::worlds::storm::{Fault, storm};
 use labrpc::network::Fate;
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
@@ -17,7 +17,7 @@ tests! { "2A+", Raft:
     two_servers_elect_together = "TwoServers", reliable(2);
     four_servers_elect_with_three = "FourServers", reliable(4);
     duplicated_vote_requests = "DoubledVotes", reliable(5);
-    elections_over_one_way_links = "OneWayCuts", reliable(5);
+    elections_over_one_way_links = "AsymmetricPartitions", reliable(5);
     elections_with_delayed_votes = "LateVotes", reliable(5);
     lost_heartbeats_depose_no_leader = "SteadyLeader", unreliable(5);
     votes_of_earlier_candidacy_do_not_count = "VotesOfAnOldCandidacy", reliable(3);
@@ -82,12 +82,12 @@ fn four_servers_elect_with_three(cluster: &Cluster) {
 /// Runs a storm in which requests for votes come twice, perhaps in a later term the second time, and servers are cut off one
 /// after the other (§5.2).
 fn duplicated_vote_requests(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Duplicates, Trouble::Reordering, Trouble::Partitions], false);
+    storm(cluster, &[Fault::Duplicates, Fault::Reordering, Fault::Partitions], false);
 }
 
 /// Runs a storm in which links are slow or work in one direction only (§5.2).
 fn elections_over_one_way_links(cluster: &Cluster) {
-    storm(cluster, &[Trouble::OneWayCuts, Trouble::SlowLinks], false);
+    storm(cluster, &[Fault::AsymmetricPartitions, Fault::SlowLinks], false);
 }
 
 /// How long an election with late votes may take. Twenty timeouts of up to 1.5 s fit into it. The election needs one or two
@@ -177,12 +177,12 @@ fn votes_of_earlier_candidacy_do_not_count(cluster: &Cluster) {
     stage.direct(move |mail| match () {
         () if granted(mail) => Fate::Hold,
         () if to_it(mail) => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     stage.until(ms(20_000), || !stage.mail(granted).is_empty());
     if let Some(old) = stage.mail(granted).first().and_then(|mail| mail.term) {
         stage.caption("S0 becomes a candidate again; now no server hears it");
-        stage.direct(|_| Fate::Lose);
+        stage.direct(|_| Fate::Drop);
         let again = |mail: &Mail| to_it(mail) && mail.term > Some(old);
         let stands = stage.until(ms(20_000), || !stage.mail(again).is_empty());
         stage.caption("the old votes arrive");
@@ -205,7 +205,7 @@ fn deaf_leader_steps_down_at_newer_term(cluster: &Cluster) {
     stage.caption("another leader is elected; the old leader doesn't hear of it");
     let term = stage.elect(next, &[other]);
     stage.caption("the old leader's calls are delivered and answered");
-    stage.direct(move |mail| if mail.to == old { Fate::Lose } else { Fate::Deliver });
+    stage.direct(move |mail| if mail.to == old { Fate::Drop } else { Fate::Deliver });
     cluster.reached_check();
     let stepped_down = || cluster.state(old).is_none_or(|(t, leads)| t >= term && !leads);
     if !stage.until(2 * ELECTION_TIMEOUT, stepped_down) {
@@ -235,7 +235,7 @@ fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
             () if mail.from == winner && (mail.to == voter || mail.kind == Kind::Entries) => {
                 Fate::Deliver
             }
-            () => Fate::Lose,
+            () => Fate::Drop,
         });
         stage.release(|mail| mail.from == winner && mail.to == voter && mail.term == Some(term));
         let heard = |mail: &Mail| {
@@ -260,7 +260,7 @@ fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
 fn same_term(stage: &Stage<'_>, old: usize, others: [usize; 2]) -> Option<(usize, usize, u64)> {
     stage.caption("the leader isn't heard; the others become candidates, and no server hears them");
     let from = Instant::now();
-    stage.direct(move |mail| if mail.from == old { Fate::Lose } else { Fate::Hold });
+    stage.direct(move |mail| if mail.from == old { Fate::Drop } else { Fate::Hold });
     let asks = |i: usize| {
         move |mail: &Mail| {
             mail.from == i && mail.kind == Kind::Vote && mail.is_call() && mail.at > from
@@ -304,13 +304,13 @@ fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
 fn granted_vote_resets_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     stage.caption("no server hears another: how long do servers wait between two candidacies?");
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     cluster.sleep(15 * ELECTION_TIMEOUT);
     let standing = |mail: &Mail| mail.kind == Kind::Vote && mail.is_call() && mail.term.is_some();
     let asked = stage.mail(standing);
     if let Some(shortest) = (0..cluster.n()).flat_map(|i| waits(&asked, i)).min() {
         stage.caption("servers grant votes, but no candidate receives them");
-        stage.direct(move |mail| if standing(mail) { Fate::Deliver } else { Fate::Lose });
+        stage.direct(move |mail| if standing(mail) { Fate::Deliver } else { Fate::Drop });
         let from = Instant::now();
         cluster.sleep(20 * ELECTION_TIMEOUT);
         let mail = stage.mail(|mail| mail.at > from && mail.kind == Kind::Vote);
@@ -326,7 +326,7 @@ fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
         cluster.reached_check();
     }
     for i in 0..cluster.n() {
-        if let Some((granted, stood)) = stands_too_soon(mail, i, shortest / 2) {
+        if let Some((granted, stood)) = becomes_candidate_too_soon(mail, i, shortest / 2) {
             run::fail(format!(
                 "{} granted a vote and became a candidate itself {:?} later; undisturbed, servers wait for at least \
                  {shortest:?}. A follower that grants a vote must reset its election timeout (Figure 2, Followers), \
@@ -351,7 +351,11 @@ fn waits(asked: &[Mail], i: usize) -> Vec<Duration> {
 
 /// The moments at which a server granted a vote and became a candidate less than `least` later. A request for votes in the term
 /// of the vote or in an older term doesn't count: it is sent again, and its sender became a candidate before.
-fn stands_too_soon(mail: &[Mail], i: usize, least: Duration) -> Option<(Instant, Instant)> {
+fn becomes_candidate_too_soon(
+    mail: &[Mail],
+    i: usize,
+    least: Duration,
+) -> Option<(Instant, Instant)> {
     let (mut granted, mut term) = (None, None);
     for mail in mail {
         if mail.to == i && mail.reply.yes == Some(true) {

@@ -38,7 +38,7 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
         () if mail.from == s0 && mail.to == s2 && mail.kind == kind && mail.is_call() => {
             Fate::Deliver
         }
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     let from = Instant::now();
     // A follower that calls another server asks for its vote, or for a pre-vote.

@@ -62,7 +62,7 @@ fn match_index_is_forgotten_between_leaderships(cluster: &Cluster) {
 
 fn only(from: usize, to: &[usize]) -> impl Fn(&Mail) -> Fate + use<> {
     let to = to.to_vec();
-    move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+    move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Drop }
 }
 
 /// How often a leader is cut off, comes back, and hears of a newer term.
@@ -145,7 +145,7 @@ fn refused_heartbeats_repair_the_log(cluster: &Cluster) {
     stage.settle();
     stage.elect(s1, &[s0]);
     stage.caption("S2 lacks three entries, and comes back; S1 leads, and gets no command");
-    stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Drop });
     cluster.connect(s2);
     let from = Instant::now();
     let has = |cluster: &Cluster| -> bool {

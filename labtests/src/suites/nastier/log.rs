@@ -7,7 +7,7 @@ use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{after, ms, random};
-use crate::suites::worlds::storm::{Trouble, storm};
+use crate::suites::worlds::storm::{Fault, storm};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
 
@@ -54,40 +54,40 @@ fn four_servers_commit_with_three(cluster: &Cluster) {
 }
 
 fn storm_of_size(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Duplicates, Trouble::Loss, Trouble::Partitions], true);
+    storm(cluster, &[Fault::Duplicates, Fault::Loss, Fault::Partitions], true);
 }
 
 /// Runs a storm in which AppendEntries come twice, the second time when much has happened since (§5.3).
 fn duplicated_append_entries(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Duplicates, Trouble::Partitions], true);
+    storm(cluster, &[Fault::Duplicates, Fault::Partitions], true);
 }
 
 /// Runs a storm in which AppendEntries overtake each other (§5.3).
 fn reordered_append_entries(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Reordering, Trouble::SlowLinks, Trouble::Partitions], true);
+    storm(cluster, &[Fault::Reordering, Fault::SlowLinks, Fault::Partitions], true);
 }
 
 /// Runs a storm in which replies come when the leader no longer leads, or leads again in a later term (§5.3).
 fn delayed_append_entries_replies(cluster: &Cluster) {
-    let troubles = [Trouble::LateReplies, Trouble::Reordering, Trouble::Partitions];
+    let troubles = [Fault::LateReplies, Fault::Reordering, Fault::Partitions];
     storm(cluster, &troubles, true);
 }
 
 /// Runs a storm in which links work in one direction only (§5.3).
 fn replication_over_one_way_links(cluster: &Cluster) {
-    storm(cluster, &[Trouble::OneWayCuts, Trouble::Reordering, Trouble::Loss], true);
+    storm(cluster, &[Fault::AsymmetricPartitions, Fault::Reordering, Fault::Loss], true);
 }
 
 /// Runs a storm with several kinds of trouble on seven servers (§5.3).
 fn seven_servers_under_all_faults(cluster: &Cluster) {
-    let links = [Trouble::Duplicates, Trouble::Loss, Trouble::SlowLinks];
-    storm(cluster, &[&links[..], &[Trouble::OneWayCuts, Trouble::Partitions]].concat(), true);
+    let links = [Fault::Duplicates, Fault::Loss, Fault::SlowLinks];
+    storm(cluster, &[&links[..], &[Fault::AsymmetricPartitions, Fault::Partitions]].concat(), true);
 }
 
 /// Runs a storm in which threads stop for a while at any place, while leaders change. What a thread decided before it took the
 /// lock may no longer hold when it has the lock.
 fn replication_with_paused_threads(cluster: &Cluster) {
-    storm(cluster, &[Trouble::SlowThreads, Trouble::Partitions], true);
+    storm(cluster, &[Fault::SlowThreads, Fault::Partitions], true);
 }
 
 /// At how many places of its log a follower may refuse AppendEntries if its log differs from the leader's by [`CONFLICTS`]

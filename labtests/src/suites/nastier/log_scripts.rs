@@ -36,7 +36,7 @@ fn acknowledgements_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     stage.settle();
     let from_s0_to_s1 = move |mail: &Mail| mail.from == s0 && mail.to == s1;
     stage.direct(move |mail| match () {
-        () if !from_s0_to_s1(mail) => Fate::Lose,
+        () if !from_s0_to_s1(mail) => Fate::Drop,
         () if mail.is_call() => Fate::Deliver,
         () => Fate::Hold,
     });
@@ -44,14 +44,14 @@ fn acknowledgements_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     let held = stage.has_all_of(s1, s0);
     stage.caption("S4 is elected; one entry of S4 replaces the three");
     stage.elect(s4, &[s2, s3]);
-    stage.direct(move |mail| if mail.from == s4 { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == s4 { Fate::Deliver } else { Fate::Drop });
     let _ = cluster.start(s4, &command(random(cluster)));
     let replaced = [s0, s1, s2, s3].iter().all(|&i| stage.has_all_of(i, s4));
     stage.caption("S0 leads again, and sends four new entries to S2 alone");
     stage.elect(s0, &[s2, s3, s4]);
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     let anew = stage.has_all_of(s2, s0);
@@ -79,12 +79,12 @@ fn refusals_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
     stage.elect_unfollowed(s1, &[s2, s3, s4], &[s2, s3, s4]);
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     (0..4).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
     stage.caption("S1 refuses S0's heartbeat; S1's answer is held back");
     let heartbeat = move |mail: &Mail| mail.from == s0 && mail.to == s1;
     stage.direct(move |mail| match () {
-        () if !heartbeat(mail) => Fate::Lose,
+        () if !heartbeat(mail) => Fate::Drop,
         () if mail.is_call() => Fate::Deliver,
         () => Fate::Hold,
     });
@@ -150,12 +150,12 @@ fn late_refusal_does_not_lower_next_index(cluster: &Cluster) {
     stage.direct(move |mail| match () {
         () if refuses(mail) => Fate::Hold,
         () if mail.from == s1 => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     cluster.connect(s2);
     let twice = stage.until(ms(700), || stage.mail(refuses).len() >= 2);
     stage.caption("the first refusal arrives, and S2 gets the entries");
-    stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == s1 { Fate::Deliver } else { Fate::Drop });
     let first = stage.mail(refuses).first().map(|mail| mail.call);
     stage.release(|mail| Some(mail.call) == first);
     if stage.has_all_of(s2, s1) && twice {
@@ -180,11 +180,11 @@ fn conflict_hint_is_not_a_match(cluster: &Cluster) {
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
     stage.caption("S0 leads and gets four entries that no other server has");
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     (0..4).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     stage.caption("S4 leads and gets one entry that no other server has");
     stage.elect_unfollowed(s4, &[s1, s2, s3], &[s1, s2, s3]);
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     let taken = cluster.start(s4, &command(random(cluster))).is_ok();
     stage.caption("S0 leads again, and repairs S4's log");
     stage.elect(s0, &[s1, s2, s3]);
@@ -208,7 +208,7 @@ fn repair_sends_only_what_differs(cluster: &Cluster) {
     stage.caption("S0 is elected again, and gets two entries that no other server has");
     stage.elect(s0, &[s1, s2]);
     stage.settle();
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     let take = |_: &usize| cluster.start(s0, &command(random(cluster))).is_ok();
     let taken = (0..2).filter(take).count();
     stage.caption("S1 is elected, and gets other entries at the same indices");
@@ -286,7 +286,7 @@ fn refused_vote_is_not_asked_again(cluster: &Cluster) {
     cluster.disconnect(leader);
     cluster.connect(behind);
     let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
-    stage.direct(move |mail| if mail.from == behind { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == behind { Fate::Deliver } else { Fate::Drop });
     let (before, began) = (stage.mail(asks).len(), Instant::now());
     cluster.sleep(5 * ELECTION_TIMEOUT);
     let asked = (stage.mail(asks).len() - before) as u64;

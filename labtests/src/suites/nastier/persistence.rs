@@ -8,7 +8,7 @@ use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::reliable;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{agree, random, restart};
-use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::storm::{Fault, every_but, storm};
 use labrpc::network::Fate;
 use labrpc::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ fn figure_8_with_entry_of_own_term(cluster: &Cluster) {
         restart(cluster, S[4]);
         stage.caption("S4 asks for votes for four seconds");
         let from = Instant::now();
-        stage.direct(|mail| if mail.from == S[4] { Fate::Deliver } else { Fate::Lose });
+        stage.direct(|mail| if mail.from == S[4] { Fate::Deliver } else { Fate::Drop });
         cluster.sleep(Duration::from_secs(4)); // a server that votes for it is caught
         let asks = |mail: &Mail| mail.from == S[4] && mail.kind == Kind::Vote && mail.at > from;
         if taken && replicated && !stage.mail(asks).is_empty() {
@@ -90,7 +90,7 @@ fn until_c(stage: &Stage<'_>) -> Option<u64> {
     stage.caption("(b) S0 crashes; S4 is elected leader with votes from S2, S3 and itself, and accepts another entry there");
     cluster.crash(S[0]);
     stage.elect_unfollowed(S[4], &[S[2], S[3]], &[S[2], S[3]]);
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     cluster.start(S[4], &command(random(cluster))).ok()?;
     stage.caption("(c) S4 crashes; S0 restarts, is elected leader, and continues replication: the entry is on a majority");
     cluster.crash(S[4]);
@@ -101,7 +101,7 @@ fn until_c(stage: &Stage<'_>) -> Option<u64> {
 }
 
 fn only(from: usize, to: &'static [usize]) -> impl Fn(&Mail) -> Fate {
-    move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Lose }
+    move |mail| if mail.from == from && to.contains(&mail.to) { Fate::Deliver } else { Fate::Drop }
 }
 
 /// Ends the script: all servers run and hear each other, and must agree.
@@ -116,30 +116,30 @@ fn everybody_again(stage: &Stage<'_>) {
 /// Runs a storm in which servers crash just before or just after they save a vote, and are then asked for votes by others. They
 /// must not vote twice in a term (Figure 2: votedFor is persistent).
 fn vote_survives_crash(cluster: &Cluster) {
-    let troubles = [Trouble::CrashesAtSaves, Trouble::Duplicates, Trouble::Reordering];
+    let troubles = [Fault::CrashesAtSaves, Fault::Duplicates, Fault::Reordering];
     storm(cluster, &troubles, false);
 }
 
 /// Runs a storm in which servers crash between any two steps. They must not lose persistent state (Figure 2).
 fn crashes_between_any_two_steps(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Crashes], true);
+    storm(cluster, &[Fault::Crashes], true);
 }
 
 /// Runs a storm in which servers crash just before or just after they save something (Figure 2: persistent state is saved before
 /// answering).
 fn crashes_around_saves(cluster: &Cluster) {
-    storm(cluster, &[Trouble::CrashesAtSaves, Trouble::Partitions], true);
+    storm(cluster, &[Fault::CrashesAtSaves, Fault::Partitions], true);
 }
 
 /// Runs a storm in which all servers crash at once. The persistent state of all of them must be enough to go on (Figure 2).
 fn all_servers_crash_together(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Blackouts, Trouble::CrashesAtSaves], true);
+    storm(cluster, &[Fault::Blackouts, Fault::CrashesAtSaves], true);
 }
 
 /// Runs a storm in which messages that were sent before a crash arrive after the restart.
 fn messages_from_before_a_crash(cluster: &Cluster) {
-    let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Duplicates];
-    storm(cluster, &[&troubles[..], &[Trouble::Reordering]].concat(), true);
+    let troubles = [Fault::Crashes, Fault::CrashesAtSaves, Fault::Duplicates];
+    storm(cluster, &[&troubles[..], &[Fault::Reordering]].concat(), true);
 }
 
 /// Lets S2 come back with an old log. S2 refuses the leader's AppendEntries because its log lacks the entry before them, and
@@ -156,7 +156,7 @@ fn refused_entries_reset_election_timer(cluster: &Cluster) {
     stage.elect(s1, &[s0]);
     let answer = move |mail: &Mail| mail.to == s2 && !mail.is_call();
     stage.direct(move |mail| match () {
-        () if answer(mail) || mail.from != s1 => Fate::Lose,
+        () if answer(mail) || mail.from != s1 => Fate::Drop,
         () => Fate::Deliver,
     });
     let from = Instant::now();
@@ -174,5 +174,5 @@ fn refused_entries_reset_election_timer(cluster: &Cluster) {
 
 /// Runs a storm with all kinds of trouble at once, except slow threads.
 fn persistence_under_all_faults(cluster: &Cluster) {
-    storm(cluster, &every_but(&[Trouble::SlowThreads]), true);
+    storm(cluster, &every_but(&[Fault::SlowThreads]), true);
 }

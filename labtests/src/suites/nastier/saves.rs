@@ -24,18 +24,18 @@ fn overwritten_entries_do_not_return_after_crash(cluster: &Cluster) {
         stage.caption("S2 leads, and gets six entries that no other server has");
         stage.elect(s2, &[s0, s1]);
         stage.settle();
-        stage.direct(|_| Fate::Lose);
+        stage.direct(|_| Fate::Drop);
         let taken = (0..6).filter(|_| cluster.start(s2, &command(random(cluster))).is_ok()).count();
         stage.caption("S0 is elected, and one entry of S0 replaces the six in S2's log");
         stage.elect(s0, &[s1]);
-        stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
+        stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Drop });
         let _ = cluster.start(s0, &command(random(cluster)));
         if stage.has_all_of(s2, s0) && taken == 6 {
             cluster.reached_check();
         }
         stage.caption("S2 crashes at once, starts again, and is elected");
         cluster.crash(s2);
-        stage.direct(|_| Fate::Lose);
+        stage.direct(|_| Fate::Drop);
         restart(cluster, s2);
         stage.elect(s2, &[s0, s1]);
         stage.all_pass();

@@ -65,7 +65,7 @@ fn stale_leader_follows_leader_that_sends_a_snapshot(cluster: &Cluster) {
     let term = stage.elect(s1, &[s2]);
     stage.direct(
         move |mail| {
-            if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Lose }
+            if mail.from == s1 && mail.to == s2 { Fate::Deliver } else { Fate::Drop }
         },
     );
     if has_but_a_snapshot(&stage, s1) {
@@ -122,7 +122,7 @@ fn hears_only(
     stage.direct(move |mail| match () {
         () if mail.from == leader && mail.to == follower => Fate::Deliver,
         () if installs(mail) && (mail.is_call() || answers) => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
 }
 

@@ -27,7 +27,7 @@ fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     cluster.disconnect(2);
     let last = agree(cluster, 12, 2);
     cluster.make_snapshot(0, last);
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     cluster.connect(2);
 }
 
@@ -50,7 +50,7 @@ fn install_response_with_newer_term_deposes_leader(cluster: &Cluster) {
     stage.caption("S0's snapshots reach S2, and S2's answers to them reach S0");
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 && mail.kind == Kind::Snapshot => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     let told = |mail: &Mail| {
         let answer = mail.from == s0 && mail.kind == Kind::Snapshot && mail.leg == Leg::Reply;

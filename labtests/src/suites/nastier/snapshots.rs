@@ -7,7 +7,7 @@ use crate::suites::lab_test::tests;
 use crate::suites::worlds::setups::{reliable, sloppy, with_snapshots};
 use crate::suites::worlds::stage::{Kind, Mail, Stage, end_of};
 use crate::suites::worlds::steps::{after, agree, ms, random};
-use crate::suites::worlds::storm::{Trouble, storm};
+use crate::suites::worlds::storm::{Fault, storm};
 use labrpc::network::Fate;
 use labrpc::time::{Duration, Instant};
 
@@ -29,37 +29,37 @@ tests! { "2D+", Raft:
 
 /// Runs a storm on a service that hands its snapshots over late, twice, and after newer ones (§7).
 fn service_snapshots_late_and_twice(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Partitions], true);
+    storm(cluster, &[Fault::Partitions], true);
 }
 
 /// Runs a storm in which InstallSnapshot and AppendEntries come twice (§7).
 fn duplicated_install_snapshots(cluster: &Cluster) {
-    storm(cluster, &[Trouble::Duplicates, Trouble::Partitions, Trouble::SlowLinks], true);
+    storm(cluster, &[Fault::Duplicates, Fault::Partitions, Fault::SlowLinks], true);
 }
 
 /// Runs a storm in which InstallSnapshot and AppendEntries overtake each other (§7).
 fn reordered_install_snapshots(cluster: &Cluster) {
-    let troubles = [Trouble::Reordering, Trouble::SlowLinks, Trouble::LateReplies];
-    storm(cluster, &[&troubles[..], &[Trouble::Partitions]].concat(), true);
+    let troubles = [Fault::Reordering, Fault::SlowLinks, Fault::LateReplies];
+    storm(cluster, &[&troubles[..], &[Fault::Partitions]].concat(), true);
 }
 
 /// Runs a storm in which servers crash anywhere, also just before and just after they save a snapshot (§7).
 fn crashes_around_snapshots(cluster: &Cluster) {
-    let troubles = [Trouble::Crashes, Trouble::CrashesAtSaves, Trouble::Partitions];
+    let troubles = [Fault::Crashes, Fault::CrashesAtSaves, Fault::Partitions];
     storm(cluster, &troubles, true);
 }
 
 /// Runs a storm with all kinds of trouble at once, except late replies and slow threads.
 fn snapshots_under_all_faults(cluster: &Cluster) {
-    use Trouble::*;
-    let links = [Duplicates, Reordering, Loss, OneWayCuts, SlowLinks, Partitions];
+    use Fault::*;
+    let links = [Duplicates, Reordering, Loss, AsymmetricPartitions, SlowLinks, Partitions];
     storm(cluster, &[&links[..], &[Crashes, CrashesAtSaves, Blackouts]].concat(), true);
 }
 
 /// Runs a storm in which threads stop for a while at any place, also between the arrival of a snapshot and its delivery to the
 /// service.
 fn snapshots_with_paused_threads(cluster: &Cluster) {
-    let troubles = [Trouble::SlowThreads, Trouble::Partitions, Trouble::Crashes];
+    let troubles = [Fault::SlowThreads, Fault::Partitions, Fault::Crashes];
     storm(cluster, &troubles, true);
 }
 
@@ -72,7 +72,7 @@ fn old_snapshot_does_not_roll_back(cluster: &Cluster) {
     agree(cluster, 25, 2);
     stage.caption("the server that was cut off gets a snapshot, and the same snapshot again later");
     stage.direct(|mail| match mail.kind {
-        Kind::Snapshot => Fate::Copy(Duration::from_millis(1500)),
+        Kind::Snapshot => Fate::Duplicate(Duration::from_millis(1500)),
         _ => Fate::Deliver,
     });
     cluster.connect(behind);
@@ -96,7 +96,7 @@ fn entries_covered_by_a_snapshot_match(cluster: &Cluster) {
         .caption("a follower's acknowledgements are lost, but it has the entries and applies them");
     stage.direct(
         move |mail| {
-            if mail.to == follower && !mail.is_call() { Fate::Lose } else { Fate::Deliver }
+            if mail.to == follower && !mail.is_call() { Fate::Drop } else { Fate::Deliver }
         },
     );
     let started = (0..3).map(|_| cluster.start(leader, &command(random(cluster))));
@@ -129,7 +129,7 @@ fn install_snapshot_resets_election_timer(cluster: &Cluster) {
     let installs = move |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot;
     stage.direct(
         move |mail| {
-            if installs(mail) && !mail.is_call() { Fate::Lose } else { Fate::Deliver }
+            if installs(mail) && !mail.is_call() { Fate::Drop } else { Fate::Deliver }
         },
     );
     cluster.connect(behind);
@@ -157,12 +157,12 @@ fn late_install_response_does_not_lower_match_index(cluster: &Cluster) {
     stage.direct(move |mail| match () {
         () if answer(mail) => Fate::Hold,
         () if mail.from == s0 => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     cluster.connect(s2);
     let twice = stage.until(5 * ELECTION_TIMEOUT, || stage.mail(answer).len() >= 2);
     stage.caption("the first answer arrives, and S2 gets all later entries");
-    stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Drop });
     let first = stage.mail(answer).first().map(|mail| mail.call);
     stage.release(|mail| Some(mail.call) == first);
     agree(cluster, 5, 3);
@@ -198,7 +198,7 @@ fn install_response_of_earlier_leadership_does_not_count(cluster: &Cluster) {
         () if mail.to == s4 && mail.is_call() && to_s4(mail) => Fate::Deliver,
         () if to_s4(mail) => Fate::Hold,
         () if mail.from == s0 => Fate::Deliver,
-        () => Fate::Lose,
+        () => Fate::Drop,
     });
     cluster.connect(s4);
     let refused = stage.until(ELECTION_TIMEOUT, || !cluster.net().held().is_empty());
@@ -236,7 +236,7 @@ fn entries_after_a_snapshot_are_retained(cluster: &Cluster) {
         "S0 gets ten commands; S1's acknowledgements and everything that S0 sends to S2 are held",
     );
     stage.direct(move |mail| match () {
-        () if mail.from != s0 => Fate::Lose,
+        () if mail.from != s0 => Fate::Drop,
         () if mail.to == s2 && mail.is_call() => Fate::Hold,
         () if mail.to == s1 && !mail.is_call() => Fate::Hold,
         () => Fate::Deliver,
@@ -255,7 +255,7 @@ fn entries_after_a_snapshot_are_retained(cluster: &Cluster) {
     stage.caption("S1's acknowledgements arrive: S0 commits, and makes a snapshot");
     stage.release(|mail| mail.to == s1);
     stage.direct(move |mail| match () {
-        () if mail.from != s0 => Fate::Lose,
+        () if mail.from != s0 => Fate::Drop,
         () if mail.to == s2 && mail.is_call() => Fate::Hold,
         () => Fate::Deliver,
     });

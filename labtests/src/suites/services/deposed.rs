@@ -21,14 +21,14 @@ pub(crate) fn deposed_while_it_waits(
     stage.elect(s0, &[s1, s2]);
     stage.caption("S1 hears no other server, and becomes a candidate");
     let s0_and_s2 = move |mail: &Mail| mail.from == s0 && mail.to == s2;
-    stage.direct(move |mail| if s0_and_s2(mail) { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if s0_and_s2(mail) { Fate::Deliver } else { Fate::Drop });
     let from = Instant::now();
     let stands = |mail: &Mail| mail.from == s1 && mail.kind == Kind::Vote && mail.at > from;
     stage.until(5 * ELECTION_TIMEOUT, || !stage.mail(stands).is_empty());
     stage.caption("S0 gets a request, and S2 gets its entry; S2's answers are lost");
     stage.direct(move |mail| match s0_and_s2(mail) && mail.is_call() {
         true => Fate::Deliver,
-        false => Fate::Lose,
+        false => Fate::Drop,
     });
     let from = Instant::now();
     give();
@@ -39,7 +39,7 @@ pub(crate) fn deposed_while_it_waits(
         stage.caption("S0 hears that S1 is a candidate in a newer term");
         stage.direct(move |mail| match mail.from == s1 && mail.to == s0 {
             true => Fate::Deliver,
-            false => Fate::Lose,
+            false => Fate::Drop,
         });
         let deposed = || !matches!(cluster.state(s0), Some((_, true)));
         stage.until(5 * ELECTION_TIMEOUT, deposed);

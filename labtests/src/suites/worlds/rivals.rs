@@ -39,7 +39,7 @@ impl Rivals {
             stage.caption("no server hears another, until two are candidates in one term");
             stage.direct(|mail| match mail.kind {
                 Kind::Vote if mail.is_call() => Fate::Hold,
-                Kind::Vote | Kind::Entries | Kind::Snapshot => Fate::Lose,
+                Kind::Vote | Kind::Entries | Kind::Snapshot => Fate::Drop,
                 Kind::Other => Fate::Deliver, // a pre-vote: it must pass, so that a server becomes a candidate
             });
             let from = Instant::now();
@@ -93,7 +93,7 @@ impl Rivals {
         stage.direct(move |mail| match (mail.from == winner && mail.to == voter, mail.kind) {
             (true, _) => Fate::Deliver,
             (false, Kind::Vote) if mail.is_call() => Fate::Hold,
-            _ => Fate::Lose,
+            _ => Fate::Drop,
         });
         self.asks(stage, winner, voter);
         stage.until(ms(100), || stage.cluster.state(winner) == Some((term, true)))

@@ -234,7 +234,7 @@ impl<'a> Stage<'a> {
         self.direct(move |mail| {
             let lost = mail.kind == Kind::Entries && unfollowed.contains(&mail.to);
             let passes = mail.from == leader && to.contains(&mail.to) && !lost;
-            if passes { Fate::Deliver } else { Fate::Lose }
+            if passes { Fate::Deliver } else { Fate::Drop }
         });
         // A server that still leads an older term is no leader for servers that have seen a newer term.
         let term_of = |i: &usize| self.cluster.state(*i).map_or(0, |(term, _)| term);

@@ -11,7 +11,7 @@ use labrpc::time::{Duration, Instant};
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Fault {
     /// A third of the requests arrive a second time, up to 1.5 s later.
     Duplicates,
     /// Requests and replies take up to 60 ms, so that they overtake each other.
@@ -21,7 +21,7 @@ pub enum Trouble {
     /// Requests and replies get lost.
     Loss,
     /// For a while, nothing that one server sends reaches one other server.
-    OneWayCuts,
+    AsymmetricPartitions,
     /// One link is slower than the others for a while.
     SlowLinks,
     /// A server, often the leader, is cut off from everybody for a while.
@@ -38,14 +38,14 @@ pub enum Trouble {
 }
 
 /// Every kind of trouble.
-const EVERY: [Trouble; 11] = {
-    use Trouble::*;
+const EVERY: [Fault; 11] = {
+    use Fault::*;
     [
         Duplicates,
         Reordering,
         LateReplies,
         Loss,
-        OneWayCuts,
+        AsymmetricPartitions,
         SlowLinks,
         Partitions,
         Crashes,
@@ -56,7 +56,7 @@ const EVERY: [Trouble; 11] = {
 };
 
 /// Every kind of trouble except these.
-pub fn every_but(left_out: &[Trouble]) -> Vec<Trouble> {
+pub fn every_but(left_out: &[Fault]) -> Vec<Fault> {
     EVERY.into_iter().filter(|trouble| !left_out.contains(trouble)).collect()
 }
 
@@ -68,7 +68,7 @@ const PATIENCE: Duration = ms(1500);
 
 /// Runs a storm with these troubles. If `commands`, all servers are given commands during the storm. After the storm all
 /// servers must agree again.
-pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
+pub fn storm(cluster: &Cluster, troubles: &[Fault], commands: bool) {
     let led = rage(cluster, troubles, commands);
     calm(cluster);
     let agreed = !commands || cluster.one(random(cluster), cluster.n(), true) > 1;
@@ -79,16 +79,16 @@ pub fn storm(cluster: &Cluster, troubles: &[Trouble], commands: bool) {
 }
 
 /// Runs a storm and does not end it. Returns whether a server led during the storm.
-pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
+pub fn rage(cluster: &Cluster, troubles: &[Fault], commands: bool) -> bool {
     let on = |trouble| troubles.contains(&trouble);
     let net = cluster.net();
-    net.duplicate(on(Trouble::Duplicates).then_some(Duplication { one_in: 3, within: ms(1500) }));
-    if on(Trouble::Reordering) {
+    net.duplicate(on(Fault::Duplicates).then_some(Duplication { one_in: 3, within: ms(1500) }));
+    if on(Fault::Reordering) {
         net.delays(ms(0)..ms(60), ms(0)..ms(60));
     }
-    net.long_reordering(on(Trouble::LateReplies));
-    net.reliable(!on(Trouble::Loss));
-    if on(Trouble::SlowThreads) {
+    net.long_reordering(on(Fault::LateReplies));
+    net.reliable(!on(Fault::Loss));
+    if on(Fault::SlowThreads) {
         cluster.hiccups(Some(Hiccups { one_in: 8, lasting: ms(1)..ms(300) }));
     }
     let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
@@ -106,16 +106,19 @@ pub fn rage(cluster: &Cluster, troubles: &[Trouble], commands: bool) -> bool {
         let leads = |i| matches!(cluster.state(i), Some((_, true)));
         led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // `count` asks every server
     }
-    if on(Trouble::SlowThreads) {
+    if on(Fault::SlowThreads) {
         cluster.hiccups(None);
     }
     led
 }
 
 /// Whether a trouble comes and goes, and does not last for the whole storm.
-fn passes(trouble: Trouble) -> bool {
-    use Trouble::*;
-    matches!(trouble, OneWayCuts | SlowLinks | Partitions | Crashes | CrashesAtSaves | Blackouts)
+fn passes(trouble: Fault) -> bool {
+    use Fault::*;
+    matches!(
+        trouble,
+        AsymmetricPartitions | SlowLinks | Partitions | Crashes | CrashesAtSaves | Blackouts
+    )
 }
 
 /// Gives a command to every server, which may refuse it.
@@ -126,7 +129,7 @@ fn commands_for_all(cluster: &Cluster) {
     cluster.sleep(cluster.draws().millis("between commands", 0..20));
 }
 
-fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
+fn trouble(cluster: &Cluster, trouble: Fault, commands: bool) {
     let draws = cluster.draws();
     let while_it_lasts = |longest| {
         let until = Instant::now() + draws.millis("trouble lasts", 0..longest);
@@ -139,30 +142,30 @@ fn trouble(cluster: &Cluster, trouble: Trouble, commands: bool) {
     };
     let (victim, other) = (likely_leader(cluster), anybody(cluster));
     match trouble {
-        Trouble::OneWayCuts if victim != other => {
+        Fault::AsymmetricPartitions if victim != other => {
             cluster.cut_one_way(victim, other, true);
             while_it_lasts(2500);
             cluster.cut_one_way(victim, other, draws.chance("stays cut", 1, 4));
         }
-        Trouble::SlowLinks if victim != other => {
+        Fault::SlowLinks if victim != other => {
             cluster.delay_link(victim, other, ms(0)..draws.millis("link delay", 20..1500));
         }
-        Trouble::Partitions => {
+        Fault::Partitions => {
             cluster.disconnect(victim);
             while_it_lasts(2500);
             cluster.connect(victim);
         }
-        Trouble::Crashes => {
+        Fault::Crashes => {
             cluster.crash_after_steps(victim, draws.below("steps to the crash", 120));
             crash_and_restart(cluster, victim, commands, &while_it_lasts);
         }
-        Trouble::CrashesAtSaves => {
+        Fault::CrashesAtSaves => {
             let after = draws.chance("after the save", 1, 2);
             let moment = if after { Moment::After } else { Moment::Before };
             cluster.crash_at_save(victim, draws.range("saves to the crash", 1..4), moment);
             crash_and_restart(cluster, victim, commands, &while_it_lasts);
         }
-        Trouble::Blackouts if draws.chance("blackout", 1, 5) => {
+        Fault::Blackouts if draws.chance("blackout", 1, 5) => {
             (0..cluster.n()).for_each(|i| cluster.crash(i));
             (0..cluster.n()).for_each(|i| restart(cluster, i));
         }

@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::ledger::command;
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{agree, ms, restart};
-use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::storm::{Fault, every_but, storm};
 use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
@@ -83,7 +83,7 @@ pub(super) fn flow_snapshot_chunks_of_two_leaders(cluster: &Cluster) {
     agree_on_large(cluster, 20, 8, 4);
     cluster.delay_link(leader, away, ms(15)..ms(15));
     cluster.connect(away);
-    if stage.until(Duration::from_secs(5), || pieces_to(&stage, away) > 4) {
+    if stage.until(Duration::from_secs(5), || chunks_to(&stage, away) > 4) {
         cluster.reached_check();
     }
     [leader, away].into_iter().for_each(|i| cluster.disconnect(i));
@@ -104,9 +104,9 @@ pub(super) fn flow_snapshot_with_restarts_at_every_chunk(cluster: &Cluster) {
         let (leader, away) = cut_one_off(cluster);
         let index = agree(cluster, 12, 2);
         cluster.delay_link(leader, away, ms(15)..ms(15));
-        let earlier = pieces_to(&stage, away);
+        let earlier = chunks_to(&stage, away);
         cluster.connect(away);
-        let comes = || pieces_to(&stage, away) == earlier + piece;
+        let comes = || chunks_to(&stage, away) == earlier + piece;
         let whole = || cluster.n_committed(index).0 == 3;
         stage.until(Duration::from_secs(10), || comes() || whole());
         if whole() {
@@ -120,7 +120,7 @@ pub(super) fn flow_snapshot_with_restarts_at_every_chunk(cluster: &Cluster) {
 }
 
 /// How many pieces of snapshots were sent to `server`.
-fn pieces_to(stage: &Stage<'_>, server: usize) -> usize {
+fn chunks_to(stage: &Stage<'_>, server: usize) -> usize {
     let piece = |mail: &Mail| mail.kind == Kind::Snapshot && mail.is_call() && mail.to == server;
     stage.mail(piece).len()
 }
@@ -128,5 +128,5 @@ fn pieces_to(stage: &Stage<'_>, server: usize) -> usize {
 /// Runs a storm with all kinds of trouble except blackouts, with snapshots of several pieces.
 pub(super) fn flow_snapshots_under_all_faults(cluster: &Cluster) {
     agree_on_large(cluster, 8, 8, 5);
-    storm(cluster, &every_but(&[Trouble::Blackouts]), true);
+    storm(cluster, &every_but(&[Fault::Blackouts]), true);
 }

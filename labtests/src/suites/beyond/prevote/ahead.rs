@@ -21,7 +21,7 @@ fn s2_stands_unheard(stage: &Stage<'_>) -> bool {
     stage.direct(move |mail| match mail.kind {
         Kind::Vote if mail.from == s2 && mail.is_call() => Fate::Hold,
         Kind::Other if mail.from == s2 && mail.to == s1 => Fate::Deliver,
-        _ => Fate::Lose,
+        _ => Fate::Drop,
     });
     let ahead = || term_of(cluster, s2) >= term + TERMS_AHEAD;
     stage.until(TERMS_AHEAD as u32 * STANDS_WITHIN, ahead)
@@ -80,7 +80,7 @@ pub(super) fn refused_pre_vote_tells_the_newer_term(cluster: &Cluster) {
     nobody_is_heard(&stage, Some("S0 alone has it"));
     if s2_stands_unheard(&stage) {
         stage.caption("S2 gets no more pre-votes, and asks in vain");
-        stage.direct(|_| Fate::Lose);
+        stage.direct(|_| Fate::Drop);
         cluster.sleep(3 * ELECTION_TIMEOUT / 2);
         cluster.crash(1);
         cluster.net().discard(|_| true);

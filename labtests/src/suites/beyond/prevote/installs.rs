@@ -75,7 +75,7 @@ fn two_of(
             calls.push(mail.call);
             return Fate::Deliver;
         }
-        Fate::Lose
+        Fate::Drop
     };
     (direct, move || come.lock().len() == 2)
 }

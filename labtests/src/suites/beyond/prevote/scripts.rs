@@ -33,7 +33,7 @@ pub(super) fn pre_vote_is_refused_to_shorter_log(cluster: &Cluster) {
     stage.all_pass();
     agree(cluster, 1, 2);
     cluster.crash(s0);
-    stage.direct(move |mail| if mail.from == s2 { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if mail.from == s2 { Fate::Deliver } else { Fate::Drop });
     let term = term_of(cluster, s2);
     let from = Instant::now();
     cluster.connect(s2);
@@ -76,7 +76,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     let term = term_of(cluster, s2);
     stage.caption("S2 grants S0 a pre-vote; S2 doesn't hear that S0 becomes a candidate");
     let asks = move |mail: &Mail| mail.from == s0 && mail.to == s2 && mail.kind == Kind::Other;
-    stage.direct(move |mail| if asks(mail) { Fate::Deliver } else { Fate::Lose });
+    stage.direct(move |mail| if asks(mail) { Fate::Deliver } else { Fate::Drop });
     let stood = stage.until(STANDS_WITHIN, || term_of(cluster, s0) > term);
     if stage.mail(asks).is_empty() {
         return everybody_again(&stage); // the stage can't tell its pre-votes from its votes
@@ -90,7 +90,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
             cluster.who_thinks_what()
         ));
     }
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     if s2_restarts {
         cluster.crash(s2);
         restart(cluster, s2);
@@ -132,7 +132,7 @@ pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
     stage.elect(0, &[1, 2]);
     stage.cluster.sleep(SETTLES);
     stage.caption("no server hears another");
-    stage.direct(|_| Fate::Lose);
+    stage.direct(|_| Fate::Drop);
     if let Some(last) = last {
         let _ = stage.cluster.start(0, &command(last));
     }
@@ -148,7 +148,7 @@ pub(super) fn pre_vote_does_not_change_the_vote(cluster: &Cluster) {
     stage.direct(move |mail| match mail.kind {
         Kind::Other if mail.to == s1 => Fate::Deliver,
         Kind::Vote if mail.is_call() => Fate::Hold,
-        _ => Fate::Lose,
+        _ => Fate::Drop,
     });
     let asked_by = |i: usize| {
         let asks = |mail: &Mail| mail.from == i && mail.kind == Kind::Vote;

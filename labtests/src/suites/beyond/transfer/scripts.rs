@@ -168,7 +168,9 @@ pub(super) fn duplicated_timeout_now(cluster: &Cluster) {
         let Steady { leader, term, .. } = Steady::new(&stage);
         let to = after(cluster, leader, 1);
         let orders = order(leader, to);
-        stage.direct(move |mail| if orders(mail) { Fate::Copy(ms(later)) } else { Fate::Deliver });
+        stage.direct(
+            move |mail| if orders(mail) { Fate::Duplicate(ms(later)) } else { Fate::Deliver },
+        );
         let outcome = Handover::begin(cluster, leader, to).outcome(&stage);
         if !stage.mail(orders).is_empty() {
             cluster.reached_check();
@@ -207,7 +209,7 @@ pub(super) fn lost_timeout_now(cluster: &Cluster) {
                 _ => other && !mail.is_call(),
             };
             count.fetch_add(lose.into(), Relaxed);
-            if lose { Fate::Lose } else { Fate::Deliver }
+            if lose { Fate::Drop } else { Fate::Deliver }
         });
         let outcome = Handover::begin(cluster, leader, to).outcome(&stage);
         if lost.load(Relaxed) > 0 {
@@ -243,7 +245,7 @@ pub(super) fn successor_that_is_not_heard_follows_again(cluster: &Cluster) {
         let to = after(cluster, leader, 1 + round as usize % 2);
         stage.direct(move |mail| {
             let asks = mail.from == to && mail.kind == Kind::Vote && mail.is_call();
-            if asks { Fate::Lose } else { Fate::Deliver }
+            if asks { Fate::Drop } else { Fate::Deliver }
         });
         let handover = Handover::begin(cluster, leader, to);
         cluster.sleep(ms(300) * round);

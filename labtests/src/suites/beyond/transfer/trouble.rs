@@ -5,7 +5,7 @@ use super::{Handover, OVER_WITHIN, timed};
 use crate::cluster::{Cluster, name};
 use crate::suites::worlds::stage::{Kind, Mail, Stage};
 use crate::suites::worlds::steps::{after, agree, anybody, ms, restart};
-use crate::suites::worlds::storm::{Trouble, every_but, storm};
+use crate::suites::worlds::storm::{Fault, every_but, storm};
 use crate::suites::worlds::threads::{joined, spawn};
 use labrpc::run;
 use labrpc::time::{Duration, Instant};
@@ -34,37 +34,37 @@ pub(super) fn transfers_with_crashes_of_either_server(cluster: &Cluster) {
 
 /// Hands over again and again in a storm of partitions, one-way cuts, slow links and lost messages.
 pub(super) fn transfers_with_partitions(cluster: &Cluster) {
-    use Trouble::*;
-    storm_of_handovers(cluster, &[Partitions, OneWayCuts, SlowLinks, Loss]);
+    use Fault::*;
+    storm_of_handovers(cluster, &[Partitions, AsymmetricPartitions, SlowLinks, Loss]);
 }
 
 /// Hands over again and again in a storm in which TimeoutNow and votes come late and twice.
 pub(super) fn transfers_with_delayed_messages(cluster: &Cluster) {
-    use Trouble::*;
+    use Fault::*;
     storm_of_handovers(cluster, &[Duplicates, Reordering, LateReplies]);
 }
 
 /// Hands over again and again in a storm of crashes and blackouts.
 pub(super) fn transfers_with_crashes(cluster: &Cluster) {
-    use Trouble::*;
+    use Fault::*;
     storm_of_handovers(cluster, &[Crashes, CrashesAtSaves, Blackouts]);
 }
 
 /// Hands over again and again in a storm of partitions with slow threads.
 pub(super) fn transfers_with_paused_threads(cluster: &Cluster) {
-    storm_of_handovers(cluster, &[Trouble::SlowThreads, Trouble::Partitions]);
+    storm_of_handovers(cluster, &[Fault::SlowThreads, Fault::Partitions]);
 }
 
 /// Hands over again and again in a storm with all kinds of trouble except slow threads.
 pub(super) fn transfers_under_all_faults(cluster: &Cluster) {
-    storm_of_handovers(cluster, &every_but(&[Trouble::SlowThreads]));
+    storm_of_handovers(cluster, &every_but(&[Fault::SlowThreads]));
 }
 
 /// How long there are handovers. A storm lasts a second longer.
 const LASTS: Duration = Duration::from_secs(14);
 
-fn storm_of_handovers(cluster: &Cluster, troubles: &[Trouble]) {
-    let in_time = !troubles.contains(&Trouble::SlowThreads);
+fn storm_of_handovers(cluster: &Cluster, troubles: &[Fault]) {
+    let in_time = !troubles.contains(&Fault::SlowThreads);
     let also = cluster.clone();
     let handovers = spawn("handovers", move || hand_over_again_and_again(&also, in_time));
     storm(cluster, troubles, true);

@@ -3,7 +3,7 @@
 use crate::reading::Place;
 
 /// See the [module](self).
-pub struct Reign {
+pub struct Leadership {
     /// The leader.
     pub leader: usize,
     /// The last entry of its log when it became a candidate, if that was seen.
@@ -18,11 +18,11 @@ pub struct Reign {
     may_agree: Vec<u64>,
 }
 
-impl Reign {
+impl Leadership {
     /// For a leader of whose log only the last entry is known.
-    pub fn new(leader: usize, base: Option<Place>, servers: usize) -> Reign {
+    pub fn new(leader: usize, base: Option<Place>, servers: usize) -> Leadership {
         let last = base.unwrap_or_default();
-        Reign {
+        Leadership {
             leader,
             base,
             last,
@@ -79,26 +79,26 @@ mod tests {
 
     #[test]
     fn old_entries_are_committed_only_with_one_of_the_leaders_own() {
-        let mut reign = Reign::new(0, Some(Place { term: 2, index: 2 }), 5);
-        reign.agrees(1, 2);
-        reign.agrees(2, 2);
-        assert_eq!(reign.may_commit(), None, "Figure 8");
-        reign.has(Place { term: 4, index: 3 }, 4);
-        reign.agrees(1, 3);
-        assert_eq!(reign.may_commit(), None, "index 3 is on two of five");
-        reign.agrees(2, 3);
-        assert_eq!((reign.may_commit(), reign.must_be_committed()), (Some(3), None));
-        reign.agrees(3, 3);
-        assert_eq!(reign.must_be_committed(), Some(3));
+        let mut leadership = Leadership::new(0, Some(Place { term: 2, index: 2 }), 5);
+        leadership.agrees(1, 2);
+        leadership.agrees(2, 2);
+        assert_eq!(leadership.may_commit(), None, "Figure 8");
+        leadership.has(Place { term: 4, index: 3 }, 4);
+        leadership.agrees(1, 3);
+        assert_eq!(leadership.may_commit(), None, "index 3 is on two of five");
+        leadership.agrees(2, 3);
+        assert_eq!((leadership.may_commit(), leadership.must_be_committed()), (Some(3), None));
+        leadership.agrees(3, 3);
+        assert_eq!(leadership.must_be_committed(), Some(3));
     }
 
     #[test]
     fn a_majority_of_an_even_number_is_more_than_half() {
-        let mut reign = Reign::new(0, None, 4);
-        reign.has(Place { term: 1, index: 1 }, 1);
-        reign.agrees(1, 1);
-        assert_eq!(reign.may_commit(), None, "two of four");
-        reign.agrees(2, 1);
-        assert_eq!(reign.may_commit(), Some(1));
+        let mut leadership = Leadership::new(0, None, 4);
+        leadership.has(Place { term: 1, index: 1 }, 1);
+        leadership.agrees(1, 1);
+        assert_eq!(leadership.may_commit(), None, "two of four");
+        leadership.agrees(2, 1);
+        assert_eq!(leadership.may_commit(), Some(1));
     }
 }

@@ -1,7 +1,7 @@
 //! What candidates and leaders say: the requests that servers send.
 
+use super::leadership::Leadership;
 use super::model::{Asked, Call, Model, Verdict};
-use super::reign::Reign;
 use super::server::SavedVote;
 use crate::names::{name, parse_end};
 use crate::reading::{Ask, Fact, Logs, Part, Place, Sent, Word};
@@ -23,9 +23,9 @@ impl Model {
         method: &'static str,
         args: &Value,
     ) -> Verdict {
-        let Some((from, life, to)) = parse_end(end) else { return Ok(()) };
+        let Some((from, incarnation, to)) = parse_end(end) else { return Ok(()) };
         let server = &self.servers[from];
-        if !server.alive || server.life != life {
+        if !server.alive || server.incarnation != incarnation {
             return Ok(()); // in real mode, a thread of a crashed server
         }
         let reading = self.reading.clone();
@@ -194,7 +194,7 @@ impl Model {
         if let Some(last) = last {
             self.claims.entry((term, i)).or_insert(last);
         }
-        self.is_seen_standing(i, term);
+        self.becomes_candidate(i, term);
         Ok(())
     }
 
@@ -235,14 +235,14 @@ impl Model {
     /// A server acts as the leader of a term. `how` says in which way.
     pub fn leads(&mut self, i: usize, term: u64, how: &str) -> Verdict {
         self.is_seen_waiting(i, term); // a leader has no election timeout until it is deposed
-        if let Some(reign) = self.reigns.get(&term) {
-            if reign.leader == i {
+        if let Some(leadership) = self.leaderships.get(&term) {
+            if leadership.leader == i {
                 return Ok(());
             }
             return Err(format!(
                 "{} and {} both lead term {term}. Election Safety (Figure 3, §5.2): at most one leader can be elected \
                  in a given term",
-                name(reign.leader),
+                name(leadership.leader),
                 name(i)
             ));
         }
@@ -266,15 +266,15 @@ impl Model {
             ));
         }
         let base = self.claims.get(&(term, i)).copied();
-        self.reigns.insert(term, Reign::new(i, base, self.servers.len()));
+        self.leaderships.insert(term, Leadership::new(i, base, self.servers.len()));
         let commits: Vec<_> = self.commits.range(..term).map(|(t, place)| (*t, *place)).collect();
         commits.into_iter().try_for_each(|(t, place)| self.is_complete(term, t, place))
     }
 
     /// A leader must have what leaders of earlier terms have committed.
     pub(super) fn is_complete(&self, term: u64, earlier: u64, committed: Place) -> Verdict {
-        let reign = &self.reigns[&term];
-        let Some(base) = reign.base else { return Ok(()) };
+        let leadership = &self.leaderships[&term];
+        let Some(base) = leadership.base else { return Ok(()) };
         if base.index >= committed.index && self.history.holds(base, committed) != Some(false) {
             return Ok(());
         }
@@ -282,25 +282,25 @@ impl Model {
             "{} leads term {term} with a log that ended with {base} when it was elected, but {committed} was committed \
              in term {earlier}. This breaks Leader Completeness (Figure 3, §5.4): a committed entry is in the logs of the \
              leaders of all higher terms",
-            name(reign.leader)
+            name(leadership.leader)
         ))
     }
 
     fn sends_entries(&mut self, term: u64, sent: &Sent<'_>) -> Result<Asked, String> {
         self.seen.appends = true;
         let prev = sent.prev;
-        let reign = &self.reigns[&term];
-        let base = reign.base.map_or(0, |base| base.index);
+        let leadership = &self.leaderships[&term];
+        let base = leadership.base.map_or(0, |base| base.index);
         let places: Vec<_> = sent.places().collect();
         let (old, own) = places.split_at(places.partition_point(|place| place.index <= base));
-        own.iter().try_for_each(|place| self.is_of_log_of(reign, term, *place))?;
+        own.iter().try_for_each(|place| self.is_of_log_of(leadership, term, *place))?;
         self.history.carried(sent).map_err(|what| {
             format!("{what}. This breaks Log Matching (Figure 3, §5.3): an index and a term identify one entry and all entries before it")
         })?;
         // The last of these entries that the leader was elected with, if there is one.
         self.is_of_leaders_log(term, *old.last().unwrap_or(&prev))?;
-        if let Some(reign) = self.reigns.get_mut(&term) {
-            places.iter().chain([&prev]).for_each(|place| reign.has(*place, term));
+        if let Some(leadership) = self.leaderships.get_mut(&term) {
+            places.iter().chain([&prev]).for_each(|place| leadership.has(*place, term));
         }
         Ok(Asked::Append { prev, last: *places.last().unwrap_or(&prev) })
     }
@@ -310,24 +310,24 @@ impl Model {
         if !self.numbers_agree() {
             return Ok(());
         }
-        let reign = &self.reigns[&term];
-        let there = self.history.term_at(reign.last, commit).filter(|term| *term > 0);
-        self.commits(reign.leader, term, commit, there, "says that it has committed")
+        let leadership = &self.leaderships[&term];
+        let there = self.history.term_at(leadership.last, commit).filter(|term| *term > 0);
+        self.commits(leadership.leader, term, commit, there, "says that it has committed")
     }
 
     pub(super) fn has(&mut self, term: u64, place: Place) {
-        if let Some(reign) = self.reigns.get_mut(&term) {
-            reign.has(place, term);
+        if let Some(leadership) = self.leaderships.get_mut(&term) {
+            leadership.has(place, term);
         }
     }
 
     /// An entry that a leader shows must be one that it was elected with, or one that it has added since.
     pub(super) fn is_of_leaders_log(&self, term: u64, place: Place) -> Verdict {
-        self.is_of_log_of(&self.reigns[&term], term, place)
+        self.is_of_log_of(&self.leaderships[&term], term, place)
     }
 
-    fn is_of_log_of(&self, reign: &Reign, term: u64, place: Place) -> Verdict {
-        let Some(base) = reign.base else { return Ok(()) };
+    fn is_of_log_of(&self, leadership: &Leadership, term: u64, place: Place) -> Verdict {
+        let Some(base) = leadership.base else { return Ok(()) };
         let there = if place.index <= base.index {
             self.history.term_at(base, place.index)
         } else {
@@ -338,7 +338,7 @@ impl Model {
                 "{}, the leader of term {term}, shows an entry of term {} at index {}, but its log can only have an entry of term \
                  {there} there. This breaks Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes entries in \
                  its log",
-                name(reign.leader),
+                name(leadership.leader),
                 place.term,
                 place.index
             )),

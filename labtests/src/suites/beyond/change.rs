@@ -9,36 +9,36 @@ use std::collections::BTreeSet;
 
 /// A configuration change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum ChangeRequest {
     /// Adds this server as a member.
     Add(usize),
     /// Removes this server from the members.
     Remove(usize),
 }
 
-impl Wish {
+impl ChangeRequest {
     /// Asks server `i` for the change.
     pub fn ask(self, cluster: &Cluster, i: usize) -> Option<Result<(), NotChanged>> {
         match self {
-            Wish::Add(server) => cluster.add_server(i, server),
-            Wish::Remove(server) => cluster.remove_server(i, server),
+            ChangeRequest::Add(server) => cluster.add_server(i, server),
+            ChangeRequest::Remove(server) => cluster.remove_server(i, server),
         }
     }
 
     /// Whether these members are as they should be after the change.
     pub fn is_true_of(self, members: &BTreeSet<usize>) -> bool {
         match self {
-            Wish::Add(server) => members.contains(&server),
-            Wish::Remove(server) => !members.contains(&server),
+            ChangeRequest::Add(server) => members.contains(&server),
+            ChangeRequest::Remove(server) => !members.contains(&server),
         }
     }
 }
 
-impl std::fmt::Display for Wish {
+impl std::fmt::Display for ChangeRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Wish::Add(server) => write!(f, "add {}", name(*server)),
-            Wish::Remove(server) => write!(f, "remove {}", name(*server)),
+            ChangeRequest::Add(server) => write!(f, "add {}", name(*server)),
+            ChangeRequest::Remove(server) => write!(f, "remove {}", name(*server)),
         }
     }
 }
@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks leaders for the change until one has made it. When there is no trouble, the first leader makes it.
 #[track_caller]
-pub(super) fn change(cluster: &Cluster, wish: Wish) {
+pub(super) fn change(cluster: &Cluster, request: ChangeRequest) {
     let began = Instant::now();
     let mut last = "no server leads".to_string();
     while began.elapsed() < PATIENCE {
@@ -56,7 +56,7 @@ pub(super) fn change(cluster: &Cluster, wish: Wish) {
             if !matches!(cluster.state(i), Some((_, true))) {
                 continue;
             }
-            match wish.ask(cluster, i) {
+            match request.ask(cluster, i) {
                 // An earlier try with an unknown outcome may have made the change already.
                 Some(Ok(()) | Err(NotChanged::Member | NotChanged::NotMember)) => return,
                 Some(Err(why)) => last = format!("{} said {why:?}", name(i)),
@@ -66,7 +66,7 @@ pub(super) fn change(cluster: &Cluster, wish: Wish) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "in {PATIENCE:?} no leader could {wish}; the last answer: {last}. A new leader must append a no-op without waiting for \
+        "in {PATIENCE:?} no leader could {request}; the last answer: {last}. A new leader must append a no-op without waiting for \
          a command. With this entry of its own term it commits a change that it finds in its log, and it begins no change \
          before this entry is committed (thesis §4.1, and its author on raft-dev in 2015); {}",
         cluster.who_thinks_what()

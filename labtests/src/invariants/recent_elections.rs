@@ -30,7 +30,7 @@ const MANY: usize = 8;
 
 impl Model {
     /// Server `i` asks for votes.
-    pub(super) fn is_seen_standing(&mut self, i: usize, term: u64) {
+    pub(super) fn becomes_candidate(&mut self, i: usize, term: u64) {
         let now = self.now;
         self.servers[i].lately.stood.entry(term).or_insert(now);
     }
@@ -107,7 +107,8 @@ impl Model {
             return None;
         }
         let server = &self.servers[i];
-        let leads = self.reigns.get(&server.term).is_some_and(|reign| reign.leader == i);
+        let leads =
+            self.leaderships.get(&server.term).is_some_and(|leadership| leadership.leader == i);
         let stood = server.lately.stood.values().max().copied().unwrap_or_default();
         let silent = self.now.saturating_sub(stood.max(server.lately.waits_since));
         (server.alive && !leads && silent > LONG).then(|| {
@@ -151,7 +152,9 @@ impl Model {
         let all: usize = counts.iter().map(|(_, count)| count).sum();
         let won = |i: usize| {
             recent(i)
-                .filter(|term| self.reigns.get(term).is_some_and(|reign| reign.leader == i))
+                .filter(|term| {
+                    self.leaderships.get(term).is_some_and(|leadership| leadership.leader == i)
+                })
                 .count()
         };
         let won: usize = servers.iter().map(|&i| won(i)).sum();

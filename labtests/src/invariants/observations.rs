@@ -39,7 +39,7 @@ impl Model {
         if counts && self.servers.len() > 1 {
             self.is_of_leaders_log(term, place)?;
         }
-        let last = self.reigns.get(&term).map(|reign| reign.last).filter(|_| counts);
+        let last = self.leaderships.get(&term).map(|leadership| leadership.last).filter(|_| counts);
         let before = last.filter(|last| last.index + 1 == index).map(|last| last.term);
         self.history.started(place, before, command).map_err(|what| {
             format!("{}: {what}. This breaks Leader Append-Only (Figure 3, §5.3)", name(i))
@@ -53,7 +53,7 @@ impl Model {
     /// Server `i` refused a command and named `leader` as the leader. It must not name itself if it has never led.
     pub fn refuses(&self, i: usize, leader: usize) -> Verdict {
         // A server that has led may not know yet that another server leads now.
-        if leader != i || self.reigns.values().any(|reign| reign.leader == i) {
+        if leader != i || self.leaderships.values().any(|leadership| leadership.leader == i) {
             return Ok(());
         }
         Err(format!(
@@ -64,9 +64,9 @@ impl Model {
     }
 
     /// A server hands this message to its service.
-    pub fn applies(&mut self, i: usize, life: u64, message: &ApplyMsg) -> Verdict {
+    pub fn applies(&mut self, i: usize, incarnation: u64, message: &ApplyMsg) -> Verdict {
         let server = &self.servers[i];
-        if !server.alive || server.life != life {
+        if !server.alive || server.incarnation != incarnation {
             return Ok(());
         }
         let (index, term, command) = match message {
@@ -90,7 +90,8 @@ impl Model {
             return Ok(());
         }
         self.servers[i].commit_index = self.servers[i].commit_index.max(index);
-        self.seen.replicated |= self.reigns.get(&term).is_some_and(|reign| reign.leader != i);
+        self.seen.replicated |=
+            self.leaderships.get(&term).is_some_and(|leadership| leadership.leader != i);
         self.commits(i, u64::MAX, index, Some(term), "applies")
     }
 

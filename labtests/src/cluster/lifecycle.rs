@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use super::{Cluster, Incarnation, Inner, Snapshots, Stats, leaks, name};
-use crate::names::name_in_life;
+use crate::names::name_of_incarnation;
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::{self, Receiver, select};
 use labrpc::run::{self, FailureKind};
@@ -27,7 +27,7 @@ impl Cluster {
         self.set_connected(i, false);
         self.0.net.delete_server(&name(i));
         // From now on its replies promise nothing, and its saves will soon have no effect.
-        self.0.watch.ends_life(i);
+        self.0.watch.ends_incarnation(i);
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
         slot.group.call_off_crash();
@@ -40,7 +40,7 @@ impl Cluster {
             slot.remains.push(group.clone());
         }
         drop(slots);
-        self.0.ledger.lock().end_life(i);
+        self.0.ledger.lock().end_incarnation(i);
         for end in ends {
             self.0.net.delete_end(&end);
         }
@@ -58,11 +58,11 @@ impl Cluster {
         trace::tester(|| format!("starts {}", name(i)));
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
-        slot.life += 1;
+        slot.incarnation += 1;
         slot.group = Group::new(name(i));
         slot.group.hiccups(self.0.hiccups.lock().clone());
-        let owner = name_in_life(i, slot.life);
-        self.0.watch.begins_life(i);
+        let owner = name_of_incarnation(i, slot.incarnation);
+        self.0.watch.begins_incarnation(i);
         let names: Vec<_> = (0..self.n()).map(|j| format!("{owner}->S{j}")).collect();
         slot.ends.clone_from(&names);
         let (group, persister) = (slot.group.clone(), slot.persister.clone());
@@ -76,8 +76,8 @@ impl Cluster {
         self.set_links(i);
         let ours = !matches!(self.0.setup.snapshots, Snapshots::Own(_));
         let snapshot = persister.snapshot().filter(|_| ours);
-        let life = self.0.ledger.lock().begin_life(i, snapshot.as_ref());
-        let life = life.unwrap_or_else(|wrong| run::fail(wrong));
+        let incarnation = self.0.ledger.lock().begin_incarnation(i, snapshot.as_ref());
+        let incarnation = incarnation.unwrap_or_else(|wrong| run::fail(wrong));
         let (apply, applied) = channel::bounded(0);
         let raft = group.enter(|| {
             let members = (0..self.0.setup.members).collect();
@@ -90,7 +90,7 @@ impl Cluster {
         let raft = raft.unwrap_or_else(|| run::fail(format!("{} crashed during make()", name(i))));
         let raft = Arc::new(Incarnation::new(raft, group.clone()));
         self.0.slots.lock()[i].raft = Some(raft.clone());
-        self.read(i, life, raft, group, applied);
+        self.read(i, incarnation, raft, group, applied);
     }
 
     pub(super) fn crash_if_up(&self, i: usize) {
@@ -104,7 +104,7 @@ impl Cluster {
     fn read(
         &self,
         i: usize,
-        life: u64,
+        incarnation: u64,
         raft: Arc<Incarnation<dyn Raft>>,
         group: Group,
         applied: Receiver<ApplyMsg>,
@@ -113,7 +113,7 @@ impl Cluster {
         let waits = self.0.slots.lock()[i].service_waits.clone();
         let mut reader = Reader {
             i,
-            life,
+            incarnation,
             raft,
             group,
             ledger: self.0.ledger.clone(),

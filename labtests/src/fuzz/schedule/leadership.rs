@@ -1,4 +1,4 @@
-//! A reign is the leadership of one server: it is elected by a bare majority, appends a little, reaches only a few servers, and
+//! A leadership is the leadership of one server: it is elected by a bare majority, appends a little, reaches only a few servers, and
 //! is deposed.
 
 use super::super::machine::{Machine, Members, Role};
@@ -7,22 +7,22 @@ use super::super::world::World;
 use super::calm::calm;
 use super::{any_server, change_members, deliver_one, deliverable, pass, transfer};
 
-/// The reigns of a run. The next reign is often related to earlier ones: an old leader comes back, or a server that the last
+/// The leaderships of a run. The next leadership is often related to earlier ones: an old leader comes back, or a server that the last
 /// leader did not reach undoes what that leader did.
 #[derive(Default)]
-pub(super) struct Reigns {
-    past: Vec<Reign>,
+pub(super) struct Leaderships {
+    past: Vec<Leadership>,
 }
 
 #[derive(Clone)]
-struct Reign {
+struct Leadership {
     leader: usize,
     /// The servers that the leader reaches, including itself.
-    audience: Members,
+    reachable: Members,
 }
 
-impl Reigns {
-    /// Runs one more reign.
+impl Leaderships {
+    /// Runs one more leadership.
     pub fn next<M: Machine>(&mut self, world: &mut World<M>) -> Result<(), Broken> {
         let candidate = self.candidate(world);
         let voters = self.voters(world, candidate);
@@ -34,27 +34,27 @@ impl Reigns {
         if !elect(world, candidate, &voters)? {
             return Ok(());
         }
-        let audience = self.audience(world, candidate);
-        self.past.push(Reign { leader: candidate, audience: audience.clone() });
-        only_among(world, &audience);
+        let reachable = self.reachable(world, candidate);
+        self.past.push(Leadership { leader: candidate, reachable: reachable.clone() });
+        only_among(world, &reachable);
         act_as_leader(world, candidate)?;
-        for _ in 0..world.dice.below("steps of a reign", 40) {
+        for _ in 0..world.dice.below("steps of a leadership", 40) {
             let within = world.setup.heartbeat / 4;
             pass(world, within);
             match world.dice.chance("the leader acts", 1, 5) {
                 true => world.tick(candidate)?,
-                false => deliver_one(world, &audience)?,
+                false => deliver_one(world, &reachable)?,
             }
         }
-        end_reign(world, candidate)
+        end_leadership(world, candidate)
     }
 
     fn candidate<M: Machine>(&self, world: &World<M>) -> usize {
         let any = any_server(world);
         let [.., last] = &self.past[..] else { return any };
-        let before = self.past.iter().rev().find(|reign| reign.leader != last.leader);
+        let before = self.past.iter().rev().find(|leadership| leadership.leader != last.leader);
         let outsiders: Vec<usize> =
-            (0..world.servers.len()).filter(|server| !last.audience.contains(server)).collect();
+            (0..world.servers.len()).filter(|server| !last.reachable.contains(server)).collect();
         match (world.dice.below("who leads next", 8), before, &outsiders[..]) {
             (0..=2, Some(before), _) => before.leader,
             (3..=5, _, [_, ..]) => {
@@ -73,7 +73,7 @@ impl Reigns {
         let reluctance = |voter: &usize| {
             let theirs = &world.looks[*voter];
             let refuses = theirs.log_end() > ours.log_end();
-            let has_heard = heard.is_some_and(|reign| reign.audience.contains(voter));
+            let has_heard = heard.is_some_and(|leadership| leadership.reachable.contains(voter));
             (*voter != candidate, refuses, has_heard, world.dice.below("voter", 100))
         };
         let members = ours.configuration();
@@ -84,13 +84,13 @@ impl Reigns {
     }
 
     /// The servers that the leader reaches: usually few, sometimes only the leader, often those that the last leader reached.
-    fn audience<M: Machine>(&self, world: &World<M>, leader: usize) -> Members {
+    fn reachable<M: Machine>(&self, world: &World<M>, leader: usize) -> Members {
         let again = world.dice.chance("the same hear", 1, 3);
         if let Some(last) = self.past.last().filter(|_| again) {
-            return last.audience.iter().copied().chain([leader]).collect();
+            return last.reachable.iter().copied().chain([leader]).collect();
         }
         let servers = world.servers.len() as u64;
-        let most = [1, 2, 2, servers][world.dice.below("audience", 4) as usize];
+        let most = [1, 2, 2, servers][world.dice.below("reachable", 4) as usize];
         let others = (0..world.dice.below("heard by", most + 1)).map(|_| any_server(world));
         others.chain([leader]).collect()
     }
@@ -147,8 +147,8 @@ fn act_as_leader<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), 
 }
 
 /// The leader crashes, perhaps during a save; or it goes on leading and does not hear of its successor.
-fn end_reign<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
-    match world.dice.below("end of a reign", 8) {
+fn end_leadership<M: Machine>(world: &mut World<M>, leader: usize) -> Result<(), Broken> {
+    match world.dice.below("end of a leadership", 8) {
         0..=5 => {}
         6 => {
             let saves = world.dice.below("saves", 3);

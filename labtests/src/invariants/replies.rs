@@ -1,7 +1,7 @@
 //! What servers promise: their replies to calls.
 
+use super::leadership::Leadership;
 use super::model::{Asked, Call, Model, Verdict};
-use super::reign::Reign;
 use super::server::Open;
 use crate::names::name;
 use crate::reading::{Part, Place, Reply, Word};
@@ -77,8 +77,8 @@ impl Model {
             // This reply promises nothing: it may come before the snapshot is installed. The entries that the snapshot covers are
             // committed even without this server.
             (Asked::Install { last }, yes) if !refused && yes != Some(false) => {
-                if let Some(reign) = self.reigns.get_mut(&asked_in) {
-                    reign.may_agree(call.to, last.index);
+                if let Some(leadership) = self.leaderships.get_mut(&asked_in) {
+                    leadership.may_agree(call.to, last.index);
                 }
                 Ok(())
             }
@@ -88,8 +88,8 @@ impl Model {
 
     fn may_agree(&mut self, call: Call, term: u64, last: Place) {
         self.known.answers = false;
-        if let Some(reign) = self.reigns.get_mut(&term) {
-            reign.may_agree(call.to, last.index);
+        if let Some(leadership) = self.leaderships.get_mut(&term) {
+            leadership.may_agree(call.to, last.index);
         }
     }
 
@@ -187,8 +187,9 @@ impl Model {
         self.seen.heartbeats_agreed_to |= prev == last && prev.index > 0;
         self.speaks(i, term)?;
         let server = &self.servers[i];
-        let made_it =
-            |place: Place| self.reigns.get(&place.term).is_none_or(|reign| reign.leader == i);
+        let made_it = |place: Place| {
+            self.leaderships.get(&place.term).is_none_or(|leadership| leadership.leader == i)
+        };
         let in_snapshot = |place: Place| place.index <= server.snapshot.max(self.forgotten.index);
         // It is unknown what it was sent in messages that can't be read.
         let all_known = self.known.acknowledgements;
@@ -216,7 +217,7 @@ impl Model {
         let i = call.to;
         let had = self.history.holds(open.kept, prev) == Some(true) && prev.index > 0;
         // At an index that is committed, or that its snapshot may cover, a server may have other reasons to refuse.
-        let most = self.reigns.values().filter_map(Reign::may_commit).max().unwrap_or(0);
+        let most = self.leaderships.values().filter_map(Leadership::may_commit).max().unwrap_or(0);
         if had
             && self.known.acknowledgements
             && prev.index >= most
