@@ -13,8 +13,8 @@
 //! All of these are methods of [`State`], and none of them can wait. [`threads`] decides when they run, [`calls`] carries their
 //! messages, and this file has what other code calls. [`options`] has the numbers that the paper leaves open.
 //!
-//! What the lab does not ask for is in a module of its own, [`beyond`]. Where the lab's Raft meets it, there is a call of a method
-//! whose name begins with `beyond_`, or a field that is marked "Beyond the lab". A reader of 2A to 2D may skip all of these.
+//! What the lab does not ask for is in a module of its own, [`beyond`]. [`beyond::hooks`] lists where the lab's Raft meets it: methods
+//! whose names begin with `beyond_`, and fields that are marked "Beyond the lab". A reader of 2A to 2D may skip all of these.
 
 pub mod append_entries;
 pub mod beyond;

@@ -1,6 +1,7 @@
-//! The hooks: where the lab's Raft calls what goes beyond the lab.
+//! The hooks: where the lab's Raft meets what goes beyond the lab. A reader of 2A to 2D may skip all of them, because with the
+//! default options they change nothing.
 //!
-//! Their names begin with `beyond_`. With the default options none of them changes anything, so a reader of 2A to 2D may skip them.
+//! The methods in this file have names that begin with `beyond_`:
 //!
 //! | called in | hooks | for |
 //! |---|---|---|
@@ -8,6 +9,16 @@
 //! | the ticker | [`State::beyond_tick`], [`State::beyond_deadline`] | pre-vote, check-quorum |
 //! | `next_message`, and where a reply is noted | [`State::beyond_message`], [`State::beyond_is_urgent`], [`State::beyond_note_answer`] | pre-vote, transfer, reads |
 //! | where the commit index advances, and where state is saved | [`State::beyond_note_commit`], [`State::beyond_persist`] | membership |
+//!
+//! Three more files of this folder do a part of the lab's own work, in a form that allows for more:
+//!
+//! | file | in the lab | beyond the lab |
+//! |---|---|---|
+//! | [`flow`](super::flow) | one message to a server at a time | several |
+//! | [`chunks`](super::chunks) | the first chunk of a snapshot is the whole snapshot | several chunks |
+//! | [`membership`](super::membership), [`Log::members`](crate::raft::log::Log::members) | all servers are members | members are added and removed |
+//!
+//! Fields and variants that only this folder needs are marked "Beyond the lab" in [`state`](crate::raft::state).
 
 use super::validate::{Request, complain, validate_term};
 use crate::raft::messages::{Message, Ticket};
