@@ -149,9 +149,9 @@ impl Cluster {
             }
         }
         run::fail(format!(
-            "command {} was not applied by {servers} servers within {:.1} s: {last_try}; {}",
-            show(command),
+            "within {:.1} s, fewer than {servers} servers applied command {}: {last_try}; {}",
             began.elapsed().as_secs_f64(),
+            show(command),
             self.who_thinks_what()
         ))
     }

@@ -56,8 +56,8 @@ impl Model {
         let of_term = there.map_or(String::new(), |term| format!(" (an entry of term {term})"));
         format!(
             "{} {how} index {index}{of_term}, but no leader can have committed that: {}. A leader commits an entry only when \
-             a majority has it, and when it or a later entry that the majority has is of the leader's own term (§5.3, §5.4.2, \
-             Figure 8). Leader Completeness and State Machine Safety (Figure 3) rest on this rule",
+             a majority has it, and only if this entry, or a later one on the same majority, is of the leader's own term \
+             (§5.3, §5.4.2, Figure 8). Leader Completeness and State Machine Safety (Figure 3) rest on this rule",
             name(i),
             match self
                 .leaderships

@@ -122,16 +122,16 @@ impl Coverage {
         let missed = missed.map(|(fact, shape)| unread(*fact, shape));
         let methods = self.methods.iter().map(|(method, shape)| {
             format!(
-                "leaders elected with too few votes, entries committed on too few servers, entries acknowledged but never sent: \
-                 calls of {method} ({shape}) can't be read, and may carry the missing votes, entries or snapshots. If they never \
-                 carry any, declare it: Names::new().harmless({method:?})"
+                "that a leader has a majority of votes, that a committed entry is on a majority, and that acknowledged entries were \
+                 sent. The reason: calls of {method} ({shape}) can't be read, and may carry the missing votes, entries or \
+                 snapshots. If they never carry any, declare it: Names::new().harmless({method:?})"
             )
         });
         let looks = (self.looks == (true, false)).then(|| {
-            "commit indexes before entries are applied: the Raft has no inspect(), which would show them".to_string()
+            "the commit index of a server before it applies the entries. The reason: the Raft has no inspect(), which would show it".to_string()
         });
         let unmet = self.declared.difference(&self.met).map(|name| {
-            format!("the meaning of the declared name {name:?}: no message and no saved value has that name. Is it spelled right?")
+            format!("the meaning of the declared name {name:?}. The reason: no message and no saved value has that name. Is it spelled right?")
         });
         missed.chain(self.doubted()).chain(methods).chain(looks).chain(unmet).collect()
     }
@@ -165,7 +165,7 @@ fn add<K: Clone + Ord>(to: &mut BTreeMap<K, String>, from: &BTreeMap<K, String>)
 
 fn unread((part, word): Fact, shape: &str) -> String {
     format!(
-        "{}: {word} can't be read in {part} ({shape}). Name the field {word:?} as the paper does ({word}), or declare its name: \
+        "{}. The reason: {word} can't be read in {part} ({shape}). Name the field {word:?} as the paper does ({word}), or declare its name: \
          Names::new().field(.., Word::{word:?})",
         finds((part, word))
     )
@@ -174,11 +174,11 @@ fn unread((part, word): Fact, shape: &str) -> String {
 fn doubted((part, word): Fact, why: &str) -> String {
     if (part, word) == CONTENTS {
         return format!(
-            "what entries with the same index and term carry besides a command (§5.3): {why}"
+            "that entries with the same index and term are equal in what they carry besides a command (§5.3). The reason: {why}"
         );
     }
     format!(
-        "{}: {word} in {part} seems to mean something else here, because {why}",
+        "{}. The reason: {word} in {part} seems to mean something else here: {why}",
         finds((part, word))
     )
 }
@@ -187,30 +187,30 @@ fn doubted((part, word): Fact, why: &str) -> String {
 fn finds((part, word): Fact) -> &'static str {
     match (part, word) {
         (Part::Vote, Word::LastLogIndex) => {
-            "whether a voter's log is more up-to-date than its candidate's, and whether leaders have all committed entries (§5.4.1)"
+            "that no voter's log is more up-to-date than its candidate's, and that leaders have all committed entries (§5.4.1)"
         }
         (Part::Vote | Part::VoteReply, Word::VoteGranted | Word::LastLogTerm) | (Part::Vote, _) => {
-            "votes: two votes of one server in one term, leaders without a majority (§5.2)"
+            "that a server votes once in a term, and that a leader has a majority (§5.2)"
         }
         (Part::Append, Word::LeaderCommit) => {
             "which entries leaders treat as committed, before servers apply them (§5.3, §5.4.2)"
         }
         (Part::Append, _) => {
-            "logs: different entries with the same index and term, leaders that overwrite their log, commits without a majority (§5.3, §5.4)"
+            "that one index and term has one entry, that leaders do not overwrite their log, and that a committed entry is on a majority (§5.3, §5.4)"
         }
         (Part::AppendReply, Word::Success) => {
-            "acknowledgements: acknowledged entries that are lost later, commits without a majority (§5.3)"
+            "that acknowledged entries are not lost later, and that a committed entry is on a majority (§5.3)"
         }
         (Part::Install | Part::InstallReply, _) => {
-            "snapshots: followers that acknowledge entries that they never had (§7)"
+            "that a follower has what it acknowledges after a snapshot (§7)"
         }
         (Part::Saved, _) => {
-            "whether term and vote are saved before another server hears of them; only whether they survive crashes is checked (Figure 2)"
+            "that term and vote are saved before another server hears of them (Figure 2); only that they survive crashes is checked"
         }
         (Part::Service, _) => {
-            "whether servers apply the entries that messages commit: the service counts indices differently from the log, perhaps \
+            "that servers apply the entries that messages commit: the service counts indices differently from the log, perhaps \
              because Raft hides its own entries from the service"
         }
-        _ => "whether a reply names the term of the server that sends it (§5.1)",
+        _ => "that a reply names the term of the server that sends it (§5.1)",
     }
 }

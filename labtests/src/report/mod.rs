@@ -43,7 +43,7 @@ pub fn failure(report: &Report, again: &Again) -> String {
         let _ = writeln!(text, "\n{backtrace}");
     }
     for doubt in report.coverage.doubted() {
-        let _ = writeln!(text, "\n  not believed in this run: {doubt}");
+        let _ = writeln!(text, "\n  not checked in this run: {doubt}");
     }
     if !report.last_events.is_empty() {
         let _ = match failure.since {

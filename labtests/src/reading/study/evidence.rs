@@ -45,7 +45,7 @@ impl Evidence {
         let agrees = |fact| self.tallies.get(fact).is_some_and(|tally| tally.agrees > 0);
         let silent = facts.iter().filter(|fact| !agrees(fact));
         let mut doubts: Doubts =
-            silent.map(|fact| (*fact, "nothing that is certain confirms it".into())).collect();
+            silent.map(|fact| (*fact, "no fact that is certain confirms it".into())).collect();
         if let (same @ 1.., 0) = self.commit_is_prev {
             let text =
                 format!("it was equal to prevLogIndex all {same} times, and never another index");
@@ -111,7 +111,13 @@ impl Tally {
     fn reason(self) -> String {
         let Tally { agrees, contradicts, example, .. } = self;
         format!(
-            "it contradicts what is certain {contradicts} times and agrees with it {agrees} times; the first contradiction: {example}"
+            "{} it contradicted facts that are certain, and {} it agreed with them. The first contradiction: {example}",
+            times(contradicts),
+            times(agrees)
         )
     }
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
 }

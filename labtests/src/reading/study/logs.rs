@@ -309,7 +309,7 @@ impl Study {
                 // A message that follows the same index again may have been sent before the answer came.
                 if at < last {
                     self.bears_out(SUCCESS, !yes, || {
-                        format!("S{to} said yes to entries up to index {last}, but S{from} went back to index {prev}")
+                        format!("S{to} said yes to entries up to index {last}, but S{from} then sent entries from index {} on again", prev + 1)
                     });
                 }
             }

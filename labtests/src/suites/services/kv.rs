@@ -216,21 +216,29 @@ fn wrong(got: &str, expected: &str) -> String {
     };
     let place = match (got.len().max(expected.len()), same) {
         (..=60, _) => format!("{}, but {} was written", cut(got), cut(expected)),
-        _ => format!("after byte {same} comes {}, where {}", cut(got_rest), due(expected_rest)),
+        _ if got_rest.is_empty() => {
+            format!("the value ends after byte {same}, but {}", due(expected_rest))
+        }
+        _ => format!(
+            "after byte {same} the value continues with {}, but {}",
+            cut(got_rest),
+            due(expected_rest)
+        ),
     };
     format!("{what}: {place}. {why}")
 }
 
 const TWICE: &str = "A write was applied twice (exactly once, thesis §6.3). Look at how the server recognises an old request \
-    when it applies an entry: the request has a client whose last applied number is not lower. Snapshots must keep these \
+    when it applies an entry: a request is old if its number is not higher than the last applied number of its client. Snapshots must keep these \
     numbers, too. Also look at what a snapshot holds: if it holds more than the entries up to its index, the entries after the \
     index are applied twice";
 const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees every write that was acknowledged \
-    before it began). Either the read is stale, because a server answered it that didn't know that it had been deposed (§8); \
-    or the write was acknowledged before it was committed, was mistaken for an older request, or is missing in a snapshot";
+    before it began). There are four possible causes. The read is stale: a deposed server that did not know of its deposition \
+    has answered it (§8). Or the write was acknowledged before it was committed. Or it was mistaken for an older request. Or \
+    it is missing in a snapshot";
 const OTHER: &str = "No other client was writing this key (linearizability: a read sees the last write that was acknowledged \
-    before it began). Either the read is stale (§8), or the last write was lost after it was acknowledged, or an older write \
-    was applied again after it (exactly once, thesis §6.3)";
+    before it began). There are three possible causes. The read is stale (§8). Or the last write was lost after it was \
+    acknowledged. Or an older write was applied again after it (exactly once, thesis §6.3)";
 
 /// The beginning of a text, in quotes.
 fn cut(text: &str) -> String {
@@ -246,7 +254,7 @@ fn due(rest: &str) -> String {
     if rest.is_empty() {
         "the value should end".into()
     } else {
-        format!("{} should come", cut(rest))
+        format!("{} should follow", cut(rest))
     }
 }
 

@@ -111,8 +111,8 @@ impl Load {
             let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
             if !(*done..=most).contains(&version) {
                 let why = if version > *done {
-                    "Every put that is done adds one to the version. Either a put was done and answered with Version, where \
-                     Maybe is right, because an earlier request of the same put may have raised the version; or a put was done \
+                    "Every put that is done adds one to the version. Either a put was done, but answered with Version. Maybe \
+                     would be right, because an earlier request of the same put may have raised the version. Or a put was done \
                      twice (exactly once, thesis §6.3)"
                 } else {
                     "A put that was acknowledged got lost, or was never done (linearizability)"
