@@ -33,7 +33,7 @@ pub trait Raft: Send + Sync + 'static {
     fn get_state(&self) -> (u64, bool);
 
     /// The service has made `snapshot`, which covers everything up to and including `index`, so the log up to there may be
-    /// discarded. The service has applied `index` since this server started.
+    /// discarded. A service calls this method only for an `index` that it has applied since this server started.
     ///
     /// The call may come late: the service may have applied more since, the log may already be trimmed beyond `index`, or a
     /// newer snapshot may have arrived from the leader. The call may also come twice, or after a call with a higher `index`.
@@ -46,11 +46,11 @@ pub trait Raft: Send + Sync + 'static {
     /// Stops the server: wakes all of the server's threads and drops the apply sender. Preferably, `kill` returns only after all
     /// threads have ended. As in the Go lab, a flag that every thread checks is also enough, if all threads have ended 10 s later.
     ///
-    /// The service may be slow to receive from the apply channel, also after `kill`. So that the sending thread can still end, it
-    /// sends in a [`select!`](crate::channel::select) with a channel that `kill` closes, or with a timeout.
+    /// The service may be slow to receive from the apply channel, also after `kill`. So the sending thread must be able to give up:
+    /// let it send in a [`select!`](crate::channel::select) with a channel that `kill` closes, or with a timeout.
     ///
-    /// An RPC handler of a killed server must still return a reply. As in Go, a refusal in term 0 does no harm, because the lab
-    /// takes a server off the network before it kills the server, except at the end of a test.
+    /// An RPC handler of a killed server must still return a reply. A refusal in term 0 is enough, as in Go. It does no harm,
+    /// because nobody receives it: the lab takes a server off the network before it kills the server, except at the end of a test.
     fn kill(&self);
 
     /// This server's view of its own state, for sharper checks. Optional: `None` means "not offered".

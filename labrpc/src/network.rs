@@ -214,8 +214,8 @@ impl Network {
         }
     }
 
-    /// Adds a server, or replaces it by its next incarnation. Its handlers run in the caller's
-    /// [`Group`].
+    /// Adds a server, or replaces it by its next incarnation. Its handlers run in the [`Group`] of the thread that calls
+    /// `add_server`.
     pub fn add_server(&self, name: impl Into<Arc<str>>, server: Server) {
         let name = name.into();
         let group =

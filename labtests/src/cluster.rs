@@ -91,7 +91,7 @@ impl Cluster {
         Cluster::with_members(all_members(make), setup, watch)
     }
 
-    /// The same for a cluster in which some servers may not be members.
+    /// Like [`Cluster::watched`], for a cluster in which some servers need not be members.
     pub fn with_members(make: MakeMember, setup: Setup, watch: Watch) -> Cluster {
         let net = Network::new();
         net.reliable(setup.reliable);

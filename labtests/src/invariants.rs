@@ -1,8 +1,10 @@
 //! The paper's properties (Figure 3), checked while a test runs, on any Raft.
 //!
-//! The checks call nothing on the Raft. They read the RPCs that its servers send each other. These RPCs show what each server
-//! has promised, if their fields are named as in Figure 2, in Go's spelling or Rust's. So most mistakes are found at the moment
-//! when a rule is broken, long before two services differ:
+//! The checks themselves call nothing on the Raft. They read the RPCs that its servers send each other, what its servers save and
+//! apply, and what the tester's own calls (`start`, `get_state`, `inspect`) return. RPCs show what each server has promised, if
+//! the names of their fields are known: the names of Figure 2 in any spelling, those that Go solutions use, and
+//! [declared](crate::reading::Names) names. So most mistakes are found at the moment when a rule is broken, long before two
+//! services differ:
 //!
 //! | property | what is checked | from |
 //! |---|---|---|
@@ -10,7 +12,7 @@
 //! | Leader Append-Only | a leader's log contains the entries that it was elected with and those that it has added in its term, and no others | AppendEntries, `start` |
 //! | Log Matching | an index and a term identify one entry and all entries before it; a server acknowledges only entries that it was sent | AppendEntries |
 //! | Leader Completeness | no voter's log is more up-to-date than its candidate's; leaders have all committed entries; acknowledged entries stay, also across crashes | votes, AppendEntries |
-//! | State Machine Safety | if a leader counts an entry as committed, or a server applies it, then a majority has it, and it or a later entry that the majority has is of the leader's own term (§5.4.2) | AppendEntries, the apply channel |
+//! | State Machine Safety | an entry that a leader counts as committed, or that a server applies, is on a majority; this entry, or a later entry on the same majority, is of the leader's own term (§5.4.2) | AppendEntries, the apply channel |
 //! | persistence | terms and votes survive crashes; a server saves them before another server hears of them | saves, terms in RPCs |
 //!
 //! A request stays in a handler for a while, and the exact moment at which it takes effect is unknown. So a rule counts as
@@ -55,9 +57,9 @@ struct Watched {
     looks: u64,
     /// Checks whether the run's messages contradict each other. `None`: nobody needs that.
     study: Option<Study>,
-    /// Whether a broken rule ends the run.
+    /// Whether this watch still reports a broken rule. `noted` decides how.
     judges: bool,
-    /// `None`: a broken rule ends the run. `Some`: it does not, and the first broken rule is noted here.
+    /// `None`: a broken rule ends the run. `Some`: this watch never ends the run, and the first broken rule is noted here.
     noted: Option<Option<String>>,
     /// Whether the course of the run depends on how messages are read. In a run with a script it does.
     consulted: bool,
@@ -97,7 +99,8 @@ impl Watch {
         Watch { watched: Arc::new(Mutex::new(watched)), beside: Arc::default() }
     }
 
-    /// Adds other watches. They never end the run. Each only notes the rule for which it would have ended it: see [`Watch::noted`].
+    /// Adds other watches. They never end the run. Each of them only notes the first broken rule, which would otherwise have ended
+    /// the run: see [`Watch::noted`].
     pub fn beside(self, others: Vec<Watch>) -> Watch {
         others.iter().for_each(|other| other.watched.lock().noted = Some(None));
         Watch { beside: others.into(), ..self }
@@ -259,7 +262,7 @@ impl Watch {
         Look { server: i, number, term, beside }
     }
 
-    /// Those calls have returned these results.
+    /// The calls that [`Watch::look`] announced have returned these results.
     #[track_caller]
     pub fn saw(&self, look: Look, (term, leads): (u64, bool), inspection: Option<Inspection>) {
         self.note(|study| study.believes(look.server, term, leads));

@@ -163,8 +163,9 @@ impl State {
             leadership: LeaderState::new(now),
         };
         self.forget_calls();
-        // Beyond the lab: the no-op is an option. A leader that is not a member appends it in any case, because such a leader leads
-        // only until the no-op is committed (thesis, Figure 4.6).
+        // Beyond the lab: the no-op is an option. But a leader that is not a member always appends it. Its log has the entry that
+        // removes it, which was not known to be committed when it was elected (thesis, Figure 4.6). When the no-op is committed, so
+        // is that entry, and the leader steps down.
         if self.options.no_op_on_election || !self.log.members().contains(&self.me) {
             self.append(Payload::NoOp);
         }
@@ -212,7 +213,7 @@ impl State {
     }
 
     /// "If successful: update nextIndex and matchIndex for follower (§5.3)": the follower has everything up to
-    /// `index`. Neither value ever goes back, because replies may overtake one another.
+    /// `index`. A success never lowers either value, because replies may overtake one another.
     pub fn note_match(&mut self, peer: usize, index: u64) {
         let Role::Leader { progress, .. } = &mut self.role else {
             return;

@@ -87,7 +87,7 @@ pub enum Role {
     },
     /// Beyond the lab: asks whether it could win, before it becomes a candidate (thesis §9.6).
     PreCandidate {
-        /// The promises so far.
+        /// The pre-votes so far.
         ballot: Ballot,
     },
 }
@@ -117,8 +117,9 @@ pub struct Progress {
     pub mode: Mode,
     /// The snapshot that the leader is sending to it.
     pub outgoing: Option<Outgoing>,
-    /// The number of the last message before this server was made a member, if that was in this term. Replies to that message and
-    /// earlier ones do not count, because that server may have been replaced since.
+    /// The number of the last message that the leader had sent when it began to add this server, if that was in this term;
+    /// otherwise 0. Replies to that message and to earlier ones do not count, because they may come from a former server of this
+    /// number.
     pub since: u64,
 }
 
@@ -141,7 +142,7 @@ impl Progress {
 pub struct LeaderState {
     /// When the leader was elected.
     pub since: Instant,
-    /// Reads wait until a majority has answered messages sent after this one.
+    /// The number of a message. Reads wait until a majority has answered messages with higher numbers.
     pub confirm: u64,
     /// The leadership transfer in progress.
     pub transfer: Option<Transfer>,

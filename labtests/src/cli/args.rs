@@ -55,7 +55,7 @@ pub struct CheckArgs {
     /// Give up after this many seconds in total [default: no limit].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub limit: Option<Duration>,
-    /// How many MiB a search may use. A search that would need more ends undecided.
+    /// How many MiB a search may use. If a search needs more, it ends undecided.
     #[arg(long, value_name = "MIB", default_value_t = (MEMORY >> 20) as u32, value_parser = mebibytes)]
     pub memory: u32,
     /// The service that the history comes from [default: recognized by its operations].
@@ -87,8 +87,8 @@ pub struct Flags {
     /// Stop after the first failure.
     #[arg(long, global = true)]
     pub fail_fast: bool,
-    /// Also fail for two things that otherwise only give a warning: threads that are still running after kill(), and a test
-    /// that never reached the situation that it checks.
+    /// Also fail for what otherwise gives only a warning: threads that are still running after kill(), behaviour that breaks no
+    /// rule but could be better, and a test that never reached the situation that it checks.
     #[arg(long, global = true)]
     pub strict: bool,
     /// Run the I-th of N equal parts of the work, for example on one of N machines.
@@ -186,8 +186,8 @@ pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
     command.mut_args(with).mut_subcommands(with_negative_numbers)
 }
 
-/// For a command that does not run a selection of tests. Such a command rejects these flags and hides them from its help, but
-/// still parses them, so that it can reject them in our words. A flag that the command defines itself is left alone.
+/// Prepares a command that does not run a selection of tests. Such a command rejects the [`Flags`] and hides them from its help,
+/// but still parses them, so that it can reject them in our words. A flag that the command defines itself is left alone.
 pub fn without_flags(command: clap::Command) -> clap::Command {
     let flags = Flags::augment_args(clap::Command::new("flags"));
     let others = flags.get_arguments().filter(|flag| !takes(&command, flag.get_id().as_str()));

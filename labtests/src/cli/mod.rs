@@ -105,7 +105,7 @@ impl Wrong {
     }
 }
 
-/// How a command ended whose usage was right.
+/// How a command ended, if its usage was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Everything was done, and everything passed.
@@ -153,8 +153,8 @@ impl Program {
         Program { lab: lab.into(), extras: Vec::new(), variables: Vec::new() }
     }
 
-    /// Names environment variables on which the runs of this program depend, too. The command that repeats a failure then sets
-    /// them.
+    /// Names further environment variables on which the runs of this program depend. The command that repeats a failure then sets
+    /// them, too.
     pub fn variables(self, variables: &[&'static str]) -> Program {
         Program { variables: variables.to_vec(), ..self }
     }
@@ -370,7 +370,7 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
     let out = Arc::new(Mutex::new(out));
     let (sink, listener) = (out.clone(), out.clone());
     let words = LastWords::new(move |by| {
-        // Whoever reads the events may have stopped to.
+        // If the reader of the events has stopped reading, another thread may hold this lock for ever.
         let out = listener.try_lock_for(PATIENCE);
         out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
     });

@@ -1,5 +1,5 @@
-//! Everything that was seen of a run. Each new event is checked against it: what servers [request](super::said) and
-//! [promise](super::promised), what they treat as [committed](super::committed), and what they [show](super::asked).
+//! Everything that was seen of a run. Each new event is checked against it: what servers [request](super::requests) and
+//! [reply](super::replies), what they treat as [committed](super::committed), and what they [show](super::observations).
 
 use super::coverage::Known;
 use super::forget::Forgotten;

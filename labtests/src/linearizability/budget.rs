@@ -18,7 +18,7 @@ pub enum Limit {
 pub struct Bounds {
     /// How long to search.
     pub limit: Limit,
-    /// How many bytes a search may use to remember what it has tried. A search that would need more ends undecided.
+    /// How many bytes a search may use to remember what it has tried. If a search needs more, it ends undecided.
     pub memory: usize,
 }
 

@@ -58,9 +58,10 @@ impl State {
         }
     }
 
-    /// Whether this server knows of a leader: it has heard from one within the shortest election timeout, or it leads itself and a
-    /// majority answers it. A leader that no majority answers does not count, even if it does not step down (without check-quorum):
-    /// its vote may be needed to replace it.
+    /// Whether this server knows of a leader. A leader counts itself only while a majority answers it. Any other server knows of a
+    /// leader if it has heard from one within the shortest election timeout.
+    ///
+    /// Without check-quorum, a leader that no majority answers does not step down. But a candidate may need its vote.
     pub fn hears_a_leader(&self, now: Instant) -> bool {
         match self.followed_until(now) {
             Some(deadline) => now < deadline,

@@ -59,7 +59,8 @@ pub struct ChangeHandle {
     entry: Option<(u64, Instant)>,
 }
 
-/// For how many of the longest election timeouts a change may wait to be committed, or for a new server that makes no progress.
+/// How long a change may wait to be committed, and how long it may wait for a new server that makes no progress. The unit is the
+/// longest election timeout.
 const PATIENCE: u32 = 5;
 
 impl State {
@@ -127,7 +128,8 @@ impl State {
         since > self.commit_index && self.log.term_at(since) == Some(self.current_term)
     }
 
-    /// Advances a change. Breaks with its result, or continues with the moment to call this again at the latest.
+    /// Advances a change. Breaks with the result of the change, or continues with the latest moment at which this method must be
+    /// called again.
     pub fn advance_change(
         &mut self,
         handle: &mut ChangeHandle,
@@ -249,8 +251,8 @@ impl State {
         (includes_us(self.log.members()) || may_be_needed) && self.current_term < HIGHEST
     }
 
-    /// Saves that this server knows of its own removal. Otherwise, after a restart, it would become a candidate again and again
-    /// until it learned of its removal again, and nobody sends anything to a server that is not a member.
+    /// Saves that this server knows of its own removal. Otherwise, after a restart, it would become a candidate again and again. It
+    /// would stop only if it learned of its removal a second time, but nobody sends anything to a server that is not a member.
     pub(super) fn persist_removal(&mut self) {
         let commit_index = self.log.members_since();
         if self.knows_its_removal() && self.disk.saved_commit < commit_index {

@@ -23,8 +23,8 @@ tests! { "members", Beyond(Members):
     server_being_removed_may_be_elected = "WhoLeavesMayBeNeeded", members(2, reliable(2));
 }
 
-// The next three tests check the mistake in the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): a
-// leader of a new term changes the members before it has committed an entry of that term. Then there may be two configurations,
+// The next three tests look for a mistake of the first version of single-server changes (Ongaro, raft-dev, 10 July 2015): there, a
+// leader of a new term may change the members before it has committed an entry of that term. Then there may be two configurations,
 // each one step from the old one, with majorities that share no server. The tests are the three schedules with four servers
 // that Ongaro described.
 
@@ -44,8 +44,8 @@ fn concurrent_removals(cluster: &Cluster) {
 }
 
 /// S0 leads, and appends a configuration that reaches no other member. Then S1 is elected, and is asked for another change.
-/// Only S2 hears S1, and also S5 if S1 adds it: together they are a majority of S1's new members, but not of its present
-/// members. Then S0 asks S3 for its vote, and also S4 if S0 adds it: together they are a majority of S0's new members.
+/// Only S2 hears S1, and S5 too if S1 adds it. Together with S1, they are a majority of S1's new members, but not of its present
+/// members. Then S0 asks S3 for its vote, and S4 too if S0 adds it. Together with S0, they are a majority of S0's new members.
 ///
 /// If S1's change were committed, S0 could be elected without having it. So S1 must not make the change before it has committed
 /// an entry of its own term (thesis §4.1, as corrected on raft-dev).

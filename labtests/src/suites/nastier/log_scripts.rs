@@ -195,7 +195,7 @@ fn conflict_hint_is_not_a_match(cluster: &Cluster) {
     cluster.one(random(cluster), 5, true);
 }
 
-/// Lets S0 have a long log that all servers have, and after it two entries of a term that no other server has entries of. To
+/// Gives all servers the same long log. Then S0 alone gets two more entries, of a term in which no other server has entries. To
 /// repair S0's log, the leader should send only what comes after the last entry where the logs agree, and not the whole log
 /// (§5.3).
 fn repair_sends_only_what_differs(cluster: &Cluster) {
@@ -231,8 +231,8 @@ fn repair_sends_only_what_differs(cluster: &Cluster) {
     }
 }
 
-/// How long it may take until the only server that can be elected leads. With timeouts of up to 1.5 s, and votes that are split
-/// half of the time, that is enough for six candidacies or more.
+/// How long a server may take to become the leader, if no other server can be elected. With timeouts of up to 1.5 s, and votes
+/// that are split half of the time, that is enough for six candidacies or more.
 const ELECTED_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(10);
 
 /// Lets a candidate with an old log ask for votes again and again. A refused request must not reset the election timeout of the
@@ -243,7 +243,7 @@ fn refused_vote_does_not_reset_election_timer(cluster: &Cluster) {
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
     cluster.disconnect(behind);
     cluster.one(1, 2, false);
-    stage.caption("the leader is cut off, and only one connected server has its entry");
+    stage.caption("the leader is cut off, and only one connected server has the last entry");
     cluster.disconnect(leader);
     cluster.connect(behind);
     let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
@@ -270,8 +270,8 @@ fn refused_vote_does_not_reset_election_timer(cluster: &Cluster) {
     ));
 }
 
-/// How often a candidate may ask a server for its vote, on average, if the server has answered each time. Once per term is
-/// enough. A candidate that has got no answer may ask again ten times a second.
+/// How often per second a candidate may ask a server that answers for its vote, on average. Once per term is enough. This limit is
+/// twice as high as the ten times per second that are normal if a server does not answer.
 const ASKS_A_SECOND: u64 = 20;
 
 /// Lets a candidate with an old log ask for votes. A refusal is an answer for the whole term (§5.4.1), so the candidate must
