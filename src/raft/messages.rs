@@ -98,6 +98,8 @@ impl State {
         Next::Send(message, self.issue_ticket(peer, now))
     }
 
+    /// A candidate asks each server at once, and again until the server has answered (§5.5). A leader sends entries at once, and
+    /// heartbeats between them.
     fn urgency(&self, peer: usize) -> Urgency {
         match &self.role {
             Role::Candidate { ballot, .. } | Role::PreCandidate { ballot }

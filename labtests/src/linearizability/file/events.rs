@@ -91,7 +91,7 @@ impl Events {
         let Event { process, f, key, value, .. } = event;
         let asked = asked(&f).ok_or_else(|| {
             format!(
-                ":{f} is not one of :read, :write, :cas, :append, :add, :enqueue, :dequeue or :txn"
+                ":{f} is not one of :read, :write, :cas, :append, :add, :remove, :enqueue, :dequeue or :txn"
             )
         })?;
         let (key, value) = match (key, value) {

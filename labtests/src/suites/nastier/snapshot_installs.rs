@@ -1,5 +1,6 @@
 //! 2D+, about InstallSnapshot: a server that gets it must do the same as on AppendEntries, in whatever role it is (§5.1, §5.2).
-//! And a leader that has only a snapshot must be idle when there is nothing to send.
+//! And a leader that has only a snapshot must be idle when there is nothing to send. Tests of late replies to InstallSnapshot are in
+//! `snapshots.rs` and `snapshot_scripts.rs`.
 
 use crate::cluster::{Cluster, name};
 use crate::ledger::command;
