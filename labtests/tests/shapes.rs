@@ -96,6 +96,8 @@ shapes! {
     timeouts_of_300_to_400_ms: "paper_names,300_to_400";
     timeouts_of_500_to_1000_ms: "500_to_1000";
     timeouts_of_800_to_1500_ms: "paper_names,800_to_1500";
+    heartbeats_every_50_ms: "paper_names,heartbeat_50";
+    heartbeats_every_130_ms: "heartbeat_130";
     replies_that_are_enums: "enums";
     indices_from_zero: "from_zero";
     no_op_that_the_service_does_not_count: "paper_names,hidden_no_op";

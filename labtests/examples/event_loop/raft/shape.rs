@@ -87,7 +87,7 @@ impl Shape {
     }
 
     /// The names of the ways in which a shape may differ.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 21] = [
         "paper_names",
         "from_zero",
         "tuples",
@@ -107,6 +107,8 @@ impl Shape {
         "300_to_400",
         "500_to_1000",
         "800_to_1500",
+        "heartbeat_50",
+        "heartbeat_130",
     ];
 
     /// The plain shape, changed by some of [`Shape::NAMES`], separated by commas.
@@ -142,6 +144,8 @@ impl Shape {
             "300_to_400" => self.time(300..400, 130),
             "500_to_1000" => self.time(500..1000, 100),
             "800_to_1500" => self.time(800..1500, 130),
+            "heartbeat_50" => self.heartbeat = Duration::from_millis(50),
+            "heartbeat_130" => self.heartbeat = Duration::from_millis(130),
             _ => return None,
         }
         Some(())
