@@ -183,13 +183,14 @@ impl Cluster {
         let (who, leader) = (names(&have), name(leader));
         match found {
             None => format!(
-                "{leader} accepted it at index {index}, but no server has applied anything at that index"
+                "{leader} accepted the command at index {index}, but no server has applied anything at that index"
             ),
             Some(found) if found == *command => format!(
-                "{leader} accepted it at index {index}, and {count} servers applied it ({who}), but {servers} must{lack}"
+                "{leader} accepted the command at index {index}. {count} servers applied it ({who}), but {servers} servers must \
+                 apply it{lack}"
             ),
             Some(found) => format!(
-                "{leader} accepted it at index {index}, but {who} applied {} at that index",
+                "{leader} accepted the command at index {index}, but {who} applied {} at that index",
                 show(&found)
             ),
         }
@@ -217,7 +218,7 @@ impl Cluster {
         let (count, found) = self.n_committed(index);
         if count < servers {
             run::fail(format!(
-                "only {count} servers have applied index {index}, but {servers} must; {}",
+                "only {count} servers have applied index {index}, but {servers} servers must apply it; {}",
                 self.who_thinks_what()
             ));
         }

@@ -73,10 +73,10 @@ impl<C, M: Model + Default> Store<C, M> {
         match check(&M::default(), &history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
             Verdict::Not(why) => run::fail(format!(
-                "the results that the clients got are not linearizable (§8): each operation must appear to happen once, at one \
-                 moment between its call and its reply. If a read is too old, look for a server that answered it although it \
-                 was deposed or had not applied enough. If a write shows twice or not at all, look at how repeated requests are \
-                 recognised:\n{why}"
+                "the results that the clients got are not linearizable (§8). Each operation must appear to happen once, at one \
+                 moment between its call and its reply. If a read returned an old value, look for a server that answered the \
+                 read although the server was deposed or had not applied enough entries. If a write shows twice or not at all, \
+                 look at how servers recognise repeated requests:\n{why}"
             )),
             Verdict::Undecided => run::fail(format!(
                 "{STEPS} steps of the checker were not enough to decide whether the {} operations of this run are linearizable",

@@ -213,8 +213,7 @@ impl Ledger {
         snapshot: &Snapshot,
     ) -> Result<(), String> {
         if snapshot.is_empty() {
-            return Err("is empty, so the state that it replaces is lost. A server may deliver a snapshot only if it has one \
-                        (Figure 13)"
+            return Err("is empty, so the service loses its state. A server may deliver a snapshot only if it has one (Figure 13)"
                 .into());
         }
         let inner = up_to(snapshot)?;
@@ -226,7 +225,7 @@ impl Ledger {
         let last = self.servers[server].last;
         if inner < last {
             return Err(format!(
-                "goes up to index {inner}, but index {last} was already applied: the service would go back"
+                "goes up to index {inner}, but index {last} was already applied: the service would go back to an older state"
             ));
         }
         if self.agreed(inner).is_some() && **snapshot == *self.agreed_up_to(inner) {
@@ -330,8 +329,8 @@ fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
 
 fn not_of_the_service(error: impl fmt::Display) -> String {
     format!(
-        "is not a snapshot of its service: {error}. A snapshot that comes in pieces is complete when all pieces have come, each at \
-         its offset (Figure 13)"
+        "is not a snapshot of its service: {error}. A snapshot that comes in pieces is complete only when all pieces have \
+         arrived, and each must be at its offset (Figure 13)"
     )
 }
 

@@ -94,8 +94,8 @@ pub(crate) fn nothing_happens(
 ) -> String {
     let suspicion = suspicion.map_or(String::new(), |text| format!("\n  {text}"));
     format!(
-        "nothing has happened for {patience:?} of virtual time, since {:.6} s: no command was accepted or applied, no \
-         term or role changed, nothing was saved. The test did not cause this: it held no server or message \
+        "nothing has happened for {patience:?} of virtual time, from {:.6} s on: no command was accepted or applied, no term or \
+         role changed, and nothing was saved. The test did not cause this, because it held no server or message \
          back{suspicion}{}",
         calm.as_secs_f64(),
         lines(waits)
@@ -105,9 +105,9 @@ pub(crate) fn nothing_happens(
 /// A thread that never lets virtual time jump.
 pub(crate) fn spin(thread: &str, steps: u64) -> String {
     format!(
-        "{thread} spins: for {steps} steps some thread was always ready to run, mostly this one. \
-         Virtual time jumps ahead only while all threads wait: wait with a Condvar, a channel or a sleep, not in a \
-         loop that checks again and again"
+        "{thread} spins: for {steps} steps some thread was always ready to run, and mostly it was this thread. Virtual time \
+         jumps ahead only while all threads wait. So wait with a Condvar, a channel or a sleep, and not in a loop that checks \
+         again and again"
     )
 }
 

@@ -128,7 +128,8 @@ impl Coverage {
             )
         });
         let looks = (self.looks == (true, false)).then(|| {
-            "the commit index of a server before it applies the entries. The reason: the Raft has no inspect(), which would show it".to_string()
+            "what a server treats as committed before it applies it. The reason: the Raft has no inspect(), which would show the \
+             commit index".to_string()
         });
         let unmet = self.declared.difference(&self.met).map(|name| {
             format!("the meaning of the declared name {name:?}. The reason: no message and no saved value has that name. Is it spelled right?")
@@ -174,7 +175,7 @@ fn unread((part, word): Fact, shape: &str) -> String {
 fn doubted((part, word): Fact, why: &str) -> String {
     if (part, word) == CONTENTS {
         return format!(
-            "that entries with the same index and term are equal in what they carry besides a command (§5.3). The reason: {why}"
+            "that entries with the same index and term carry the same values besides their command (§5.3). The reason: {why}"
         );
     }
     format!(
@@ -187,7 +188,8 @@ fn doubted((part, word): Fact, why: &str) -> String {
 fn finds((part, word): Fact) -> &'static str {
     match (part, word) {
         (Part::Vote, Word::LastLogIndex) => {
-            "that no voter's log is more up-to-date than its candidate's, and that leaders have all committed entries (§5.4.1)"
+            "that no voter's log is more up-to-date than the log of the candidate that gets its vote, and that leaders have all \
+             committed entries (§5.4.1)"
         }
         (Part::Vote | Part::VoteReply, Word::VoteGranted | Word::LastLogTerm) | (Part::Vote, _) => {
             "that a server votes once in a term, and that a leader has a majority (§5.2)"
@@ -196,16 +198,18 @@ fn finds((part, word): Fact) -> &'static str {
             "which entries leaders treat as committed, before servers apply them (§5.3, §5.4.2)"
         }
         (Part::Append, _) => {
-            "that one index and term has one entry, that leaders do not overwrite their log, and that a committed entry is on a majority (§5.3, §5.4)"
+            "that an index and a term identify one entry, that leaders do not overwrite their log, and that a committed entry is \
+             on a majority (§5.3, §5.4)"
         }
         (Part::AppendReply, Word::Success) => {
             "that acknowledged entries are not lost later, and that a committed entry is on a majority (§5.3)"
         }
         (Part::Install | Part::InstallReply, _) => {
-            "that a follower has what it acknowledges after a snapshot (§7)"
+            "that a follower that got a snapshot has what it acknowledges (§7)"
         }
         (Part::Saved, _) => {
-            "that term and vote are saved before another server hears of them (Figure 2); only that they survive crashes is checked"
+            "that term and vote are saved before another server hears of them (Figure 2). The tester checks only that they \
+             survive crashes"
         }
         (Part::Service, _) => {
             "that servers apply the entries that messages commit: the service counts indices differently from the log, perhaps \

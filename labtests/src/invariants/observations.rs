@@ -117,8 +117,8 @@ impl Model {
         }
         if found.last_log_index.is_some_and(|last| last < open.kept.index) {
             return Err(format!(
-                "the log of {0} ends at index {1}, but {0} had said that its log has {2}: entries that were acknowledged are \
-                 gone (§5.3)",
+                "the log of {0} ends at index {1}, but {0} had said that its log has {2}. So entries that {0} had acknowledged \
+                 are gone (§5.3)",
                 name(i),
                 found.last_log_index.unwrap_or(0),
                 open.kept

@@ -134,7 +134,7 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "{} {what} {} in term {}, but it was already in term {}. A server must refuse requests of older terms (§5.1)",
+            "{0} {what} {1} in term {2}, but {0} was already in term {3}. A server must refuse requests of older terms (§5.1)",
             name(call.to),
             name(call.from),
             term,
@@ -149,8 +149,8 @@ impl Model {
         if let Some(last) = last.filter(|last| *last < open.kept) {
             return Err(format!(
                 "{0} grants its vote of term {1} to {2}, whose log ends with {last}, but {0} had said that its own log has {3}. \
-                 The candidate's log must be at least as up-to-date as the voter's (§5.4.1): Leader Completeness (Figure 3) \
-                 rests on it",
+                 The candidate's log must be at least as up-to-date as the voter's log (§5.4.1). Leader Completeness (Figure 3) \
+                 rests on this rule",
                 name(voter),
                 term,
                 name(candidate),
@@ -165,8 +165,9 @@ impl Model {
             voter != candidate && server.asked.get(&(term, candidate)) == Some(&server.saves);
         if self.saving && self.known.votes && unsaved {
             return Err(format!(
-                "{} grants its vote of term {} to {}, but it has saved nothing since the request came. After a crash it may vote \
-                 again in that term, for another candidate. votedFor must be saved before the reply (Figure 2, Persistent state)",
+                "{0} grants its vote of term {1} to {2}, but {0} has saved nothing since the request came. After a crash {0} may \
+                 vote again in that term, for another candidate. votedFor must be saved before the reply (Figure 2, Persistent \
+                 state)",
                 name(voter),
                 term,
                 name(candidate)
@@ -195,8 +196,9 @@ impl Model {
         let all_known = self.known.acknowledgements;
         if all_known && !(in_snapshot(prev) || made_it(prev) || server.given.contains_key(&prev)) {
             return Err(format!(
-                "{0} says that its log agrees with {1}'s log at {prev}, but {0} was never sent that entry. A follower must make the \
-                 consistency check for every AppendEntries, also for heartbeats (§5.3): Log Matching (Figure 3) rests on it",
+                "{0} says that its log agrees with {1}'s log at {prev}, but {0} was never sent that entry. A follower must make \
+                 the consistency check for every AppendEntries, also for heartbeats (§5.3). Log Matching (Figure 3) rests on \
+                 this rule",
                 name(i),
                 name(call.from)
             ));
@@ -204,8 +206,8 @@ impl Model {
         let unsaved = all_known && server.given.get(&last) == Some(&server.saves);
         if self.saving && unsaved && last != prev && !in_snapshot(last) && !made_it(last) {
             return Err(format!(
-                "{} acknowledges {last}, but it has saved nothing since it was first sent that entry. After a crash the entry is \
-                 gone. log[] must be saved before the reply (Figure 2, Persistent state)",
+                "{} acknowledges {last}, but it has saved nothing since that entry was first sent to it. After a crash the entry \
+                 is gone. log[] must be saved before the reply (Figure 2, Persistent state)",
                 name(i)
             ));
         }
@@ -224,10 +226,10 @@ impl Model {
             && prev.index > self.servers[i].snapshot
         {
             return Err(format!(
-                "{0} had said that its log has {1}, but now it refuses an AppendEntries of its leader {2} that follows {prev}. \
-                 Either entries that were acknowledged are gone, though a follower deletes entries only from the first conflict \
-                 on (Figure 2, AppendEntries 3; §5.3). Or {0} does not follow the leader of its term (Rules for Servers, \
-                 Candidates)",
+                "{0} had said that its log has {1}, but now it refuses an AppendEntries from its leader {2} whose previous entry \
+                 is {prev}. There are two possible causes. Either entries that {0} had acknowledged are gone: a follower must \
+                 delete entries only from the first conflict on (Figure 2, AppendEntries 3; §5.3). Or {0} does not follow the \
+                 leader of its term (Rules for Servers, Candidates)",
                 name(i),
                 open.kept,
                 name(call.from)

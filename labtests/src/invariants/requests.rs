@@ -203,8 +203,8 @@ impl Model {
         let before = *self.servers[i].votes.entry(term).or_insert(candidate);
         if before != candidate {
             return Err(format!(
-                "{} votes for {} in term {term}, but it had voted for {} in that term. Each server has one vote per term, also \
-                 across crashes (§5.2): Election Safety (Figure 3) rests on it",
+                "{0} votes for {1} in term {term}, but {0} had voted for {2} in that term. Each server has one vote per term, \
+                 also across crashes (§5.2). Election Safety (Figure 3) rests on this rule",
                 name(i),
                 name(candidate),
                 name(before)
@@ -217,8 +217,9 @@ impl Model {
         });
         if self.saving && unsaved {
             return Err(format!(
-                "{} votes for {} in term {term}, but it has not saved that vote. After a crash it may vote again in that term, for \
-                 another candidate. votedFor must be saved before another server hears of the vote (Figure 2, Persistent state)",
+                "{0} votes for {1} in term {term}, but {0} has not saved that vote. After a crash {0} may vote again in that \
+                 term, for another candidate. votedFor must be saved before another server hears of the vote (Figure 2, \
+                 Persistent state)",
                 name(i),
                 name(candidate)
             ));
@@ -258,8 +259,8 @@ impl Model {
                 some => format!(" ({})", some.join(", ")),
             };
             return Err(format!(
-                "{} {how} term {term}, but it has only {} of {} votes{whose}. A leader needs the votes of a majority (§5.2): \
-                 Election Safety (Figure 3) rests on it",
+                "{} {how} term {term}, but it has only {} of {} votes{whose}. A leader needs the votes of a majority (§5.2). \
+                 Election Safety (Figure 3) rests on this rule",
                 name(i),
                 voters.len(),
                 self.servers.len()
@@ -279,9 +280,9 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "{} leads term {term} with a log that ended with {base} when it was elected, but {committed} was committed \
-             in term {earlier}. This breaks Leader Completeness (Figure 3, §5.4): a committed entry is in the logs of the \
-             leaders of all higher terms",
+            "{} leads term {term}. When it was elected, its log ended with {base} and lacked {committed}, which was committed in \
+             term {earlier}. This breaks Leader Completeness (Figure 3, §5.4): a committed entry is in the logs of the leaders \
+             of all higher terms",
             name(leadership.leader)
         ))
     }
@@ -335,9 +336,9 @@ impl Model {
         };
         match there {
             Some(there) if there != place.term => Err(format!(
-                "{}, the leader of term {term}, shows an entry of term {} at index {}, but its log can only have an entry of term \
-                 {there} there. This breaks Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes entries in \
-                 its log",
+                "{}, the leader of term {term}, shows an entry of term {} at index {}, but at that index its log can only have \
+                 an entry of term {there}. This breaks Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes \
+                 entries in its log",
                 name(leadership.leader),
                 place.term,
                 place.index

@@ -46,14 +46,15 @@ impl Truth {
         let from = step.before.map_or(after.base.index, |before| before.commit_index);
         if after.base.index > self.commit_index() {
             return Err(format!(
-                "S{server} has a snapshot up to index {}, but entries are committed only up to index {} (§7)",
+                "S{server} has a snapshot up to index {}, but entries are committed only up to index {}. A snapshot covers only \
+                 committed entries (§7)",
                 after.base.index,
                 self.commit_index()
             ));
         }
         if self.at(after.base.index).is_some_and(|at| at.term != after.base.term) {
             return Err(format!(
-                "S{server} has a snapshot up to index {} of term {}, but the committed entry there is of term {} (§7)",
+                "S{server} has a snapshot up to index {} of term {}, but the committed entry at that index is of term {} (§7)",
                 after.base.index,
                 after.base.term,
                 self.committed[after.base.index as usize - 1].term
@@ -65,7 +66,7 @@ impl Truth {
             if entry != self.committed(index) {
                 return Err(format!(
                     "S{server} considers the entry of term {} at index {index} committed, but an entry of term {} was committed \
-                     there before (State Machine Safety, §5.4.3)",
+                     at that index before (State Machine Safety, §5.4.3)",
                     after.term_at(index).unwrap_or_default(),
                     self.committed[index as usize - 1].term
                 ));
@@ -97,7 +98,7 @@ impl Truth {
         match self.has(look, index) {
             true => Ok(()),
             false => Err(format!(
-                "S{leader} leads term {} but lacks the entry of term {} at index {index}, which was committed in term {} \
+                "S{leader} leads term {}, but it lacks the entry of term {} at index {index}, which was committed in term {} \
                  (Leader Completeness, §5.4.3)",
                 look.term,
                 self.committed[index as usize - 1].term,
@@ -126,9 +127,10 @@ impl Truth {
             let voters: Members = members.iter().filter(grants).copied().collect();
             if 2 * voters.len() > members.len() {
                 return Err(format!(
-                    "the entry of term {} at index {index} is committed, but S{candidate} lacks it and can be elected: of its \
-                     members {members:?}, {voters:?} have logs that are no more up to date (Leader Completeness, §5.4; an entry \
-                     of an older term is not committed by counting, Figure 8)",
+                    "the entry of term {} at index {index} is committed, but S{candidate} lacks it and can be elected. Of the \
+                     members in its configuration, {members:?}, the servers {voters:?} have logs that are no more up to date \
+                     than its own. This breaks Leader Completeness (§5.4). Perhaps a leader committed an entry of an older term \
+                     by counting its copies, which is not allowed (Figure 8)",
                     self.committed[index as usize - 1].term
                 ));
             }
@@ -146,8 +148,8 @@ impl Truth {
         match configurations.iter().any(is_majority) {
             true => Ok(()),
             false => Err(format!(
-                "the entry at index {index} is committed, but only servers {holders:?} would have it after a restart, which is not a \
-                 majority of the members {:?} (Figure 2: state must be saved before responding; §5.3)",
+                "the entry at index {index} is committed, but after a restart only the servers {holders:?} would have it. These \
+                 are not a majority of the members {:?}. A server must save its state before it responds (Figure 2, §5.3)",
                 configurations[0]
             )),
         }

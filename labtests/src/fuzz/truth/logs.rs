@@ -12,7 +12,8 @@ impl Truth {
         }
         if after.last_term() > after.term {
             return Err(format!(
-                "S{server} is in term {} but has an entry of term {}: entries must come from past terms or the current one (§5.3)",
+                "S{server} is in term {}, but it has an entry of term {}. Entries must come from past terms or the current one \
+                 (§5.3)",
                 after.term,
                 after.last_term()
             ));
@@ -39,8 +40,8 @@ impl Truth {
         let before = look.term_at(index - 1);
         if before.is_some_and(|before| before > entry.term) {
             return Err(format!(
-                "S{server} has an entry of term {} at index {index}, and one of term {} before it: terms must never decrease along a \
-                 log (§5.3)",
+                "S{server} has an entry of term {} at index {index}, but the entry before it is of term {}. Terms must never \
+                 decrease along a log (§5.3)",
                 entry.term,
                 before.unwrap_or_default()
             ));
@@ -49,14 +50,15 @@ impl Truth {
         let (content, known) = *self.places.entry(place).or_insert((entry.content, before));
         if content != entry.content {
             return Err(format!(
-                "two logs have different entries of term {} at index {index}, one of them S{server}'s (Log Matching, §5.3)",
+                "two logs have different entries of term {} at index {index}. One of them is the log of S{server} (Log Matching, \
+                 §5.3)",
                 entry.term
             ));
         }
         match (known, before) {
             (Some(known), Some(before)) if known != before => Err(format!(
-                "S{server} has an entry of term {} at index {index}, as another server had, but the entry before it has term {before} \
-                 instead of term {known} (Log Matching, §5.3)",
+                "S{server} has an entry of term {} at index {index} that was also in another log. On S{server} the entry before \
+                 it is of term {before}, but in the other log that entry was of term {known} (Log Matching, §5.3)",
                 entry.term
             )),
             _ => Ok(()),
@@ -80,21 +82,22 @@ impl Truth {
                 .find(|&earlier| after.entry(earlier).is_some_and(|entry| entry.members.is_some()));
             if let Some(earlier) = earlier.filter(|earlier| *earlier > after.commit_index) {
                 return Err(format!(
-                    "S{server} appended a configuration at index {index} before the one at index {earlier} was committed: only one \
-                     change at a time is allowed (thesis §4.1)"
+                    "S{server} appended a configuration at index {index}, but the configuration at index {earlier} was not \
+                     committed yet. Only one change at a time is allowed (thesis §4.1)"
                 ));
             }
             if after.term_at(after.commit_index) != Some(after.term) {
                 return Err(format!(
-                    "S{server} appended a configuration in term {term} before an entry of that term was committed (raft-dev, \
-                     10 July 2015)"
+                    "S{server} appended a configuration in term {term} before any entry of that term was committed. A leader \
+                     must first commit an entry of its own term (raft-dev, 10 July 2015)"
                 ));
             }
             let of = |index: u64| after.entry(index).and_then(|entry| entry.members.as_ref());
             let old = earlier.and_then(of).unwrap_or(&after.base.members);
             if old.symmetric_difference(members).count() != 1 {
                 return Err(format!(
-                    "S{server} changed the members from {old:?} to {members:?}: only one server may change at a time (thesis §4.1)"
+                    "S{server} changed the members from {old:?} to {members:?}. A change may add or remove only one server \
+                     (thesis §4.1)"
                 ));
             }
         }
@@ -112,7 +115,7 @@ fn check_append_only(server: usize, before: &Look, after: &Look) -> Result<(), B
     match same && after.last_index() >= before.last_index() {
         true => Ok(()),
         false => Err(format!(
-            "S{server} leads term {} but changed or deleted entries of its own log (Leader Append-Only, §5.3)",
+            "S{server} leads term {}, but it has changed or deleted entries of its own log (Leader Append-Only, §5.3)",
             after.term
         )),
     }

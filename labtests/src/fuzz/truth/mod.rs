@@ -73,15 +73,15 @@ impl Truth {
         let (first, last) = (after.base.index, after.last_index());
         if !(first..=last).contains(&after.commit_index) {
             return Err(format!(
-                "S{server} has commit index {}, but its log has indices {first} to {last}: committed entries must be in the log or \
-                 the snapshot, and snapshots cover only committed entries (§5.3, §7)",
+                "S{server} has commit index {}, but its log has indices {first} to {last}. Committed entries must be in the log \
+                 or in the snapshot, and a snapshot covers only committed entries (§5.3, §7)",
                 after.commit_index
             ));
         }
         if &after.members != after.configuration() {
             return Err(format!(
-                "S{server} counts majorities of {:?}, but the latest configuration in its log is {:?}: a server must use the latter, \
-                 committed or not (thesis §4.1)",
+                "S{server} counts majorities of {:?}, but the latest configuration in its log is {:?}. A server must use the \
+                 latest configuration in its log, committed or not (thesis §4.1)",
                 after.members,
                 after.configuration()
             ));
@@ -89,7 +89,7 @@ impl Truth {
         let Some(before) = step.before else { return Ok(()) };
         if after.term < before.term {
             return Err(format!(
-                "S{server} went back from term {} to term {} (§5.1)",
+                "S{server} went back from term {} to term {}. A server's term never decreases (§5.1)",
                 before.term, after.term
             ));
         }

@@ -23,8 +23,8 @@ impl Truth {
         let told = self.votes.get(&(server, restarted.term));
         match (told, restarted.voted_for) {
             (Some(told), None) => Err(format!(
-                "S{server} said that it voted for S{told} in term {}, but would not remember this after a restart: votedFor must be saved \
-                 before responding to RPCs (Figure 2)",
+                "S{server} said that it voted for S{told} in term {}, but after a restart it would not remember this vote. \
+                 votedFor must be saved before responding to RPCs (Figure 2)",
                 restarted.term
             )),
             (Some(told), Some(now)) if *told != now => {
@@ -37,8 +37,8 @@ impl Truth {
     fn check_term(&self, server: usize, look: &Look) -> Result<(), Broken> {
         match self.terms.get(&server) {
             Some(told) if look.term < *told => Err(format!(
-                "S{server} said that it was in term {told}, but is in term {} after a restart: currentTerm must be saved before \
-                 responding to RPCs (Figure 2)",
+                "S{server} said that it was in term {told}, but after a restart it is in term {}. currentTerm must be saved \
+                 before responding to RPCs (Figure 2)",
                 look.term
             )),
             _ => Ok(()),
@@ -54,6 +54,6 @@ impl Truth {
 
 fn two_votes(server: usize, term: u64, first: usize, second: usize) -> Broken {
     format!(
-        "S{server} voted for both S{first} and S{second} in term {term}: a server has one vote per term (§5.2)"
+        "S{server} voted for both S{first} and S{second} in term {term}. A server has one vote per term (§5.2)"
     )
 }

@@ -28,7 +28,7 @@ tests! { "2B", Raft:
 fn basic_agree(cluster: &Cluster) {
     for number in 1..=3 {
         let index = number + own_entries_before(cluster, u64::MAX);
-        cluster.check_not_committed(index, "before any command was given for it");
+        cluster.check_not_committed(index, "before any command was given for this index");
         expect_number(cluster, cluster.one(100 * number, cluster.n(), false), number);
     }
 }
@@ -47,8 +47,8 @@ fn expect_number(cluster: &Cluster, index: u64, number: u64) {
         let own =
             if own == 0 { String::new() } else { format!(" and {own} entries of Raft's own") };
         run::fail(format!(
-            "the command got index {index}, though only {} commands{own} came before it: indices begin at 1, and only commands \
-             and the entries that the service gets as ApplyMsg::Internal use an index",
+            "the command got index {index}, but only {} commands{own} came before it. Indices begin at 1. Only commands use an \
+             index, and the entries that the service gets as ApplyMsg::Internal",
             number - 1
         ));
     }
@@ -68,8 +68,8 @@ fn rpc_bytes(cluster: &Cluster) {
     let allowed = cluster.n() as u64 * sent + 50_000;
     if used > allowed {
         run::fail(format!(
-            "{used} bytes went over the network for {sent} bytes of commands, more than the {allowed} allowed: \
-             an entry should be sent to each server once"
+            "{used} bytes went over the network for {sent} bytes of commands. At most {allowed} are allowed, because an entry \
+             should be sent to each server once"
         ));
     }
 }
@@ -84,7 +84,7 @@ fn start_on_leader(cluster: &Cluster, leader: usize, value: u64) -> Started {
     match cluster.start(leader, &command(value)) {
         Ok(started) => started,
         Err(refused) => run::fail(format!(
-            "{} was the leader a moment ago and refused {value}: {refused:?}",
+            "{} was the leader a moment ago, but it refused command {value}: {refused:?}",
             name(leader)
         )),
     }
@@ -123,7 +123,8 @@ fn leader_failure(cluster: &Cluster) {
     let taken = (0..n).filter_map(|i| cluster.start(i, &command(104)).ok());
     let Some(index) = taken.map(|started| started.index).max() else {
         run::fail(
-            "no server accepted 104, although a leader was cut off just now and can't know yet that it has no majority",
+            "no server accepted command 104. The leader that was cut off just now can't know yet that it has no majority, so it \
+             should accept the command",
         );
     };
     cluster.sleep(2 * ELECTION_TIMEOUT);
@@ -168,7 +169,10 @@ fn fail_no_agree(cluster: &Cluster) {
     // The new leader's no-op may not be applied yet, and then nobody knows how many of Raft's own entries there are.
     let knows_no_own = own_entries_before(cluster, u64::MAX) == 0;
     if knows_no_own && !(2..=3).contains(&started.index) {
-        run::fail(format!("the command 30 got index {}, not 2 or 3", started.index));
+        run::fail(format!(
+            "command 30 got index {}, but it should get index 2 or 3",
+            started.index
+        ));
     }
     cluster.one(1000, n, true);
 }
@@ -197,7 +201,9 @@ fn concurrent_starts(cluster: &Cluster) {
             continue; // the term has changed
         }
         let Some(started) = started else {
-            run::fail("the leader refused one of five commands given at once, in its own term")
+            run::fail(
+                "the leader refused one of five commands that were given at once, although the term did not change",
+            )
         };
         let committed: Option<Vec<_>> = started
             .iter()
@@ -208,7 +214,8 @@ fn concurrent_starts(cluster: &Cluster) {
             if !committed.contains(&command(value)) {
                 let found: Vec<_> = committed.iter().map(show).collect();
                 run::fail(format!(
-                    "the leader accepted {value} and other commands at once, but {value} is not among the committed ones: {found:?}"
+                    "the leader accepted {value} and other commands at once, but {value} is not among the commands that were \
+                     committed: {found:?}"
                 ));
             }
         }
@@ -318,7 +325,7 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
         };
         if started.index != first.index + i {
             run::fail(format!(
-                "the command after index {} got index {}",
+                "the command after the one at index {} got index {}, but it should get the next index",
                 first.index + i - 1,
                 started.index
             ));
@@ -331,7 +338,7 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
         if found != *given {
             let (index, found, given) = (first.index + i, show(&found), show(given));
             run::fail(format!(
-                "the leader accepted {given} at index {index}, but {found} was committed there"
+                "the leader accepted {given} at index {index}, but {found} was committed at that index"
             ));
         }
     }
@@ -342,7 +349,7 @@ fn count_agreement(cluster: &Cluster, calls: &dyn Fn() -> u64) -> Option<u64> {
     let allowed = (BATCH + 1 + 3) * 3;
     if agreed - before > allowed {
         run::fail(format!(
-            "the servers made {} calls to agree on {} commands that were given at once; at most {allowed} are allowed, because \
+            "the servers made {} calls to agree on {} commands that were given at once. At most {allowed} are allowed, because \
              one call can carry many entries",
             agreed - before,
             BATCH + 2

@@ -241,7 +241,7 @@ fn churn(cluster: &Cluster) {
         .collect();
     if let Some((index, lost)) = seen.iter().find(|(index, seen)| log.get(index) != Some(seen)) {
         run::fail(format!(
-            "a client saw {} committed at index {index}, but it isn't there any more (Leader Completeness, \
+            "a client saw that {0} was committed at index {index}, but {0} isn't at that index any more (Leader Completeness, \
              Figure 3, §5.4)",
             crate::ledger::show(lost)
         ));

@@ -108,8 +108,8 @@ fn check_saved_state(cluster: &Cluster) {
     let (server, size) = cluster.largest_saved_state();
     if size >= MAX_SAVED_STATE {
         run::fail(format!(
-            "{} has saved {size} bytes of Raft state, but fewer than {MAX_SAVED_STATE} are allowed: a server must discard \
-             the log entries that a snapshot covers (§7)",
+            "{} has saved {size} bytes of Raft state, but fewer than {MAX_SAVED_STATE} are allowed. A server must discard the \
+             log entries that a snapshot covers (§7)",
             name(server)
         ));
     }
@@ -135,7 +135,8 @@ fn snapshot_all_crash(cluster: &Cluster) {
         let after = one();
         if after <= before {
             run::fail(format!(
-                "after all servers crashed, a command got index {after}, but a command before the crash had index {before}"
+                "a command before the crash of all servers had index {before}, but a new command after the crash got index \
+                 {after}. The new command should get a higher index"
             ));
         }
     }

@@ -233,9 +233,9 @@ const TWICE: &str = "A write was applied twice (exactly once, thesis §6.3). Loo
     numbers, too. Also look at what a snapshot holds: if it holds more than the entries up to its index, the entries after the \
     index are applied twice";
 const LOST: &str = "A write that was acknowledged is missing (linearizability: a read sees every write that was acknowledged \
-    before it began). There are four possible causes. The read is stale: a deposed server that did not know of its deposition \
-    has answered it (§8). Or the write was acknowledged before it was committed. Or it was mistaken for an older request. Or \
-    it is missing in a snapshot";
+                    before it began). There are four possible causes. The read is stale: a deposed server that did not know of \
+                    its deposition has answered it (§8). Or the write was acknowledged before it was committed. Or the write was \
+                    mistaken for an older request. Or the write is missing in a snapshot";
 const OTHER: &str = "No other client was writing this key (linearizability: a read sees the last write that was acknowledged \
     before it began). There are three possible causes. The read is stale (§8). Or the last write was lost after it was \
     acknowledged. Or an older write was applied again after it (exactly once, thesis §6.3)";
@@ -281,8 +281,8 @@ pub fn check_log(cluster: &Cluster, most: usize) {
     let (i, size) = cluster.largest_saved_state();
     if size > most {
         run::fail(format!(
-            "{}'s saved Raft state has {size} bytes, but at most {most} are allowed: a server must discard the log entries \
-             that a snapshot covers (§7)",
+            "{}'s saved Raft state has {size} bytes, but at most {most} are allowed. A server must discard the log entries that \
+             a snapshot covers (§7)",
             name(i)
         ));
     }
@@ -320,7 +320,7 @@ pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
     });
     if let Ok(what) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "a server that is cut off from the majority answered a {what}, though it can't know that it still leads (§5.3, §8)"
+            "a server that is cut off from the majority answered a {what}, but it can't know whether it still leads (§5.3, §8)"
         ));
     }
     meanwhile();
@@ -331,8 +331,9 @@ pub fn ask_in_the_minority<P: Send + 'static, G: Send + 'static>(
     for _ in clients {
         if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
             run::fail(
-                "4 s after the partition healed, a request that was made in the minority isn't answered: a server must answer a \
-                 client that waits for an entry of an old leader when this entry is lost, so that the client asks again",
+                "4 s after the partition healed, a request that was made in the minority is still not answered. If the entry of \
+                 an old leader is lost, the server must answer the client that waits for this entry, so that the client asks \
+                 again",
             );
         }
     }
@@ -363,7 +364,7 @@ pub fn check_speed(mut one: impl FnMut(u64)) {
     let each = began.elapsed() / OPERATIONS;
     if each > most {
         run::fail(format!(
-            "an operation takes {each:?} on average, but at most {most:?} is allowed: a leader must send an entry at once, not \
+            "an operation takes {each:?} on average, but at most {most:?} is allowed. A leader must send an entry at once, not \
              with the next heartbeat (§5.3)"
         ));
     }

@@ -82,9 +82,9 @@ fn check_appends(value: &str, clients: u64, appends: u64) {
         });
         let Some((number, left)) = first else {
             run::fail(format!(
-                "at {rest:?} in {value:?}, the next append of a client should come, but it is something else. Either an append \
-                 was applied twice (exactly once, thesis §6.3), or one is missing or out of order, though its client was \
-                 answered before it sent the next (linearizability)"
+                "in {value:?}, the part {rest:?} does not begin with the next append of any client. Either an append was applied \
+                 twice (exactly once, thesis §6.3). Or an append is missing or out of order, although its client was answered \
+                 before it sent the next one (linearizability)"
             ));
         };
         next[number as usize] += 1;
@@ -127,8 +127,8 @@ fn kv_one_partition(texts: &Texts) {
     );
     if !["14", "15", "16"].contains(&got.as_str()) {
         run::fail(format!(
-            "a get that began after 14 was written, and overlapped the puts of 15 and 16, returned {got:?} (linearizability: a \
-             read sees the last write before it, or a write that overlaps it)"
+            "a get began after 14 was written, and overlapped the puts of 15 and 16. It must return 14, 15 or 16, but it \
+             returned {got:?} (linearizability: a read sees the last write before it, or a write that overlaps it)"
         ));
     }
     // 15 was requested before 16, but in the minority. So it was applied only after the partition healed, when 16 was already

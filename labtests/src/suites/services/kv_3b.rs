@@ -73,7 +73,7 @@ fn kv_snapshot_size(texts: &Texts) {
     let (i, size) = texts.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client. A \
              snapshot holds the present state, without old values (§7)",
             name(i)
         ));

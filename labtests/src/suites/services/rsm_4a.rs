@@ -42,9 +42,9 @@ fn rsm_basic(counters: &Counters) {
 pub fn check_answer(answer: u64, expected: u64) {
     if answer != expected {
         let why = if answer > expected {
-            "either an operation was carried out more than once, or one was carried out that should not be. Look at what a \
-             snapshot holds: if it holds more than the entries up to its index, the entries after the index are carried out \
-             twice (§7)"
+            "either an operation was carried out more than once, or an operation was carried out that should not have been. Look \
+             at what a snapshot holds: if it holds more than the entries up to its index, the entries after the index are \
+             carried out twice (§7)"
         } else {
             "either this is the answer to another operation, or an operation that was acknowledged is lost (linearizability). \
              An entry is identified by its index and its term (§5.3), and is carried out when it is committed"
@@ -107,8 +107,8 @@ fn rsm_leader_partition(counters: &Counters) {
     check_answer(counters.one_of(&majority, Count::Up), 2);
     if let Ok(result) = end.recv_timeout(ELECTION_TIMEOUT) {
         run::fail(format!(
-            "submit() on {} ended with {result:?}, although this server is cut off from the majority: it can't know yet \
-             whether the operation will be carried out, and must wait until it knows",
+            "submit() on {} ended with {result:?}, although this server is cut off from the majority. The server can't know yet \
+             whether the operation will be carried out, so submit() must wait until the server knows",
             name(leader)
         ));
     }
@@ -117,12 +117,13 @@ fn rsm_leader_partition(counters: &Counters) {
     check_all_end(
         &lost,
         ELECTION_TIMEOUT,
-        "their server could hear a new leader, which has other entries at the same indices",
+        "the server of these calls was reconnected to a new leader. The new leader has other entries at the same indices, so \
+         each call must end",
     );
     for thread in lost {
         if let Ok(answer) = joined(thread) {
             run::fail(format!(
-                "submit(Down) was answered with {answer}, but it was not carried out"
+                "submit(Down) was answered with {answer}, but this operation was not carried out"
             ));
         }
     }
@@ -188,7 +189,7 @@ fn shut_down_around(counters: &Counters, waiting: Vec<JoinHandle<Result<u64, Ref
     for i in 0..counters.n() {
         counters.call(i, "kill()", labrpc::api::kv::Replica::kill);
     }
-    check_all_end(&waiting, ENDS_WITHIN, "the kill() of their server, which must wake them");
+    check_all_end(&waiting, ENDS_WITHIN, "kill() of their server. kill() must wake these calls");
     waiting.into_iter().for_each(|thread| _ = joined(thread));
     counters.shut_down();
 }

@@ -34,13 +34,18 @@ fn rsm_two_leaders_use_the_same_index(counters: &Counters) {
     counters.reached_check();
     check_answer(answer, 1);
     counters.connect_all();
-    check_all_end(&lost, 2 * ELECTION_TIMEOUT, "another operation replaced theirs");
+    check_all_end(
+        &lost,
+        2 * ELECTION_TIMEOUT,
+        "the entry of another operation was committed at the index of this call's \
+                                                operation",
+    );
     for thread in lost {
         if let Ok(answer) = joined(thread) {
             run::fail(format!(
-                "submit(Down) was answered with {answer}, which is the answer to another leader's operation: an index does not \
-                 identify an entry, and neither does a number that all servers count up in the same way (§5.3: index and term \
-                 do)"
+                "submit(Down) was answered with {answer}, which is the answer to another leader's operation. An entry is \
+                 identified by its index and its term together (§5.3). An index alone does not identify an entry, and neither \
+                 does a number that all servers count up in the same way"
             ));
         }
     }
@@ -69,7 +74,7 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     let carried_out = last > more;
     stage.all_pass();
     let asked: Vec<_> = asked.into_iter().collect();
-    check_all_end(&asked, 2 * ELECTION_TIMEOUT, "their server could hear a new leader");
+    check_all_end(&asked, 2 * ELECTION_TIMEOUT, "S0 was reconnected to a new leader");
     if carried_out {
         counters.reached_check();
     }
@@ -78,9 +83,9 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
             Ok(answer) => check_answer(answer, 1),
             Err(refused @ (Refused::NotLeader { .. } | Refused::Busy)) if carried_out => {
                 run::fail(format!(
-                    "submit(Up) on S0 ended with {refused:?}, which says that the operation is not and will not be carried \
-                     out. But the next leader had it in its log and carried it out (§5.4.2). A deposed leader can't know this, \
-                     so the right error is Refused::Deposed"
+                    "submit(Up) on S0 ended with {refused:?}, which says that the operation is not and will not be carried out. \
+                     But the next leader had the operation in its log and carried it out (§5.4.2). A deposed leader can't know \
+                     this, so the right error is Refused::Deposed"
                 ))
             }
             Err(_) => {}
@@ -125,7 +130,7 @@ fn check_counted_as_before(counters: &Counters, before: u64, answer: u64) {
              lock, or in the applying thread"
         } else {
             "It has lost some operations that were carried out. A snapshot must hold the state as of its last included index, \
-             and the log the entries after that index"
+             and the log must hold the entries after that index"
         };
         run::fail(format!(
             "{who} had counted to {before}, but its count is {now} after all servers restarted. {why} (§7)"

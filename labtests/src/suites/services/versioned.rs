@@ -111,14 +111,15 @@ impl Load {
             let most = if self.nothing_goes_wrong(versions) { *done } else { done + maybe };
             if !(*done..=most).contains(&version) {
                 let why = if version > *done {
-                    "Every put that is done adds one to the version. Either a put was done, but answered with Version. Maybe \
-                     would be right, because an earlier request of the same put may have raised the version. Or a put was done \
-                     twice (exactly once, thesis §6.3)"
+                    "Every put that is done adds one to the version. There are two possible causes. Either a put was done, but \
+                     it was answered with Version. The right answer is Maybe, because an earlier request of the same put may \
+                     have raised the version. Or a put was done twice (exactly once, thesis §6.3)"
                 } else {
                     "A put that was acknowledged got lost, or was never done (linearizability)"
                 };
                 run::fail(format!(
-                    "{key:?} has version {version}, after {done} puts that were answered with Ok and {maybe} with Maybe. {why}"
+                    "{key:?} has version {version}, after {done} puts that were answered with Ok and {maybe} puts that were \
+                     answered with Maybe. {why}"
                 ));
             }
         }
@@ -134,9 +135,9 @@ fn write(client: &mut VersionClient, key: &str, value: &str, puts: &mut Puts, st
             Err(PutError::Maybe) => puts.maybe += 1,
             Err(PutError::Version) => continue,
             Err(PutError::NoKey) => run::fail(format!(
-                "C{} put {key:?} with version {version}, which it had just read, and the answer was that there is no such key. \
-                 Keys don't vanish (linearizability). The server that answered has not applied a put that was acknowledged, or \
-                 has lost it",
+                "C{} had just read version {version} of {key:?}. Its put with this version was answered with NoKey, that is, \
+                 there is no such key. Keys don't vanish (linearizability). The server that answered has not applied a put that \
+                 was acknowledged, or has lost it",
                 client.id
             )),
         }
@@ -152,9 +153,9 @@ pub fn put(client: &mut VersionClient, key: &str, value: &str, version: u64) {
         Ok(()) => {}
         Err(PutError::Maybe) => check_read(client, key, value, version + 1),
         Err(error) => run::fail(format!(
-            "C{} put {value:?} at {key:?} with version {version}, which is the key's version, and the answer was {error:?}. No \
-             other client writes this key. So either an earlier request of this put was done, and then the answer must be \
-             Maybe; or the server that answered has not applied a put that was acknowledged (linearizability)",
+            "C{} put {value:?} at {key:?} with version {version}, and the answer was {error:?}. No other client writes this key, \
+             so the key has this version. Either an earlier request of this put was done, and then the answer must be Maybe. Or \
+             the server that answered has not applied a put that was acknowledged (linearizability)",
             client.id
         )),
     }
@@ -175,7 +176,7 @@ pub fn check_read(client: &mut VersionClient, key: &str, value: &str, version: u
                  it began). Either the read is stale (§8), or the put got lost"
             }
             () => {
-                "this version was made by another put than the one that was acknowledged (linearizability)"
+                "the put that made this version is not the put that was acknowledged (linearizability)"
             }
         };
         run::fail(format!(

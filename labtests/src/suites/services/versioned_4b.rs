@@ -79,16 +79,17 @@ fn versioned_one_partition(versions: &Versions) {
     let possible = [("14", 2), ("16", 3), ("15", 4)];
     if !possible.iter().any(|&(value, version)| got == Some((value.to_string(), version))) {
         run::fail(format!(
-            "a get that began after 14 was written with version 2, and overlapped the puts of 16 and 15, returned {got:?} \
-             (linearizability: a read sees the last write before it, or a write that overlaps it)"
+            "a get began after 14 was written with version 2, and overlapped the puts of 16 and 15. It must return 14 with \
+             version 2, 16 with version 3 or 15 with version 4, but it returned {got:?} (linearizability: a read sees the last \
+             write before it, or a write that overlaps it)"
         ));
     }
     // No other client writes with version 3, and in the minority the put can't have been done.
     match result {
         Ok(()) | Err(PutError::Maybe) => check_read(&mut client, "1", "15", 4),
         Err(error) => run::fail(format!(
-            "a put with version 3 was answered with {error:?}, though no other client writes this key when its version is 3 \
-             (linearizability)"
+            "a put with version 3 was answered with {error:?}. The answer must be Ok or Maybe, because no other client writes \
+             this key when its version is 3 (linearizability)"
         )),
     }
 }

@@ -72,7 +72,7 @@ fn versioned_snapshot_size(versions: &Versions) {
     let (i, size) = versions.largest_snapshot();
     if size > MOST {
         run::fail(format!(
-            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client: a \
+            "{}'s snapshot has {size} bytes, but at most {MOST} are allowed, because there is only one key and one client. A \
              snapshot holds the present state, without old values (§7)",
             name(i)
         ));

@@ -57,7 +57,7 @@ fn check_answer(
     if answer != expected {
         run::fail(format!(
             "a put with version {version} was answered with {answer:?}, but should be answered with {expected:?}. Nothing has \
-             gone wrong, so Maybe is not right, either"
+             gone wrong, so Maybe is not right either"
         ));
     }
 }
@@ -74,8 +74,8 @@ fn versioned_put_is_committed_by_next_leader(versions: &Versions) {
     for result in putting.into_iter().map(joined) {
         if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
             run::fail(format!(
-                "a put to a key that no other client writes was answered with {error:?}, which means that nothing was done. \
-                 But a leader accepted the first try of this put and was deposed, and the next leader carried it out (§5.4.2). \
+                "a put to a key that no other client writes was answered with {error:?}, which means that nothing was done. But \
+                 a leader accepted the first try of this put and was deposed, and the next leader carried the put out (§5.4.2). \
                  A client that asks again can't know that, so the right answer is Maybe"
             ));
         }
