@@ -66,9 +66,9 @@ pub(super) fn change(cluster: &Cluster, request: ChangeRequest) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "in {PATIENCE:?} no leader could {request}; the last answer: {last}. A new leader must append a no-op without waiting for \
-         a command. With this entry of its own term it commits a change that it finds in its log, and it begins no change \
-         before this entry is committed (thesis §4.1, and its author on raft-dev in 2015); {}",
+        "no leader could {request} within {PATIENCE:?}. The last answer: {last}. A new leader must append a no-op without \
+         waiting for a command. With this entry of its own term, the leader commits a change that it finds in its log. It begins \
+         no change before this entry is committed (thesis §4.1, and its author on raft-dev in 2015); {}",
         cluster.who_thinks_what()
     ));
 }
@@ -80,9 +80,9 @@ pub(super) fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
     let expected: BTreeSet<_> = expected.iter().copied().collect();
     if found.as_ref() != Some(&expected) {
         run::fail(format!(
-            "{} says that the members are {}, but they are {expected:?}. A server uses the last configuration in its log \
-             (thesis §4.1). If that entry is removed from the log, it uses the one before it, and after a snapshot the one in \
-             the snapshot (thesis §5.1)",
+            "{0} says that the members are {1}, but the members are {expected:?}. A server uses the last configuration in its \
+             log (thesis §4.1). If that entry is removed from the log, the server uses the configuration before it. After a \
+             snapshot, the server uses the configuration in the snapshot (thesis §5.1)",
             name(i),
             found.map_or("unknown, because it is down".into(), |found| format!("{found:?}"))
         ));

@@ -60,7 +60,7 @@ fn pour(cluster: &Cluster, leader: usize, commands: usize, kilobytes: usize) -> 
                     cluster.sleep(ms(5));
                 }
                 Err(why) => run::fail(format!(
-                    "{} leads and two servers hear it, but it refused a command for {:?}: {why:?}",
+                    "{} leads and two servers hear it, but for {:?} it has refused a command: {why:?}",
                     name(leader),
                     began.elapsed()
                 )),
@@ -101,7 +101,7 @@ fn check_largest(cluster: &Cluster) {
     let largest = cluster.net().largest_call();
     if largest > LARGEST {
         run::fail(format!(
-            "a message has {largest} bytes, though no command is larger than 8 kB; at most {LARGEST} are allowed. A message \
+            "a message has {largest} bytes, but no command is larger than 8 kB. At most {LARGEST} bytes are allowed. A message \
              with entries or with a piece of a snapshot must have a limited number of bytes (thesis §10.2)"
         ));
     }
@@ -133,8 +133,8 @@ fn flow_over_a_slow_link(cluster: &Cluster) {
     check_largest(cluster);
     if run::in_simulation() && began.elapsed() > Duration::from_secs(4) {
         run::fail(format!(
-            "250 commands of 8 kB took {:?}, with 60 ms for a message and its answer. A leader must send the next message \
-             before the last is answered (thesis §10.2.2)",
+            "250 commands of 8 kB took {:?}. A message and its answer take 60 ms together. A leader must send the next message \
+             before the last one is answered (thesis §10.2.2)",
             began.elapsed()
         ));
     }
@@ -162,9 +162,9 @@ fn flow_to_unreachable_server_is_small(cluster: &Cluster) {
     const MOST: u64 = 8 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "in ten seconds without commands, the servers sent {bytes} bytes, most of them to {}, which doesn't answer; at \
-             most {MOST} bytes are allowed. To a server that doesn't answer, a leader must send one message at a time, of \
-             limited size (thesis §10.2)",
+            "in ten seconds without commands, the servers sent {bytes} bytes, most of them to {}, which doesn't answer. At most \
+             {MOST} bytes are allowed. If a server doesn't answer, the leader must send it one message at a time, of limited \
+             size (thesis §10.2)",
             name(away)
         ));
     }
@@ -188,15 +188,15 @@ fn flow_back_pressure(cluster: &Cluster) {
                 break;
             }
             Err(why) => run::fail(format!(
-                "{} was the leader a moment ago and refused a command: {why:?}",
+                "{} was the leader a moment ago, but it refused a command: {why:?}",
                 name(leader)
             )),
         }
     }
     if !busy {
         run::fail(format!(
-            "{} accepted 10,000 commands, though it could not commit any of them. A leader must refuse commands when too many \
-             wait (Refused::Busy)",
+            "{} accepted 10,000 commands, but it could not commit any of them. A leader must refuse commands when too many wait \
+             (Refused::Busy)",
             name(leader)
         ));
     }
@@ -205,7 +205,7 @@ fn flow_back_pressure(cluster: &Cluster) {
     let there = cluster.wait(last.index, 3, Some(last.term));
     if there.is_some_and(|there| there != command(number)) {
         run::fail(format!(
-            "{} accepted a command at index {}, but another command was committed there in the same term",
+            "{} accepted a command at index {}, but another command was committed at that index in the same term",
             name(leader),
             last.index
         ));

@@ -119,8 +119,8 @@ fn learner_does_not_count_for_check_quorum(cluster: &Cluster) {
         }
         if !too && !counts {
             run::fail(format!(
-                "{} stepped down after {after:?} when it was cut off from all servers, but it still leads when only {} hears \
-                 it, which is being added and is not a member yet. A learner does not count for a quorum (thesis §4.2.1, \
+                "when {0} was cut off from all servers, it stepped down after {after:?}. But when only {1} hears {0}, then {0} \
+                 still leads. {1} is being added and is not a member yet. A learner does not count for a quorum (thesis §4.2.1, \
                  §6.2)",
                 name(0),
                 name(3)

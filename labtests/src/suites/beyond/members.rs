@@ -65,8 +65,7 @@ fn majorities_commit(cluster: &Cluster, members: &[usize]) {
         cluster.disconnect(others[0]);
         if cluster.start(leader, &command(random(cluster))).is_ok() {
             cluster.sleep(ELECTION_TIMEOUT);
-            let why =
-                format!("though only {} of {} members are connected", quorum - 1, members.len());
+            let why = format!("but only {} of {} members are connected", quorum - 1, members.len());
             cluster.check_not_committed(index + 1, &why);
         }
     }
@@ -131,7 +130,7 @@ fn invalid_membership_changes_are_refused(cluster: &Cluster) {
         3,
         ChangeRequest::Remove(leader),
         not_leader,
-        "NotLeader, because it is no member",
+        "NotLeader, because it is not a member",
     );
     check_members(cluster, leader, &[0, 1, 2]);
     for server in (0..3).filter(|i| *i != leader) {
@@ -155,7 +154,7 @@ fn check_refused(
     match request.ask(cluster, i) {
         Some(Err(why)) if fits(why) => {}
         other => run::fail(format!(
-            "{} was asked to {request}, which must be refused with {expected}, but the answer was {other:?}",
+            "{} was asked to {request}. It must refuse this with {expected}, but the answer was {other:?}",
             name(i)
         )),
     }
@@ -187,13 +186,13 @@ fn removed_leader_steps_down(cluster: &Cluster) {
         }
         let next = cluster.check_one_leader();
         if next == leader {
-            run::fail(format!("{} is no member any more, but leads again", name(leader)));
+            run::fail(format!("{} is not a member any more, but it leads again", name(leader)));
         }
         check_members(cluster, next, &members);
         cluster.sleep(ELECTION_TIMEOUT);
         if cluster.ledger().lock().who_has(index).contains(&leader) {
             run::fail(format!(
-                "{} was removed, but still gets entries that were committed afterwards",
+                "{} was removed, but it still gets entries that were committed afterwards",
                 name(leader)
             ));
         }
@@ -216,9 +215,9 @@ fn removed_server_does_not_disturb(cluster: &Cluster) {
         let now = cluster.state(leader);
         if now != Some((term, true)) {
             run::fail(format!(
-                "{} led term {term} when {} was removed, and all members have heard it since, but now its state is {now:?}. A \
-                 removed server gets no heartbeats and becomes a candidate; members that hear their leader must ignore its \
-                 requests (thesis §4.2.3)",
+                "{0} led term {term} when {1} was removed, and all members have heard {0} since. So {0} should still lead term \
+                 {term}, but its state is {now:?}. A removed server gets no heartbeats, so it becomes a candidate. Members that \
+                 hear their leader must ignore the candidate's requests (thesis §4.2.3)",
                 name(leader),
                 name(gone)
             ));
@@ -246,8 +245,8 @@ fn unreachable_learner_does_not_count(cluster: &Cluster) {
     let added = joined(adding);
     if matches!(added, Some(Ok(()))) {
         run::fail(format!(
-            "{} says that it has added S3, though no server can reach S3: a new server must catch up before it becomes a \
-             member (thesis §4.2.1)",
+            "{} says that it has added S3, but no server can reach S3. A new server must catch up before it becomes a member \
+             (thesis §4.2.1)",
             name(leader)
         ));
     }
@@ -278,8 +277,8 @@ fn slow_learner_does_not_delay_commits(cluster: &Cluster) {
     }
     if began.elapsed() > 2 * ELECTION_TIMEOUT {
         run::fail(format!(
-            "ten commands took {:?} while S3, which is slow, was being added. A new server must not count before it has caught \
-             up (thesis §4.2.1)",
+            "ten commands took {:?} while S3, which is slow, was being added. A new server must not count for a majority before \
+             it has caught up (thesis §4.2.1)",
             began.elapsed()
         ));
     }
@@ -307,8 +306,8 @@ fn one_membership_change_at_a_time(cluster: &Cluster) {
     let refused = matches!(second, Some(Err(NotChanged::UnderWay | NotChanged::NotLeader { .. })));
     if !refused {
         run::fail(format!(
-            "{} was asked to remove {} while the removal of {} was not committed yet, and the answer was {second:?}. It must \
-             be refused: a leader makes one configuration change at a time (thesis §4.1)",
+            "{0} was asked to remove {1} while its removal of {2} was not committed yet. The answer was {second:?}, but the \
+             leader must refuse this: a leader makes one configuration change at a time (thesis §4.1)",
             name(leader),
             name(others[1]),
             name(others[2])
@@ -317,9 +316,9 @@ fn one_membership_change_at_a_time(cluster: &Cluster) {
     let again = cluster.remove_server(leader, others[2]);
     if matches!(again, Some(Ok(()) | Err(NotChanged::NotMember))) {
         run::fail(format!(
-            "{} was asked again to remove {}, whose removal was not committed yet, and the answer was {again:?}. The removal \
-             is done only when it is committed, because an uncommitted configuration may be removed from the log again (thesis \
-             §4.1)",
+            "{0} was asked again to remove {1} before its first removal of {1} was committed. The answer was {again:?}. The \
+             removal is done only when it is committed, because an uncommitted configuration may be removed from the log again \
+             (thesis §4.1)",
             name(leader),
             name(others[2])
         ));
@@ -356,7 +355,7 @@ fn overwritten_membership_change_is_undone(cluster: &Cluster) {
     cluster.sleep(ELECTION_TIMEOUT);
     if added == Some(Ok(())) {
         run::fail(format!(
-            "{} says that it has added S5, but it was cut off from the majority (thesis §4.1)",
+            "{0} says that it has added S5, but {0} was cut off from the majority and could not commit the change (thesis §4.1)",
             name(leader)
         ));
     }

@@ -141,7 +141,7 @@ fn server_being_removed_may_be_elected(cluster: &Cluster) {
     let members = cluster.members(s1);
     if members.as_ref().is_none_or(|members| !members.contains(&s1)) {
         run::fail(format!(
-            "S1 says that the members are {members:?}, but S1 itself is a member, no matter whether S0 is one (thesis §4.2.2)"
+            "S1 says that the members are {members:?}. S1 must be among them, whether S0 is a member or not (thesis §4.2.2)"
         ));
     }
 }

@@ -66,10 +66,10 @@ fn added_for(cluster: &Cluster, knows: usize, left: &[usize]) {
         let leads = || matches!(cluster.state(knows), Some((_, true)));
         if !stage.until(10 * ELECTION_TIMEOUT, leads) {
             run::fail(format!(
-                "{} was not elected within {:?}, though {} hear it and its log is the most up-to-date. {} is a member by the \
-                 last entry of this log, which the voters lack. \"Servers process incoming RPC requests without consulting \
-                 their current configurations\" (thesis §4.1): a voter must not check whether itself or the candidate is a \
-                 member by its own log; {}",
+                "{2} hear {0}, and {0}'s log is the most up-to-date, but {0} was not elected within {1:?}. The last entry of \
+                 this log makes {3} a member, and the voters lack that entry. \"Servers process incoming RPC requests without \
+                 consulting their current configurations\" (thesis §4.1). So a voter must not check by its own log whether the \
+                 voter itself or the candidate is a member; {4}",
                 name(knows),
                 10 * ELECTION_TIMEOUT,
                 others.map(|i| name(i).to_string()).collect::<Vec<_>>().join(" and "),

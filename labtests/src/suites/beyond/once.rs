@@ -41,9 +41,10 @@ fn of(client: u64) -> impl Fn(&Letter) -> bool {
 fn must_not_be_refused(result: Result<(), PutError>, why: &str) {
     if let Err(error @ (PutError::Version | PutError::NoKey)) = result {
         run::fail(format!(
-            "a put was answered with {error:?}, which means that nothing was done, though it was done, and no other client \
+            "a put was answered with {error:?}, which means that nothing was done. But the put was done, and no other client \
              writes this key: {why}. A server must recognise the copy of a request, for example by its client and number, and \
-             give it the same answer as the request (exactly once, thesis §6.3). Otherwise the clerk must answer Maybe"
+             must give the copy the same answer as the request (exactly once, thesis §6.3). Otherwise the clerk must answer \
+             Maybe"
         ));
     }
 }
@@ -118,7 +119,7 @@ fn once_duplicate_reaches_a_deposed_leader(versions: &Versions) {
     stage.all_pass();
     must_not_be_refused(
         joined(putting),
-        "a leader accepted it and was deposed, the copy of the request was answered with \"not the leader\", and the next \
+        "a leader accepted the put and was deposed, the copy of the request was answered with \"not the leader\", and the next \
          leader committed the put",
     );
     check_read(&mut versions.clerk(), "k", "once", 1);
@@ -156,9 +157,9 @@ fn check_still_refused(client: &mut VersionClient, key: &str, value: &str, versi
     let got = client.get(key);
     if got != Some((value.to_string(), version)) {
         run::fail(format!(
-            "{key:?} has {got:?}, but should have {value:?} with version {version}: a put with version {version} was refused \
-             before the key had this version, and the copy of its request was carried out afterwards. The answer that nothing \
-             was done must stay true (exactly once, thesis §6.3)"
+            "{key:?} has {got:?}, but it should have {value:?} with version {version}. A put with version {version} was refused \
+             before the key had this version, and the copy of its request was carried out afterwards. The answer to the put was \
+             that nothing was done, and this must stay true (exactly once, thesis §6.3)"
         ));
     }
 }

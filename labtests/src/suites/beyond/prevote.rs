@@ -71,8 +71,8 @@ tests! { "prevote", Beyond(PreVote):
 const AWAY: Duration = Duration::from_secs(4);
 
 /// The rule because of which a server that was cut off does not raise its term, and gets no votes.
-const ASKS_FIRST: &str = "A server that hears no leader must ask the others for pre-votes before it raises its term, and a \
-                          server that hears a leader must refuse: so a server that comes back does not disturb the others \
+const ASKS_FIRST: &str = "A server that hears no leader must ask the others for pre-votes before it raises its term. A server \
+                          that hears a leader must refuse a pre-vote. So a server that comes back does not disturb the others \
                           (thesis §9.6)";
 
 /// Cuts a server off and lets it come back, again and again. The term and the leader must stay the same (thesis §9.6).
@@ -99,7 +99,7 @@ fn away(who: &[usize]) -> String {
 
 fn back(who: &[usize]) -> String {
     format!(
-        "The only trouble was that {} came back, after having heard no leader for a while. {ASKS_FIRST}",
+        "The only trouble was that {} had heard no leader for a while and came back. {ASKS_FIRST}",
         names(who)
     )
 }
@@ -246,7 +246,7 @@ fn few_terms(cluster: &Cluster, before: u64, allowed: u64, what: &str) {
     let terms = latest_term(cluster) - before;
     if terms > allowed {
         run::fail(format!(
-            "{terms} terms began; at most {allowed} are allowed. The only trouble was that again and again {what}. {ASKS_FIRST}"
+            "{terms} terms began. At most {allowed} are allowed. The only trouble was that again and again {what}. {ASKS_FIRST}"
         ));
     }
 }

@@ -80,15 +80,15 @@ fn reads_append_no_entries(cluster: &Cluster) {
     let calls = cluster.net().total_count() - calls;
     if run::in_simulation() && calls > 40 {
         run::fail(format!(
-            "the servers made {calls} calls for 100 reads at once: reads that wait at the same time must share a round of \
+            "the servers made {calls} calls for 100 reads at once. Reads that wait at the same time must share a round of \
              heartbeats (thesis §6.4)"
         ));
     }
     let next = agree(cluster, 1, 3);
     if next != index + 1 {
         run::fail(format!(
-            "a command got index {index}, then 150 reads were answered, and the next command got index {next}: such a read \
-             must not add an entry to the log (thesis §6.4)"
+            "a command got index {index}. Then 150 reads were answered, and the next command got index {next}. A read must not \
+             add an entry to the log (thesis §6.4)"
         ));
     }
     cluster.reached_check();
@@ -100,7 +100,7 @@ fn reads_on_a_cluster_of_one(cluster: &Cluster) {
         let index = agree(cluster, 1, 1);
         if must_read(cluster, 0) < index {
             run::fail(
-                "a single server returned a read index below what it has committed (thesis §6.4)",
+                "the only server of the cluster returned a read index below the last index that it has committed (thesis §6.4)",
             );
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn new_leader_commits_before_it_reads(cluster: &Cluster) {
         while !matches!(cluster.read_index(s1), Some(Ok(_))) {
             if began.elapsed() > Duration::from_secs(5) {
                 run::fail(format!(
-                    "S1 leads and S2 hears it, but for 5 s it returned no read index: a new leader must append a no-op (thesis \
+                    "S1 leads and S2 hears S1, but for 5 s S1 returned no read index. A new leader must append a no-op (thesis \
                      §6.4, step 1); {}",
                     cluster.who_thinks_what()
                 ));
@@ -260,7 +260,7 @@ fn reads_do_not_change_the_log(cluster: &Cluster) {
         stage.settle();
         stage.direct(|_| Fate::Drop);
         (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-        stage.caption("S1 commits six entries; S2 is elected, then S1 again, which assumes that S0's log is as long as its own");
+        stage.caption("S1 commits six entries; S2 is elected, then S1 again; S1 assumes that S0's log is as long as S1's log");
         stage.elect(s1, &[s2]);
         let Some(last) = give(cluster, s1, 6) else { return stage.over() };
         stage.until(ELECTION_TIMEOUT, || cluster.n_committed(last.index).0 == 2);

@@ -48,7 +48,7 @@ impl<'a> Steady<'a> {
             before = now;
         }
         run::fail(format!(
-            "the term still rises, though no server has failed for 10 s or more: {}",
+            "no server has failed for 10 s or more, but the term still rises: {}",
             cluster.who_thinks_what()
         ))
     }

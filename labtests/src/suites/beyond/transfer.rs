@@ -84,8 +84,8 @@ impl Handover {
         if !stage.until(left, || self.is_over()) {
             run::fail(format!(
                 "{:?} after {} was asked to hand over to {}, the caller still waits for the outcome. If a handover isn't done \
-                 within about an election timeout, the leader must give it up, lead on, and return an error (thesis §3.10); \
-                 {}",
+                 within about an election timeout, the leader must give it up, continue to lead, and return an error (thesis \
+                 §3.10); {}",
                 self.began.elapsed(),
                 name(self.from),
                 name(self.to),
@@ -120,9 +120,10 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     let state = cluster.state(to);
     if outcome != Some(Ok(())) || took > ELECTION_TIMEOUT {
         run::fail(format!(
-            "{} was asked to hand over to {}; all servers hear each other, but after {took:?} the outcome was {outcome:?}. The \
-             leader must bring its successor up to date and send it TimeoutNow, so that it becomes a candidate at once, and \
-             the others must vote for it though they hear a leader (thesis §3.10, §4.2.3); {}",
+            "{0} was asked to hand over to {1}. All servers hear each other, so this should succeed soon, but after {took:?} the \
+             outcome was {outcome:?}. The leader must bring its successor up to date and send it TimeoutNow, so that the \
+             successor becomes a candidate at once. The others must vote for the successor although they hear a leader (thesis \
+             §3.10, §4.2.3); {2}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -130,8 +131,8 @@ fn quiet_handover(cluster: &Cluster, steps: usize) {
     }
     if state != Some((term + 1, true)) {
         run::fail(format!(
-            "{} says that it has handed over to {}, so {} should lead term {}: on a network that loses nothing, only the \
-             successor becomes a candidate, and only once (thesis §3.10); {}",
+            "{0} says that it has handed over to {1}. So {2} should lead term {3}, but it doesn't. On a network that loses \
+             nothing, only the successor becomes a candidate, and only once (thesis §3.10); {4}",
             name(leader),
             name(to),
             name(to),
@@ -167,7 +168,8 @@ fn handed_over(cluster: &Cluster, to: impl Fn(usize) -> usize) -> usize {
         outcomes.push(format!("{} to {}: {outcome:?}", name(leader), name(to)));
     }
     run::fail(format!(
-        "none of {TRIES} handovers succeeded: {}. All servers hear each other, at least now and then (thesis §3.10); {}",
+        "none of {TRIES} handovers succeeded: {}. All servers hear each other, at least now and then, so one should succeed \
+         (thesis §3.10); {}",
         outcomes.join(", "),
         cluster.who_thinks_what()
     ))

@@ -37,8 +37,9 @@ fn still_leads(cluster: &Cluster, rivals: &Rivals) {
     let &Rivals { winner, loser, term, .. } = rivals;
     if cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} led term {term}, {} asked it for its vote in the same term, and now it doesn't lead: {}. Only a higher term \
-             makes a leader step down (§5.1). In its own term a leader has voted for itself and refuses its vote",
+            "{0} led term {term}. Then {1} asked {0} for its vote in the same term, and now {0} doesn't lead: {2}. Only a higher \
+             term makes a leader step down (§5.1). In its own term a leader has voted for itself, so it must refuse its vote to \
+             others",
             name(winner),
             name(loser),
             cluster.who_thinks_what()
@@ -73,8 +74,9 @@ fn is_given_a_vote(stage: &Stage<'_>, rivals: &Rivals) -> bool {
     let in_time = stage.mail(granted).iter().any(|mail| mail.at.elapsed() > ms(50));
     if in_time && stage.cluster.state(winner) == Some((term, false)) {
         run::fail(format!(
-            "{} was a candidate in term {term}, {} asked it for its vote in the same term, then {} voted for it, and yet it \
-             doesn't lead: {}. Only a higher term, or the leader of its own term, makes a candidate a follower (§5.1, §5.2)",
+            "{0} was a candidate in term {term}, and {1} asked {0} for its vote in the same term. Then {2} voted for {0}. So {0} \
+             should lead, but it doesn't: {3}. Only a higher term, or the leader of its own term, makes a candidate a follower \
+             (§5.1, §5.2)",
             name(winner),
             name(loser),
             name(voter),
@@ -115,7 +117,7 @@ const ELECTIONS: Duration = Duration::from_secs(20);
 /// candidate in a later term. It must not ask for votes in that later term (§5.2).
 fn elections_with_paused_threads(cluster: &Cluster) {
     let stage = Stage::new(cluster);
-    stage.caption("no leader is heard, and threads are slow");
+    stage.caption("no server hears a leader, and threads are slow");
     stage.direct(|mail| if mail.kind == Kind::Entries { Fate::Drop } else { Fate::Deliver });
     cluster.hiccups(Some(Hiccups { one_in: 2, lasting: ms(1)..ms(400) }));
     cluster.reached_check();

@@ -33,7 +33,7 @@ fn one_server_elects_itself(cluster: &Cluster) {
     cluster.sleep(2 * ELECTION_TIMEOUT);
     cluster.reached_check();
     if cluster.check_terms() != term {
-        run::fail("a single server became a candidate again, though it was the leader");
+        run::fail("the only server of the cluster was the leader, but it became a candidate again");
     }
     cluster.check_one_leader();
 }
@@ -142,8 +142,9 @@ fn lost_heartbeats_depose_no_leader(cluster: &Cluster) {
     cluster.reached_check();
     if began > TERMS_WHILE_STEADY {
         cluster.advise(format!(
-            "{began} terms began in {STEADY:?} in which no server failed; there should be {TERMS_WHILE_STEADY} or fewer. An \
-             election timeout should be longer than some lost heartbeats (§5.6: broadcastTime << electionTimeout)"
+            "{began} terms began in {STEADY:?} in which no server failed. There should be {TERMS_WHILE_STEADY} or fewer. An \
+             election timeout should be so long that a follower can miss several heartbeats (§5.6: broadcastTime << \
+             electionTimeout)"
         ));
     }
 }
@@ -210,8 +211,8 @@ fn deaf_leader_steps_down_at_newer_term(cluster: &Cluster) {
     let stepped_down = || cluster.state(old).is_none_or(|(t, leads)| t >= term && !leads);
     if !stage.until(2 * ELECTION_TIMEOUT, stepped_down) {
         run::fail(format!(
-            "{} still leads, though for {:?} its calls were answered with a newer term. \"If RPC request or response contains \
-             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1); {}",
+            "for {1:?} the calls of {0} were answered with a newer term, but {0} still leads. \"If RPC request or response \
+             contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1); {2}",
             name(old),
             2 * ELECTION_TIMEOUT,
             cluster.who_thinks_what()
@@ -258,7 +259,9 @@ fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
 /// No server hears them. Returns the last candidate, the first candidate and their term. The old leader has no reason to become
 /// a candidate, and has voted for neither.
 fn same_term(stage: &Stage<'_>, old: usize, others: [usize; 2]) -> Option<(usize, usize, u64)> {
-    stage.caption("the leader isn't heard; the others become candidates, and no server hears them");
+    stage.caption(
+        "no server hears the leader; the others become candidates, and no server hears them either",
+    );
     let from = Instant::now();
     stage.direct(move |mail| if mail.from == old { Fate::Drop } else { Fate::Hold });
     let asks = |i: usize| {
@@ -290,8 +293,9 @@ fn calm_in_term(stage: &Stage<'_>, winner: usize, loser: usize, term: u64) {
     let (now, _) = stage.cluster.state(loser).unwrap_or_default();
     if now != term {
         run::fail(format!(
-            "{} was a candidate in term {term} and then heard {}, the leader of that term, for three seconds, and yet its \
-             term is {now}. A candidate that hears the leader of its term becomes its follower (Figure 2, Candidates)",
+            "{0} was a candidate in term {term}. Then it heard {1}, the leader of that term, for three seconds. So {0} should \
+             still be in term {term}, but its term is {now}. A candidate that hears the leader of its term becomes its follower \
+             (Figure 2, Candidates)",
             name(loser),
             name(winner)
         ));
@@ -328,9 +332,9 @@ fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
     for i in 0..cluster.n() {
         if let Some((granted, stood)) = becomes_candidate_too_soon(mail, i, shortest / 2) {
             run::fail(format!(
-                "{} granted a vote and became a candidate itself {:?} later; undisturbed, servers wait for at least \
-                 {shortest:?}. A follower that grants a vote must reset its election timeout (Figure 2, Followers), \
-                 because otherwise it splits the vote",
+                "{0} granted a vote, and only {1:?} later it became a candidate itself. Undisturbed servers wait for at least \
+                 {shortest:?}. A follower that grants a vote must reset its election timeout (Figure 2, Followers). Otherwise it \
+                 splits the vote",
                 name(i),
                 stood.saturating_duration_since(granted)
             ));

@@ -33,7 +33,7 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     let cluster = stage.cluster;
     stage.caption("S2 elects S1; S0 still leads its old term, and doesn't hear of S1");
     stage.elect(s1, &[s2]);
-    stage.caption("S2 hears S0, and not S1; no answer reaches S0");
+    stage.caption("S2 hears S0, but not S1; no answer reaches S0");
     stage.direct(move |mail| match () {
         () if mail.from == s0 && mail.to == s2 && mail.kind == kind && mail.is_call() => {
             Fate::Deliver
@@ -51,9 +51,9 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     }
     if !stood {
         run::fail(format!(
-            "{} did not become a candidate for {:?}, in which it heard only {}, a leader of an older term. A call with an \
-             older term is refused (§5.1) and does not reset the election timeout: only the current leader does (Figure 2, \
-             Followers); {}",
+            "for {1:?} {0} heard only {2}, a leader of an older term, but {0} did not become a candidate. A server must refuse a \
+             call with an older term (§5.1), and such a call does not reset the election timeout. Of all leaders, only the \
+             current one resets it (Figure 2, Followers); {3}",
             name(s2),
             5 * ELECTION_TIMEOUT,
             name(s0),
@@ -91,9 +91,9 @@ fn new_leader_sends_heartbeats_at_once(cluster: &Cluster) {
     }
     if let Some(late) = soonest.filter(|late| *late > AT_ONCE) {
         run::fail(format!(
-            "new leaders never sent their first AppendEntries sooner than {late:?} after they were elected. \"Upon \
-             election: send initial empty AppendEntries RPCs (heartbeat) to each server\" (Figure 2, Leaders). A leader sends \
-             them at once, and then ten times a second"
+            "every new leader sent its first AppendEntries {late:?} or more after it was elected. \"Upon election: send initial \
+             empty AppendEntries RPCs (heartbeat) to each server\" (Figure 2, Leaders). A leader must send them at once, and \
+             then ten times a second"
         ));
     }
     stage.all_pass();
@@ -117,9 +117,9 @@ fn late_votes_do_not_elect_again(cluster: &Cluster) {
     let allowed = IDLE_CALLS * SECONDS * (cluster.n() as u64 - 1);
     if calls > allowed {
         run::fail(format!(
-            "the servers made {calls} calls in {SECONDS} s without commands; at most {allowed} are allowed, {IDLE_CALLS} a \
-             second to each follower. A leader sends one heartbeat to each follower per interval. A vote that comes after \
-             the vote that elected the leader changes nothing (Figure 2, Candidates)"
+            "the servers made {calls} calls in {SECONDS} s without commands. At most {allowed} are allowed, that is, \
+             {IDLE_CALLS} a second to each follower. A leader sends one heartbeat to each follower per interval. A vote that \
+             comes after the vote that elected the leader changes nothing (Figure 2, Candidates)"
         ));
     }
 }
@@ -148,9 +148,9 @@ fn calls_to_unreachable_server_are_bounded(cluster: &Cluster) {
     cluster.reached_check();
     if then > 2 * first + 50 {
         run::fail(format!(
-            "the servers made {first} calls in {COUNTED:?} to a crashed server, and {then} half a minute later. A retry must \
-             replace the call that failed. If each heartbeat starts another chain of retries, the number of threads and calls \
-             keeps growing (§5.3: a leader retries indefinitely, but one call at a time)"
+            "the servers made {first} calls to a crashed server in {COUNTED:?}. Half a minute later, they made {then} calls to \
+             it in the same time. A retry must replace the call that failed. If each heartbeat starts another chain of retries, \
+             the number of threads and calls keeps growing (§5.3: a leader retries indefinitely, but one call at a time)"
         ));
     }
 }

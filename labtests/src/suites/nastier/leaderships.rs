@@ -35,12 +35,12 @@ fn match_index_is_forgotten_between_leaderships(cluster: &Cluster) {
     stage.direct(only(s0, &[s1]));
     let taken = (0..8).filter(|_| cluster.start(s0, &command(random(cluster))).is_ok()).count();
     let had = stage.has_all_of(s1, s0) && taken == 8;
-    stage.caption("S4 is elected, and one entry of S4 replaces them");
+    stage.caption("S4 is elected, and one entry of S4 replaces the eight entries");
     stage.elect(s4, &[s2, s3]);
     stage.direct(only(s4, &[s0, s1, s2, s3]));
     let _ = cluster.start(s4, &command(random(cluster)));
     let lost = [s0, s1, s2, s3].iter().all(|&i| stage.has_all_of(i, s4));
-    stage.caption("S0 leads again, and sends three entries to S2 alone: S0's log is shorter than S1's log once was");
+    stage.caption("S0 leads again, and sends three entries to S2 alone: S0's log is now shorter than S1's log was before");
     stage.elect(s0, &[s2, s3, s4]);
     stage.settle();
     stage.direct(only(s0, &[s2]));
@@ -52,7 +52,7 @@ fn match_index_is_forgotten_between_leaderships(cluster: &Cluster) {
         let _ = cluster.state(s0);
         cluster.check_not_committed(
             last.index,
-            "though only S0 and S2 of five servers have it. matchIndex is \"reinitialized after election\" to 0 (Figure 2, \
+            "but only S0 and S2 of five servers have this entry. matchIndex is \"reinitialized after election\" to 0 (Figure 2, \
              Volatile state on leaders), because S1 may have lost what it acknowledged in an earlier term",
         );
     }

@@ -47,7 +47,7 @@ fn four_servers_commit_with_three(cluster: &Cluster) {
     [2, 3].iter().for_each(|&steps| cluster.disconnect(after(cluster, leader, steps)));
     if cluster.start(leader, &command(random(cluster))).is_ok() {
         cluster.sleep(Duration::from_secs(2));
-        cluster.check_not_committed(index + 1, "though only two of four servers were connected");
+        cluster.check_not_committed(index + 1, "but only two of four servers were connected");
     }
     [2, 3].iter().for_each(|&steps| cluster.connect(after(cluster, leader, steps)));
     storm_of_size(cluster);
@@ -107,7 +107,7 @@ fn conflict_takes_one_rpc_per_term(cluster: &Cluster) {
     stage.caption("S0 gets many entries that no other server has");
     cluster.disconnect(s0);
     (0..CONFLICTS).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
-    stage.caption("S1 is elected, and S2 gets as many from it");
+    stage.caption("S1 is elected, and S2 gets as many entries from S1");
     stage.elect(s1, &[s2]);
     (0..CONFLICTS).for_each(|_| _ = cluster.start(s1, &command(random(cluster))));
     cluster.one(random(cluster), 2, true);
@@ -137,9 +137,9 @@ fn conflict_takes_one_rpc_per_term(cluster: &Cluster) {
     }
     if steps.len() > REFUSALS {
         cluster.advise(format!(
-            "{} refused AppendEntries at {} places of its log before it agreed with the leader's; for {CONFLICTS} conflicting \
-             entries of one term it should be {REFUSALS} or fewer. A refusal can say where the conflicting term begins, so \
-             that the leader skips the whole term (§5.3)",
+            "{} refused AppendEntries at {} places of its log before the log agreed with the leader's log. For {CONFLICTS} \
+             conflicting entries of one term, there should be {REFUSALS} refusals or fewer. A refusal can say where the \
+             conflicting term begins, so that the leader skips the whole term (§5.3)",
             name(s0),
             steps.len()
         ));
@@ -168,9 +168,9 @@ fn command_is_replicated_at_once(cluster: &Cluster) {
     cluster.reached_check();
     if each > AGREED_WITHIN {
         run::fail(format!(
-            "with commands given one after the other, an agreement took {each:?} on average; at most {AGREED_WITHIN:?} are \
-             allowed. A leader sends a new command at once, not with the next heartbeat, and commits as soon as a majority has \
-             answered (§5.3)"
+            "commands were given one after the other, and an agreement took {each:?} on average. At most {AGREED_WITHIN:?} are \
+             allowed. A leader must send a new command at once, not with the next heartbeat, and must commit as soon as a \
+             majority has answered (§5.3)"
         ));
     }
 }
@@ -204,9 +204,9 @@ fn busy_leader_resets_election_timers(cluster: &Cluster) {
     cluster.reached_check();
     if let Some((newer, i)) = terms.max().filter(|(newer, _)| *newer != term) {
         run::fail(format!(
-            "{} is in term {newer}, though {} led term {term}, and for {BUSY:?} everything that this leader sent has arrived. \
-             Every AppendEntries from the current leader resets the election timeout, also one with entries (Figure 2, \
-             Followers)",
+            "{0} is in term {newer}, but it should still be in term {term}. {1} led that term, and for {BUSY:?} everything that \
+             {1} sent has arrived. Every AppendEntries from the current leader resets the election timeout, also one with \
+             entries (Figure 2, Followers)",
             name(i),
             name(leader)
         ));
@@ -237,9 +237,9 @@ fn command_is_sent_once_per_follower(cluster: &Cluster) {
     let allowed = COMMANDS * CALLS * followers + heartbeats;
     if calls > allowed {
         run::fail(format!(
-            "the servers made {calls} calls for {COMMANDS} commands that came one by one; at most {allowed} are allowed: \
-             {CALLS} for each command and follower, and the heartbeats. A leader sends a command to each follower once, and \
-             the commit index with the next message (§5.3)"
+            "the servers made {calls} calls for {COMMANDS} commands that came one by one. At most {allowed} are allowed: {CALLS} \
+             calls for each command and follower, and the heartbeats. A leader sends a command to each follower once, and the \
+             commit index with the next message (§5.3)"
         ));
     }
 }

@@ -42,7 +42,7 @@ fn acknowledgements_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     });
     (0..3).for_each(|_| _ = cluster.start(s0, &command(random(cluster))));
     let held = stage.has_all_of(s1, s0);
-    stage.caption("S4 is elected; one entry of S4 replaces the three");
+    stage.caption("S4 is elected; one entry of S4 replaces the three entries");
     stage.elect(s4, &[s2, s3]);
     stage.direct(move |mail| if mail.from == s4 { Fate::Deliver } else { Fate::Drop });
     let _ = cluster.start(s4, &command(random(cluster)));
@@ -74,7 +74,7 @@ fn refusals_of_earlier_leadership_do_not_count(cluster: &Cluster) {
     stage.elect(s0, &[s1, s2, s3, s4]);
     cluster.one(random(cluster), 5, true);
     stage.caption(
-        "S1 is elected, and S0 doesn't know; S1 gets four entries that no other server has",
+        "S1 is elected, and S0 doesn't know it; S1 gets four entries that no other server has",
     );
     stage.elect(s0, &[s1, s2, s3, s4]);
     stage.settle();
@@ -224,9 +224,9 @@ fn repair_sends_only_what_differs(cluster: &Cluster) {
     let (sent, log) = (cluster.net().total_bytes() - before, (COMMANDS * BYTES) as u64);
     if sent > log / 2 {
         run::fail(format!(
-            "the servers sent {sent} bytes to repair a log of {log} bytes that differed only in its last two entries, which \
-             are of a term that no other entry has. The leader finds \"the latest log entry where the two logs agree\" and \
-             sends what comes after it (§5.3)"
+            "the servers sent {sent} bytes to repair a log of {log} bytes. Only its last two entries had to be replaced, and no \
+             other entry is of their term. The leader finds \"the latest log entry where the two logs agree\" and sends what \
+             comes after it (§5.3)"
         ));
     }
 }
@@ -262,8 +262,8 @@ fn refused_vote_does_not_reset_election_timer(cluster: &Cluster) {
         cluster.sleep(ms(100));
     }
     run::fail(format!(
-        "{} was not elected within {ELECTED_WITHIN:?}, though it is the only server that can be elected: {} asks for its vote \
-         all the time and is refused. A server resets its election timeout only when it hears from the current leader, when it \
+        "{0} is the only server that can be elected, but it was not elected within {ELECTED_WITHIN:?}. {1} asks {0} for its vote \
+         all the time, and {0} refuses. A server resets its election timeout only when it hears from the current leader, when it \
          grants a vote, and when it becomes a candidate (Figure 2, Rules for Servers)",
         name(good),
         name(behind)
@@ -282,7 +282,7 @@ fn refused_vote_is_not_asked_again(cluster: &Cluster) {
     let [good, behind] = [1, 2].map(|steps| after(cluster, leader, steps));
     cluster.disconnect(behind);
     cluster.one(1, 2, false);
-    stage.caption("the leader is cut off, and the candidate that can be elected is not heard");
+    stage.caption("the leader is cut off, and no server hears the candidate that can be elected");
     cluster.disconnect(leader);
     cluster.connect(behind);
     let asks = move |mail: &Mail| mail.from == behind && mail.kind == Kind::Vote && mail.is_call();
@@ -296,8 +296,8 @@ fn refused_vote_is_not_asked_again(cluster: &Cluster) {
     let allowed = ASKS_A_SECOND * (began.elapsed().as_secs() + 1) * 2;
     if asked > allowed {
         run::fail(format!(
-            "{} asked for votes {asked} times in {:?}; at most {allowed} times are allowed. {} has refused, because its own \
-             log is more up-to-date (§5.4.1), and a refusal holds for the whole term: only a candidate that gets no answer \
+            "{0} asked for votes {asked} times in {1:?}. At most {allowed} times are allowed. {2} has refused its vote, because \
+             {2}'s own log is more up-to-date (§5.4.1). A refusal holds for the whole term. Only a candidate that gets no answer \
              asks again (§5.5)",
             name(behind),
             began.elapsed(),

@@ -41,7 +41,8 @@ fn figure_8_as_drawn(cluster: &Cluster) {
             cluster.reached_check();
         } else {
             cluster.does_not_fit(
-                "its leaders begin their terms with an entry of their own (§8), which commits what the figure's leader may not commit",
+                "its leaders begin their terms with an entry of their own (§8). This entry commits what the figure's leader must \
+                 not commit",
             );
         }
     }

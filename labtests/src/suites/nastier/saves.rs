@@ -26,7 +26,7 @@ fn overwritten_entries_do_not_return_after_crash(cluster: &Cluster) {
         stage.settle();
         stage.direct(|_| Fate::Drop);
         let taken = (0..6).filter(|_| cluster.start(s2, &command(random(cluster))).is_ok()).count();
-        stage.caption("S0 is elected, and one entry of S0 replaces the six in S2's log");
+        stage.caption("S0 is elected, and one entry of S0 replaces the six entries in S2's log");
         stage.elect(s0, &[s1]);
         stage.direct(move |mail| if mail.from == s0 { Fate::Deliver } else { Fate::Drop });
         let _ = cluster.start(s0, &command(random(cluster)));

@@ -84,9 +84,9 @@ fn stale_leader_follows_leader_that_sends_a_snapshot(cluster: &Cluster) {
         }
         if heard && old() {
             run::fail(format!(
-                "{} still leads, though it has got and answered a snapshot from {}, the leader of term {term}. \"If RPC \
-                 request or response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That \
-                 holds for every RPC; {}",
+                "{0} has got and answered a snapshot from {1}, the leader of term {term}, but {0} still leads. \"If RPC request \
+                 or response contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). This rule holds \
+                 for every RPC; {2}",
                 name(s0),
                 name(s1),
                 cluster.who_thinks_what()
@@ -166,10 +166,10 @@ fn idle(cluster: &Cluster, state: &str) {
     let snapshot = (COMMANDS * BYTES) as u64;
     if calls > allowed || bytes > snapshot / 2 {
         run::fail(format!(
-            "the servers made {calls} calls with {bytes} bytes in {IDLE:?}, though there was nothing to send: {state}, and no \
+            "the servers made {calls} calls with {bytes} bytes in {IDLE:?}, but there was nothing to send: {state}, and no \
              server lacks anything. At most {allowed} calls and {} bytes are allowed. A follower needs a snapshot only if the \
-             leader \"has already discarded the next log entry that it needs to send\" (§7). To a follower that lacks nothing, \
-             a leader sends heartbeats",
+             leader \"has already discarded the next log entry that it needs to send\" (§7). A leader sends only heartbeats to a \
+             follower that lacks nothing",
             snapshot / 2
         ));
     }

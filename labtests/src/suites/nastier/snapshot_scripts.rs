@@ -63,8 +63,8 @@ fn install_response_with_newer_term_deposes_leader(cluster: &Cluster) {
     let stays = matches!(cluster.state(s0), Some((old, true)) if old < term);
     if stays && !stage.mail(told).is_empty() {
         run::fail(format!(
-            "{} still leads, though its InstallSnapshot was answered with a newer term. \"If RPC request or response contains \
-             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). That holds for every RPC; {}",
+            "{0}'s InstallSnapshot was answered with a newer term, but {0} still leads. \"If RPC request or response contains \
+             term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1). This rule holds for every RPC; {1}",
             name(s0),
             cluster.who_thinks_what()
         ));
@@ -99,10 +99,12 @@ fn snapshot_is_applied_without_later_entries(cluster: &Cluster) {
             |mail: &Mail| mail.to == behind && mail.kind == Kind::Snapshot && mail.at > from;
         let why = match stage.mail(installs).is_empty() {
             false => {
-                "What a snapshot covers is committed: a snapshot must wake the applier, as committed entries do (Figure 13, step 8)"
+                "The entries that a snapshot covers are committed, so a snapshot must wake the applier, as committed entries do \
+                 (Figure 13, step 8)"
             }
             true => {
-                "No InstallSnapshot was sent to it. A leader that has discarded what a follower needs must send its snapshot (§7)"
+                "No server sent it an InstallSnapshot. A leader that has discarded what a follower needs must send its snapshot \
+                 (§7)"
             }
         };
         run::fail(format!(

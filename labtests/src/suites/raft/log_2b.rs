@@ -47,8 +47,8 @@ fn expect_number(cluster: &Cluster, index: u64, number: u64) {
         let own =
             if own == 0 { String::new() } else { format!(" and {own} entries of Raft's own") };
         run::fail(format!(
-            "the command got index {index}, but only {} commands{own} came before it. Indices begin at 1. Only commands use an \
-             index, and the entries that the service gets as ApplyMsg::Internal",
+            "the command got index {index}, but only {} commands{own} came before it. Indices begin at 1. Only two kinds of \
+             entries use an index: commands, and the entries that the service gets as ApplyMsg::Internal",
             number - 1
         ));
     }

@@ -37,8 +37,8 @@ fn rsm_two_leaders_use_the_same_index(counters: &Counters) {
     check_all_end(
         &lost,
         2 * ELECTION_TIMEOUT,
-        "the entry of another operation was committed at the index of this call's \
-                                                operation",
+        "the old leader was reconnected. The entry of the new leader replaces the entry \
+                                                of this call, so the call must end",
     );
     for thread in lost {
         if let Ok(answer) = joined(thread) {
@@ -74,7 +74,12 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     let carried_out = last > more;
     stage.all_pass();
     let asked: Vec<_> = asked.into_iter().collect();
-    check_all_end(&asked, 2 * ELECTION_TIMEOUT, "S0 was reconnected to a new leader");
+    check_all_end(
+        &asked,
+        2 * ELECTION_TIMEOUT,
+        "S0 was reconnected to a new leader. The new leader commits other entries, so \
+                                                 each call must end",
+    );
     if carried_out {
         counters.reached_check();
     }

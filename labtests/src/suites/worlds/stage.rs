@@ -246,13 +246,13 @@ impl<'a> Stage<'a> {
         if !self.until(ELECTED_WITHIN, leads) {
             if !self.is_answered(leader, voters, from) {
                 run::give_up(
-                    "its servers seem to answer by calls of their own, and not by replies: where only the calls of one server \
-                     and the replies to these calls are delivered, no server can be elected",
+                    "its servers seem to answer with calls of their own, and not with replies. No server can be elected when \
+                     only one server's calls and the replies to these calls are delivered",
                 );
             }
             run::fail(format!(
-                "{} did not become the leader within {ELECTED_WITHIN:?}, though it was the only server that {} could \
-                 hear (§5.2); {}",
+                "{} did not become the leader within {ELECTED_WITHIN:?}. It should have been elected, because it was the only \
+                 server that {} could hear (§5.2); {}",
                 name(leader),
                 voters.iter().map(|&i| name(i).to_string()).collect::<Vec<_>>().join(", "),
                 self.cluster.who_thinks_what()
@@ -328,9 +328,9 @@ impl<'a> Stage<'a> {
             let just = |answer: &&Mail| mail.term > answer.term && JUST.contains(&since(answer));
             if let Some(answer) = heard.iter().find(just) {
                 run::fail(format!(
-                    "{} became a candidate{}, {:?} after it answered {}, the leader of its term. Every message from the current \
-                     leader resets the election timeout, also AppendEntries that the server refuses, and InstallSnapshot \
-                     (§5.2, §7)",
+                    "{0} became a candidate{1} {2:?} after it had answered {3}, the leader of its term. Every message from the \
+                     current leader resets the election timeout, also InstallSnapshot, and also AppendEntries that the server \
+                     refuses (§5.2, §7)",
                     name(server),
                     mail.in_term(),
                     since(answer),
@@ -353,9 +353,9 @@ impl<'a> Stage<'a> {
         let (refusals, leader) = (self.mail(refused).len(), last.from);
         if refusals >= IN_VAIN {
             run::fail(format!(
-                "{} refused {refusals} AppendEntries from {} in a row, all after index {}, and was sent nothing else. \"If \
-                 AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" (Figure 2, Leaders; §5.3). \
-                 A leader must also do this after a refused heartbeat, even if no command comes; {}",
+                "{0} refused {refusals} AppendEntries from {1} in a row. All of them followed index {2}, and {1} sent nothing \
+                 else to {0}. \"If AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" (Figure 2, \
+                 Leaders; §5.3). A leader must also do this after a refused heartbeat, even if no command comes; {3}",
                 name(server),
                 name(leader),
                 follows(last).unwrap_or(0),
@@ -377,9 +377,10 @@ impl<'a> Stage<'a> {
         let again: Vec<_> = again.into_iter().filter(|mail| mail.last <= had(mail)).collect();
         if let Some((mail, last)) = again.first().and_then(|mail| Some((mail, mail.last?))) {
             self.cluster.advise(format!(
-                "{} re-sent {} entries, up to index {last}, which {} had already acknowledged; it re-sent acknowledged entries \
-                 {} times. That costs bytes and harms nothing. Replies may overtake each other, but matchIndex \"increases \
-                 monotonically\" (Figure 2), and an old reply need not move nextIndex back behind it",
+                "{0} re-sent {1} entries, up to index {last}, but {2} had already acknowledged these entries. In all, {0} \
+                 re-sent acknowledged entries {3} times. That costs bytes and harms nothing. Replies may overtake each other, \
+                 but matchIndex \"increases monotonically\" (Figure 2). So an old reply need not move nextIndex back behind \
+                 matchIndex",
                 name(leader),
                 mail.carries,
                 name(mail.to),

@@ -24,8 +24,8 @@ pub(super) fn flow_snapshot_in_chunks(cluster: &Cluster) {
     const MOST: u64 = 3 << 20;
     if bytes > MOST {
         run::fail(format!(
-            "the servers sent {bytes} bytes for a snapshot of 1 MB: if one of its pieces is lost, the leader must not send the \
-             others again (Figure 13)"
+            "the servers sent {bytes} bytes for a snapshot of 1 MB. If one of its pieces is lost, the leader must not send the \
+             other pieces again (Figure 13)"
         ));
     }
     agree(cluster, 3, 3);

@@ -17,7 +17,7 @@ fn s2_stands_unheard(stage: &Stage<'_>) -> bool {
     let cluster = stage.cluster;
     let [s1, s2] = [1, 2];
     let term = term_of(cluster, s2);
-    stage.caption("S1 grants pre-votes to S2, and S2 becomes a candidate again and again, unheard");
+    stage.caption("S1 grants pre-votes to S2; S2 becomes a candidate again and again, but its requests for votes are held");
     stage.direct(move |mail| match mail.kind {
         Kind::Vote if mail.from == s2 && mail.is_call() => Fate::Hold,
         Kind::Other if mail.from == s2 && mail.to == s1 => Fate::Deliver,
@@ -51,9 +51,9 @@ pub(super) fn followers_of_a_leader_ignore_vote_requests(cluster: &Cluster) {
         stage.release(|mail| mail.call == letter.call);
         cluster.sleep(ms(20));
         steady.undisturbed(
-            "The only trouble was that S2's requests for votes arrived, with later terms. \"If a server receives a RequestVote \
-             request within the minimum election timeout of hearing from a current leader, it does not update its term or grant \
-             its vote\" (thesis §4.2.3). The same holds for a leader that hears a majority",
+            "The only trouble was that S2's requests for votes arrived. They had later terms. \"If a server receives a \
+             RequestVote request within the minimum election timeout of hearing from a current leader, it does not update its \
+             term or grant its vote\" (thesis §4.2.3). The same holds for a leader that hears a majority",
         );
     }
     everybody_again(&stage);

@@ -46,9 +46,9 @@ pub(super) fn vote_while_a_snapshot_is_arriving(cluster: &Cluster) {
     let leads = || [s1, s2].iter().any(|&i| matches!(cluster.state(i), Some((_, true))));
     if !stage.until(STANDS_WITHIN, leads) {
         run::fail(format!(
-            "for {STANDS_WITHIN:?} neither {1} nor {2} was elected, though they are two of three servers and hear each other. \
-             {2} has got a part of a snapshot from {0}, which has crashed since. That is no reason to refuse a vote or a \
-             pre-vote to {1}, whose log is more up-to-date (§5.4.1, thesis §9.6); {3}",
+            "for {STANDS_WITHIN:?} neither {1} nor {2} was elected. They are two of three servers and hear each other, so one of \
+             them should lead. {2} has got a part of a snapshot from {0}, and {0} has crashed since. That is no reason to refuse \
+             a vote or a pre-vote to {1}, whose log is more up-to-date (§5.4.1, thesis §9.6); {3}",
             name(s0),
             name(s1),
             name(s2),

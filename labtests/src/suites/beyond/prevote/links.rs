@@ -39,7 +39,7 @@ fn out_of_sight(cluster: &Cluster, steps: &[usize]) {
         cluster.cut_one_way(steady.leader, i, true);
         cluster.cut_one_way(i, steady.leader, true);
     }
-    let what = format!("it and {} didn't hear each other", names(&cut));
+    let what = format!("the leader and {} didn't hear each other", names(&cut));
     goes_on(&steady, cluster, cluster.n() - cut.len(), &what);
 }
 
@@ -51,7 +51,7 @@ pub(super) fn follower_cannot_hear_its_leader(cluster: &Cluster) {
         let steady = Steady::new(&stage);
         let deaf = after(cluster, steady.leader, steps);
         cluster.cut_one_way(steady.leader, deaf, true);
-        let what = format!("{} didn't hear it", name(deaf));
+        let what = format!("{} didn't hear the leader", name(deaf));
         goes_on(&steady, cluster, cluster.n() - 1, &what);
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn leader_cannot_hear_one_follower(cluster: &Cluster) {
         let steady = Steady::new(&stage);
         let unheard = after(cluster, steady.leader, steps);
         cluster.cut_one_way(unheard, steady.leader, true);
-        goes_on(&steady, cluster, 2, &format!("it didn't hear {}", name(unheard)));
+        goes_on(&steady, cluster, 2, &format!("the leader didn't hear {}", name(unheard)));
     }
 }
 
@@ -94,15 +94,15 @@ pub(super) fn leader_that_hears_nobody_steps_down(cluster: &Cluster) {
         let stepped_down = || matches!(cluster.state(deaf), Some((_, false)));
         if !stage.until(STEPS_DOWN_WITHIN, stepped_down) {
             run::fail(format!(
-                "{} still leads, though for {STEPS_DOWN_WITHIN:?} it has heard no other server. Its heartbeats arrive, so no \
-                 other server becomes a candidate, and no entry is committed any more: a leader must step down if an election \
+                "{0} has heard no other server for {STEPS_DOWN_WITHIN:?}, but {0} still leads. Its heartbeats arrive, so no \
+                 other server becomes a candidate, and no entry is committed any more. A leader must step down if an election \
                  timeout passes without an answer from a majority (thesis §6.2)",
                 name(deaf)
             ));
         }
         let next = cluster.check_one_leader();
         if next == deaf {
-            run::fail(format!("{} leads again, though no vote can reach it (§5.2)", name(deaf)));
+            run::fail(format!("{} leads again, but no vote can reach it (§5.2)", name(deaf)));
         }
         agree(cluster, 2, cluster.n() - 1);
         cluster.mend_links();

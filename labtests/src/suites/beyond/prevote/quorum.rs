@@ -44,9 +44,9 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
     let servers = || format!("{} of {} servers", side.len(), cluster.n());
     if !stage.until(STEPS_DOWN_WITHIN, || matches!(cluster.state(leader), Some((_, false)))) {
         run::fail(format!(
-            "{} still leads, though for {STEPS_DOWN_WITHIN:?} {} have been cut off from the others. A leader must step down if \
-             an election timeout passes without an answer from a majority, so that its clients look for another leader (thesis \
-             §6.2)",
+            "{1}, including {0}, have been cut off from the others for {STEPS_DOWN_WITHIN:?}, but {0} still leads. A leader must \
+             step down if an election timeout passes without an answer from a majority, so that its clients look for another \
+             leader (thesis §6.2)",
             name(leader),
             servers()
         ));
@@ -71,12 +71,12 @@ fn without_a_majority(cluster: &Cluster, steps: &[usize]) {
 #[track_caller]
 fn nobody_leads(cluster: &Cluster, i: usize, servers: &str) {
     if matches!(cluster.state(i), Some((_, true))) {
-        run::fail(format!("{} leads {servers}, which are no majority (§5.2)", name(i)));
+        run::fail(format!("{} leads {servers}, which are not a majority (§5.2)", name(i)));
     }
     let started = cluster.start(i, &command("nobody leads"));
     if !matches!(started, Err(Refused::NotLeader { .. })) {
         run::fail(format!(
-            "{} doesn't lead, but start() returned {started:?}: it must return NotLeader, so that clients look for another \
+            "{} doesn't lead, but start() returned {started:?}. It must return NotLeader, so that clients look for another \
              leader (thesis §6.2)",
             name(i)
         ));
@@ -91,7 +91,8 @@ fn stays_in_its_term(cluster: &Cluster, side: &[usize], term: u64) {
         let others: Vec<_> = side.iter().copied().filter(|&other| other != i).collect();
         let heard = if others.is_empty() { "none".into() } else { names(&others) };
         run::fail(format!(
-            "{} has gone on to a later term than {term}, though of {} other servers it hears {heard}. {ASKS_FIRST}; {}",
+            "{0} is now in a later term than {term}. Of {1} other servers, it hears {heard}. So it can't be elected, and should \
+             stay in its term. {ASKS_FIRST}; {2}",
             name(i),
             cluster.n() - 1,
             cluster.who_thinks_what()
@@ -122,9 +123,9 @@ fn with_a_majority(cluster: &Cluster, steps: &[usize]) {
     let leads_on = || {
         if !steady.leads() {
             run::fail(format!(
-                "{} no longer leads term {}, though only {} were cut off: {left} of {} servers, including the leader, hear \
-                 each other, and that is a majority. A leader steps down only if it hears no majority, and it counts itself \
-                 (thesis §6.2); {}",
+                "{0} no longer leads term {1}, but it should, because only {2} were cut off. The other {left} of {3} servers, \
+                 including the leader, hear each other, and that is a majority. A leader steps down only if it hears no \
+                 majority, and it counts itself (thesis §6.2); {4}",
                 name(steady.leader),
                 steady.term,
                 names(&away),

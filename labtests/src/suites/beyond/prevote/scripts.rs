@@ -45,8 +45,8 @@ pub(super) fn pre_vote_is_refused_to_shorter_log(cluster: &Cluster) {
     let now = term_of(cluster, s2);
     if now != term {
         run::fail(format!(
-            "{} has raised its term from {term} to {now}, though it can't be elected: {} is up, and has an entry that it \
-             lacks. A server must refuse a pre-vote if the other log is not up-to-date, as with a vote (thesis §9.6, §3.6.1)",
+            "{0} has raised its term from {term} to {now}, but {0} can't be elected: {1} is up, and has an entry that {0} lacks. \
+             A server must refuse a pre-vote if the candidate's log is not up-to-date, as with a vote (thesis §9.6, §3.6.1)",
             name(s2),
             name(s1)
         ));
@@ -74,7 +74,7 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     let [s0, s1, s2] = [0, 1, 2];
     nobody_is_heard(&stage, None);
     let term = term_of(cluster, s2);
-    stage.caption("S2 grants S0 a pre-vote; S2 doesn't hear that S0 becomes a candidate");
+    stage.caption("S2 grants S0 a pre-vote; then S0 becomes a candidate, and S2 doesn't hear it");
     let asks = move |mail: &Mail| mail.from == s0 && mail.to == s2 && mail.kind == Kind::Other;
     stage.direct(move |mail| if asks(mail) { Fate::Deliver } else { Fate::Drop });
     let stood = stage.until(STANDS_WITHIN, || term_of(cluster, s0) > term);
@@ -83,8 +83,8 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     }
     if !stood {
         run::fail(format!(
-            "{} does not become a candidate, though no server hears a leader, its log equals that of {}, and its messages \
-             reach this server. Then a server must grant a pre-vote (thesis §9.6); {}",
+            "{0} does not become a candidate, but it should. No server hears a leader, {0}'s log equals {1}'s log, and {0}'s \
+             messages reach {1}. So {1} must grant {0} a pre-vote (thesis §9.6); {2}",
             name(s0),
             name(s2),
             cluster.who_thinks_what()
@@ -103,9 +103,9 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     cluster.reached_check();
     if elected != term + 1 {
         run::fail(format!(
-            "{1} leads term {elected}, but {0} was in term {term} when {1} asked it: {1} was not elected in the first term of \
-             its candidacies. {0} had granted a pre-vote to another server, but a pre-vote is no vote, and binds nobody \
-             (thesis §9.6)",
+            "{0} was in term {term} when {1} asked it for a vote, but {1} now leads term {elected}. So {1} was not elected in \
+             its first term as a candidate. {0} had granted a pre-vote to another server. But a pre-vote is not a vote and binds \
+             nobody, so {0} must grant {1} its pre-vote and its vote (thesis §9.6)",
             name(s2),
             name(s1)
         ));
@@ -119,7 +119,7 @@ fn said_yes_and_no_more(cluster: &Cluster, i: usize, term: u64) {
     let now = term_of(cluster, i);
     if now != term {
         run::fail(format!(
-            "{} is in term {now}, but was in term {term} before it was asked for a pre-vote, and it got no other message. A \
+            "{0} is in term {now}, but it was in term {term} before it was asked for a pre-vote. {0} got no other message. A \
              pre-vote changes no term and no vote, and nothing is saved for it (thesis §9.6)",
             name(i)
         ));
@@ -144,7 +144,7 @@ pub(super) fn nobody_is_heard(stage: &Stage<'_>, last: Option<&str>) {
 pub(super) fn pre_vote_does_not_change_the_vote(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     let [s0, s1, s2] = [0, 1, 2];
-    stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, not heard yet");
+    stage.caption("S1 grants pre-votes to S0 and S2; both become candidates, and their requests for votes are held");
     stage.direct(move |mail| match mail.kind {
         Kind::Other if mail.to == s1 => Fate::Deliver,
         Kind::Vote if mail.is_call() => Fate::Hold,
@@ -201,10 +201,10 @@ pub(super) fn refused_pre_vote_does_not_reset_election_timer(cluster: &Cluster) 
     while !matches!(cluster.state(good), Some((_, true))) {
         if began.elapsed() > STANDS_WITHIN {
             run::fail(format!(
-                "{0} was not elected within {STANDS_WITHIN:?}, though it is the only server that can be elected: {1} asks it \
-                 for pre-votes all the time and is refused. A server resets its election timeout when it hears the current \
-                 leader, grants a vote or becomes a candidate, but not when it refuses a pre-vote (Figure 2, Followers; thesis \
-                 §9.6); {2}",
+                "{0} is the only server that can be elected, but it was not elected within {STANDS_WITHIN:?}. {1} asks {0} for \
+                 pre-votes all the time, and {0} refuses. A server resets its election timeout when it hears the current leader, \
+                 grants a vote or becomes a candidate, but not when it refuses a pre-vote (Figure 2, Followers; thesis §9.6); \
+                 {2}",
                 name(good),
                 name(behind),
                 cluster.who_thinks_what()

@@ -43,9 +43,9 @@ pub(super) fn transfer_to_unreachable_server_times_out(cluster: &Cluster) {
                 (true, true) => "still leads",
             };
             run::fail(format!(
-                "{} was asked to hand over to {}, which can't be reached. The outcome was {outcome:?}, and now {0} {state}. If \
-                 the successor doesn't take over within about an election timeout, the leader must return an error, lead on, \
-                 and accept commands again (thesis §3.10); {}",
+                "{0} was asked to hand over to {1}, which can't be reached. The outcome was {outcome:?}, and now {0} {state}. If \
+                 the successor doesn't take over within about an election timeout, the leader must return an error, continue to \
+                 lead, and accept commands again (thesis §3.10); {2}",
                 name(steady.leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -81,8 +81,8 @@ pub(super) fn no_commands_during_a_transfer(cluster: &Cluster) {
         }
         if !handover.is_over() && !typed {
             run::fail(format!(
-                "while {} was handing over to {}, start() returned {started:?}. A leader that hands over must not accept \
-                 commands: \"the prior leader stops accepting new client requests\" (thesis §3.10). It must return Busy",
+                "while {} was handing over to {}, start() returned {started:?}. It must return Busy, because a leader that hands \
+                 over must not accept commands: \"the prior leader stops accepting new client requests\" (thesis §3.10)",
                 name(steady.leader),
                 name(to)
             ));
@@ -104,7 +104,7 @@ pub(super) fn transfer_to_invalid_server_is_refused(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(of, to));
         if !fits(&outcome) || took > AT_ONCE {
             run::fail(format!(
-                "{} was asked to hand over to S{to}, {what}. After {took:?} it returned {outcome:?}. It must refuse this at \
+                "{0} was asked to hand over to S{to}, {what}. After {took:?} {0} returned {outcome:?}. It must refuse this at \
                  once, with the right reason (see labrpc::api::beyond::NotTransferred)",
                 name(of)
             ));
@@ -115,7 +115,7 @@ pub(super) fn transfer_to_invalid_server_is_refused(cluster: &Cluster) {
     for to in [n, n + 7, usize::MAX] {
         ask(leader, to, &|it| *it == Some(Err(NoSuccessor)), "which is not a server");
         let fits = |it: &Outcome| matches!(it, Some(Err(NoSuccessor | NotLeader { .. })));
-        ask(follower, to, &fits, "which is not a server, and it doesn't lead itself");
+        ask(follower, to, &fits, "which is not a server. The server that was asked doesn't lead");
     }
     ask(leader, leader, &|it| *it == Some(Err(NoSuccessor)), "which is the leader already");
     for to in 0..n {
@@ -125,7 +125,12 @@ pub(super) fn transfer_to_invalid_server_is_refused(cluster: &Cluster) {
             Some(Err(NoSuccessor)) => to == follower,
             _ => false,
         };
-        ask(follower, to, &fits, "but it doesn't lead, and it has long heard the leader");
+        ask(
+            follower,
+            to,
+            &fits,
+            "but the server that was asked doesn't lead. It has long heard the leader",
+        );
     }
 }
 
@@ -148,7 +153,7 @@ pub(super) fn one_transfer_at_a_time(cluster: &Cluster) {
             }
             if !first.is_over() && !refused {
                 run::fail(format!(
-                    "while {0} was handing over to {1}, it was asked to hand over to {2}. After {took:?} it returned \
+                    "while {0} was handing over to {1}, {0} was asked to hand over to {2}, too. After {took:?} {0} returned \
                      {outcome:?}. It must refuse at once, with UnderWay: a leader hands over to one server at a time (thesis \
                      §3.10)",
                     name(leader),
@@ -160,8 +165,9 @@ pub(super) fn one_transfer_at_a_time(cluster: &Cluster) {
         let _ = first.outcome(&stage);
         if !steady.leads() {
             run::fail(format!(
-                "{} leads no more: it was asked to hand over to {}, which is cut off, and then to make a second handover, \
-                 which is refused. Neither succeeded, so it must lead on (thesis §3.10); {}",
+                "{0} was asked to hand over to {1}, which is cut off. Then {0} was asked for a second handover, which it \
+                 refused. Neither handover succeeded, so {0} must continue to lead, but it doesn't lead any more (thesis §3.10); \
+                 {2}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -183,7 +189,8 @@ pub(super) fn transfer_ends_when_leader_crashes(cluster: &Cluster) {
         cluster.reached_check();
         if outcome == Some(Ok(())) {
             run::fail(format!(
-                "{} crashed during a handover to a server that was cut off, but reported the handover as done (thesis §3.10)",
+                "{0} crashed during a handover to a server that was cut off. But {0} reported the handover as done (thesis \
+                 §3.10)",
                 name(leader)
             ));
         }
@@ -210,8 +217,8 @@ pub(super) fn transfer_ends_when_leader_is_killed(cluster: &Cluster) {
     if !told || !matches!(outcome, Some(Err(_))) {
         let when = if told { "at once" } else { "too late" };
         run::fail(format!(
-            "{} was killed during a handover to a server that is cut off, and returned {when} the outcome {outcome:?}. kill() \
-             must end every call that waits inside the server, with an error (see labrpc::api::beyond)",
+            "{0} was killed during a handover to a server that is cut off. {0} returned {when} the outcome {outcome:?}. kill() \
+             must end every call that waits inside the server, at once and with an error (see labrpc::api::beyond)",
             name(leader)
         ));
     }
@@ -289,8 +296,9 @@ pub(super) fn transfer_under_load(cluster: &Cluster) {
         let (outcome, took) = timed(|| cluster.transfer(leader, to));
         if outcome != Some(Ok(())) || took > OVER_WITHIN {
             run::fail(format!(
-                "{} was asked to hand over to {} while commands came; after {took:?} the outcome was {outcome:?}. A leader \
-                 that hands over must not accept commands, so that its successor catches up (thesis §3.10); {}",
+                "{0} was asked to hand over to {1} while commands came. After {took:?} the outcome was {outcome:?}, but the \
+                 handover should succeed. A leader that hands over must not accept commands, so that its successor catches up \
+                 (thesis §3.10); {2}",
                 name(leader),
                 name(to),
                 cluster.who_thinks_what()
@@ -305,18 +313,20 @@ pub(super) fn transfer_under_load(cluster: &Cluster) {
         let expected = taken.get(&index);
         if found.as_ref() != expected.map(|taken| &taken.command) {
             let there = found.map_or("none of these commands".into(), |found| show(&found));
-            let expected = expected.map_or("start() gave this index to none".into(), |taken| {
-                format!(
-                    "{} accepted {} there in term {}",
-                    name(taken.by),
-                    show(&taken.command),
-                    taken.term
-                )
-            });
+            let expected =
+                expected.map_or("start() gave this index to no command".into(), |taken| {
+                    format!(
+                        "{} accepted {} at that index in term {}",
+                        name(taken.by),
+                        show(&taken.command),
+                        taken.term
+                    )
+                });
             run::fail(format!(
-                "at index {index} is {there}, but {expected}. The leadership was handed over, and nothing failed. A leader \
-                 that hands over must not accept more commands, and must bring its successor up to date before it sends \
-                 TimeoutNow (thesis §3.10). So each accepted command must be in the log once, and no refused command"
+                "the log has {there} at index {index}, but {expected}. The leadership was handed over, and nothing failed. A \
+                 leader that hands over must not accept more commands, and must bring its successor up to date before it sends \
+                 TimeoutNow (thesis §3.10). So each accepted command must be in the log exactly once, and no refused command may \
+                 be in it"
             ));
         }
     }

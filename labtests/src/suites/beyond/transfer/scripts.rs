@@ -61,9 +61,9 @@ pub(super) fn timeout_now_waits_until_successor_has_the_log(cluster: &Cluster) {
         }
         if lacks_it && term_of(cluster, behind) > term {
             run::fail(format!(
-                "{} made {} a candidate before it had the last of the leader's entries. The leader must bring its successor up \
-                 to date first: a successor that is behind can't be elected, and deposes the present leader (thesis §3.10); \
-                 {}",
+                "{0} made {1} a candidate before {1} had the last of {0}'s entries. The leader must bring its successor up to \
+                 date first. A successor that is behind can't be elected, but its higher term deposes the present leader (thesis \
+                 §3.10); {2}",
                 name(leader),
                 name(behind),
                 cluster.who_thinks_what()
@@ -93,7 +93,8 @@ fn kept_order(stage: &Stage<'_>) -> Option<(usize, usize)> {
     }
     if outcome == Some(Ok(())) && !leads(cluster, to) {
         run::fail(format!(
-            "{} reports its handover to {} as done, but its TimeoutNow has not arrived yet, and {1} doesn't lead (thesis §3.10); {}",
+            "{0} reports its handover to {1} as done. But {0}'s TimeoutNow has not arrived yet, and {1} doesn't lead (thesis \
+             §3.10); {2}",
             name(leader),
             name(to),
             cluster.who_thinks_what()
@@ -124,8 +125,8 @@ pub(super) fn late_timeout_now(cluster: &Cluster) {
         let terms = (0..3).map(|i| term_of(cluster, i)).max().unwrap_or(0) - before;
         if terms > TERMS_FOR_AN_ORDER {
             run::fail(format!(
-                "{} was asked to hand over to {}. {orders} TimeoutNow messages arrived when it had given up, and {terms} terms \
-                 began; at most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent \
+                "{0} was asked to hand over to {1}, and gave up. Then {orders} TimeoutNow messages arrived, and {terms} terms \
+                 began. At most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent \
                  (§5.1)",
                 name(leader),
                 name(to)
@@ -178,9 +179,9 @@ pub(super) fn duplicated_timeout_now(cluster: &Cluster) {
         cluster.sleep(2 * ELECTION_TIMEOUT);
         if cluster.state(to) != Some((term + 1, true)) {
             run::fail(format!(
-                "{} was asked to hand over to {}, and its TimeoutNow came twice, {later} ms apart. The outcome was \
-                 {outcome:?}, and {1} should lead term {}: it must become a candidate only once, because TimeoutNow is of the \
-                 term before (§5.1); {}",
+                "{0} was asked to hand over to {1}, and {0}'s TimeoutNow came twice, {later} ms apart. {1} should lead term {2}, \
+                 but it doesn't. The outcome was {outcome:?}. {1} must become a candidate only once, because the second \
+                 TimeoutNow is of an older term (§5.1); {3}",
                 name(leader),
                 name(to),
                 term + 1,
@@ -222,9 +223,9 @@ pub(super) fn lost_timeout_now(cluster: &Cluster) {
         };
         if !fits {
             run::fail(format!(
-                "{} was asked to hand over to {}, and {} messages were lost that may be TimeoutNow or answers to it. The \
-                 outcome was {outcome:?}: the leader must send TimeoutNow again, or the handover must time out (thesis §3.10); \
-                 {}",
+                "{0} was asked to hand over to {1}, and {2} messages were lost that may be TimeoutNow or answers to it. The \
+                 outcome was {outcome:?}. The leader must send TimeoutNow again, or the handover must time out (thesis §3.10); \
+                 {3}",
                 name(leader),
                 name(to),
                 lost.load(Relaxed),

@@ -83,9 +83,9 @@ fn hand_over_again_and_again(cluster: &Cluster, in_time: bool) {
         let (outcome, took) = timed(|| cluster.transfer(leader, to));
         if in_time && took > OVER_WITHIN {
             run::fail(format!(
-                "{} was asked to hand over to {}, and returned the outcome {outcome:?} only after {took:?}. If a handover \
-                 isn't done within about an election timeout, the leader must give it up, lead on, and return an error (thesis \
-                 §3.10)",
+                "{} was asked to hand over to {}, and returned the outcome {outcome:?} only after {took:?}. If a handover isn't \
+                 done within about an election timeout, the leader must give it up, continue to lead, and return an error \
+                 (thesis §3.10)",
                 name(leader),
                 name(to)
             ));
@@ -106,9 +106,9 @@ fn has_led(stage: &Stage<'_>, leader: usize, to: usize, term: u64) {
     let readable = !stage.mail(|mail| mail.kind == Kind::Entries && mail.term.is_some()).is_empty();
     if readable && stage.mail(speaks).is_empty() {
         run::fail(format!(
-            "{} led term {term} and says that it has handed over to {}, but this server has sent nothing as the leader of a \
-             later term. A leader must report a handover as done when it knows that its successor leads, and not when it has \
-             sent TimeoutNow (thesis §3.10)",
+            "{0} led term {term} and says that it has handed over to {1}, but {1} has sent nothing as the leader of a later \
+             term. A leader must report a handover as done when it knows that its successor leads, and not when it has sent \
+             TimeoutNow (thesis §3.10)",
             name(leader),
             name(to)
         ));
