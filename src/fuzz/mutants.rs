@@ -143,7 +143,7 @@ impl Fault for ForgetsAll {
 
 #[test]
 fn finds_a_server_that_forgets_everything() {
-    finds::<ForgetsAll>(&["Figure 2: state must be saved", "currentTerm must be saved"]);
+    finds::<ForgetsAll>(&["A server must save its state", "currentTerm must be saved"]);
 }
 
 /// After a restart, term and vote are there, but not the log.
@@ -158,7 +158,7 @@ impl Fault for ForgetsLog {
 
 #[test]
 fn finds_a_server_that_forgets_its_log() {
-    finds::<ForgetsLog>(&["Figure 2: state must be saved"]);
+    finds::<ForgetsLog>(&["A server must save its state"]);
 }
 
 /// After a restart, term and log are there, but not the vote.

@@ -113,9 +113,9 @@ impl Model {
         let silent = self.now.saturating_sub(stood.max(server.lately.waits_since));
         (server.alive && !leads && silent > LONG).then(|| {
             format!(
-                "{} has heard no leader, granted no vote and not become a candidate for {:.1} s. A follower that hears no leader \
-                 for an election timeout must become a candidate, and a candidate that wins no election must start another one \
-                 (§5.2)",
+                "{} has heard no leader for {:.1} s. In this time it has granted no vote and has not become a candidate. A \
+                 follower that hears no leader for an election timeout must become a candidate, and a candidate that wins no \
+                 election must start another one (§5.2)",
                 name(i),
                 silent.as_secs_f64()
             )

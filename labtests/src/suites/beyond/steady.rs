@@ -73,7 +73,7 @@ impl<'a> Steady<'a> {
             (Some(first), _) => {
                 let after = first.at.saturating_duration_since(since);
                 format!(
-                    "{} became a candidate{} {after:?} later",
+                    "{} became a candidate{}, {after:?} later",
                     name(first.from),
                     first.in_term()
                 )

@@ -211,7 +211,7 @@ fn deaf_leader_steps_down_at_newer_term(cluster: &Cluster) {
     let stepped_down = || cluster.state(old).is_none_or(|(t, leads)| t >= term && !leads);
     if !stage.until(2 * ELECTION_TIMEOUT, stepped_down) {
         run::fail(format!(
-            "for {1:?} the calls of {0} were answered with a newer term, but {0} still leads. \"If RPC request or response \
+            "for {1:?}, the calls of {0} were answered with a newer term, but {0} still leads. \"If RPC request or response \
              contains term T > currentTerm: set currentTerm = T, convert to follower\" (§5.1); {2}",
             name(old),
             2 * ELECTION_TIMEOUT,

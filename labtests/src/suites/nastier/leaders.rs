@@ -51,8 +51,8 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     }
     if !stood {
         run::fail(format!(
-            "for {1:?} {0} heard only {2}, a leader of an older term, but {0} did not become a candidate. A server must refuse a \
-             call with an older term (§5.1), and such a call does not reset the election timeout. Of all leaders, only the \
+            "for {1:?}, {0} heard only {2}, a leader of an older term, but {0} did not become a candidate. A server must refuse \
+             a call with an older term (§5.1), and such a call does not reset the election timeout. Of all leaders, only the \
              current one resets it (Figure 2, Followers); {3}",
             name(s2),
             5 * ELECTION_TIMEOUT,

@@ -77,8 +77,8 @@ fn outlives_its_leader(counters: &Counters, in_time: bool, more: u64) {
     check_all_end(
         &asked,
         2 * ELECTION_TIMEOUT,
-        "S0 was reconnected to a new leader. The new leader commits other entries, so \
-                                                 each call must end",
+        "S0 was reconnected to a new leader. S0 now learns what was committed, so each \
+                                                 call must end",
     );
     if carried_out {
         counters.reached_check();

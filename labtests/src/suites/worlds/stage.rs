@@ -328,7 +328,7 @@ impl<'a> Stage<'a> {
             let just = |answer: &&Mail| mail.term > answer.term && JUST.contains(&since(answer));
             if let Some(answer) = heard.iter().find(just) {
                 run::fail(format!(
-                    "{0} became a candidate{1} {2:?} after it had answered {3}, the leader of its term. Every message from the \
+                    "{0} became a candidate{1}, {2:?} after it had answered {3}, the leader of its term. Every message from the \
                      current leader resets the election timeout, also InstallSnapshot, and also AppendEntries that the server \
                      refuses (§5.2, §7)",
                     name(server),
