@@ -95,7 +95,7 @@ impl Persister {
         Persister::over("persister", Memory::default())
     }
 
-    /// A persister over any storage. Traces call it `owner`.
+    /// A persister over any storage. `owner` is its name in traces.
     pub fn over(owner: impl Into<Arc<str>>, storage: impl Storage) -> Persister {
         storage.begin(0);
         Persister {
@@ -111,8 +111,8 @@ impl Persister {
         Persister { owner: owner.into(), ..self }
     }
 
-    /// A handle for the next incarnation, which finds exactly what has been saved until now. From now on, saves through this
-    /// handle and its clones have no effect.
+    /// Makes a handle for the next incarnation, which finds exactly what has been saved until now. From now on, saves through the
+    /// old handle (`self`) and its clones have no effect.
     pub fn succeed(&self) -> Persister {
         let next =
             Persister { incarnation: self.incarnation + 1, plan: Arc::default(), ..self.clone() };

@@ -116,9 +116,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until at least `servers` servers have applied `value`, and returns its index. This may take ten seconds, and the
-    /// leader may change meanwhile. With `retry`, the command is then given to the next leader. Without it, a command that a
-    /// leader accepted must be applied within two seconds.
+    /// Gives `value` to a leader, waits until at least `servers` servers have applied it, and returns its index. This may take
+    /// ten seconds, and the leader may change meanwhile. If the servers have not applied the value two seconds after a leader
+    /// accepted it, then with `retry` it is given to a leader again, and without `retry` the test fails.
     #[track_caller]
     pub fn one(&self, value: impl ToString, servers: usize, retry: bool) -> u64 {
         self.one_command(&command(value), servers, retry)

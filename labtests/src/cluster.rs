@@ -193,7 +193,7 @@ impl Cluster {
         sizes.max_by_key(|(_, size)| *size).unwrap_or_default()
     }
 
-    /// Gives a command to server `i`. A server that is down refuses like a stopped one.
+    /// Gives a command to server `i`. A server that is down refuses the command, as a stopped server does.
     pub fn start(&self, i: usize, command: &Command) -> Result<Started, Refused> {
         let (raft, group) = self.running(i).ok_or(Refused::Stopped)?;
         let calling = || group.enter(|| raft.start(command.clone()));

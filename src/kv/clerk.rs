@@ -1,4 +1,4 @@
-//! The client of the store: it finds the leader, remembers it, and asks until it is answered.
+//! The client of the store: it finds the leader, remembers it, and repeats each request until a server answers.
 
 use super::server::{NoAnswer, PATIENCE, Reply};
 use super::store::{Op, Output, Stamp, Write};
@@ -40,8 +40,8 @@ impl Clerk {
         Clerk { servers, leader: 0, reader: None, session: None }
     }
 
-    /// A client whose reads go to each server in turn. The servers should be able to read without being the leader. If a server is
-    /// not, the client asks the others.
+    /// A client whose reads go to each server in turn. The servers should be able to answer reads without being the leader. If a
+    /// server cannot, the client asks the others.
     pub fn spreading_reads(servers: Vec<ClientEnd>) -> Clerk {
         Clerk { reader: Some(0), ..Clerk::new(servers) }
     }

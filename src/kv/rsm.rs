@@ -2,7 +2,8 @@
 //!
 //! Each operation becomes a log entry. An entry is identified by its index *and* its term: another entry may replace it at its
 //! index, and the same operation may come at another index (§5.3). So a caller that submits an operation waits for exactly its
-//! (index, term), and gets an error as soon as the log shows another entry at that index.
+//! (index, term), and gets an error as soon as the log shows that this entry cannot come any more: another entry is at that
+//! index, or an entry of a newer term has come before it.
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
@@ -24,8 +25,8 @@ use std::time::Duration;
 /// new term with the first heartbeat, but of a new entry only when there is one.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a `read` waits until the machine has applied the index that Raft returned. A follower that is cut off by then may never
-/// get there.
+/// How long a `read` waits until the machine has applied the index that Raft returned. A follower that is cut off after Raft has
+/// returned the index may never apply the entry at that index.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One server of a replicated state machine.
@@ -106,7 +107,7 @@ impl<M: StateMachine> Rsm<M> {
         }
     }
 
-    /// Looks at the machine without writing an entry. By then the machine has applied every operation that was answered before this
+    /// Looks at the machine without writing an entry. `look` sees the effects of every operation that was answered before this
     /// call (thesis §6.4). This needs a Raft that offers [`reads`](Raft::reads).
     ///
     /// # Errors
@@ -131,7 +132,7 @@ impl<M: StateMachine> Rsm<M> {
     /// operation.
     ///
     /// # Errors
-    /// The same as of [`submit`](Replicated::submit).
+    /// The same errors as those of [`submit`](Replicated::submit).
     pub fn submit_within(&self, op: M::Op, patience: Duration) -> Result<M::Output, Refused> {
         let (started, answered) = self.offer(&op)?;
         let mut waited = Duration::ZERO;
@@ -205,7 +206,7 @@ impl<O> Waiter<O> {
 
 impl<M: StateMachine> Shared<M> {
     /// The entry at `index` is committed, and its term is `term`; `output` is its result, if it is an operation. A caller that
-    /// waits at this index for an entry of another term is answered that its operation will not be done. That is certain, because a
+    /// waits at this index for an entry of another term gets an error: its operation will not be done. That is certain, because a
     /// committed entry stays (§5.4).
     fn settle(&mut self, index: u64, term: u64, output: Option<M::Output>) {
         self.applied = index;
@@ -278,8 +279,8 @@ impl<M: StateMachine> Reader<M> {
         shared.settle(index, term, Some(output));
     }
 
-    /// Lets Raft drop its log up to `index`, if the log has grown too large (§7). The machine is still in the state after that
-    /// entry, because only this thread changes it.
+    /// Lets Raft drop its log up to `index`, if the log has grown too large (§7). The entry at `index` is the last one that the
+    /// machine has applied, because only this thread changes the machine.
     fn compact(&self, index: u64) {
         if self.max_raft_state.is_some_and(|max| self.persister.raft_state_size() >= max) {
             let machine = Snapshot::from(self.shared.lock().machine.snapshot());

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a client waits for an answer, and so how long a server tries to get one. A leader that is cut off from its followers
-/// does not know it. Without this limit, every request of every client would leave a thread waiting there.
+/// does not know that. Without this limit, every request of every client would leave a thread waiting there.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One server of the store.
@@ -41,7 +41,7 @@ pub enum NoAnswer {
         /// The leader, as far as this server knows.
         leader: Option<usize>,
     },
-    /// The request may have been carried out, or may yet be.
+    /// The request may have been carried out, or may still be carried out.
     Unknown,
 }
 

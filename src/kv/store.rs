@@ -5,7 +5,7 @@
 //! write (thesis §6.3). Sessions are part of the state, and so of snapshots, and every server forgets a session at the same log
 //! entry. Reads change nothing, so they are simply done again.
 //!
-//! Versioned puts have sessions, too, though the 2025 lab does without. The version alone keeps a put from being done twice. But it
+//! Versioned puts have sessions, too, though the 2025 lab has none. The version alone keeps a put from being done twice. But it
 //! does not tell the copy of a put from a put of another client. So the server would answer the copy with "another version", and
 //! this answer may be the first to arrive. And a copy of a put that was refused may arrive when the key has the right version.
 
@@ -22,7 +22,7 @@ pub enum Op {
         /// The key.
         key: String,
     },
-    /// Writes a key once, however often this arrives.
+    /// Writes a key once, however often this operation arrives.
     Write {
         /// The session of the client, and the number of this write in it.
         stamp: Stamp,
@@ -103,18 +103,18 @@ struct Session {
     used: u64,
 }
 
-/// How many times the store looks for idle sessions in the life of a session.
+/// How many times the store looks for idle sessions during the time for which it keeps one.
 const SWEEPS: u64 = 8;
 
 impl Default for Store {
-    /// An empty store, whose idle sessions live for a million writes of other clients.
+    /// An empty store that keeps an idle session for a million writes of other clients.
     fn default() -> Store {
         Store::new(1_000_000)
     }
 }
 
 impl Store {
-    /// An empty store. Its idle sessions live for `session_life` writes of other clients, and at most an eighth more.
+    /// An empty store that keeps an idle session for `session_life` writes of other clients, or at most an eighth longer.
     pub fn new(session_life: u64) -> Store {
         let (values, sessions) = (BTreeMap::new(), BTreeMap::new());
         Store { values, sessions, clock: 0, session_life }

@@ -47,7 +47,7 @@ pub struct Conflict {
 }
 
 impl State {
-    /// The request for a server whose log, as the leader believes, agrees with its own before `next_index`.
+    /// The request for a server whose log, as far as we know, agrees with our log before `next_index`.
     pub fn append_entries_args(&self, next_index: u64) -> AppendEntriesArgs {
         let prev_log_index = next_index - 1;
         let prev_log_term = self.log.term_at(prev_log_index);
@@ -142,7 +142,7 @@ impl State {
             return;
         }
         if reply.success {
-            // The follower has what this call carried, and not what the leader's log has grown to since.
+            // The follower has what this call carried, but perhaps not what the leader has appended since.
             self.note_match(peer, args.prev_log_index + args.entries.len() as u64);
         } else if let Some(conflict) = &reply.conflict
             && let Role::Leader { progress, .. } = &mut self.role
@@ -153,8 +153,8 @@ impl State {
             let next = next.min(args.prev_log_index); // so that each rejection makes progress
             let next = next.max(progress[peer].match_index + 1);
             progress[peer].next_index = next;
-            // A follower that rejects what follows an entry that it has acknowledged has lost that entry, against all rules. The
-            // leader asks it again, but only after a pause.
+            // If a follower has acknowledged an entry, but rejects what follows it, the follower has lost that entry, against all
+            // rules. The leader asks it again, but only after a pause.
             self.sent[peer].unanswered |= next > args.prev_log_index;
             self.start_probing(peer);
         }
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(next(&state), 4, "the follower's log ends at index 3");
     }
 
-    /// Such a server breaks the rules, but it must not keep the network busy.
+    /// A server that has lost an entry that it acknowledged breaks the rules, but it must not keep the network busy.
     #[test]
     fn a_server_that_has_lost_what_it_acknowledged_is_asked_again_after_pauses() {
         let mut state = Server::new(3).log(&[1, 1]).leader_of_term(2).build();

@@ -1,8 +1,9 @@
 //! Calls to other servers, from the message to the reply.
 //!
-//! A thread waits for a reply no longer than about a heartbeat interval. Otherwise a server that comes back would hear nothing
-//! ([`Options::call_timeout`](super::Options::call_timeout)). But on a slow network every reply takes longer than that. So the
-//! thread then sends its next message, and also listens for the reply to an earlier one: a vote that comes late is still a vote.
+//! A thread waits for a reply no longer than about a heartbeat interval. Otherwise a server that was unreachable and comes back
+//! would hear nothing for seconds ([`Options::call_timeout`](super::Options::call_timeout)). But on a slow network every reply
+//! takes longer than that. So the thread then sends its next message, and also listens for the reply to an earlier one: a vote
+//! that comes late is still a vote.
 
 use super::append_entries::AppendEntriesReply;
 use super::beyond::pre_vote::PreVoteReply;
@@ -44,7 +45,7 @@ impl Reply {
 }
 
 impl State {
-    /// Handles the reply of `peer` to a message, in time or late.
+    /// Handles the reply of `peer` to a message, whether it comes in time or late.
     pub fn handle_reply(
         &mut self,
         peer: usize,
@@ -90,7 +91,7 @@ pub(super) struct Call {
     reply: Box<dyn Receive<Output = Option<Reply>>>,
 }
 
-/// A reply that has not come yet, and the [`Reply`] to make of it.
+/// A reply that has not come yet, by the kind of [`Reply`] that it will be.
 struct Coming<R>(Pending<R>, fn(R) -> Reply);
 
 impl<R: DeserializeOwned> Receive for Coming<R> {

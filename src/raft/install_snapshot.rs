@@ -60,8 +60,8 @@ impl State {
         if args.term == self.current_term {
             debug_assert!(!self.is_leader(), "Election Safety: another server leads our term");
             self.hear_leader(args.leader_id, now);
-            // If everything that the snapshot covers is committed here, we have applied it or will: such a snapshot would take the
-            // service back.
+            // If everything that the snapshot covers is committed here, we have applied it or will apply it. Such a snapshot
+            // would set the service back to an older state.
             success = args.last_included_index <= self.commit_index;
             if success {
                 self.drop_chunks(self.commit_index);

@@ -49,8 +49,8 @@ pub struct Log {
     last_included_index: u64,
     last_included_term: u64,
     entries: Vec<Entry>,
-    /// The members, each time with the index from which on they count. The first row is for [`Log::last_included_index`]; then
-    /// each entry that changes the members has a row.
+    /// The members, in rows: the index from which on they count, and the members. The first row is for
+    /// [`Log::last_included_index`]. After it, each entry that changes the members has a row.
     members: Vec<(u64, Members)>,
     /// The log on disk differs from this one after this index. See [`Log::take_unsaved`].
     #[serde(skip)]
@@ -79,7 +79,7 @@ impl Log {
         &self.members[self.members.len() - 1].1
     }
 
-    /// The index of the entry that made these the members. If the log has no such entry, the last index of the snapshot, or 0.
+    /// The index of the entry with the current members. If the log has no such entry, the last index of the snapshot, or 0.
     pub fn members_since(&self) -> u64 {
         self.members[self.members.len() - 1].0
     }
@@ -115,7 +115,8 @@ impl Log {
         self.entries.last().map_or(self.last_included_term, |entry| entry.term)
     }
 
-    /// The term of the entry at `index`. `None` if the entry is beyond the end, or in the snapshot and not the last there.
+    /// The term of the entry at `index`. `None` if `index` is beyond the end, or if the snapshot covers it and it is not the
+    /// snapshot's last index.
     pub fn term_at(&self, index: u64) -> Option<u64> {
         if index == self.last_included_index {
             return Some(self.last_included_term);
@@ -135,7 +136,7 @@ impl Log {
         self.entries.get(offset..).unwrap_or(&[])
     }
 
-    /// The entries after `index`, as many as have at most `bytes` bytes together; one at least, if there is one.
+    /// The first entries after `index`: as many as fit into `bytes` bytes, but at least one if there is one.
     pub fn batch(&self, index: u64, bytes: usize) -> &[Entry] {
         let entries = self.after(index);
         let fits = entries.iter().scan(0, |sum, entry| {

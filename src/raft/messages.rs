@@ -1,7 +1,7 @@
 //! Which message goes to which server, and when.
 //!
 //! There is a thread for each other server. A thread that is free asks [`State::next_message`] what to send. Each message has a
-//! [`Ticket`], because its reply may come when everything has changed.
+//! [`Ticket`], because its reply may come late, when role and term have changed.
 
 use super::append_entries::AppendEntriesArgs;
 use super::beyond::flow::Mode;
@@ -69,7 +69,7 @@ pub struct Sent {
     pub at: Option<Instant>,
     /// The number of the latest message.
     pub number: u64,
-    /// Whether a call got no reply. Its contents may have to be sent again.
+    /// Whether a call got no reply, so that its contents may have to be sent again.
     pub unanswered: bool,
     /// The numbers of the calls that have no reply yet.
     pub in_flight: BTreeSet<u64>,

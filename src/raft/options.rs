@@ -9,12 +9,12 @@ use std::time::Duration;
 /// see [`Options::validate`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The interval between heartbeats when a leader has nothing else to send. The lab allows at most ten a second.
+    /// The interval between heartbeats when a leader has nothing else to send. The lab allows at most ten heartbeats a second.
     pub heartbeat: Duration,
     /// How long a follower waits for a leader before it becomes a candidate. Each wait is a new random time from this range
-    /// (§5.2). The times are longer than the paper's 150-300 ms, because heartbeats come only every 100 ms here, and late on a
-    /// busy machine. The range is wide, so that split votes are rare. Its times are short enough for several elections in the 5 s
-    /// that the lab allows.
+    /// (§5.2). The times are longer than the paper's 150-300 ms, because heartbeats come only every 100 ms here, and even later
+    /// on a busy machine. The range is wide, so that split votes are rare. Its times are short enough for several elections in
+    /// the 5 s that the lab allows.
     pub election_timeout: Range<Duration>,
     /// How long to wait for a reply before the next message goes to the same server. This is not longer than the heartbeat
     /// interval, because the lab's network keeps a call to an unreachable server for up to 7 s, and a server that comes back in
@@ -45,8 +45,9 @@ pub struct Options {
     pub max_batch: usize,
     /// How many AppendEntries to one server may be without a reply at the same time.
     pub max_in_flight: usize,
-    /// How long a follower lets entries wait for the entries before them, if they have overtaken those on the network. Otherwise it
-    /// would reject them, and the leader would have to go back. Messages that were sent together should arrive within this time.
+    /// How long a follower keeps entries that have overtaken earlier entries on the network, until the earlier ones come.
+    /// Otherwise it would reject them, and the leader would have to go back. Messages that were sent together should arrive
+    /// within this time.
     pub overtaking: Duration,
     /// How many bytes of a snapshot go into one InstallSnapshot; `None`: all of them.
     pub snapshot_chunk: Option<usize>,
@@ -99,8 +100,8 @@ impl fmt::Display for InvalidOption {
 impl std::error::Error for InvalidOption {}
 
 impl Options {
-    /// Finds an option that is invalid for a cluster of this many servers. [`Raft::make_with`](super::Raft::make_with) panics with
-    /// this error. Otherwise the server would run, and silently never do something that it should.
+    /// Finds an option that is invalid for a cluster of this many servers. [`Raft::make_with`](super::Raft::make_with) panics
+    /// with this error. Otherwise the server would run, but there would be something that it never does, and nobody would notice.
     ///
     /// # Errors
     /// The first invalid option.

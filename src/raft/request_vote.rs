@@ -94,7 +94,7 @@ impl State {
 }
 
 impl Ballot {
-    /// The ballot at the start: our own vote, which is for ourselves.
+    /// The ballot of a new candidate: so far, we have only our own vote.
     pub fn of(me: usize) -> Ballot {
         let ourselves = BTreeSet::from([me]);
         Ballot { votes: ourselves.clone(), answered: ourselves }

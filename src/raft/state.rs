@@ -51,7 +51,7 @@ pub struct State {
     pub sent: Vec<Sent>,
     /// How many messages this server has sent.
     pub sends: u64,
-    /// How many of its calls have ended, with a reply or without.
+    /// How many calls of this server have ended, with a reply or without.
     pub calls_ended: u64,
     /// Set by `kill`: every thread ends.
     pub killed: bool,
@@ -189,8 +189,8 @@ impl State {
             log: saved.log,
             role: Role::Follower { leader: None },
             election_deadline: now,
-            // Before a crash, this server may have heard from a leader. If a restart made it forget that, it could help to depose
-            // a leader that still counts on it (thesis §6.4.1).
+            // Before a crash, this server may have heard from a leader, and now it cannot know that. If it voted at once, it
+            // could help to depose a leader that still relies on it (thesis §6.4.1).
             heard_leader_at: now,
             snapshot_to_apply: None,
             incoming: None,

@@ -1,4 +1,4 @@
-//! States to test with, and no threads.
+//! States for the tests, without threads.
 
 use super::install_snapshot::InstallSnapshotArgs;
 use super::log::{Entry, Members, Payload};
@@ -104,7 +104,7 @@ impl Server {
         Server { servers, options, state }
     }
 
-    /// The server steps down without a majority, and holds to its leader.
+    /// Check-quorum is on.
     pub fn checks_quorum(self) -> Server {
         Server::with(self.servers, Options { check_quorum: true, ..self.options })
     }

@@ -2,7 +2,7 @@
 //!
 //! | thread | waits for | woken by |
 //! |---|---|---|
-//! | `ticker` | the election deadline; beyond the lab, a leader's deadline for answers of a majority | time; a change of role; an earlier deadline |
+//! | `ticker` | the election deadline; beyond the lab, the time by which a majority must have answered the leader | time; a change of role; an earlier deadline |
 //! | `peer N`, one for each other server (or several: [`Options::max_in_flight`](super::Options::max_in_flight)) | a message to send to server N; then the reply to it, and a late reply to an earlier message | time; a change of role or log |
 //! | `applier` | committed entries, or a snapshot; then the service | the commit index, an installed snapshot |
 //! | a caller that reads, transfers the leadership or changes the members (beyond the lab) | the end of that operation | all of the above |
@@ -133,8 +133,8 @@ impl Shared {
                 Waited::TimedOut => {
                     let mut state = self.lock();
                     state.note_no_reply(peer, call.ticket);
-                    // The earliest late call is kept, because its reply comes next. It is not kept for ever, because it may be
-                    // lost.
+                    // The earliest late call is kept, because its reply comes next. The call is not kept for ever, because its
+                    // reply may be lost.
                     late.take_if(|late| late.ticket.at + patience.late <= call.ticket.at);
                     late.get_or_insert(call);
                     return state;
@@ -243,7 +243,9 @@ pub(super) struct Seen {
     pub last_applied: u64,
     /// See [`State::calls_ended`].
     calls_ended: u64,
-    /// Beyond the lab: whether there is something to send for a read, to a successor, or to a new server.
+    /// Beyond the lab, on a leader: the number that reads wait for (see
+    /// [`LeaderState::confirm`](super::state::LeaderState::confirm)), whether a transfer is under way, and whether a
+    /// configuration change is under way.
     wanted: Option<(u64, bool, bool)>,
     has_election_timer: bool,
     election_deadline: Instant,

@@ -173,11 +173,11 @@ fn initial(text: &str) -> Result<Value, String> {
         .map_err(|_| "expected a value as JSON: null, 7, or a string in quotes, '\"x\"'".into())
 }
 
-/// Every job has tens of threads.
+/// The largest number of jobs. Each job has tens of threads, and the system allows only so many.
 const MOST_JOBS: u64 = 256;
 
-/// Accepts negative numbers as arguments like any other. An argument that can't be negative then reports what it expects,
-/// always in the same words.
+/// Lets clap pass negative numbers on to the parsers of all arguments. The parser of an argument that can't be negative then
+/// reports what it expects, always in the same words.
 pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let with = |arg: clap::Arg| {
         let takes_value = arg.is_positional() || arg.get_action().takes_values();

@@ -58,7 +58,7 @@ fn some_of(names: &[&str]) -> String {
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
-/// What the threads cost later tests. In a simulation nothing, because the run unwinds them when it ends.
+/// What the threads cost later tests. In a simulation they cost nothing, because the run unwinds them when it ends.
 fn consequences(groups: &[Group]) -> String {
     if run::in_simulation() {
         return String::new();

@@ -51,7 +51,7 @@ impl Cluster {
         }
     }
 
-    /// Starts server `i`. If it is running, it crashes first. The new incarnation finds what the old one had saved. It is not
+    /// Starts server `i`. If it is running, it crashes first. The new incarnation finds what the old one had saved, and is not
     /// connected yet.
     pub fn start_server(&self, i: usize) {
         self.crash_if_up(i);
@@ -192,7 +192,7 @@ impl Cluster {
 }
 
 impl Drop for Inner {
-    /// In real mode, stops the servers of a test that has failed. Nothing else does.
+    /// In real mode, stops the servers of a test that has failed. Nothing else would stop them.
     fn drop(&mut self) {
         if run::in_simulation() {
             return;

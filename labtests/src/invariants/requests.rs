@@ -42,7 +42,8 @@ impl Model {
                     Some((Part::InstallReply, self.says_install(saying, *term, *last, *whole)?))
                 }
                 Ask::PreVote => {
-                    self.is_seen_waiting(from, self.servers[from].term); // it waits until a majority says that it would vote for it
+                    // The server waits until the members of a majority say that they would vote for it.
+                    self.is_seen_waiting(from, self.servers[from].term);
                     None
                 }
                 Ask::Harmless => None,
@@ -151,7 +152,8 @@ impl Model {
         readable
     }
 
-    /// A server names a term as its own. It must have saved the terms that it named before a restart.
+    /// A server names a term as its own. If it named a term before a restart, it must have saved that term, so it can't name an
+    /// older one now.
     pub(super) fn speaks(&mut self, i: usize, term: u64) -> Verdict {
         let server = &mut self.servers[i];
         if term < server.term_of_earlier_lives {
@@ -298,7 +300,8 @@ impl Model {
         self.history.carried(sent).map_err(|what| {
             format!("{what}. This breaks Log Matching (Figure 3, §5.3): an index and a term identify one entry and all entries before it")
         })?;
-        // The last of these entries that the leader was elected with, if there is one.
+        // Of these entries, the last one that the leader already had when it was elected. If there is none, the entry before
+        // them.
         self.is_of_leaders_log(term, *old.last().unwrap_or(&prev))?;
         if let Some(leadership) = self.leaderships.get_mut(&term) {
             places.iter().chain([&prev]).for_each(|place| leadership.has(*place, term));
@@ -306,7 +309,8 @@ impl Model {
         Ok(Asked::Append { prev, last: *places.last().unwrap_or(&prev) })
     }
 
-    /// If the service counts indices differently from the log, a commit index may be of either kind.
+    /// If the service counts indices differently from the log, a commit index may be either an index of the service or an index
+    /// of the log, so it is not checked.
     fn names_commit(&mut self, term: u64, commit: u64) -> Verdict {
         if !self.numbers_agree() {
             return Ok(());

@@ -15,7 +15,7 @@ use labrpc::time::Instant;
 use std::cmp::Reverse;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-/// How far a new server is with catching up, in its current round.
+/// How far a new server has caught up: its current round, and how far it has come in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatchUp {
     server: usize,
@@ -30,8 +30,8 @@ pub struct CatchUp {
 }
 
 /// How far a server is: its matchIndex, then its nextIndex (lower is further, because the leader is looking for the end of the
-/// server's log), then the bytes that it has of a snapshot. A server that gets again what it has lost makes no progress, even if
-/// the snapshot is a newer one by then.
+/// server's log), then the bytes that it has of a snapshot. A server that only gets again what it has lost makes no progress,
+/// even if the snapshot is a newer one.
 type Reached = (u64, Reverse<u64>, Option<usize>);
 
 impl State {

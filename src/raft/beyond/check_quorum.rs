@@ -1,16 +1,16 @@
-//! Check-quorum (thesis §6.2), and its counterpart: followers hold to their leader (§4.2.3).
+//! Check-quorum (thesis §6.2), and its counterpart: a server that hears a leader ignores candidates (§4.2.3).
 //!
-//! A leader that hears from no majority steps down, so that its clients look for another leader. And a server that hears a leader
-//! ignores candidates, so that they do not depose that leader. Such a candidate may be a server that was removed and does not know
-//! it, or a server that cannot hear the leader.
+//! A leader that hears from no majority steps down, so that its clients look for another leader. And a server ignores candidates
+//! while it hears a leader, so that they do not depose that leader. Such a candidate may be a server that was removed and does
+//! not know it, or a server that cannot hear the leader.
 
 use crate::raft::messages::Ticket;
 use crate::raft::state::{Role, State};
 use labrpc::time::Instant;
 
 impl State {
-    /// The latest of the leader's messages such that a majority has answered it or a later one in this term. The leader itself
-    /// counts as having answered all of them.
+    /// The latest of the leader's messages for which this holds: each server of a majority has answered it or a later one in this
+    /// term. The leader itself counts as having answered all of them.
     pub fn majority_answered(&self, now: Instant) -> Option<Ticket> {
         let Role::Leader { progress, .. } = &self.role else { return None };
         let our_own = Ticket { number: u64::MAX, at: now, term: self.current_term };

@@ -73,7 +73,7 @@ impl State {
 
     /// Steps 2 to 4 of Figure 13: "Create new snapshot file if first chunk (offset is 0)"; "Write data into snapshot file at
     /// given offset"; "Reply and wait for more data chunks if done is false". Returns how many bytes of the snapshot have
-    /// arrived, and the snapshot if that is all of it.
+    /// arrived, and the snapshot if all of it has arrived.
     pub fn receive_chunk(&mut self, args: &InstallSnapshotArgs) -> (u64, Option<Snapshot>) {
         let from = (args.term, args.last_included_index);
         let incoming = self.incoming.take().filter(|incoming| incoming.from == from);
@@ -86,8 +86,8 @@ impl State {
         (received, self.complete(args, received))
     }
 
-    /// Drops chunks that will not be completed: they are of an earlier term, or the log agrees with the leader's up to the end of
-    /// their snapshot.
+    /// Drops the chunks of a snapshot that will not be completed: they are of an earlier term, or our log already agrees with the
+    /// leader's log up to the end of that snapshot.
     pub fn drop_chunks(&mut self, log_agrees_to: u64) {
         let term = self.current_term;
         self.incoming.take_if(|Incoming { from: (leader_term, index), .. }| {
@@ -145,7 +145,7 @@ mod tests {
             Chunks { leader, follower }
         }
 
-        /// Sends the next chunk. The chunk may get lost, or its reply.
+        /// Sends the next chunk. The chunk or its reply may get lost.
         fn send(&mut self, arrives: bool, answered: bool) -> (u64, bool) {
             let args = self.leader.next_chunk(1);
             let sent = (args.offset, args.done);

@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    /// Notes that `peer` has acknowledged entries. From now on it may be sent more before it acknowledges again.
+    /// Notes that `peer` has acknowledged entries. From now on, the leader may send it more entries before it acknowledges again.
     pub fn start_replicating(&mut self, peer: usize) {
         if let Role::Leader { progress, .. } = &mut self.role
             && self.options.max_in_flight > 1
@@ -72,7 +72,8 @@ impl State {
     }
 }
 
-/// Handles AppendEntries. Entries that overtook earlier ones on the network wait for them, for a moment.
+/// Handles AppendEntries. Entries that have overtaken earlier ones on the network wait for the earlier ones, but only for a
+/// moment.
 pub(in crate::raft) fn append_in_order(
     shared: &Shared,
     args: AppendEntriesArgs,

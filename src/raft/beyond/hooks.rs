@@ -42,7 +42,7 @@ impl State {
         self.is_busy() || self.is_handing_over()
     }
 
-    /// Steps down as a leader that hears from no majority. Returns true if it is time for an election, and this server asks for
+    /// Makes a leader step down if it hears from no majority. Returns true if it is time for an election but this server asks for
     /// pre-votes first.
     pub(in crate::raft) fn beyond_tick(&mut self, now: Instant) -> bool {
         self.check_quorum(now);
@@ -58,7 +58,7 @@ impl State {
         self.quorum_deadline(now)
     }
 
-    /// A message that takes precedence over the lab's.
+    /// A message that takes precedence over the lab's messages.
     pub(in crate::raft) fn beyond_message(&mut self, peer: usize) -> Option<Message> {
         match &self.role {
             Role::PreCandidate { .. } => Some(Message::PreVote(self.pre_vote_args())),

@@ -162,8 +162,8 @@ impl State {
         }
     }
 
-    /// Advances a change that has no entry yet. Breaks with the index of its entry and the deadline by which that has to be
-    /// committed.
+    /// Advances a change that has no entry yet. Breaks with the index of its entry, and the deadline by which that entry has to
+    /// be committed.
     fn next_stage(
         &mut self,
         change: &PendingChange,

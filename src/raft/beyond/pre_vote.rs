@@ -2,7 +2,7 @@
 //!
 //! A server that is cut off times out again and again. Without pre-vote, it would raise its term each time. When it came back, it
 //! would depose a leader that all others hear. So it first asks the others whether they would vote for it in the next term, which
-//! it has not entered yet. A yes is only a promise: no server saves anything, and none gives its vote away.
+//! it has not entered yet. A yes is only a promise: no server saves anything, and none uses up its vote.
 
 use crate::raft::state::{Ballot, Role, State};
 use labrpc::time::Instant;
@@ -42,7 +42,7 @@ impl State {
         self.become_candidate_if_promised(now);
     }
 
-    /// The request that it sends to all other members.
+    /// The request that a pre-candidate sends to all other members.
     pub fn pre_vote_args(&self) -> PreVoteArgs {
         PreVoteArgs {
             term: self.current_term + 1,
@@ -62,8 +62,8 @@ impl State {
         PreVoteReply { term: self.current_term, vote_granted }
     }
 
-    /// What the pre-candidate does with a reply. `args.term` is a term that it has not entered: when it asked, its own term was
-    /// lower by 1.
+    /// What the pre-candidate does with a reply. `args.term` is a term that the pre-candidate has not entered: it is one more
+    /// than its own term was when it asked.
     pub fn handle_pre_vote_reply(
         &mut self,
         peer: usize,

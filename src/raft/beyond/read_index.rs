@@ -1,9 +1,9 @@
 //! Reads that don't go through the log (thesis §6.4).
 //!
-//! A leader knows what is committed once an entry of its own term is committed. But it may have been deposed without knowing it. So
-//! it notes its commit index, and waits until a majority has answered a message that it sent *after* that. Then no other leader had
-//! been elected when it noted the index. With a lease (§6.4.1), recent answers of a majority are enough. A follower asks its leader
-//! for an index.
+//! A leader knows what is committed once an entry of its own term is committed. But another leader may have been elected without
+//! its knowledge. So the leader notes its commit index, and waits until a majority has answered a message that it sent *after*
+//! that. Then no other leader had been elected when it noted the index. With a lease (§6.4.1), recent answers of a majority are
+//! enough. A follower asks its leader for an index.
 //!
 //! A service may read when it has applied everything up to the index.
 
@@ -48,7 +48,8 @@ impl State {
         Read { term: self.current_term, deadline, noted: None }
     }
 
-    /// Advances a read. Breaks with its index, or with the reason why there is none; until then, continues with its deadline.
+    /// Advances a read. Breaks with the index to read at, or with the reason why the read fails. Until then, continues with the
+    /// deadline of the read.
     pub fn advance_read(
         &mut self,
         read: &mut Read,
@@ -91,9 +92,9 @@ impl State {
         matches!(&self.role, Role::Leader { leadership, .. } if self.sent[peer].number <= leadership.confirm)
     }
 
-    /// Whether no other leader can have been elected yet: a server that has heard from us grants no vote for the shortest election
-    /// timeout. The lease counts from when we *sent* the message that was heard. There is no lease once we have told a server to
-    /// become a candidate.
+    /// Whether it is certain that no other leader has been elected yet: after a server has heard from us, it grants no vote until
+    /// the shortest election timeout has passed. The lease counts from when we *sent* the message that was heard. After we have
+    /// told a server to become a candidate, there is no lease any more.
     fn has_lease(&self, now: Instant) -> bool {
         let Role::Leader { leadership, .. } = &self.role else { return false };
         let lease = self

@@ -142,7 +142,8 @@ impl State {
         TimeoutNowReply { term: self.current_term }
     }
 
-    /// What the leader does with the reply. By then the successor is usually a candidate, and its term is newer.
+    /// What the leader does with the reply. When the reply comes, the successor is usually a candidate already, and its term is
+    /// newer.
     pub fn handle_timeout_now_reply(
         &mut self,
         args: &TimeoutNowArgs,

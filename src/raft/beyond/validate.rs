@@ -15,8 +15,8 @@ use crate::raft::state::State;
 use labrpc::trace;
 use std::iter::once;
 
-/// The highest term, index or offset. With an election every microsecond, a cluster gets to this term in 146,000 years. The sum of
-/// such a number and of anything that is counted in memory does not overflow.
+/// The highest valid term, index or offset. With an election every microsecond, a cluster gets to this term in 146,000 years. The
+/// sum of such a number and the length of anything in memory does not overflow.
 pub const HIGHEST: u64 = u64::MAX / 4;
 
 /// Whether a message is valid, or why not.

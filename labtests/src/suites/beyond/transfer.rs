@@ -1,7 +1,7 @@
 //! A leader hands over its leadership to a chosen server (thesis §3.10).
 //!
-//! The tests don't know which messages a Raft uses for a handover. They see only that it is an election like any other, which the
-//! successor wins because the leader wants it to win.
+//! The tests don't know which messages a Raft uses for a handover. To the tests, a handover is an election like any other, except
+//! that the leader chooses which server wins it.
 
 mod refusals;
 mod scripts;
@@ -54,8 +54,8 @@ tests! { "transfer", Beyond(Transfer):
 /// The outcome of a handover. It is `None` if the leader has crashed.
 type Outcome = Option<Result<(), NotTransferred>>;
 
-/// How long a caller may have to wait for the outcome: "about an election timeout" (thesis §3.10), and no election timeout is
-/// longer than this.
+/// How long a caller may have to wait for the outcome. The thesis says "about an election timeout" (§3.10). This bound is longer
+/// than any election timeout.
 const OVER_WITHIN: Duration = ELECTION_TIMEOUT.saturating_mul(3);
 
 /// A handover whose outcome another thread waits for.
@@ -108,9 +108,8 @@ fn transfer_in_a_cluster_of_two(cluster: &Cluster) {
     (0..6).for_each(|_| quiet_handover(cluster, 1));
 }
 
-/// Hands over to the server that is so many steps after the leader, while nothing else happens and nothing is lost. Only the
-/// successor becomes a candidate, once, and no server has a reason to refuse its vote. So in any Raft the term must rise by
-/// one.
+/// Hands over to the server that comes `steps` places after the leader, while nothing else happens and nothing is lost. Only the
+/// successor becomes a candidate, once, and no server has a reason to refuse its vote. So in any Raft the term must rise by one.
 fn quiet_handover(cluster: &Cluster, steps: usize) {
     let stage = Stage::new(cluster);
     let Steady { leader, term, .. } = Steady::new(&stage);

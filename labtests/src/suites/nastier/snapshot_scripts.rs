@@ -31,8 +31,8 @@ fn s2_needs_a_snapshot(stage: &Stage<'_>) {
     cluster.connect(2);
 }
 
-/// Does the same as `stale_leader_does_not_reset_election_timer`, with an old leader that sends only InstallSnapshot. It must not reset S2's
-/// election timeout (Figure 2, Followers).
+/// Deposes S0, and lets only its InstallSnapshot reach S2, which knows of a newer term. They must not reset S2's election timeout
+/// (Figure 2, Followers). `stale_leader_does_not_reset_election_timer` does the same with AppendEntries.
 fn stale_install_snapshot_does_not_reset_election_timer(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     s2_needs_a_snapshot(&stage);
@@ -77,8 +77,8 @@ fn install_response_with_newer_term_deposes_leader(cluster: &Cluster) {
 /// seconds to fail, and some heartbeats.
 const INSTALLED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Sends a server that was cut off a snapshot of all commands, and gives no command after it. The server must hand the snapshot
-/// to its service at once, and not wait for the next command (Figure 13, step 8).
+/// Sends a snapshot of all commands to a server that was cut off, and gives no command after this snapshot. The server must hand
+/// the snapshot to its service at once, and not wait for the next command (Figure 13, step 8).
 fn snapshot_is_applied_without_later_entries(cluster: &Cluster) {
     let stage = Stage::new(cluster);
     agree(cluster, 3, 3);
