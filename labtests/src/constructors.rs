@@ -42,7 +42,7 @@ pub(crate) fn all_members(make: Make) -> MakeMember {
     Arc::new(move |peers, me, persister, apply_ch, _| make(peers, me, persister, apply_ch))
 }
 
-/// The constructor of a server of a store whose members change: like [`MakeReplica`], and its last argument is the set of initial
+/// The constructor of a server of a store whose members change: like [`MakeReplica`](labrpc::api::kv::MakeReplica), and its last argument is the set of initial
 /// members.
 pub(crate) type MakeMemberReplica = Arc<
     dyn Fn(Vec<ClientEnd>, usize, Persister, Option<usize>, BTreeSet<usize>) -> Served<dyn Replica>

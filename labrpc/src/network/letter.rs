@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A message on the network, as a [rule](Network::intercept) sees it.
+/// A message on the network, as a [rule](crate::Network::intercept) sees it.
 #[derive(Clone, Debug)]
 pub struct Letter {
     /// Which call it is part of, as in the [trace](crate::trace::What).
@@ -16,9 +16,9 @@ pub struct Letter {
     pub method: &'static str,
     /// Whether this is the request or the reply.
     pub leg: Leg,
-    /// The arguments. They are unknown, and shown as `()`, if the call was made before there was a rule, or outside a [run].
+    /// The arguments. They are unknown, and shown as `()`, if the call was made before there was a rule, or outside a [run](crate::run).
     pub args: Arc<Value>,
-    /// The reply, if this message is a reply. It is `None` if there was no rule when the server replied, or outside a [run].
+    /// The reply, if this message is a reply. It is `None` if there was no rule when the server replied, or outside a [run](crate::run).
     pub reply: Option<Arc<Value>>,
 }
 
@@ -40,7 +40,7 @@ pub enum Fate {
     Drop,
     /// The same as without a rule, but later by this time.
     Delay(Duration),
-    /// The message stays on its way until it is [released](Network::release).
+    /// The message stays on its way until it is [released](crate::Network::release).
     Hold,
     /// A request arrives twice, the second time later than the first by this time. The handler runs twice. The first reply that
     /// arrives counts. For a reply this means `Deliver`, because nobody would receive a second copy.
