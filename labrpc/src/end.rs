@@ -50,7 +50,7 @@ enum Destination {
 enum Answer {
     Reply(Vec<u8>),
     Lost,
-    /// The program calls a method that does not exist, or with the wrong type. A retry would not help.
+    /// The program calls a method that does not exist, or calls a method with arguments of the wrong type. A retry would not help.
     Mistake(String),
 }
 

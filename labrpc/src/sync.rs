@@ -41,7 +41,7 @@ pub struct Mutex<T: ?Sized> {
 #[must_use = "the lock is released at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
-    /// Empty only while a condition variable waits.
+    /// Empty only while the thread waits on a condition variable.
     inner: Option<parking_lot::MutexGuard<'a, T>>,
 }
 
@@ -148,8 +148,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The address of a field. Two objects never share it. (They could share their own address, if one is the first field of the
-    /// other.)
+    /// The address of one of this lock's fields, because no other lock or condition variable has this address. The lock's own
+    /// address may be shared: an object and its first field have the same address.
     fn address(&self) -> usize {
         std::ptr::from_ref(&self.waiting).addr()
     }

@@ -1,7 +1,7 @@
 //! What every server has applied, in all its incarnations.
 //!
 //! The tester remembers what a server applied before a crash. So it catches a Raft that overwrites a committed entry after
-//! that.
+//! the crash.
 
 use labrpc::api::{ApplyMsg, Command, Snapshot};
 use labrpc::codec;
@@ -238,7 +238,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes in a snapshot that is not the agreed one, or goes beyond it.
+    /// Records the entries of a snapshot one by one. The snapshot differs from the agreed entries, or goes beyond them.
     fn take_in_each(
         &mut self,
         server: usize,
@@ -319,7 +319,7 @@ impl Ledger {
     }
 }
 
-/// The index up to which a snapshot says that it goes.
+/// The last index that a snapshot covers, as its first bytes say.
 fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
     match snapshot.first_chunk::<HEAD>() {
         Some(head) => Ok(u64::from_le_bytes(*head)),

@@ -83,8 +83,8 @@ impl State {
         let (index, term) = (args.last_included_index, args.last_included_term);
         if self.log.term_at(index) == Some(term) {
             // 6. "If existing log entry has same index and term as snapshot's last included entry, retain log
-            //    entries following it and reply". But the service still needs the snapshot, because the log
-            //    no longer has the entries that it covers, so they cannot be applied one by one.
+            //    entries following it and reply". But the service still needs the snapshot: the log now drops
+            //    the entries that the snapshot covers, so they cannot be applied one by one.
             self.log.compact_to(index, term);
         } else {
             // 7. "Discard the entire log".

@@ -49,10 +49,10 @@ pub struct Log {
     last_included_index: u64,
     last_included_term: u64,
     entries: Vec<Entry>,
-    /// The members, in rows: the index from which on they count, and the members. The first row is for
+    /// A list of rows. Each row has an index, and the members that count from this index on. The first row is for
     /// [`Log::last_included_index`]. After it, each entry that changes the members has a row.
     members: Vec<(u64, Members)>,
-    /// The log on disk differs from this one after this index. See [`Log::take_unsaved`].
+    /// The index after which the log has changed since it was last saved. See [`Log::take_unsaved`].
     #[serde(skip)]
     unsaved_after: Option<u64>,
 }

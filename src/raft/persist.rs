@@ -60,8 +60,8 @@ impl Disk {
     }
 }
 
-/// Returns what this server saved before its restart, and the index up to which that is known to be committed. If nothing was
-/// saved, the log is empty and has these members.
+/// Returns what this server saved before its restart, and the index up to which the saved log is known to be committed. If
+/// nothing was saved, the log is empty and has these members.
 pub fn restore(persister: &Persister, members: Members) -> (Saved, u64) {
     let new = || Saved { current_term: 0, voted_for: None, log: Log::new(members) };
     let mut saved = persister.raft_state().unwrap_or_else(new);

@@ -192,7 +192,7 @@ impl Model {
             self.leaderships.get(&place.term).is_none_or(|leadership| leadership.leader == i)
         };
         let in_snapshot = |place: Place| place.index <= server.snapshot.max(self.forgotten.index);
-        // It is unknown what it was sent in messages that can't be read.
+        // A message that can't be read may have sent any entry to this server.
         let all_known = self.known.acknowledgements;
         if all_known && !(in_snapshot(prev) || made_it(prev) || server.given.contains_key(&prev)) {
             return Err(format!(
@@ -226,10 +226,10 @@ impl Model {
             && prev.index > self.servers[i].snapshot
         {
             return Err(format!(
-                "{0} had said that its log has {1}, but now it refuses an AppendEntries from its leader {2} whose previous entry \
-                 is {prev}. There are two possible causes. Either entries that {0} had acknowledged are gone: a follower must \
-                 delete entries only from the first conflict on (Figure 2, AppendEntries 3; §5.3). Or {0} does not follow the \
-                 leader of its term (Rules for Servers, Candidates)",
+                "{0} had said that its log has {1}. Now its leader {2} sent it an AppendEntries with {prev} as the previous \
+                 entry, and {0} refuses it. There are two possible causes. Either entries that {0} had acknowledged are gone: a \
+                 follower must delete entries only from the first conflict on (Figure 2, AppendEntries 3; §5.3). Or {0} does not \
+                 follow the leader of its term (Rules for Servers, Candidates)",
                 name(i),
                 open.kept,
                 name(call.from)

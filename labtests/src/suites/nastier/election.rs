@@ -99,8 +99,8 @@ const LATE_ELECTION: Duration = Duration::from_secs(30);
 /// terms. With timeouts of 300-400 ms it needs about three terms, and that breaks no rule. So more terms are only a warning.
 const TERMS_PER_LATE_ELECTION: u64 = 3;
 
-/// Delays votes, past several elections, and cuts off one leader after the other. With election timeouts that are too short for
-/// the network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
+/// Delays votes, some of them for longer than several elections take, and cuts off one leader after the other. With election
+/// timeouts that are too short for the network there are elections without end: "broadcastTime << electionTimeout" (§5.6).
 fn elections_with_delayed_votes(cluster: &Cluster) {
     cluster.net().long_reordering(true);
     const ELECTIONS: u64 = 20;
@@ -231,7 +231,7 @@ fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
         let [a, b] = [1, 2].map(|steps| after(cluster, voter, steps));
         stage.settle();
         let Some((winner, loser, term)) = same_term(&stage, voter, [a, b]) else { break };
-        stage.caption("the old leader hears only the last candidate, and votes for it; the first candidate hears the new leader");
+        stage.caption("the old leader hears only one candidate, and elects it; the other candidate hears the new leader");
         stage.direct(move |mail| match () {
             () if mail.from == winner && (mail.to == voter || mail.kind == Kind::Entries) => {
                 Fate::Deliver
@@ -250,7 +250,7 @@ fn candidate_follows_leader_of_its_term(cluster: &Cluster) {
             cluster.reached_check();
             return calm_in_term(&stage, winner, loser, term);
         }
-        // One of the candidates began another candidacy before that, so try again.
+        // One of the candidates began another candidacy before the loser had answered the winner, so try again.
     }
     stage.over();
 }
@@ -323,8 +323,8 @@ fn granted_vote_resets_election_timer(cluster: &Cluster) {
     stage.over();
 }
 
-/// Fails if a server became a candidate soon after it had granted a vote. "Soon" is half of the shortest of about sixty waits, so
-/// timeouts may be random in any range.
+/// Fails if a server became a candidate soon after it had granted a vote. "Soon" means: after less than half of the shortest
+/// of about sixty waits. These waits were measured on the same Raft, so it may choose its timeouts from any range.
 fn voters_wait(cluster: &Cluster, mail: &[Mail], shortest: Duration) {
     if mail.iter().any(|mail| mail.reply.yes == Some(true)) {
         cluster.reached_check();

@@ -149,8 +149,8 @@ fn calls_to_unreachable_server_are_bounded(cluster: &Cluster) {
     if then > 2 * first + 50 {
         run::fail(format!(
             "the servers made {first} calls to a crashed server in {COUNTED:?}. Half a minute later, they made {then} calls to \
-             it in the same time. A retry must replace the call that failed. If each heartbeat starts another chain of retries, \
-             the number of threads and calls keeps growing (§5.3: a leader retries indefinitely, but one call at a time)"
+             it in an equally long time. A retry must replace the call that failed. If each heartbeat starts another chain of \
+             retries, the number of threads and calls keeps growing (§5.3: a leader retries indefinitely, but one call at a time)"
         ));
     }
 }

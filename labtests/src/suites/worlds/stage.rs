@@ -246,8 +246,8 @@ impl<'a> Stage<'a> {
         if !self.until(ELECTED_WITHIN, leads) {
             if !self.is_answered(leader, voters, from) {
                 run::give_up(
-                    "its servers seem to answer with calls of their own, and not with replies. No server can be elected when \
-                     only one server's calls and the replies to these calls are delivered",
+                    "its servers seem to answer with calls of their own, and not with replies. The test elects a server by \
+                     delivering only this server's calls and the replies to them. With such a Raft, this is not possible",
                 );
             }
             run::fail(format!(
@@ -353,9 +353,9 @@ impl<'a> Stage<'a> {
         let (refusals, leader) = (self.mail(refused).len(), last.from);
         if refusals >= IN_VAIN {
             run::fail(format!(
-                "{0} refused {refusals} AppendEntries from {1} in a row. All of them followed index {2}, and {1} sent nothing \
-                 else to {0}. \"If AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" (Figure 2, \
-                 Leaders; §5.3). A leader must also do this after a refused heartbeat, even if no command comes; {3}",
+                "{0} refused {refusals} AppendEntries from {1} in a row. All of them had the previous index {2}, and {1} sent \
+                 nothing else to {0}. \"If AppendEntries fails because of log inconsistency: decrement nextIndex and retry\" \
+                 (Figure 2, Leaders; §5.3). A leader must also do this after a refused heartbeat, even if no command comes; {3}",
                 name(server),
                 name(leader),
                 follows(last).unwrap_or(0),

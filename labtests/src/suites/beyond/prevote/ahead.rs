@@ -51,7 +51,7 @@ pub(super) fn followers_of_a_leader_ignore_vote_requests(cluster: &Cluster) {
         stage.release(|mail| mail.call == letter.call);
         cluster.sleep(ms(20));
         steady.undisturbed(
-            "The only trouble was that S2's requests for votes arrived. They had later terms. \"If a server receives a \
+            "Nothing disturbed the cluster except S2's requests for votes. They had later terms. \"If a server receives a \
              RequestVote request within the minimum election timeout of hearing from a current leader, it does not update its \
              term or grant its vote\" (thesis §4.2.3). The same holds for a leader that hears a majority",
         );

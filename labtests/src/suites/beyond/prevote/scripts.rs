@@ -103,9 +103,9 @@ fn second_to_ask(cluster: &Cluster, s2_restarts: bool) {
     cluster.reached_check();
     if elected != term + 1 {
         run::fail(format!(
-            "{0} was in term {term} when {1} asked it for a vote, but {1} now leads term {elected}. So {1} was not elected in \
-             its first term as a candidate. {0} had granted a pre-vote to another server. But a pre-vote is not a vote and binds \
-             nobody, so {0} must grant {1} its pre-vote and its vote (thesis §9.6)",
+            "{0} was in term {term} when {1} asked it for a vote. So {1} should have been elected in the next term, its first \
+             term as a candidate, but it now leads term {elected}. {0} had granted a pre-vote to another server. But a pre-vote \
+             is not a vote and binds nobody, so {0} must grant {1} its pre-vote and its vote (thesis §9.6)",
             name(s2),
             name(s1)
         ));

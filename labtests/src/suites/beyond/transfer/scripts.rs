@@ -126,8 +126,8 @@ pub(super) fn late_timeout_now(cluster: &Cluster) {
         if terms > TERMS_FOR_AN_ORDER {
             run::fail(format!(
                 "{0} was asked to hand over to {1}, and gave up. Then {orders} TimeoutNow messages arrived, and {terms} terms \
-                 began. At most {TERMS_FOR_AN_ORDER} are allowed. TimeoutNow is valid only in the term in which it was sent \
-                 (§5.1)",
+                 began. At most {TERMS_FOR_AN_ORDER} new terms are allowed. TimeoutNow is valid only in the term in which it was \
+                 sent (§5.1)",
                 name(leader),
                 name(to)
             ));
