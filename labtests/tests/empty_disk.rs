@@ -33,7 +33,7 @@ fn a_member_that_forgets_is_held_to_its_promises() {
         cluster.start_server(i);
     });
     let failure = outcome.result.expect_err("it had acknowledged five entries").to_string();
-    assert!(failure.contains("entries that were acknowledged are gone"), "{failure}");
+    assert!(failure.contains("entries that S1 had acknowledged are gone"), "{failure}");
 }
 
 #[test]
