@@ -116,8 +116,8 @@ impl Run {
 
     /// Ends a simulation that makes no progress for `patience` of virtual time, as [`FailureKind::Stuck`]. That is one of two
     /// cases:
-    /// - Nobody has called [`note_progress`] for that time, the test has held nobody back on purpose ([`excuse`]), and for that
-    ///   time the main thread has waited without a deadline, or any thread has waited for a lock.
+    /// - Three things were true for that time: nobody called [`note_progress`]; the test held nobody back on purpose
+    ///   ([`excuse`]); and either the main thread waited without a deadline, or some thread waited for a lock.
     /// - A call that should return soon ([`calling_briefly`]) has lasted that long, even if the test holds somebody back.
     ///
     /// Without this setting, and in real mode, a run ends only at the [time limit](Run::time_limit).

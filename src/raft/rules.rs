@@ -164,8 +164,8 @@ impl State {
         };
         self.forget_calls();
         // Beyond the lab: the no-op is an option. But a leader that is not a member always appends it. Its log has the entry that
-        // removes it, which was not known to be committed when it was elected (thesis, Figure 4.6). When the no-op is committed, so
-        // is that entry, and the leader steps down.
+        // removes the leader. When the leader was elected, it did not know whether that entry was committed (thesis, Figure 4.6).
+        // When the no-op is committed, so is that entry, and the leader steps down.
         if self.options.no_op_on_election || !self.log.members().contains(&self.me) {
             self.append(Payload::NoOp);
         }

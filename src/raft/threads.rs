@@ -133,8 +133,8 @@ impl Shared {
                 Waited::TimedOut => {
                     let mut state = self.lock();
                     state.note_no_reply(peer, call.ticket);
-                    // The earliest late call is kept, because its reply comes next. The call is not kept for ever, because its
-                    // reply may be lost.
+                    // The earliest late call is kept, because its reply comes next. But a late call is not kept for ever,
+                    // because its reply may be lost.
                     late.take_if(|late| late.ticket.at + patience.late <= call.ticket.at);
                     late.get_or_insert(call);
                     return state;

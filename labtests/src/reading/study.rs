@@ -43,10 +43,10 @@ struct Server {
     leads: Option<u64>,
     /// The highest term of its requests for votes.
     asked_last: Option<u64>,
-    /// The same, until the next call of `get_state()`.
+    /// The highest term of its requests for votes since the last call of `get_state()`.
     asked_in: Option<u64>,
-    /// The highest term in its replies and in its calls as a leader, by the kind of message, until `get_state()` or `start()`
-    /// returns its term.
+    /// For each kind of message, the highest term that the server named in such a message since `get_state()` or `start()` last
+    /// returned the server's term. Only its replies and its calls as a leader count.
     told: BTreeMap<Part, u64>,
     /// The highest index that its service was given.
     applied: u64,
@@ -287,7 +287,8 @@ impl Study {
                 "S{from} sent a message of a leader with term {term}, but S{other} had said that it leads that term"
             )
         };
-        // A server that was already in a newer term is not a second leader of this one: no bug would make it send this term.
+        // A server that was already in a newer term cannot be a second leader of `term`, and no bug would make it send `term`. So
+        // the field means something else.
         if term < later {
             self.means_something_else(fact, text);
         } else if self.votes.claims_besides.insert((fact.0, from, term)) {
@@ -306,7 +307,7 @@ impl Study {
         match part {
             Part::VoteReply => self.reads(part, Word::VoteGranted, reply.yes),
             Part::AppendReply => self.reads(part, Word::Success, reply.yes),
-            // Of replies to snapshots only a refusal is read, and a refusal excuses the server.
+            // In a reply to InstallSnapshot, only a refusal is read. A refusal never accuses the server that refuses.
             _ => {}
         }
         let Some(asked) = call.term else { return };

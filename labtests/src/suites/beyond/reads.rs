@@ -110,9 +110,9 @@ fn reads_on_a_cluster_of_one(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Lets S0 commit a command without the others hearing so, and then lets S1 be elected. S1 has the command, but knows that it
-/// is committed only when an entry of S1's own term is committed, so S1 must not return a read index before that (thesis §6.4,
-/// step 1).
+/// Lets S0 commit a command, while the other servers do not learn that it is committed. Then lets S1 be elected. S1 has the
+/// command, but does not know yet that the command is committed. S1 learns this when an entry of its own term is committed, and
+/// must not return a read index before that (thesis §6.4, step 1).
 pub(super) fn new_leader_commits_before_it_reads(cluster: &Cluster) {
     for _ in 0..5 {
         let stage = Stage::new(cluster);
@@ -205,7 +205,7 @@ pub(super) fn reads_in_a_minority_partition(cluster: &Cluster) {
     cluster.reached_check();
 }
 
-/// Cuts off S0, and delivers one by one the answers to messages that it sent before, so that it leads on. Only answers to
+/// Cuts off S0. Then delivers the answers to S0's earlier messages, one by one, so that S0 remains leader. Only answers to
 /// messages that were sent after a read began may confirm this read (thesis §6.4, step 3).
 fn earlier_replies_confirm_no_reads(cluster: &Cluster) {
     for _ in 0..4 {
