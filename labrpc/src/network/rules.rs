@@ -139,7 +139,7 @@ impl Rules {
 }
 
 impl Held {
-    /// A copy of the request for whose reply nobody waits. `None` if this is a reply.
+    /// A copy of the request. Nobody waits for the reply to the copy. `None` if this is a reply.
     fn copy(&self) -> Option<Held> {
         let Cargo::Request { args, server } = &self.cargo else { return None };
         Some(Held {

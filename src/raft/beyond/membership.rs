@@ -241,9 +241,8 @@ impl State {
         Continue(Some(deadline))
     }
 
-    /// Whether this server may become a candidate. A server that is not a member may not, unless it was a member before a change
-    /// that is not known to be committed. Then it "might still be needed" (thesis §4.2.2, Figure 4.6), because others may lack
-    /// that change.
+    /// Whether this server may become a candidate. A member may. A server that the last change removed may, too, until it knows that
+    /// this change is committed: it "might still be needed" (thesis §4.2.2, Figure 4.6), because others may lack that change.
     pub fn may_become_candidate(&self) -> bool {
         let includes_us = |members: &Members| members.contains(&self.me);
         let uncommitted = self.log.members_since() > self.commit_index;

@@ -64,7 +64,8 @@ pub(crate) fn deposed_leader_speaks_on(stage: &Stage<'_>, kind: Kind) {
     cluster.check_one_leader();
 }
 
-/// A new leader that waits with its first heartbeat as long as between two heartbeats, a tenth of a second, is later than this.
+/// How soon "at once" is. Some leaders wait for a whole heartbeat interval, a tenth of a second, before their first heartbeat. That
+/// is too late.
 const AT_ONCE: Duration = ms(60);
 
 /// Elects a leader six times and measures when it sends its first AppendEntries. "Upon election: send initial empty
