@@ -58,6 +58,8 @@ thread_local! {
 /// The thread-local values of a task, for the scheduler, which keeps them while the task is suspended.
 pub(crate) const THREAD_LOCALS: ThreadLocals = ThreadLocals { take: take_locals, put_back };
 
+/// Takes the values out of the current thread.
+///
 /// # Panics
 /// If the task is suspended while code of this crate borrows the values (see [`with_here`]). Such code must not suspend.
 fn take_locals() -> Kept {
