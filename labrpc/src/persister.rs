@@ -5,7 +5,7 @@ use crate::codec;
 use crate::describe::Value;
 use crate::run;
 use crate::thread::{Group, crashed_here};
-use crate::trace::{self, What};
+use crate::trace::{self, Act, Deed, What};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -188,7 +188,12 @@ impl Persister {
 
     /// Crashes the group. In a simulation this ends the current thread if it belongs to the group.
     fn crash(&self, group: &Group) {
-        trace::tester(|| format!("{} crashes as it saves", group.name()));
+        trace::deed(|| Deed {
+            act: Act::Crash,
+            who: vec![group.name().into()],
+            text: format!("{} crashes as it saves", group.name()),
+            ..Deed::default()
+        });
         self.storage.begin(self.incarnation + 1); // this incarnation's saves have no effect any more, as after `succeed`
         group.crash();
     }
@@ -235,7 +240,8 @@ impl Persister {
 
     fn trace<T: Serialize + ?Sized>(&self, done: bool, what: &'static str, value: &T) {
         if done && trace::listening() {
-            let value = Value::brief(value);
+            // A saved state contains the whole log. Only a listener that shows it to people needs all of it.
+            let value = if trace::reads_words() { Value::of(value) } else { Value::brief(value) };
             trace::emit(|| What::Saved { who: self.owner.clone(), what, value });
         }
     }

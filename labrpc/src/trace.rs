@@ -4,7 +4,7 @@
 //! listener.
 
 use crate::context;
-pub use crate::context::events::{Event, Sink, What};
+pub use crate::context::events::{Act, Deed, Event, Sink, What};
 use crate::describe::Value;
 use serde::Serialize;
 use std::fmt;
@@ -29,15 +29,20 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
     });
 }
 
-/// Writes an event with a text for people.
-fn emit_words(words: impl FnOnce() -> String, what: impl FnOnce(String) -> What) {
-    let read = context::with_here(|here| here.world.trace.words) == Some(true);
-    emit(|| what(if read { words() } else { String::new() }));
+/// Whether the listener reads the texts for people.
+pub(crate) fn reads_words() -> bool {
+    context::with_here(|here| here.world.trace.words) == Some(true)
 }
 
 /// Writes an event of the tester: what it does to the cluster, what it checks.
 pub fn tester(text: impl FnOnce() -> String) {
-    emit_words(text, What::Tester);
+    deed(|| Deed { text: text(), ..Deed::default() });
+}
+
+/// Writes an event of the tester that its readers can understand without reading its text.
+pub fn deed(deed: impl FnOnce() -> Deed) {
+    let read = reads_words();
+    emit(|| What::Tester(if read { deed() } else { Deed::default() }));
 }
 
 /// Ends the trace: what happens from now on, while a test cleans up, is not part of it.
@@ -45,9 +50,15 @@ pub fn end() {
     context::with_here(|here| here.world.trace.mute());
 }
 
-/// Writes that `who`'s service got a message from the apply channel.
-pub fn applied(who: &Arc<str>, what: impl FnOnce() -> String) {
-    emit_words(what, |what| What::Applied { who: who.clone(), what });
+/// Writes that `who`'s service got a message from the apply channel. `last` is the index that the service has applied then, and
+/// the term of that entry.
+pub fn applied(who: &Arc<str>, last: (u64, u64), what: impl FnOnce() -> String) {
+    let read = reads_words();
+    emit(|| What::Applied {
+        who: who.clone(),
+        last,
+        what: if read { what() } else { String::new() },
+    });
 }
 
 /// Adds a note of your own to the trace; `raftlab replay` shows it among the events.

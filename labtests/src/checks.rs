@@ -2,10 +2,12 @@
 //!
 //! Each function either returns an answer or fails the test with what it saw.
 
+use crate::cluster::deeds::deed;
 use crate::cluster::{Cluster, name, names};
 use crate::ledger::{command, show};
 use labrpc::api::Command;
 use labrpc::time::{Duration, Instant};
+use labrpc::trace::{Act, Deed};
 use labrpc::{run, trace};
 use std::collections::BTreeMap;
 
@@ -46,7 +48,11 @@ impl Cluster {
                 ));
             }
             if let Some((term, who)) = leaders.last_key_value() {
-                trace::tester(|| format!("finds that {} leads term {term}", name(who[0])));
+                let text = || format!("finds that {} leads term {term}", name(who[0]));
+                trace::deed(|| Deed {
+                    entry: Some((0, *term)),
+                    ..deed(Act::Leads, &[who[0]], text())
+                });
                 return who[0];
             }
         }

@@ -12,6 +12,7 @@ use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeVersionedClerk, PutError, Replica, VersionedClerk,
 };
 use labrpc::time::Instant;
+use labrpc::trace::{Act, Deed};
 use labrpc::{run, trace};
 use parking_lot::Mutex;
 use std::ops::Deref;
@@ -140,7 +141,7 @@ impl<M: Model> Teller<M> {
         op: impl FnOnce(&R) -> M::Op,
     ) -> R {
         let what = format!("C{} {}", self.id, what());
-        trace::tester(|| what.clone());
+        trace::deed(|| Deed { act: Act::Operation, text: what.clone(), ..Deed::default() });
         let call = Instant::now();
         let result = run::calling(|| what, f);
         let ret = Some(Instant::now());

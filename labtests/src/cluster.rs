@@ -4,6 +4,7 @@
 //! channels. What they apply goes into the [ledger](crate::ledger), which fails the test as soon as something is wrong.
 
 mod beyond;
+pub(crate) mod deeds;
 mod leaks;
 mod lifecycle;
 mod links;
@@ -18,6 +19,7 @@ use crate::ledger::{Ledger, show};
 pub(crate) use crate::names::names;
 pub use crate::names::{name, parse_end};
 use crate::reading::Reading;
+use deeds::{deed, state_seen};
 use labrpc::api::{Command, Make, MakeMember, Raft, Refused, Started};
 use labrpc::channel::{self, Receiver, Sender};
 use labrpc::rand::{self, Stream};
@@ -25,6 +27,7 @@ use labrpc::run::FailureKind;
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::{Group, Hiccups, JoinHandle};
 use labrpc::time::{Duration, sleep};
+use labrpc::trace::{Act, Deed};
 use labrpc::{Network, Persister, run, trace};
 use links::Links;
 pub use links::way_of;
@@ -205,9 +208,13 @@ impl Cluster {
         if let Ok(started @ Started { index, term }) = result {
             run::note_progress();
             self.0.watch.took(i, started, command);
-            trace::tester(|| {
-                let who = name(i);
-                format!("gave {} to {who}: index {index}, term {term}", show(command))
+            trace::deed(|| Deed {
+                entry: Some((index, term)),
+                ..deed(
+                    Act::Command,
+                    &[i],
+                    format!("gave {} to {}: index {index}, term {term}", show(command), name(i)),
+                )
             });
         }
         result
@@ -223,6 +230,7 @@ impl Cluster {
         let calling = || group.enter(|| raft.get_state());
         let state = run::calling_briefly(move || format!("get_state() on {}", name(i)), calling)?;
         self.0.watch.saw(look, state, inspection);
+        trace::deed(|| state_seen(i, state));
         if self.0.states.lock().insert(i, state) != Some(state) {
             run::note_progress();
         }
@@ -238,7 +246,7 @@ impl Cluster {
 
     /// Connects server `i` with all connected servers.
     pub fn connect(&self, i: usize) {
-        trace::tester(|| format!("connects {}", name(i)));
+        trace::deed(|| deed(Act::Connect, &[i], format!("connects {}", name(i))));
         self.set_connected(i, true);
     }
 
@@ -250,9 +258,10 @@ impl Cluster {
 
     /// Partitions the cluster: connects these servers with each other, and the other servers with each other.
     pub fn partition(&self, side: &[usize]) {
-        trace::tester(|| {
+        trace::deed(|| {
             let (these, others): (Vec<_>, Vec<_>) = (0..self.n()).partition(|i| side.contains(i));
-            format!("partitions {} from {}", names(&these), names(&others))
+            let text = format!("partitions {} from {}", names(&these), names(&others));
+            deed(Act::Links, &[], text)
         });
         for (i, slot) in self.0.slots.lock().iter_mut().enumerate() {
             slot.side = u8::from(side.contains(&i));
@@ -262,7 +271,7 @@ impl Cluster {
 
     /// Cuts server `i` off from all others.
     pub fn disconnect(&self, i: usize) {
-        trace::tester(|| format!("disconnects {}", name(i)));
+        trace::deed(|| deed(Act::Disconnect, &[i], format!("disconnects {}", name(i))));
         self.set_connected(i, false);
     }
 

@@ -70,6 +70,7 @@ pub mod reading;
 pub mod report;
 pub mod runner;
 pub mod service;
+pub mod story;
 mod suite_macros;
 pub mod suites;
 

@@ -24,10 +24,11 @@ use crate::interrupt::Interrupted;
 use crate::invariants::{Coverage, Watch};
 use crate::lab::Lab;
 use crate::reading::Reading;
+use crate::story::{Teller, Told};
 use crate::suites::{Body, LabTest};
 use labrpc::run::{Backend, FailureKind, Logs, Run};
 use labrpc::time::{Duration, Instant};
-use labrpc::trace::Sink;
+use labrpc::trace::{Event, Sink};
 use sinks::{Both, Nobody};
 use std::ops::ControlFlow;
 
@@ -47,6 +48,21 @@ pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> 
     let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
     let backend =
         report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
+    replay_read(lab, test, seed, &reading, backend, sink)
+}
+
+/// Runs a test again in a simulation, and passes what happens to `hear`, in the words of the [story](crate::story).
+pub fn replay_told(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    mut hear: impl FnMut(&Told) + Send + 'static,
+) -> Report {
+    let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
+    let backend =
+        report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
+    let mut teller = Teller::new(test.setup.servers, reading.clone());
+    let sink = move |event: &Event| teller.tell(event).iter().for_each(&mut hear);
     replay_read(lab, test, seed, &reading, backend, sink)
 }
 

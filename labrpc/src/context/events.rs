@@ -75,15 +75,24 @@ pub enum What {
         /// What was saved.
         value: Value,
     },
+    /// A rule of the network holds the request or the reply back. It may go on later.
+    Held {
+        /// Which call.
+        call: u64,
+        /// See [`What::Called`].
+        end: Arc<str>,
+    },
     /// A server's service got a message from the apply channel.
     Applied {
         /// Which server.
         who: Arc<str>,
+        /// The index up to which the service has applied everything, now that it has this message; and the term of that entry.
+        last: (u64, u64),
         /// The message, in words.
         what: String,
     },
     /// The tester did something, or found something.
-    Tester(String),
+    Tester(Deed),
     /// A line of the crate `log`, if the run [traces](crate::run::Logs::Traced) such lines.
     Logged {
         /// Which thread.
@@ -100,6 +109,52 @@ pub enum What {
     },
 }
 
+/// Something that the tester did or found.
+#[derive(Clone, Debug, Default)]
+pub struct Deed {
+    /// Which kind of deed it is.
+    pub act: Act,
+    /// The servers that it is about. Empty: all servers, or none in particular.
+    pub who: Vec<Arc<str>>,
+    /// The log entry that it is about, by index and term.
+    pub entry: Option<(u64, u64)>,
+    /// The deed in words.
+    pub text: String,
+}
+
+/// The kinds of deeds that a reader of events may want to tell apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Act {
+    /// Any other deed.
+    #[default]
+    Other,
+    /// A server starts, or starts again.
+    Start,
+    /// A server has crashed.
+    Crash,
+    /// A server is connected with the others.
+    Connect,
+    /// A server is cut off from all others.
+    Disconnect,
+    /// Links between servers get a fault, or lose it.
+    Links,
+    /// A server lost everything that it had saved.
+    LoseDisk,
+    /// A server accepted a command as the leader of a term.
+    Command,
+    /// A client calls an operation of a store.
+    Operation,
+    /// The tester asked a server for its term and whether it leads: it leads.
+    Leads,
+    /// The same, but it does not lead.
+    Follows,
+    /// A service gives a snapshot to its server.
+    Snapshot,
+    /// The test says what it does next.
+    Caption,
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>14.6} ms  ", self.at.as_secs_f64() * 1e3)?;
@@ -113,9 +168,10 @@ impl fmt::Display for Event {
             }
             What::Returned { call, end } => write!(f, "{end:<10} #{call} returns"),
             What::Lost { call, end, why } => write!(f, "{end:<10} #{call} is lost: {why}"),
+            What::Held { call, end } => write!(f, "{end:<10} #{call} is held back"),
             What::Saved { who, what, value } => write!(f, "{who:<10} saves {what} {value}"),
-            What::Applied { who, what } => write!(f, "{who:<10} applies {what}"),
-            What::Tester(text) => write!(f, "{:<10} {text}", "tester"),
+            What::Applied { who, what, .. } => write!(f, "{who:<10} applies {what}"),
+            What::Tester(deed) => write!(f, "{:<10} {}", "tester", deed.text),
             What::Logged { who, line } => write!(f, "{who:<10} {line}"),
             What::Note { who, text } => write!(f, "{who:<10} notes {text}"),
         }

@@ -7,7 +7,7 @@ use super::letter::{Cargo, Fate, Letter};
 use super::message::{Held, Message, To};
 use super::{End, Net, Network};
 use crate::run;
-use crate::trace;
+use crate::trace::{self, What};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -108,6 +108,7 @@ impl Rules {
 
     pub fn hold(&self, held: Held) {
         let end = held.message.end.clone();
+        trace::emit(|| What::Held { call: held.message.call, end: end.name.clone() });
         self.held.lock().push(held);
         if end.route.lock().deleted {
             self.forget_callers(&end); // in real mode the end may have been deleted just now

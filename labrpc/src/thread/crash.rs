@@ -8,7 +8,7 @@ use crate::context::wall::WallClock;
 use crate::context::{self, Here, set_here};
 use crate::sched::{Key, Wait};
 use crate::time::Instant;
-use crate::trace;
+use crate::trace::{self, Act, Deed};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -157,7 +157,12 @@ impl Here {
         if self.group.0.fuse.is_lit() && !std::thread::panicking() {
             let before = self.group.0.fuse.0.fetch_sub(1, Relaxed);
             if before == BURNT + 1 {
-                trace::tester(|| format!("{} crashes, in {}", self.group.name(), self.title()));
+                trace::deed(|| Deed {
+                    act: Act::Crash,
+                    who: vec![self.group.name().into()],
+                    text: format!("{} crashes, in {}", self.group.name(), self.title()),
+                    ..Deed::default()
+                });
                 self.group.stop();
             }
         }

@@ -1,11 +1,13 @@
 //! The command's arguments.
 
+use super::replay::ReplayArgs;
 use super::work::Shard;
 use crate::linearizability::{MEMORY, Service, Value};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use labrpc::run::Backend;
 use labrpc::time::Duration;
+use regex_lite::Regex;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -29,15 +31,12 @@ pub enum Command {
         /// The tests to run: parts (2B), names, or substrings of names [default: all].
         #[arg(value_name = "SELECT")]
         select: Vec<String>,
+        /// Write the results to this file as well.
+        #[arg(id = "results of test", long = "json", value_name = "FILE")]
+        json: Option<PathBuf>,
     },
-    /// Run one test again in the simulation, and print every event as it happens.
-    Replay {
-        /// The seed from the failure report.
-        #[arg(id = "the seed to replay", value_name = "SEED", value_parser = seed)]
-        seed: u64,
-        /// The test.
-        test: String,
-    },
+    /// Run one test again in the simulation, and tell what happens, event by event.
+    Replay(Box<ReplayArgs>),
     /// Check whether a history of a service is linearizable.
     ///
     /// The exit status is 0 if it is linearizable, 1 if it is not, 2 if a file is malformed, and 3 if there was no verdict
@@ -64,6 +63,9 @@ pub struct CheckArgs {
     /// The initial value of a register or a counter, as JSON [default: null, or 0].
     #[arg(long, value_name = "VALUE", value_parser = initial, allow_hyphen_values = true)]
     pub initial: Option<Value>,
+    /// Write the verdict to this file as well.
+    #[arg(id = "verdict", long = "json", value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -96,10 +98,11 @@ pub struct Flags {
     #[arg(allow_hyphen_values = true)]
     pub shard: Shard,
     /// Write the results to this file as well.
-    #[arg(long, global = true, value_name = "FILE")]
+    // This is not global: `replay` and `check` have a `--json` of their own.
+    #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Save the progress of a sweep in this file. If the file exists, continue from there.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "json")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub resume: Option<PathBuf>,
     /// List the tests, one per line, and run none.
     #[arg(long, global = true)]
@@ -164,6 +167,29 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "expected a number of seconds, such as 60 or 0.5".into())
 }
 
+/// Parses a moment of a run: milliseconds, or a number with `ms` or `s` behind it.
+///
+/// # Errors
+/// The text is not such a time.
+pub fn moment(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1e-3),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1e-3),
+    };
+    let seconds = number.trim().parse().ok().map(|number: f64| number * unit);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| "expected a time, such as 1500, 1500ms or 1.5s".into())
+}
+
+/// Parses a regular expression.
+///
+/// # Errors
+/// It is malformed.
+pub fn pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| format!("{error}"))
+}
+
 fn mebibytes(text: &str) -> Result<u32, String> {
     whole_number(text, " of MiB", 1..=u64::from(u32::MAX >> 1)).map(|number| number as u32)
 }
@@ -190,14 +216,16 @@ pub fn with_negative_numbers(command: clap::Command) -> clap::Command {
 /// but still parses them, so that it can reject them in our words. A flag that the command defines itself is left alone.
 pub fn without_flags(command: clap::Command) -> clap::Command {
     let flags = Flags::augment_args(clap::Command::new("flags"));
-    let others = flags.get_arguments().filter(|flag| !takes(&command, flag.get_id().as_str()));
+    let others = flags.get_arguments().filter(|flag| !takes(&command, flag));
     let hidden: Vec<_> = others.map(|flag| flag.clone().hide(true)).collect();
     command.args(hidden)
 }
 
 /// Whether the command has this argument itself.
-fn takes(command: &clap::Command, id: &str) -> bool {
-    command.get_arguments().any(|own| own.get_id() == id && !own.is_hide_set())
+fn takes(command: &clap::Command, flag: &clap::Arg) -> bool {
+    let is_same =
+        |own: &clap::Arg| own.get_id() == flag.get_id() || own.get_long() == flag.get_long();
+    command.get_arguments().any(|own| is_same(own) && !own.is_hide_set())
 }
 
 /// The flags that were given on the command line. Ignoring one silently would mislead the user.
@@ -207,8 +235,15 @@ impl Given {
     /// Collects the given flags from those that belong to a selection of tests.
     pub fn by(matches: &ArgMatches) -> Given {
         let flags = Flags::augment_args(clap::Command::new("flags"));
+        // The flags of a command that are not global are among the command's own matches.
+        let own = matches.subcommand().map(|(_, own)| own);
+        let is_in = |matches: &ArgMatches, id: &str| {
+            let known = matches.try_contains_id(id).is_ok();
+            known && matches.value_source(id) == Some(ValueSource::CommandLine)
+        };
         let is_given = |flag: &&clap::Arg| {
-            matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine)
+            let id = flag.get_id().as_str();
+            is_in(matches, id) || own.is_some_and(|own| is_in(own, id))
         };
         Given(flags.get_arguments().filter(is_given).cloned().collect())
     }
@@ -216,7 +251,7 @@ impl Given {
     /// The first flag that `command` does not define itself. These flags have no meaning for commands that run no selection of
     /// tests.
     pub fn beside(&self, command: &clap::Command) -> Option<String> {
-        self.find(|flag| !takes(command, flag.get_id().as_str()))
+        self.find(|flag| !takes(command, flag))
     }
 
     /// The first flag that is not one of the allowed ones.

@@ -29,7 +29,7 @@ enum Said {
 /// A file can't be read, or is malformed.
 pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End, String> {
     let json = json.map(WholeFile::prepare).transpose()?;
-    let CheckArgs { files, limit, memory, model, initial } = args;
+    let CheckArgs { files, limit, memory, model, initial, .. } = args;
     let options = Options { service: model, initial };
     let bounds = Bounds { limit: Limit::None, memory: memory as usize * (1 << 20) };
     let (say, said) = channel::unbounded();

@@ -6,6 +6,7 @@ mod check;
 mod found;
 mod out;
 mod progress;
+mod replay;
 mod resume;
 mod session;
 mod work;
@@ -16,7 +17,7 @@ pub use out::Out;
 pub use progress::Progress;
 pub use work::Shard;
 
-use crate::interrupt::{self, Interrupt, LastWords, PATIENCE};
+use crate::interrupt::{self, Interrupt};
 use crate::lab::Lab;
 use crate::report::Again;
 use crate::runner;
@@ -26,10 +27,8 @@ use args::{Cli, Command, Flags, Given, with_negative_numbers, without_flags};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches};
 use labrpc::api::{ApplyMsg, Raft};
 use labrpc::channel::Sender;
-use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
 use out::{tell, unless_unread};
-use parking_lot::Mutex;
 use session::Session;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -211,16 +210,20 @@ impl Program {
         {
             return self.extras.swap_remove(place).run(&given, of_extra, out);
         }
-        let cli = Cli::from_arg_matches(matches)?;
+        let mut cli = Cli::from_arg_matches(matches)?;
+        if let Some(Command::Test { json, .. }) = &mut cli.command {
+            cli.flags.json = json.take().or(cli.flags.json);
+        }
         let lab = self.lab_with(&cli.flags)?;
-        let again = Again::Command(program_with(&[&self.variables[..], &[RENAME]].concat()));
+        let program = program_with(&[&self.variables[..], &[RENAME]].concat());
+        let again = Again::Command(program.clone());
         let test = |tests, out| test(&lab, tests, &cli.flags, &given, again, out);
         match cli.command {
             None => Ok(test(selected(&lab, &cli.select, commands)?, out)?),
-            Some(Command::Test { select }) => Ok(test(selected(&lab, &select, &[])?, out)?),
-            Some(Command::Replay { seed, test }) => match given.but(&["strict"]) {
+            Some(Command::Test { select, .. }) => Ok(test(selected(&lab, &select, &[])?, out)?),
+            Some(Command::Replay(args)) => match given.but(&["strict"]) {
                 Some(flag) => Err(no_flag_of_replay(&flag).into()),
-                None => Ok(replay(&lab, seed, &test, out)?),
+                None => Ok(replay::replay(&lab, &args, &program, out)?),
             },
             Some(Command::Check(args)) => {
                 if let Some(flag) = given.but(&["json"]) {
@@ -228,7 +231,8 @@ impl Program {
                         format!("check runs no tests, so {flag} has no meaning for it").into()
                     );
                 }
-                let end = check::check(args, cli.flags.json.as_deref(), &mut out)?;
+                let json = args.json.clone().or(cli.flags.json);
+                let end = check::check(args, json.as_deref(), &mut out)?;
                 out.finish()?;
                 Ok(end)
             }
@@ -354,38 +358,4 @@ fn list(work: &Work, given: &Given, out: &mut Out) -> Result<(), String> {
     }
     work.tests().for_each(|test| out.queue(format_args!("{} {}", test.part, test.name)));
     out.finish()
-}
-
-fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
-    let test = match select(lab, word, &[])?[..] {
-        [test] => test,
-        ref several => {
-            let names: Vec<_> = several.iter().map(|test| test.name).collect();
-            return Err(format!(
-                "{word:?} selects several tests; name one of {}",
-                names.join(", ")
-            ));
-        }
-    };
-    let out = Arc::new(Mutex::new(out));
-    let (sink, listener) = (out.clone(), out.clone());
-    let words = LastWords::new(move |by| {
-        // If the reader of the events has stopped reading, another thread may hold this lock for ever.
-        let out = listener.try_lock_for(PATIENCE);
-        out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
-    });
-    let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));
-    drop(words);
-    let mut out = out.lock();
-    match &report.result {
-        Ok(_) => out.line(format_args!("passed {} {}, seed {seed}", test.part, test.name)),
-        Err(failure) => out.line(format_args!("FAILED {} {}: {failure}", test.part, test.name)),
-    }
-    if report.result.is_ok() {
-        let warnings = report.warnings.iter();
-        warnings.for_each(|warning| out.line(format_args!("warning: {}", warning.message)));
-    }
-    out.line(format_args!("fingerprint {:016x}", report.fingerprint));
-    out.finish()?;
-    Ok(End::from(report.result.is_ok()))
 }

@@ -62,6 +62,11 @@ impl Out {
         Some(columns.into())
     }
 
+    /// Whether colours can be shown, and are wanted (`NO_COLOR`).
+    pub fn is_coloured(&self) -> bool {
+        self.terminal.is_some() && console::colors_enabled()
+    }
+
     /// Writes a line without flushing it. It appears at the latest with the next [`Out::line`].
     pub fn queue(&mut self, text: impl Display) {
         if self.error.is_none() {

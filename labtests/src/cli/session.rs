@@ -58,6 +58,11 @@ impl Session {
         if flags.resume.is_some() && !work.is_sweep() {
             return Err("--resume is for sweeps: add --seeds N".into());
         }
+        if flags.resume.is_some() && json.is_some() {
+            return Err(
+                "--resume cannot be used with --json: a file of --json has every run".into()
+            );
+        }
         let open = |path: &PathBuf| Checkpoint::open(path, &work, world, flags.strict);
         let (checkpoint, before) = flags.resume.as_ref().map(open).transpose()?.unzip();
         let found = before.flatten().unwrap_or_else(|| Found::nothing(&work));

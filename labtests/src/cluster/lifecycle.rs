@@ -1,5 +1,6 @@
 //! How servers start, crash, and are stopped at the end.
 
+use super::deeds::deed;
 use super::reader::Reader;
 use super::{Cluster, Incarnation, Inner, Snapshots, Stats, leaks, name};
 use crate::names::name_of_incarnation;
@@ -9,6 +10,7 @@ use labrpc::run::{self, FailureKind};
 use labrpc::sync::Arc;
 use labrpc::thread::{Builder, Group};
 use labrpc::time::{Duration, Instant};
+use labrpc::trace::Act;
 use labrpc::{Server, trace};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,7 +25,7 @@ impl Cluster {
     ///
     /// In a simulation, its threads stop where they stand. In real mode, it is killed, and its threads need some time to notice that.
     pub fn crash(&self, i: usize) {
-        trace::tester(|| format!("crashes {}", name(i)));
+        trace::deed(|| deed(Act::Crash, &[i], format!("crashes {}", name(i))));
         self.set_connected(i, false);
         self.0.net.delete_server(&name(i));
         // From now on its replies promise nothing, and its saves will soon have no effect.
@@ -55,7 +57,7 @@ impl Cluster {
     /// connected yet.
     pub fn start_server(&self, i: usize) {
         self.crash_if_up(i);
-        trace::tester(|| format!("starts {}", name(i)));
+        trace::deed(|| deed(Act::Start, &[i], format!("starts {}", name(i))));
         let mut slots = self.0.slots.lock();
         let slot = &mut slots[i];
         slot.incarnation += 1;

@@ -1,9 +1,10 @@
 //! Faults between two servers, each in one direction. They stay when the servers restart.
 
+use super::deeds::deed;
 use super::{Cluster, name, parse_end};
 use labrpc::network::{Leg, Letter};
 use labrpc::time::Duration;
-use labrpc::trace;
+use labrpc::trace::{self, Act};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -30,7 +31,8 @@ impl Cluster {
     /// Sets whether messages from `from` to `to` are lost, both requests and replies. The other direction does not change.
     pub fn cut_one_way(&self, from: usize, to: usize, yes: bool) {
         let what = if yes { "cuts" } else { "mends" };
-        trace::tester(|| format!("{what} the way from {} to {}", name(from), name(to)));
+        let text = || format!("{what} the way from {} to {}", name(from), name(to));
+        trace::deed(|| deed(Act::Links, &[from, to], text()));
         self.0.links.lock().entry((from, to)).or_default().cut = yes;
         self.set_link(from, to);
         self.set_link(to, from);
@@ -38,18 +40,16 @@ impl Cluster {
 
     /// Delays every message between two servers, in both directions, by a random time from this range; `d..d` is always `d`.
     pub fn delay_link(&self, a: usize, b: usize, range: Range<Duration>) {
-        trace::tester(|| {
-            format!("delays messages between {} and {} by {range:?}", name(a), name(b))
-        });
+        let text = || format!("delays messages between {} and {} by {range:?}", name(a), name(b));
+        trace::deed(|| deed(Act::Links, &[a, b], text()));
         self.set_delay(a, b, &range);
         self.set_delay(b, a, &range);
     }
 
     /// The same only for messages from `from` to `to`, both requests and replies.
     pub fn delay_way(&self, from: usize, to: usize, range: Range<Duration>) {
-        trace::tester(|| {
-            format!("delays messages from {} to {} by {range:?}", name(from), name(to))
-        });
+        let text = || format!("delays messages from {} to {} by {range:?}", name(from), name(to));
+        trace::deed(|| deed(Act::Links, &[from, to], text()));
         self.set_delay(from, to, &range);
     }
 
@@ -61,7 +61,7 @@ impl Cluster {
 
     /// Removes the faults between all servers.
     pub fn mend_links(&self) {
-        trace::tester(|| "mends all links".into());
+        trace::deed(|| deed(Act::Links, &[], "mends all links".into()));
         let ways: Vec<_> = std::mem::take(&mut *self.0.links.lock()).into_keys().collect();
         for (from, to) in ways {
             self.set_link(from, to);

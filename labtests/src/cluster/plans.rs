@@ -1,8 +1,10 @@
 //! Crashes at exact moments, which the tester could not hit by waiting for a time.
 
+use super::deeds::deed;
 use super::{Cluster, name};
 use labrpc::thread::{Group, bury};
 use labrpc::time::Duration;
+use labrpc::trace::Act;
 use labrpc::{Moment, Persister, run, trace};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -49,7 +51,8 @@ impl Cluster {
     ///
     /// [`crash`](Cluster::crash) and [`start_server`](Cluster::start_server) cancel the plan.
     pub fn crash_after_steps(&self, i: usize, steps: u64) {
-        trace::tester(|| format!("is going to crash {} after {steps} steps", name(i)));
+        let text = || format!("is going to crash {} after {steps} steps", name(i));
+        trace::deed(|| deed(Act::Other, &[i], text()));
         self.0.planned.store(true, Relaxed);
         self.0.slots.lock()[i].group.crash_after(steps);
     }
@@ -58,7 +61,8 @@ impl Cluster {
     /// [`crash_after_steps`](Cluster::crash_after_steps). In real mode, the server loses network and storage at that moment, and is
     /// killed when [`wait_crashed`](Cluster::wait_crashed) notices.
     pub fn crash_at_save(&self, i: usize, saves: u64, moment: Moment) {
-        trace::tester(|| format!("is going to crash {} {moment:?} save {saves}", name(i)));
+        let text = || format!("is going to crash {} {moment:?} save {saves}", name(i));
+        trace::deed(|| deed(Act::Other, &[i], text()));
         self.0.planned.store(true, Relaxed);
         let slot = &self.0.slots.lock()[i];
         slot.persister.crash_at_save(&slot.group, saves, moment);
@@ -82,7 +86,8 @@ impl Cluster {
     /// [`lose_disk`](Cluster::lose_disk).
     pub fn replace_server(&self, i: usize) {
         self.lose_disk(i);
-        trace::tester(|| format!("puts another machine in the place of {}", name(i)));
+        let text = || format!("puts another machine in the place of {}", name(i));
+        trace::deed(|| deed(Act::Other, &[i], text()));
         self.0.watch.forgets(i);
         self.start_server(i);
     }
@@ -92,14 +97,14 @@ impl Cluster {
     /// breaks one of the paper's properties, the test fails with that property.
     pub fn lose_disk(&self, i: usize) {
         self.crash(i);
-        trace::tester(|| format!("empties the disk of {}", name(i)));
+        trace::deed(|| deed(Act::LoseDisk, &[i], format!("empties the disk of {}", name(i))));
         self.0.slots.lock()[i].persister = Persister::new().named(name(i));
     }
 
     /// Notes where server `i` was when it crashed. If its next incarnation applies something wrong, the failure message says so
     /// too.
     pub fn crashed(&self, i: usize, how: &str) {
-        trace::tester(|| how.to_string());
+        trace::deed(|| deed(Act::Other, &[i], how.to_string()));
         self.ledger().lock().note_crash(i, how);
     }
 

@@ -1,5 +1,6 @@
 //! The tester's simple service above a server: it reads the apply channel and makes snapshots.
 
+use super::deeds::deed;
 use super::plans::Incarnation;
 use super::{Snapshots, name};
 use crate::invariants::Watch;
@@ -9,6 +10,7 @@ use labrpc::rand::Stream;
 use labrpc::sync::{Arc, Mutex};
 use labrpc::thread::Group;
 use labrpc::time::sleep;
+use labrpc::trace::{Act, Deed};
 use labrpc::{run, trace};
 
 /// The reader of one server's apply channel.
@@ -32,7 +34,7 @@ impl Reader {
             return; // its threads still run, and may apply what was never saved
         }
         let sloppy = self.snapshots == Snapshots::Sloppy;
-        trace::applied(&name(self.i), || describe(&message));
+        trace::applied(&name(self.i), last(&message), || describe(&message));
         if sloppy && self.draws.chance("service pauses", 1, 8) {
             sleep(self.draws.millis("service pause", 0..60));
         }
@@ -71,11 +73,22 @@ pub(super) fn hand_over(
     snapshot: Snapshot,
 ) {
     let what = move || format!("snapshot({index}) on {}", name(i));
-    trace::tester(|| format!("calls {}, {} bytes", what(), snapshot.len()));
+    let text = || format!("calls {}, {} bytes", what(), snapshot.len());
+    trace::deed(|| Deed { entry: Some((index, 0)), ..deed(Act::Snapshot, &[i], text()) });
     watch.is_given_snapshot(i, index);
     let done = run::calling_briefly(what, || group.enter(|| raft.snapshot(index, snapshot)));
     let end = if done.is_some() { "returns" } else { "ends with the server" };
-    trace::tester(|| format!("{} {end}", what()));
+    trace::deed(|| deed(Act::Other, &[i], format!("{} {end}", what())));
+}
+
+/// The index and the term of the last entry that the message hands over.
+pub(crate) fn last(message: &ApplyMsg) -> (u64, u64) {
+    match message {
+        ApplyMsg::Command { index, term, .. }
+        | ApplyMsg::Snapshot { index, term, .. }
+        | ApplyMsg::Internal { index, term } => (*index, *term),
+        _ => (0, 0),
+    }
 }
 
 fn describe(message: &ApplyMsg) -> String {

@@ -10,6 +10,7 @@ use crate::reading::{Ask, Part, Place, Reading, Reply};
 use labrpc::describe::Value;
 use labrpc::network::{Fate, Leg, Letter};
 use labrpc::time::{Duration, Instant};
+use labrpc::trace::{Act, Deed};
 use labrpc::{run, trace};
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -204,7 +205,8 @@ impl<'a> Stage<'a> {
 
     /// Writes into the trace which step of the script begins.
     pub fn caption(&self, text: &str) {
-        trace::tester(|| format!("-- {text}"));
+        let text = || format!("-- {text}");
+        trace::deed(|| Deed { act: Act::Caption, text: text(), ..Deed::default() });
     }
 
     /// Waits until something holds. Returns whether it held in time.

@@ -1,0 +1,65 @@
+//! Why a server refuses a vote or entries, as far as its earlier messages show it.
+
+use super::view::View;
+use crate::names::name;
+use crate::reading::Place;
+
+/// Why a server with this state refuses its vote.
+pub fn refused_vote(
+    voter: &View,
+    reply_term: Option<u64>,
+    candidate: usize,
+    term: Option<u64>,
+    last: Option<Place>,
+) -> Option<String> {
+    let term = term?;
+    if let Some(own) = reply_term.filter(|own| *own > term) {
+        return Some(format!("its term is {own} (§5.1)"));
+    }
+    let same_term = voter.term == Some(term);
+    match voter.vote.flatten() {
+        Some(other) if same_term && other != candidate as u64 => {
+            return Some(format!("it has voted for S{other} in this term (§5.2)"));
+        }
+        _ => {}
+    }
+    let own = Place { index: voter.last_index(), term: voter.term_at(voter.last_index())? };
+    let last = last?;
+    (last < own).then(|| {
+        format!("its log is more up-to-date: it ends with {own}, and the candidate's with {last} (§5.4.1)")
+    })
+}
+
+/// Why a server with this state refuses the entries after `prev`.
+pub fn refused_entries(
+    follower: &View,
+    reply_term: Option<u64>,
+    leader: usize,
+    term: Option<u64>,
+    prev: Option<Place>,
+) -> Option<String> {
+    if let (Some(own), Some(term)) = (reply_term, term)
+        && own > term
+    {
+        return Some(format!("its term is {own}, so {} is a stale leader (§5.1)", name(leader)));
+    }
+    let prev = prev?;
+    let last = follower.last_index();
+    if last < prev.index {
+        return Some(match last {
+            0 => format!("it has no entry at index {}: its log is empty (§5.3)", prev.index),
+            _ => format!(
+                "it has no entry at index {}: its log ends at index {last} (§5.3)",
+                prev.index
+            ),
+        });
+    }
+    match follower.term_at(prev.index) {
+        Some(own) if own != prev.term => Some(format!(
+            "its entry at index {} is of term {own}, not {} (§5.3)",
+            prev.index, prev.term
+        )),
+        Some(_) => Some(format!("although it had acknowledged {prev}")),
+        None => None,
+    }
+}
