@@ -240,8 +240,7 @@ impl Persister {
 
     fn trace<T: Serialize + ?Sized>(&self, done: bool, what: &'static str, value: &T) {
         if done && trace::listening() {
-            // A saved state contains the whole log. Only a listener that shows it to people needs all of it.
-            let value = if trace::reads_words() { Value::of(value) } else { Value::brief(value) };
+            let value = Value::brief(value);
             trace::emit(|| What::Saved { who: self.owner.clone(), what, value });
         }
     }

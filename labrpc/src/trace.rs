@@ -30,7 +30,7 @@ pub(crate) fn emit(what: impl FnOnce() -> What) {
 }
 
 /// Whether the listener reads the texts for people.
-pub(crate) fn reads_words() -> bool {
+fn reads_words() -> bool {
     context::with_here(|here| here.world.trace.words) == Some(true)
 }
 

@@ -91,7 +91,7 @@ impl Cluster {
             if let Some((term, true)) = state {
                 run::fail(format!(
                     "{} says that it leads term {term}, but only {} of {} servers are connected: no majority \
-                     can have elected it (§5.2)",
+                     can have elected it (§5.2). Election Safety (Figure 3) rests on this rule",
                     name(i),
                     self.connected(),
                     self.n()

@@ -172,7 +172,8 @@ impl Ledger {
         }
         Err(format!(
             "S{server} applied index {index} after index {last}, but index {} comes next. A server must apply commands in the \
-             order of the log, each one once (Figure 2, Rules for All Servers){}",
+             order of the log, each one once (Figure 2, Rules for All Servers). State Machine Safety (Figure 3, §5.4.3) rests \
+             on this rule{}",
             last + 1,
             self.how_it_crashed(server)
         ))
@@ -213,19 +214,23 @@ impl Ledger {
         snapshot: &Snapshot,
     ) -> Result<(), String> {
         if snapshot.is_empty() {
-            return Err("is empty, so the service loses its state. A server may deliver a snapshot only if it has one (Figure 13)"
+            return Err("is empty, so the service loses its state. A server may deliver a snapshot only if it has one (Figure 13). State \
+                 Machine Safety (Figure 3) rests on this rule"
                 .into());
         }
         let inner = up_to(snapshot)?;
         if let Some(index) = index.filter(|index| *index != inner) {
             return Err(format!(
-                "was delivered with index {index}, but its contents go up to index {inner}"
+                "was delivered with index {index}, but its contents go up to index {inner}. Snapshot and index must belong \
+                 together (§7). State Machine Safety (Figure 3) rests on this rule"
             ));
         }
         let last = self.servers[server].last;
         if inner < last {
             return Err(format!(
-                "goes up to index {inner}, but index {last} was already applied: the service would go back to an older state"
+                "goes up to index {inner}, but index {last} was already applied: the service would go back to an older state. A server must \
+                 not deliver a snapshot that is older than what it has delivered (§7). State Machine Safety (Figure 3) rests on \
+                 this rule"
             ));
         }
         if self.agreed(inner).is_some() && **snapshot == *self.agreed_up_to(inner) {
@@ -330,7 +335,7 @@ fn up_to(snapshot: &Snapshot) -> Result<u64, String> {
 fn not_of_the_service(error: impl fmt::Display) -> String {
     format!(
         "is not a snapshot of its service: {error}. A snapshot that comes in pieces is complete only when all pieces have \
-         arrived, and each must be at its offset (Figure 13)"
+         arrived, and each must be at its offset (Figure 13). State Machine Safety (Figure 3) rests on this rule"
     )
 }
 

@@ -42,8 +42,10 @@ pub struct Report {
     pub fingerprint: u64,
     /// What the run amounted to, or why it failed.
     pub result: Result<Stats, Box<Failure>>,
-    /// The last events, if the run failed.
+    /// If the run failed: the last events that have to do with the failure.
     pub last_events: Vec<String>,
+    /// If the run made no progress: what each server is and does.
+    pub standing: Vec<String>,
     /// See [`Watch::coverage`](crate::invariants::Watch::coverage).
     pub coverage: Coverage,
     /// Problems that are not failures, such as threads that are still running after `kill()`.

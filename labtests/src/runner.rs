@@ -176,6 +176,7 @@ fn run_as(
         fingerprint: outcome.fingerprint,
         result,
         last_events: Vec::new(),
+        standing: Vec::new(),
         coverage: Coverage::default(),
         warnings: outcome.warnings,
     }

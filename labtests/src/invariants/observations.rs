@@ -16,7 +16,7 @@ impl Model {
         if term < before {
             return Err(format!(
                 "get_state() of {0} returned term {term}, but {0} had already named term {before} before the call. A server's \
-                 term never decreases (§5.1)",
+                 term never decreases (§5.1). Election Safety (Figure 3) rests on this rule",
                 name(i)
             ));
         }

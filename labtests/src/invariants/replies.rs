@@ -129,12 +129,19 @@ impl Model {
         ))
     }
 
-    fn in_its_term(&self, call: Call, term: u64, open: Open, what: &str) -> Verdict {
+    fn in_its_term(
+        &self,
+        call: Call,
+        term: u64,
+        open: Open,
+        (what, property): (&str, &str),
+    ) -> Verdict {
         if term >= open.term {
             return Ok(());
         }
         Err(format!(
-            "{0} {what} {1} in term {2}, but {0} was already in term {3}. A server must refuse requests of older terms (§5.1)",
+            "{0} {what} {1} in term {2}, but {0} was already in term {3}. A server must refuse requests of older terms (§5.1). \
+             {property} (Figure 3) rests on this rule",
             name(call.to),
             name(call.from),
             term,
@@ -144,7 +151,7 @@ impl Model {
 
     fn grants(&mut self, call: Call, term: u64, last: Option<Place>, open: Open) -> Verdict {
         let (voter, candidate) = (call.to, call.from);
-        self.in_its_term(call, term, open, "grants its vote to")?;
+        self.in_its_term(call, term, open, ("grants its vote to", "Election Safety"))?;
         self.speaks(voter, term)?;
         if let Some(last) = last.filter(|last| *last < open.kept) {
             return Err(format!(
@@ -167,7 +174,7 @@ impl Model {
             return Err(format!(
                 "{0} grants its vote of term {1} to {2}, but {0} has saved nothing since the request came. After a crash {0} may \
                  vote again in that term, for another candidate. votedFor must be saved before the reply (Figure 2, Persistent \
-                 state)",
+                 state). Election Safety (Figure 3) rests on this rule",
                 name(voter),
                 term,
                 name(candidate)
@@ -184,7 +191,7 @@ impl Model {
         open: Open,
     ) -> Verdict {
         let i = call.to;
-        self.in_its_term(call, term, open, "accepts entries from")?;
+        self.in_its_term(call, term, open, ("accepts entries from", "Leader Completeness"))?;
         self.seen.heartbeats_agreed_to |= prev == last && prev.index > 0;
         self.speaks(i, term)?;
         let server = &self.servers[i];
@@ -207,7 +214,8 @@ impl Model {
         if self.saving && unsaved && last != prev && !in_snapshot(last) && !made_it(last) {
             return Err(format!(
                 "{} acknowledges {last}, but it has saved nothing since that entry was first sent to it. After a crash the entry \
-                 is gone. log[] must be saved before the reply (Figure 2, Persistent state)",
+                 is gone. log[] must be saved before the reply (Figure 2, Persistent state). Leader Completeness (Figure 3) rests \
+                 on this rule",
                 name(i)
             ));
         }
@@ -229,7 +237,7 @@ impl Model {
                 "{0} had said that its log has {1}. Now its leader {2} sent it an AppendEntries with {prev} as the previous \
                  entry, and {0} refuses it. There are two possible causes. Either entries that {0} had acknowledged are gone: a \
                  follower must delete entries only from the first conflict on (Figure 2, AppendEntries 3; §5.3). Or {0} does not \
-                 follow the leader of its term (Rules for Servers, Candidates)",
+                 follow the leader of its term (Rules for Servers, Candidates). Leader Completeness (Figure 3) rests on both rules",
                 name(i),
                 open.kept,
                 name(call.from)

@@ -159,7 +159,8 @@ impl Model {
         if term < server.term_of_earlier_lives {
             return Err(format!(
                 "{} is in term {term}, but it was in term {} before it crashed. A server's term never decreases: currentTerm must \
-                 be saved before another server hears of it (Figure 2, Persistent state)",
+                 be saved before another server hears of it (Figure 2, Persistent state). Election Safety (Figure 3) rests on \
+                 this rule",
                 name(i),
                 server.term_of_earlier_lives
             ));
@@ -167,7 +168,7 @@ impl Model {
         if let Some(saved) = server.saved.filter(|saved| self.saving && saved.term < term) {
             return Err(format!(
                 "{} names term {term} in a message, but it has saved only term {}. currentTerm must be saved before another \
-                 server hears of it (Figure 2, Persistent state)",
+                 server hears of it (Figure 2, Persistent state). Election Safety (Figure 3) rests on this rule",
                 name(i),
                 saved.term
             ));
@@ -221,7 +222,7 @@ impl Model {
             return Err(format!(
                 "{0} votes for {1} in term {term}, but {0} has not saved that vote. After a crash {0} may vote again in that \
                  term, for another candidate. votedFor must be saved before another server hears of the vote (Figure 2, \
-                 Persistent state)",
+                 Persistent state). Election Safety (Figure 3) rests on this rule",
                 name(i),
                 name(candidate)
             ));

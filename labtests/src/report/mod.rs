@@ -17,6 +17,7 @@ pub use unreached::Unreached;
 pub use whole_file::WholeFile;
 
 use crate::outcome::{Report, World};
+use crate::property::Property;
 use labrpc::run::Failure;
 use std::fmt::Write;
 
@@ -36,8 +37,15 @@ pub fn failure(report: &Report, again: &Again) -> String {
     };
     let test = report.test;
     let mut text = format!("FAILED {} {}, seed {}\n\n", test.part, test.name, report.seed);
+    if let Some(property) = Property::of(failure) {
+        let _ = writeln!(text, "  broken: {property}");
+    }
     for line in failure.to_string().lines() {
         let _ = writeln!(text, "  {line}");
+    }
+    if !report.standing.is_empty() {
+        let _ = writeln!(text, "\n  how far each server is:");
+        report.standing.iter().for_each(|line| _ = writeln!(text, "    {line}"));
     }
     if let Some(backtrace) = &failure.backtrace {
         let _ = writeln!(text, "\n{backtrace}");
@@ -51,7 +59,7 @@ pub fn failure(report: &Report, again: &Again) -> String {
                 let ms = since.as_secs_f64() * 1e3;
                 writeln!(text, "\n  the last events before it got stuck, at {ms:.6} ms:")
             }
-            None => writeln!(text, "\n  the last events:"),
+            None => writeln!(text, "\n  the last events that concern it:"),
         };
         for event in &report.last_events {
             let _ = writeln!(text, "  {event}");

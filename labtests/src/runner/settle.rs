@@ -47,11 +47,11 @@ pub(super) fn simulated(
                 settled.set(Some(report.fingerprint));
                 return report;
             };
-            let events = LastEvents::until(since);
             let reading = reading.borrow();
+            let events = LastEvents::new(test, &reading, since);
             let mut report =
                 simulate(lab, test, seed, &reading, Logs::Dropped, backend, events.clone());
-            report.last_events = if report.result.is_err() { events.take() } else { Vec::new() };
+            events.explain(&mut report);
             report
         });
         let Err(failure) = &report.result else { break (report, reading.into_inner()) };
@@ -65,11 +65,11 @@ pub(super) fn simulated(
             }
         }
         if report.last_events.is_empty() {
-            let events = LastEvents::until(failure.since);
             let backend = backend::to_tell_of(failure);
             let reading = reading.borrow();
+            let events = LastEvents::new(test, &reading, failure.since);
             simulate(lab, test, seed, &reading, Logs::Dropped, backend, events.clone());
-            report.last_events = events.take();
+            events.explain(&mut report);
         }
         break (report, reading.into_inner());
     }
@@ -117,10 +117,10 @@ fn real(lab: &Lab, test: &'static LabTest, seed: u64, reading: &Reading) -> (Rep
     loop {
         let watch =
             Watch::studying(test.setup.servers, test.expects_saves(), reading.clone(), true);
-        let (run, events) = (new_run(seed, World::Real), LastEvents::default());
+        let (run, events) = (new_run(seed, World::Real), LastEvents::new(test, &reading, None));
         let mut report = run_watched(run, lab, test, seed, World::Real, &watch, events.clone());
+        events.explain(&mut report);
         let Err(failure) = &report.result else { return (report, reading) };
-        report.last_events = events.take();
         if !has_to_do_with_reading(failure) {
             return (report, reading);
         }

@@ -1,15 +1,16 @@
 //! The sinks that get the events of a run.
 
 use crate::invariants::Watch;
+use crate::outcome::Report;
+use crate::property::Property;
+use crate::reading::Reading;
+use crate::story::{Recent, Teller, Told};
+use crate::suites::LabTest;
 use labrpc::run;
 use labrpc::time::Duration;
 use labrpc::trace::{Event, Sink};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// How many events a failure shows.
-const LAST_EVENTS: usize = 25;
 
 /// A sink, and a watch that observes the run.
 pub(super) struct Both<S> {
@@ -70,10 +71,10 @@ impl Sink for Enough {
     }
 }
 
-/// A sink that keeps the last events, to print them.
-#[derive(Clone, Default)]
+/// A sink that keeps what a failure shows: the last events that have to do with it, and how far each server is.
+#[derive(Clone)]
 pub(super) struct LastEvents {
-    events: Arc<Mutex<VecDeque<Event>>>,
+    heard: Arc<Mutex<(Teller, Recent)>>,
     /// Later events are ignored.
     until: Option<Duration>,
 }
@@ -83,20 +84,26 @@ impl Sink for LastEvents {
         if self.until.is_some_and(|until| event.at > until) {
             return;
         }
-        let mut events = self.events.lock();
-        if events.len() == LAST_EVENTS {
-            events.pop_front();
-        }
-        events.push_back(event.clone());
+        let (teller, recent) = &mut *self.heard.lock();
+        teller.tell(event).into_iter().for_each(|told| recent.add(told));
     }
 }
 
 impl LastEvents {
-    pub fn until(until: Option<Duration>) -> LastEvents {
-        LastEvents { events: Arc::default(), until }
+    /// For a run of this test, whose messages are read in this way.
+    pub fn new(test: &LabTest, reading: &Reading, until: Option<Duration>) -> LastEvents {
+        let teller = Teller::new(test.setup.servers, reading.clone());
+        LastEvents { heard: Arc::new(Mutex::new((teller, Recent::default()))), until }
     }
 
-    pub fn take(&self) -> Vec<String> {
-        self.events.lock().drain(..).map(|event| event.to_string()).collect()
+    /// Adds to the report of the failed run what it shows of the run.
+    pub fn explain(&self, report: &mut Report) {
+        let Err(failure) = &report.result else { return };
+        let (teller, recent) = &*self.heard.lock();
+        let last = recent.concerning(&failure.message, report.test.setup.servers);
+        report.last_events = last.into_iter().map(Told::line).collect();
+        if Property::of(failure) == Some(Property::Progress) {
+            report.standing = teller.standing();
+        }
     }
 }

@@ -103,7 +103,11 @@ impl Teller {
         let Some(from) = call.message.from.filter(|_| call.kind != Kind::Message) else {
             return false;
         };
-        let last = self.unanswered.insert((from, call.message.to), call.words.clone());
+        let way = (from, call.message.to);
+        if matches!(call.kind, Kind::Append | Kind::Snapshot) {
+            self.answers.entry(way).or_default().asked(self.now);
+        }
+        let last = self.unanswered.insert(way, call.words.clone());
         last.as_ref() == Some(&call.words)
     }
 
@@ -253,10 +257,13 @@ impl Teller {
                 }
                 match reply.yes {
                     Some(true) => {
+                        let last = sent.as_ref().map_or(0, Entries::last);
+                        self.answers.entry((from, to)).or_default().agreed(last, self.now);
                         self.has_appended(call, sent.as_ref(), *commit);
                         (format!("{who} agrees with {asker}{}", upto(sent.as_ref())), None)
                     }
                     Some(false) => {
+                        self.answers.entry((from, to)).or_default().refused(why.clone(), self.now);
                         let what = if call.idle { "heartbeat" } else { "entries" };
                         (
                             format!("{who} refuses the {what} of {asker}{}", after(sent.as_ref())),
@@ -342,6 +349,9 @@ impl Teller {
     /// There will be no reply.
     pub(super) fn lost(&mut self, number: u64, why: &str) {
         let Some(call) = self.calls.remove(&number) else { return };
+        if let (Some(from), Kind::Append | Kind::Snapshot) = (call.message.from, call.kind) {
+            self.answers.entry((from, call.message.to)).or_default().lost(why);
+        }
         let (who, to) = (call.caller(), name(call.message.to));
         let text = match call.answered {
             Some(_) => format!("{who} gets no reply from {to} about {}", call.about),

@@ -7,6 +7,7 @@
 //! - [`Told`] is one thing that happened, with what [changed](Change) in the servers' states.
 //! - [`Filter`] chooses what to show; [`columns`] shows it on a terminal, and [`json`] gives it to programs.
 
+mod around;
 pub mod columns;
 mod concerns;
 pub mod filter;
@@ -15,11 +16,13 @@ mod legs;
 mod logs;
 mod reasons;
 mod roles;
+mod standing;
 mod teller;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use around::Recent;
 pub use concerns::Concerns;
 pub use filter::Filter;
 pub use teller::Teller;

@@ -2,6 +2,7 @@
 
 use super::legs::Call;
 use super::roles::Elections;
+use super::standing::Answers;
 use super::view::{Change, View};
 use super::{Kind, Message, Told};
 use crate::names::{name, parse_end};
@@ -19,6 +20,7 @@ pub struct Teller {
     pub(super) elections: Elections,
     /// The calls that may still be answered, by number.
     pub(super) calls: BTreeMap<u64, Call>,
+    pub(super) answers: Answers,
     /// What the last call from one server to another said, if nothing was answered since then.
     pub(super) unanswered: BTreeMap<(usize, usize), String>,
     /// When the present event happened.
@@ -42,6 +44,7 @@ impl Teller {
             views: (0..servers).map(|_| View::default()).collect(),
             elections: Elections::new(servers),
             calls: BTreeMap::new(),
+            answers: Answers::new(),
             unanswered: BTreeMap::new(),
             now: Duration::ZERO,
             changes: Vec::new(),

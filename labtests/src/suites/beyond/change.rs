@@ -82,7 +82,8 @@ pub(super) fn check_members(cluster: &Cluster, i: usize, expected: &[usize]) {
         run::fail(format!(
             "{0} says that the members are {1}, but the members are {expected:?}. A server uses the last configuration in its \
              log (thesis §4.1). If that entry is removed from the log, the server uses the configuration before it. After a \
-             snapshot, the server uses the configuration in the snapshot (thesis §5.1)",
+             snapshot, the server uses the configuration in the snapshot (thesis §5.1). Otherwise two majorities may have no \
+             server in common, and Election Safety (Figure 3) rests on that server",
             name(i),
             found.map_or("unknown, because it is down".into(), |found| format!("{found:?}"))
         ));

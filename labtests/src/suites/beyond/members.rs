@@ -307,7 +307,8 @@ fn one_membership_change_at_a_time(cluster: &Cluster) {
     if !refused {
         run::fail(format!(
             "{0} was asked to remove {1} while its removal of {2} was not committed yet. The answer was {second:?}, but the \
-             leader must refuse this: a leader makes one configuration change at a time (thesis §4.1)",
+             leader must refuse this: a leader makes one configuration change at a time (thesis §4.1). \
+             Otherwise two majorities may have no server in common, and Election Safety (Figure 3) rests on that server",
             name(leader),
             name(others[1]),
             name(others[2])

@@ -138,7 +138,8 @@ fn check_counted_as_before(counters: &Counters, before: u64, answer: u64) {
              and the log must hold the entries after that index"
         };
         run::fail(format!(
-            "{who} had counted to {before}, but its count is {now} after all servers restarted. {why} (§7)"
+            "{who} had counted to {before}, but its count is {now} after all servers restarted. {why} (§7). State \
+             Machine Safety (Figure 3) rests on this rule"
         ));
     }
 }
