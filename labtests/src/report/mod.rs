@@ -1,8 +1,9 @@
-//! Reports of results: the table, the report of a failure, JSON.
+//! Reports of results: the table, the report of a failure, JSON, the page of a run.
 
 mod causes;
 mod json;
 mod once;
+mod page;
 mod row;
 mod table;
 mod unreached;
@@ -11,6 +12,7 @@ mod whole_file;
 pub use causes::{Causes, first_line};
 pub use json::JsonFile;
 pub use once::say_once;
+pub use page::page;
 pub use row::Row;
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
