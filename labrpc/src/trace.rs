@@ -4,7 +4,7 @@
 //! listener.
 
 use crate::context;
-pub use crate::context::events::{Act, Deed, Event, Sink, What};
+pub use crate::context::events::{Act, Deed, Event, Operated, Sink, What};
 use crate::describe::Value;
 use serde::Serialize;
 use std::fmt;
@@ -48,6 +48,20 @@ pub fn deed(deed: impl FnOnce() -> Deed) {
 /// Ends the trace: what happens from now on, while a test cleans up, is not part of it.
 pub fn end() {
     context::with_here(|here| here.world.trace.mute());
+}
+
+/// Writes that a client's operation has returned.
+pub fn operated(operated: impl FnOnce() -> Operated) {
+    if reads_words() {
+        emit(|| What::Operated(operated()));
+    }
+}
+
+/// Writes something larger that belongs to the run, as JSON. `what` says what it is.
+pub fn attach(what: &'static str, data: impl FnOnce() -> String) {
+    if reads_words() {
+        emit(|| What::Attached { what, data: data() });
+    }
 }
 
 /// Writes that `who`'s service got a message from the apply channel. `last` is the index that the service has applied then, and

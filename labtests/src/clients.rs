@@ -5,14 +5,15 @@ use crate::cluster::{Setup, Stats};
 use crate::constructors::MakeMemberReplica;
 use crate::invariants::Watch;
 use crate::linearizability::{
-    Answer, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned, VersionedOp, check,
+    Answer, Contradiction, Limit, Model, Operation, Outputs, Text, TextOp, Verdict, Versioned,
+    VersionedOp, check,
 };
 use crate::service::Site;
 use labrpc::api::kv::{
     Clerk, MakeClerk, MakeReplica, MakeVersionedClerk, PutError, Replica, VersionedClerk,
 };
 use labrpc::time::Instant;
-use labrpc::trace::{Act, Deed};
+use labrpc::trace::{Act, Deed, Operated};
 use labrpc::{run, trace};
 use parking_lot::Mutex;
 use std::ops::Deref;
@@ -35,6 +36,10 @@ pub type Versions = Store<MakeVersionedClerk, Versioned>;
 /// The operations of all clients so far, with their results. This is not a lock of the simulation, so a thread that writes here
 /// does not yield.
 type History<M> = Arc<Mutex<Vec<Operation<<M as Model>::Op>>>>;
+
+fn json(why: &Contradiction) -> String {
+    serde_json::to_string(why).unwrap_or_else(|error| format!("{:?}", error.to_string()))
+}
 
 /// The checker's limit, in steps. It is far more than the suites' histories need, so a run that the checker can't decide within it
 /// fails.
@@ -73,12 +78,15 @@ impl<C, M: Model + Default> Store<C, M> {
         let history = self.history.lock();
         match check(&M::default(), &history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
-            Verdict::Not(why) => run::fail(format!(
-                "the results that the clients got are not linearizable (§8). Each operation must appear to happen once, at one \
+            Verdict::Not(why) => {
+                trace::attach(Contradiction::NAME, || json(&*why));
+                run::fail(format!(
+                    "the results that the clients got are not linearizable (§8). Each operation must appear to happen once, at one \
                  moment between its call and its reply. If a read returned an old value, look for a server that answered the \
                  read although the server was deposed or had not applied enough entries. If a write shows twice or not at all, \
                  look at how servers recognise repeated requests:\n{why}"
-            )),
+                ))
+            }
             Verdict::Undecided => run::fail(format!(
                 "{STEPS} steps of the checker were not enough to decide whether the {} operations of this run are linearizable",
                 history.len()
@@ -144,10 +152,18 @@ impl<M: Model> Teller<M> {
         trace::deed(|| Deed { act: Act::Operation, text: what.clone(), ..Deed::default() });
         let call = Instant::now();
         let result = run::calling(|| what, f);
-        let ret = Some(Instant::now());
+        let returned = Instant::now();
         self.operations.fetch_add(1, Relaxed);
         run::note_progress();
-        self.history.lock().push(Operation { client: self.id, call, ret, op: op(&result) });
+        let op = op(&result);
+        trace::operated(|| Operated {
+            client: self.id,
+            took: returned.saturating_duration_since(call),
+            key: M::key(&op).into(),
+            operation: M::asked(&op),
+            answer: M::answer(&op),
+        });
+        self.history.lock().push(Operation { client: self.id, call, ret: Some(returned), op });
         result
     }
 }

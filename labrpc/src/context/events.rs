@@ -91,6 +91,15 @@ pub enum What {
         /// The message, in words.
         what: String,
     },
+    /// A client's operation on a service has returned.
+    Operated(Operated),
+    /// Something larger that belongs to the run, for programs, as JSON.
+    Attached {
+        /// What it is.
+        what: &'static str,
+        /// The JSON.
+        data: String,
+    },
     /// The tester did something, or found something.
     Tester(Deed),
     /// A line of the crate `log`, if the run [traces](crate::run::Logs::Traced) such lines.
@@ -107,6 +116,21 @@ pub enum What {
         /// The text of the note.
         text: String,
     },
+}
+
+/// An operation of a client, with its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Operated {
+    /// The number of the client.
+    pub client: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The key that it is about. Services without keys have the key "".
+    pub key: String,
+    /// The request, in words.
+    pub operation: String,
+    /// The answer, in words.
+    pub answer: String,
 }
 
 /// Something that the tester did or found.
@@ -171,6 +195,10 @@ impl fmt::Display for Event {
             What::Held { call, end } => write!(f, "{end:<10} #{call} is held back"),
             What::Saved { who, what, value } => write!(f, "{who:<10} saves {what} {value}"),
             What::Applied { who, what, .. } => write!(f, "{who:<10} applies {what}"),
+            What::Operated(Operated { client, operation, answer, .. }) => {
+                write!(f, "{:<10} {operation}: {answer}", format!("C{client}"))
+            }
+            What::Attached { what, .. } => write!(f, "{:<10} has {what}", "tester"),
             What::Tester(deed) => write!(f, "{:<10} {}", "tester", deed.text),
             What::Logged { who, line } => write!(f, "{who:<10} {line}"),
             What::Note { who, text } => write!(f, "{who:<10} notes {text}"),

@@ -101,6 +101,12 @@ pub struct Flags {
     // This is not global: `replay` and `check` have a `--json` of their own.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page (HTML) of each failing run into this folder. With `check`: a page of the history.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// With --report: write a page of each run, also of those that pass.
+    #[arg(long, global = true, requires = "report")]
+    pub report_all: bool,
     /// Save the progress of a sweep in this file. If the file exists, continue from there.
     #[arg(long, global = true, value_name = "FILE")]
     pub resume: Option<PathBuf>,

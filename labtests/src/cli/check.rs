@@ -1,10 +1,12 @@
 //! `raftlab check`: decides whether a history is linearizable.
 
 use super::args::CheckArgs;
+use super::pages::Pages;
 use super::{End, Out};
 use crate::interrupt::{self, Interrupt, LOOK_EVERY};
-use crate::linearizability::{Bounds, Contradiction, Found, History, Limit, Options};
+use crate::linearizability::{Bounds, Contradiction, Found, History, Limit, Options, Row};
 use crate::report::WholeFile;
+use crate::story;
 use labrpc::channel::{self, RecvTimeoutError, Sender};
 use labrpc::thread;
 use labrpc::time::{Duration, Instant};
@@ -27,8 +29,14 @@ enum Said {
 ///
 /// # Errors
 /// A file can't be read, or is malformed.
-pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End, String> {
+pub fn check(
+    args: CheckArgs,
+    json: Option<&Path>,
+    folder: Option<&Path>,
+    out: &mut Out,
+) -> Result<End, String> {
     let json = json.map(WholeFile::prepare).transpose()?;
+    let pages = folder.map(|folder| Pages::prepare(folder, "")).transpose()?;
     let CheckArgs { files, limit, memory, model, initial, .. } = args;
     let options = Options { service: model, initial };
     let bounds = Bounds { limit: Limit::None, memory: memory as usize * (1 << 20) };
@@ -56,6 +64,10 @@ pub fn check(args: CheckArgs, json: Option<&Path>, out: &mut Out) -> Result<End,
         }
     }
     report.tell(limit, out);
+    if let Some(pages) = pages {
+        let page = report.draw(&pages)?;
+        page.into_iter().for_each(|page| out.line(format_args!("page: {}", page.display())));
+    }
     if let Some(json) = json {
         report.write(&json)?;
     }
@@ -86,6 +98,21 @@ fn open(files: &[PathBuf]) -> Result<Vec<Opened>, String> {
         Ok((file.display().to_string(), Box::new(opened)))
     };
     files.iter().map(open).collect()
+}
+
+fn operation(key: &str, row: &Row) -> story::Operation {
+    let ms = |nanos: u64| nanos as f64 / 1e6;
+    story::Operation {
+        name: row.name.clone(),
+        client: row.client,
+        call: ms(row.call),
+        returned: row.ret.map(ms),
+        operation: row.operation.clone(),
+        answer: row.answer.clone(),
+        order: None,
+        misfit: false,
+        key: key.into(),
+    }
 }
 
 /// What is known about a history.
@@ -191,6 +218,29 @@ impl Report {
                 out.line(format!("undecided: {operations}; {why}"));
             }
         }
+    }
+
+    /// Writes the page of the history: of the keys that are not linearizable, or of all keys if there are none. `None`: there is no
+    /// history.
+    fn draw(&self, pages: &Pages) -> Result<Option<PathBuf>, String> {
+        let Some(history) = &self.history else { return Ok(None) };
+        let keys: Vec<_> = self.contradictions.iter().map(|why| why.key.clone()).collect();
+        let rows = history.rows((!keys.is_empty()).then_some(&keys[..]));
+        let place = |of: &usize| rows.binary_search_by_key(of, |(place, ..)| *place).ok();
+        let whys = self.contradictions.iter().map(|why| story::Contradiction {
+            key: why.key.clone(),
+            longest: why.longest.iter().filter_map(place).collect(),
+            misfit: why.misfit.as_ref().and_then(place),
+            text: why.to_string(),
+        });
+        let whys = whys.collect();
+        let operations = rows.iter().map(|(_, key, row)| operation(key, row)).collect();
+        let verdict = match self.verdict() {
+            End::Well => "linearizable",
+            End::Failed => "not linearizable",
+            _ => "undecided",
+        };
+        pages.draw_history(operations, whys, verdict).map(Some)
     }
 
     fn write(&self, file: &WholeFile) -> Result<(), String> {

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod found;
 mod out;
+mod pages;
 mod progress;
 mod replay;
 mod resume;
@@ -221,18 +222,21 @@ impl Program {
         match cli.command {
             None => Ok(test(selected(&lab, &cli.select, commands)?, out)?),
             Some(Command::Test { select, .. }) => Ok(test(selected(&lab, &select, &[])?, out)?),
-            Some(Command::Replay(args)) => match given.but(&["strict"]) {
+            Some(Command::Replay(args)) => match given.but(&["strict", "report"]) {
                 Some(flag) => Err(no_flag_of_replay(&flag).into()),
-                None => Ok(replay::replay(&lab, &args, &program, out)?),
+                None => {
+                    Ok(replay::replay(&lab, &args, cli.flags.report.as_deref(), &program, out)?)
+                }
             },
             Some(Command::Check(args)) => {
-                if let Some(flag) = given.but(&["json"]) {
+                if let Some(flag) = given.but(&["json", "report"]) {
                     return Err(
                         format!("check runs no tests, so {flag} has no meaning for it").into()
                     );
                 }
                 let json = args.json.clone().or(cli.flags.json);
-                let end = check::check(args, json.as_deref(), &mut out)?;
+                let end =
+                    check::check(args, json.as_deref(), cli.flags.report.as_deref(), &mut out)?;
                 out.finish()?;
                 Ok(end)
             }

@@ -2,13 +2,15 @@
 
 use super::args::{moment, pattern};
 use super::out::Out;
+use super::pages::Pages;
 use super::{End, select};
 use crate::interrupt::{LastWords, PATIENCE};
 use crate::lab::Lab;
 use crate::outcome::Report;
+use crate::report::{head, tail};
 use crate::runner;
 use crate::story::columns::Columns;
-use crate::story::json::{self, Head, Line, Tail};
+use crate::story::json::{self, Line};
 use crate::story::{Filter, Kind, Told};
 use crate::suites::LabTest;
 use clap::Args;
@@ -16,6 +18,7 @@ use labrpc::time::Duration;
 use parking_lot::Mutex;
 use regex_lite::Regex;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What to replay, and what to show of it.
@@ -93,8 +96,17 @@ impl ReplayArgs {
 ///
 /// # Errors
 /// The arguments name no single test or no server, or the output can't be written.
-pub fn replay(lab: &Lab, args: &ReplayArgs, program: &str, out: Out) -> Result<End, String> {
+pub fn replay(
+    lab: &Lab,
+    args: &ReplayArgs,
+    report: Option<&Path>,
+    program: &str,
+    out: Out,
+) -> Result<End, String> {
     let test = the_test(lab, &args.test)?;
+    if let Some(folder) = report {
+        return draw(lab, test, args.seed, folder, program, out);
+    }
     let printer = Printer::new(test, args, out)?;
     let printer = Arc::new(Mutex::new(printer));
     let (sink, listener) = (printer.clone(), printer.clone());
@@ -108,6 +120,26 @@ pub fn replay(lab: &Lab, args: &ReplayArgs, program: &str, out: Out) -> Result<E
     let mut printer = printer.lock();
     printer.conclude(&report, program);
     printer.out.finish()?;
+    Ok(End::from(report.result.is_ok()))
+}
+
+/// Writes the page of a run.
+fn draw(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    folder: &Path,
+    program: &str,
+    mut out: Out,
+) -> Result<End, String> {
+    let pages = Pages::prepare(folder, program)?;
+    let (report, page) = pages.draw(lab, test, seed)?;
+    out.line(match &report.result {
+        Ok(_) => format!("passed {} {}, seed {seed}", test.part, test.name),
+        Err(failure) => format!("FAILED {} {}: {failure}", test.part, test.name),
+    });
+    out.line(format_args!("page: {}", page.display()));
+    out.finish()?;
     Ok(End::from(report.result.is_ok()))
 }
 
@@ -141,7 +173,7 @@ impl Printer {
         let width = out.width().filter(|_| !args.json);
         let columns = Columns::new(test.setup.servers, width, out.is_coloured());
         if args.json {
-            out.queue(json::line(&Head::of(test, args.seed)));
+            out.queue(json::line(&head(test, args.seed)));
         } else {
             columns.header().iter().for_each(|line| out.queue(line));
         }
@@ -193,7 +225,7 @@ impl Printer {
         let failure = report.result.as_ref().err();
         self.flush(failure.map(|failure| failure.at));
         if self.json {
-            return self.out.line(json::line(&Tail::of(report, self.n, program)));
+            return self.out.line(json::line(&tail(report, self.n, program)));
         }
         let (test, seed) = (report.test, report.seed);
         match failure {

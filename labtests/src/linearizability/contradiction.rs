@@ -26,8 +26,8 @@ pub struct Contradiction {
     pub longest: Vec<usize>,
     /// The operation that does not fit after that order, if one was found.
     pub misfit: Option<usize>,
-    #[serde(skip)]
-    text: String,
+    /// The explanation, for people.
+    pub text: String,
 }
 
 /// An operation as it is shown.
@@ -70,6 +70,9 @@ const ROWS: usize = 40;
 const LAST: usize = 12;
 
 impl Contradiction {
+    /// What a run's trace calls it.
+    pub const NAME: &'static str = "contradiction";
+
     /// The contradiction in the operations of a key for which there is no order.
     pub(super) fn of<M: Model>(
         history: &[Operation<M::Op>],
@@ -113,7 +116,8 @@ impl Contradiction {
     }
 }
 
-fn row<M: Model>(
+/// An operation as it is shown.
+pub(super) fn row<M: Model>(
     history: &[Operation<M::Op>],
     place: usize,
     name: &dyn Fn(usize) -> String,

@@ -39,8 +39,9 @@ mod raw;
 mod services;
 mod source;
 
+use super::contradiction::{Row, row};
 use super::{
-    Bounds, Counter, CounterOp, Found, Map, Operation, Outputs, Queue, QueueOp, Register,
+    Bounds, Counter, CounterOp, Found, Map, Model, Operation, Outputs, Queue, QueueOp, Register,
     RegisterOp, Set, SetOp, Text, TextOp, Transaction, Value, Verdict, Versioned, VersionedOp,
     check, examine_named,
 };
@@ -167,6 +168,24 @@ impl History {
             1 => line.to_string(),
             _ => format!("{}:{line}", self.names[file as usize]),
         }
+    }
+
+    /// All operations on these keys, each with its place in the history and its key. `None`: all keys.
+    pub fn rows(&self, keys: Option<&[String]>) -> Vec<(usize, String, Row)> {
+        fn rows<M: Model>(
+            _: &M,
+            history: &[Operation<M::Op>],
+            name: &dyn Fn(usize) -> String,
+            keys: Option<&[String]>,
+        ) -> Vec<(usize, String, Row)> {
+            let key = |place: usize| M::key(&history[place].op);
+            let wanted =
+                |place: &usize| keys.is_none_or(|keys| keys.iter().any(|it| it == key(*place)));
+            let row = |place| (place, key(place).to_string(), row::<M>(history, place, name));
+            (0..history.len()).filter(wanted).map(row).collect()
+        }
+        let name = |operation: usize| self.place(operation);
+        with!(&self.operations, |model, history| rows(model, history, &name, keys))
     }
 
     /// The note of an operation.

@@ -1,6 +1,7 @@
 //! Reports of results: the table, the report of a failure, JSON, the page of a run.
 
 mod causes;
+mod heads;
 mod json;
 mod once;
 mod page;
@@ -10,6 +11,7 @@ mod unreached;
 mod whole_file;
 
 pub use causes::{Causes, first_line};
+pub use heads::{head, tail};
 pub use json::JsonFile;
 pub use once::say_once;
 pub use page::page;

@@ -1,8 +1,6 @@
 //! A story for programs. `docs/STORY.md` documents the format.
 
-use super::{Change, Concerns, Kind, Told};
-use crate::outcome::{Report, World};
-use crate::suites::LabTest;
+use super::{Change, Kind, Told};
 use serde::Serialize;
 
 /// The name and the version of the format.
@@ -60,42 +58,27 @@ pub struct FailureLine {
 }
 
 impl Head {
-    /// The head of a run.
-    pub fn of(test: &LabTest, seed: u64) -> Head {
-        Head {
-            schema: SCHEMA,
-            part: test.part.into(),
-            test: test.name.into(),
-            seed,
-            world: World::Simulated.name(),
-            servers: test.setup.servers,
-        }
+    /// The head of a history that no run has told: it has no servers.
+    pub fn of_history() -> Head {
+        let (part, test) = (String::new(), "history".into());
+        Head { schema: SCHEMA, part, test, seed: 0, world: "real", servers: 0 }
     }
 }
 
 impl Tail {
-    /// The end of a run. `last` is the number of the last event; `program` is the command that runs this program again.
-    pub fn of(report: &Report, last: Option<u64>, program: &str) -> Tail {
-        let failure = report.result.as_ref().err();
-        let concerns = |message: &str| Concerns::of(message, report.test.setup.servers);
-        Tail {
-            end_ms: ms(report.lab_time),
-            passed: failure.is_none(),
-            replay: format!("{program} replay {} {}", report.seed, report.test.name),
-            failure: failure.map(|failure| {
-                let Concerns { servers, indices, terms } = concerns(&failure.message);
-                FailureLine {
-                    message: failure.message.clone(),
-                    property: None,
-                    at_ms: ms(failure.at),
-                    event: last,
-                    servers: servers.into_iter().collect(),
-                    indices: indices.into_iter().collect(),
-                    terms: terms.into_iter().collect(),
-                }
-            }),
-            fingerprint: format!("{:016x}", report.fingerprint),
-        }
+    /// The end of a history that no run has told.
+    pub fn of_history(end_ms: f64, failure: Option<FailureLine>, verdict: &str) -> Tail {
+        let passed = verdict == "linearizable";
+        Tail { end_ms, passed, replay: String::new(), failure, fingerprint: String::new() }
+    }
+}
+
+impl FailureLine {
+    /// Why a history is not linearizable.
+    pub fn of_history(message: String, at_ms: f64) -> FailureLine {
+        let property = Some("Linearizability".to_string());
+        let (servers, indices, terms) = (Vec::new(), Vec::new(), Vec::new());
+        FailureLine { message, property, at_ms, event: None, servers, indices, terms }
     }
 }
 

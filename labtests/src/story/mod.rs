@@ -8,6 +8,7 @@
 //! - [`Filter`] chooses what to show; [`columns`] shows it on a terminal, and [`json`] gives it to programs.
 
 mod around;
+pub mod book;
 pub mod columns;
 mod concerns;
 pub mod filter;
@@ -23,6 +24,7 @@ mod tests;
 mod view;
 
 pub use around::Recent;
+pub use book::{Book, Contradiction, Operation};
 pub use concerns::Concerns;
 pub use filter::Filter;
 pub use teller::Teller;
@@ -63,6 +65,10 @@ pub struct Told {
     pub minor: bool,
     /// What changed in the servers' states.
     pub changes: Vec<Change>,
+    /// An operation of a client that has returned.
+    pub operation: Option<Box<Operation>>,
+    /// Why the operations of all clients are not linearizable.
+    pub contradiction: Option<Box<Contradiction>>,
 }
 
 /// A message between two servers, or between a client and a server.

@@ -4,12 +4,12 @@ use super::legs::Call;
 use super::roles::Elections;
 use super::standing::Answers;
 use super::view::{Change, View};
-use super::{Kind, Message, Told};
+use super::{Kind, Message, Operation, Told, json};
 use crate::names::{name, parse_end};
 use crate::reading::{Fields, NUMBERING, Place, Reading, Saved, Word};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
-use labrpc::trace::{Act, Deed, Event, What};
+use labrpc::trace::{Act, Deed, Event, Operated, What};
 use std::collections::BTreeMap;
 
 /// Tells a run. See the [module](super).
@@ -29,6 +29,8 @@ pub struct Teller {
     changes: Vec<Change>,
     /// What the present event has led to so far.
     told: Vec<Told>,
+    /// How many operations of clients have returned.
+    operations: u64,
     /// How much was told in all.
     n: u64,
 }
@@ -49,6 +51,7 @@ impl Teller {
             now: Duration::ZERO,
             changes: Vec::new(),
             told: Vec::new(),
+            operations: 0,
             n: 0,
         }
     }
@@ -70,6 +73,8 @@ impl Teller {
             What::Held { call, .. } => self.held(*call),
             What::Saved { who, what, value } => self.saved(who, what, value),
             What::Applied { who, last, what } => self.applied(who, *last, what),
+            What::Operated(operated) => self.operated(operated),
+            What::Attached { what, data } => self.attached(what, data),
             What::Tester(deed) => self.does(deed),
             What::Logged { who, line } => self.logged(who, "logged", line),
             What::Note { who, text } => self.logged(who, "note", text),
@@ -95,6 +100,8 @@ impl Teller {
             idle: false,
             minor: false,
             changes: Vec::new(),
+            operation: None,
+            contradiction: None,
         }
     }
 
@@ -251,6 +258,35 @@ impl Teller {
         told.term = deed.entry.map(|(_, term)| term).filter(|term| *term > 0);
         told.idle = matches!(deed.act, Act::Leads | Act::Follows);
         servers.iter().for_each(|i| self.is_done_to(deed, *i));
+        self.push(told);
+    }
+
+    fn operated(&mut self, operated: &Operated) {
+        let Operated { client, took, key, operation, answer } = operated;
+        self.operations += 1;
+        let text = format!("C{client} is answered: {operation}: {answer}");
+        let mut told = self.told(Kind::Client, "result", text);
+        told.operation = Some(Box::new(Operation {
+            name: self.operations.to_string(),
+            client: *client,
+            call: json::ms(self.now.saturating_sub(*took)),
+            returned: Some(json::ms(self.now)),
+            operation: operation.clone(),
+            answer: answer.clone(),
+            order: None,
+            misfit: false,
+            key: key.clone(),
+        }));
+        self.push(told);
+    }
+
+    fn attached(&mut self, what: &'static str, data: &str) {
+        if what != crate::linearizability::Contradiction::NAME {
+            return;
+        }
+        let text = "the operations of the clients are not linearizable (§8)".into();
+        let mut told = self.told(Kind::Tester, what, text);
+        told.contradiction = serde_json::from_str(data).ok().map(Box::new);
         self.push(told);
     }
 

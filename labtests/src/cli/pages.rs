@@ -1,0 +1,111 @@
+//! Writes the pages of runs into a folder.
+
+use crate::lab::Lab;
+use crate::outcome::Report;
+use crate::report::{WholeFile, head, page, tail};
+use crate::runner;
+use crate::story::json::{FailureLine, Head, Tail};
+use crate::story::{Book, Contradiction, Operation, Told};
+use crate::suites::LabTest;
+use parking_lot::Mutex;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder for pages.
+pub struct Pages {
+    folder: PathBuf,
+    program: String,
+}
+
+impl Pages {
+    /// Prepares to write pages into this folder, which is made if it does not exist. `program` is the command that runs this
+    /// program again.
+    ///
+    /// # Errors
+    /// The folder can't be made or written.
+    pub fn prepare(folder: &Path, program: &str) -> Result<Pages, String> {
+        let unwritable = |error| format!("can't write pages into {}: {error}", folder.display());
+        fs::create_dir_all(folder).map_err(unwritable)?;
+        tempfile::tempfile_in(folder).map_err(unwritable)?;
+        Ok(Pages { folder: folder.into(), program: program.into() })
+    }
+
+    /// Does a run again, and writes its page. Returns the result of the run, and where the page is.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn draw(
+        &self,
+        lab: &Lab,
+        test: &'static LabTest,
+        seed: u64,
+    ) -> Result<(Report, PathBuf), String> {
+        let draft = Arc::new(Mutex::new(Draft::default()));
+        let heard = draft.clone();
+        let report = runner::replay_told(lab, test, seed, move |told| heard.lock().add(told));
+        let page = self.write(&report, &mut draft.lock())?;
+        Ok((report, page))
+    }
+
+    fn write(&self, report: &Report, draft: &mut Draft) -> Result<PathBuf, String> {
+        let Report { test, seed, .. } = report;
+        let tail = tail(report, draft.last, &self.program);
+        let json = draft.book.to_json(&head(test, *seed), &tail);
+        let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
+        let title = format!("{verdict} {} {}, seed {seed}", test.part, test.name);
+        self.put(&name_of(test, *seed), &page(&json, &title))
+    }
+
+    /// Writes the page of a history that comes from a file.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn draw_history(
+        &self,
+        operations: Vec<Operation>,
+        whys: Vec<Contradiction>,
+        verdict: &'static str,
+    ) -> Result<PathBuf, String> {
+        let ends = operations.iter().map(|operation| operation.returned.unwrap_or(operation.call));
+        let end_ms = ends.fold(0.0, f64::max);
+        let failure = whys.first().map(|why| FailureLine::of_history(why.text.clone(), end_ms));
+        let mut book = Book::default();
+        book.add_history(operations, whys);
+        let head = Head::of_history();
+        let tail = Tail::of_history(end_ms, failure, verdict);
+        let json = book.to_json(&head, &tail);
+        self.put("history.html", &page(&json, &format!("a history: {verdict}")))
+    }
+
+    /// Writes a page under this name.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    fn put(&self, name: &str, page: &str) -> Result<PathBuf, String> {
+        let path = self.folder.join(name);
+        WholeFile::prepare(&path)?.write(|file| file.write_all(page.as_bytes()))?;
+        Ok(path)
+    }
+}
+
+/// The name of a run's page. A part may have a plus, which is awkward in addresses.
+fn name_of(test: &LabTest, seed: u64) -> String {
+    format!("{}-{}-seed-{seed}.html", test.part.replace('+', "plus").replace('/', "-"), test.name)
+}
+
+/// A story that is going to be a page.
+#[derive(Default)]
+struct Draft {
+    book: Book,
+    last: Option<u64>,
+}
+
+impl Draft {
+    /// Adds what was told.
+    fn add(&mut self, told: &Told) {
+        self.last = Some(told.n);
+        self.book.add(told);
+    }
+}

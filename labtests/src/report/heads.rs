@@ -1,0 +1,44 @@
+//! What stands before and behind the events of a story: which run it is, and how it ended.
+
+use crate::outcome::{Report, World};
+use crate::property::Property;
+use crate::story::Concerns;
+use crate::story::json::{FailureLine, Head, SCHEMA, Tail, ms};
+use crate::suites::LabTest;
+
+/// The head of a run's story.
+pub fn head(test: &LabTest, seed: u64) -> Head {
+    Head {
+        schema: SCHEMA,
+        part: test.part.into(),
+        test: test.name.into(),
+        seed,
+        world: World::Simulated.name(),
+        servers: test.setup.servers,
+    }
+}
+
+/// The end of a run's story. `last` is the number of the last event; `program` is the command that runs this program again.
+pub fn tail(report: &Report, last: Option<u64>, program: &str) -> Tail {
+    let failure = report.result.as_ref().err();
+    let failure = failure.map(|failure| {
+        let Concerns { servers, indices, terms } =
+            Concerns::of(&failure.message, report.test.setup.servers);
+        FailureLine {
+            message: failure.to_string(),
+            property: Property::of(failure).map(|property| property.to_string()),
+            at_ms: ms(failure.since.unwrap_or(failure.at)),
+            event: last,
+            servers: servers.into_iter().collect(),
+            indices: indices.into_iter().collect(),
+            terms: terms.into_iter().collect(),
+        }
+    });
+    Tail {
+        end_ms: ms(report.lab_time),
+        passed: failure.is_none(),
+        replay: format!("{program} replay {} {}", report.seed, report.test.name),
+        failure,
+        fingerprint: format!("{:016x}", report.fingerprint),
+    }
+}
