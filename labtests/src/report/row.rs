@@ -69,6 +69,21 @@ fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
+/// A text of one line on lines of that width. The lines below the first are indented by two more spaces.
+pub fn wrapped(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width.filter(|width| columns(text) > *width) else { return text.into() };
+    let indent = &text[..text.len() - text.trim_start().len()];
+    let below = format!("{indent}{INDENT}");
+    let room = width.saturating_sub(columns(&below)).max(1);
+    let words = text.split_whitespace().flat_map(|word| match columns(word) <= room {
+        true => vec![word.to_string()],
+        false => broken(word, room),
+    });
+    let words: Vec<_> = words.map(|word| word.trim().to_string()).collect();
+    let lines = packed(&below, words.iter().map(String::as_str), width);
+    lines.join("\n").replacen(&below, indent, 1)
+}
+
 /// The words on lines of that width, as many on each line as fit.
 fn packed<'a>(indent: &str, words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
