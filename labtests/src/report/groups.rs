@@ -190,5 +190,4 @@ impl Told {
 }
 
 #[cfg(test)]
-#[path = "groups/tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -220,3 +220,6 @@ fn valid(text: &str) -> String {
     }
     valid
 }
+
+#[cfg(test)]
+mod tests;

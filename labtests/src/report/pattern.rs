@@ -19,14 +19,12 @@ pub fn clipped(text: &str, most: usize) -> String {
     }
 }
 
-/// The first sentence of a message, on one line of limited length. Control characters are escaped, because on a terminal they
+/// The first clause of a message, on one line of limited length. Control characters are escaped, because on a terminal they
 /// could do anything.
 pub fn in_short(message: &str) -> String {
     const ENOUGH: usize = 160;
-    let line = first_line(message).trim_end();
-    let sentence = line.split_once(". ").map_or(line, |(sentence, _)| sentence);
     let mut short = String::new();
-    for letter in clipped(sentence, ENOUGH).chars() {
+    for letter in clipped(first_clause(first_line(message)), ENOUGH).chars() {
         match letter.is_control() {
             true => short.extend(letter.escape_default()),
             false => short.push(letter),
@@ -51,7 +49,7 @@ pub fn numberless(message: &str) -> String {
 /// The first clause of the first line, without numbers, units of time, quoted texts, and how long a list is. The clauses after it
 /// describe the situation (such as which server is in which term), which is different in each run.
 pub fn clause(message: &str) -> String {
-    let mut clause = numberless(&first_clause(&unquoted(first_line(message))));
+    let mut clause = numberless(&unquoted(first_clause(first_line(message))));
     for unit in ["ns", "µs", "ms", "s"] {
         clause = without_unit(&clause, unit);
     }
@@ -63,15 +61,17 @@ pub fn clause(message: &str) -> String {
     clause
 }
 
-fn first_clause(line: &str) -> String {
+/// The line up to a colon, a semicolon or a full stop that is not in a quoted text.
+fn first_clause(line: &str) -> &str {
     let ends = line.match_indices([':', ';', '.']).map(|(at, _)| at);
     let is_end = |at: &usize| {
         let after = &line[at + 1..];
         let words = line[..*at].split_whitespace().count();
-        words >= FEWEST_WORDS && (after.is_empty() || after.starts_with(' '))
+        let is_quoted = line[..*at].matches('"').count() % 2 == 1 && after.contains('"');
+        words >= FEWEST_WORDS && !is_quoted && (after.is_empty() || after.starts_with(' '))
     };
     let end = { ends }.find(is_end).unwrap_or(line.len());
-    line[..end].into()
+    &line[..end]
 }
 
 /// Replaces each text between double quotes.
@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_in_short_is_one_clean_line_of_limited_length() {
-        assert_eq!(in_short("two votes. A server has one vote (§5.2)\nmore"), "two votes");
+        let clause = "S1 got \"a: b\" from 2 servers";
+        assert_eq!(in_short(&format!("{clause}: S0, S2. A server (§5.2)\nmore")), clause);
+        assert_eq!(in_short(&format!("{clause}\nmore")), clause);
         assert_eq!(in_short("red \u{1b}[31m and\ttab"), "red \\u{1b}[31m and\\ttab");
         let long = in_short(&"é".repeat(5000));
         assert_eq!(long.chars().count(), 160);
