@@ -53,18 +53,17 @@ impl JunitFile {
         let news = report.result.is_err() && self.told.is_news(group);
         self.draft.add(|to| {
             let mut xml = Writer::new(to);
-            begin(&mut xml, "testcase", &of_run(report, runs.is_sweep))?;
-            if let Err(failure) = &report.result {
-                let facts = facts(report, failure, group, runs);
-                properties(&mut xml, &facts)?;
-                let body = match news {
-                    true => super::failure(report, runs.again),
-                    false => in_brief(report, failure, group, runs),
-                };
-                let title = clipped(first_line(&failure.message), LONGEST_TITLE);
-                let kind = format!("{:?}", failure.kind);
-                element(&mut xml, "failure", &[("type", kind), ("message", title)], &body)?;
-            }
+            let case = of_run(report, runs.is_sweep);
+            let Err(failure) = &report.result else { return empty(&mut xml, "testcase", &case) };
+            begin(&mut xml, "testcase", &case)?;
+            properties(&mut xml, &facts(report, failure, group, runs))?;
+            let body = match news {
+                true => super::failure(report, runs.again),
+                false => in_brief(report, failure, group, runs),
+            };
+            let title = clipped(first_line(&failure.message), LONGEST_TITLE);
+            let kind = format!("{:?}", failure.kind);
+            element(&mut xml, "failure", &[("type", kind), ("message", title)], &body)?;
             end(&mut xml, "testcase")
         });
     }
@@ -173,8 +172,7 @@ fn properties(xml: &mut Xml<'_>, facts: &[(&'static str, String)]) -> io::Result
     begin(xml, "properties", &[])?;
     for (name, value) in facts {
         let attributes = [("name", (*name).to_string()), ("value", value.clone())];
-        xml.write_event(Event::Empty(start("property", &attributes)))?;
-        xml.get_mut().write_all(b"\n")?;
+        empty(xml, "property", &attributes)?;
     }
     end(xml, "properties")
 }
@@ -183,6 +181,12 @@ fn start<'a>(name: &'a str, attributes: &Attributes<'_>) -> BytesStart<'a> {
     let mut element = BytesStart::new(name);
     attributes.iter().for_each(|(name, value)| element.push_attribute((*name, &*valid(value))));
     element
+}
+
+/// An element that has only attributes.
+fn empty(xml: &mut Xml<'_>, name: &str, attributes: &Attributes<'_>) -> io::Result<()> {
+    xml.write_event(Event::Empty(start(name, attributes)))?;
+    xml.get_mut().write_all(b"\n")
 }
 
 /// Begins an element that has others in it.

@@ -3,7 +3,8 @@
 /// Longer texts are cut here. The text of a panic may have any length.
 const LONGEST: usize = 1000;
 
-/// A clause with fewer words says too little: in `S1: bad state` it would be `S1`.
+/// A clause with fewer words says too little: in `S1: bad state` it would be `S1`. Code in backquotes does not count, so that
+/// more is left of a failed assertion than its operator.
 const FEWEST_WORDS: usize = 3;
 
 /// The first line of a message: what happened.
@@ -19,12 +20,17 @@ pub fn clipped(text: &str, most: usize) -> String {
     }
 }
 
-/// The first clause of a message, on one line of limited length. Control characters are escaped, because on a terminal they
-/// could do anything.
+/// The first clause of a message, on one line of limited length.
 pub fn in_short(message: &str) -> String {
+    on_a_line(first_clause(first_line(message)))
+}
+
+/// The first line of a message, with a limited length. Control characters are escaped, because on a terminal they could do
+/// anything.
+pub fn on_a_line(message: &str) -> String {
     const ENOUGH: usize = 160;
     let mut short = String::new();
-    for letter in clipped(first_clause(first_line(message)), ENOUGH).chars() {
+    for letter in clipped(first_line(message), ENOUGH).chars() {
         match letter.is_control() {
             true => short.extend(letter.escape_default()),
             false => short.push(letter),
@@ -66,12 +72,17 @@ fn first_clause(line: &str) -> &str {
     let ends = line.match_indices([':', ';', '.']).map(|(at, _)| at);
     let is_end = |at: &usize| {
         let after = &line[at + 1..];
-        let words = line[..*at].split_whitespace().count();
+        let words = without_code(&line[..*at]).split_whitespace().count();
         let is_quoted = line[..*at].matches('"').count() % 2 == 1 && after.contains('"');
         words >= FEWEST_WORDS && !is_quoted && (after.is_empty() || after.starts_with(' '))
     };
     let end = { ends }.find(is_end).unwrap_or(line.len());
     &line[..end]
+}
+
+/// The text without what is between backquotes.
+fn without_code(text: &str) -> String {
+    text.split('`').step_by(2).collect()
 }
 
 /// Replaces each text between double quotes.
@@ -146,6 +157,8 @@ mod tests {
     fn a_clause_says_enough_to_tell_failures_apart() {
         assert_eq!(clause("S1: bad state of S2: it is odd"), "S#: bad state of S#");
         assert_eq!(clause("short: text"), "short: text");
+        let assertion = "assertion `left == right` failed: S1 votes twice";
+        assert_eq!(clause(assertion), "assertion `left == right` failed: S# votes twice");
         assert_eq!(clause("a \"quote that does not end"), "a \"quote that does not end");
         assert_eq!(
             clause("10s after kill() 3 threads still run:\n  S0"),
@@ -161,6 +174,7 @@ mod tests {
         let clause = "S1 got \"a: b\" from 2 servers";
         assert_eq!(in_short(&format!("{clause}: S0, S2. A server (§5.2)\nmore")), clause);
         assert_eq!(in_short(&format!("{clause}\nmore")), clause);
+        assert_eq!(on_a_line("two words here: more\nmore"), "two words here: more");
         assert_eq!(in_short("red \u{1b}[31m and\ttab"), "red \\u{1b}[31m and\\ttab");
         let long = in_short(&"é".repeat(5000));
         assert_eq!(long.chars().count(), 160);

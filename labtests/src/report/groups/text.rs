@@ -3,7 +3,7 @@
 use super::{Failed, Group, Groups, OfTest};
 use crate::outcome::World;
 use crate::report::Again;
-use crate::report::pattern::in_short;
+use crate::report::pattern::on_a_line;
 use crate::report::row::wrapped;
 use std::cmp::Reverse;
 
@@ -61,7 +61,7 @@ impl Groups {
                 first.test.part,
                 first.test.name,
                 first.seed,
-                in_short(&first.message)
+                on_a_line(&first.message)
             );
             lines.extend([String::new(), wrapped(&text, width)]);
         }
@@ -80,8 +80,10 @@ impl Group {
             _ => "the shortest is ".into(),
         };
         let under = if runs.is_sweep { format!(", seed {seed}") } else { String::new() };
-        let head = format!("failure {number}, {count}: {property}{}", in_short(message));
-        let shortest = format!("  {shortest}{}{under}, which fails after {at:.2} s", test.name);
+        let head = format!("failure {number}, {count}: {property}{}", on_a_line(message));
+        let place = self.key.place.as_ref().map_or(String::new(), |place| format!(", at {place}"));
+        let shortest =
+            format!("  {shortest}{}{under}, which fails after {at:.2} s{place}", test.name);
         let mut lines = vec![wrapped(&head, width), wrapped(&shortest, width)];
         lines.push(format!("    {}", runs.again.command(runs.world, test, *seed)));
         if self.runs > 1 {
