@@ -70,6 +70,27 @@ fn real_runs_in_a_pipe_are_all_in_the_json() {
 }
 
 #[test]
+fn junit_marks_what_an_interrupt_left_out() {
+    let (folder, junit) = in_folder("results.xml");
+    let json = folder.path().join("results.json");
+    let mut lab = InPipe::start(&format!("--json {} --junit {}", json.display(), junit.display()));
+    lab.until("passed");
+    lab.send(Signal::INT);
+    let ended = lab.end().with_status(130);
+    let (made, not_run) = incomplete(&json, "SIGINT");
+    let files = format!("{} and {}", json.display(), junit.display());
+    let last = format!(": {files} have these results and are marked incomplete\n");
+    assert!(ended.out.ends_with(&last), "{}", ended.out);
+    let xml = std::fs::read_to_string(junit).unwrap();
+    let all = made + not_run;
+    let counts = format!("tests=\"{}\" failures=\"0\" errors=\"1\"", made + 1);
+    assert!(xml.contains(&counts), "{xml}");
+    let why = format!("<error message=\"interrupted by SIGINT after {made} of {all} runs\">");
+    assert!(xml.contains(&why) && xml.ends_with("</testsuites>\n"), "{xml}");
+    assert_eq!(xml.matches("<testcase ").count() as u64, made + 1);
+}
+
+#[test]
 fn a_sweep_in_a_pipe_goes_on_after_what_it_kept() {
     let (_folder, file) = in_folder("sweep");
     let args = format!("{ENDLESS} --resume {}", file.display());

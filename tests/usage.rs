@@ -125,8 +125,12 @@ fn a_shard_that_would_be_empty_is_named() {
 /// to the user.
 #[test]
 fn errors_name_no_temporary_file() {
-    for path in ["/proc/results.json", "/sys/results.json"] {
-        let (status, error) = raftlab(&format!("initial_election --json {path}"));
+    for (flag, path) in [
+        ("--json", "/proc/results.json"),
+        ("--json", "/sys/results.json"),
+        ("--junit", "/proc/results.xml"),
+    ] {
+        let (status, error) = raftlab(&format!("initial_election {flag} {path}"));
         assert_eq!((status, error.contains("tmp")), (2, false), "{error}");
         assert!(error.starts_with(&format!("error: can't write {path}: ")), "{error}");
     }
@@ -134,7 +138,14 @@ fn errors_name_no_temporary_file() {
 
 #[test]
 fn what_would_be_passed_over_is_named() {
-    for flag in ["--json results.json", "--real", "--jobs 2", "--fail-fast", "--strict"] {
+    for flag in [
+        "--json results.json",
+        "--junit results.xml",
+        "--real",
+        "--jobs 2",
+        "--fail-fast",
+        "--strict",
+    ] {
         let name = flag.split(' ').next().unwrap();
         wrong(&format!("--list {flag}"), &format!("it does not accept {name}"));
     }
@@ -148,6 +159,9 @@ fn what_would_be_passed_over_is_named() {
     wrong("bugs --seeds 1", "bugs does not accept --seeds");
     wrong("experiment --trials 5", "required arguments were not provided");
     wrong("--json - rejoin", "needs the name of a file");
+    wrong("--junit - rejoin", "needs the name of a file");
+    wrong("check --junit results.xml history", "check runs no tests, so --junit");
+    wrong("replay 1 rejoin --junit results.xml", "it does not accept --junit");
     wrong("2A replay 7 rejoin", "and must come first, before \"2A\"");
     wrong("2A bugs", "and must come first, before \"2A\"");
 }

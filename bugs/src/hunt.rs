@@ -4,6 +4,7 @@ use crate::tree::failed;
 use gallery::record::Caught;
 use labrpc::time::{Duration, Instant, sleep};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -55,7 +56,15 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>
     }
 }
 
-/// The part of the output of `--json` that is needed here.
+/// A line of the output of `--json`. After the runs there are lines of other kinds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Run(Run),
+    Other(IgnoredAny),
+}
+
+/// The part of a run that is needed here.
 #[derive(Deserialize)]
 struct Run {
     test: String,
@@ -70,9 +79,10 @@ struct Failure {
 
 fn first_failure(results: &Path, seconds: f64) -> Result<Caught, String> {
     let file = File::open(results).map_err(failed("read", results))?;
-    let runs: Vec<Run> = serde_json::from_reader(BufReader::new(file))
+    let lines: Vec<Line> = serde_json::from_reader(BufReader::new(file))
         .map_err(|error| format!("{}: {error}", results.display()))?;
-    let failure = runs.into_iter().find_map(|Run { test, seed, failure }| {
+    let failure = lines.into_iter().find_map(|line| {
+        let Line::Run(Run { test, seed, failure }) = line else { return None };
         let message = failure?.message.lines().next().unwrap_or_default().to_string();
         Some(Caught { test, seed, seconds, message })
     });
@@ -103,7 +113,8 @@ mod tests {
     fn the_first_failure_is_what_caught_it() {
         let json = r#"[{"test": "backup", "seed": 1, "failure": null},
             {"test": "rejoin", "seed": 2, "failure": {"message": "two values\n  more"}},
-            {"test": "persist1", "seed": 2, "failure": {"message": "later"}}]"#;
+            {"test": "persist1", "seed": 2, "failure": {"message": "later"}},
+            {"groups": [{"group": 1}], "ungrouped": 0}]"#;
         let script = format!("cat > \"$8\" <<'EOF'\n{}\nEOF\nexit 1", json.replace('\n', " "));
         let caught =
             hunt_in(&script.replace("two values ", "two values\\n"), LONG).unwrap().unwrap();

@@ -97,10 +97,13 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "I/N", default_value_t = Shard::WHOLE)]
     #[arg(allow_hyphen_values = true)]
     pub shard: Shard,
-    /// Write the results to this file as well.
+    /// Write the results to this file as well: a JSON array with an object for each run, and one with the groups of failures.
     // This is not global: `replay` and `check` have a `--json` of their own.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the results to this file as JUnit XML, for CI servers. Each run is a testcase.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Write a page (HTML) of each failing run into this folder. With `check`: a page of the history.
     #[arg(long, global = true, value_name = "DIR")]
     pub report: Option<PathBuf>,
@@ -108,7 +111,7 @@ pub struct Flags {
     #[arg(long, global = true, requires = "report")]
     pub report_all: bool,
     /// Save the progress of a sweep in this file. If the file exists, continue from there.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "junit")]
     pub resume: Option<PathBuf>,
     /// List the tests, one per line, and run none.
     #[arg(long, global = true)]

@@ -1,9 +1,9 @@
-//! What a sweep has found so far. Its last lines are made from this. The size depends on how many causes the failures have, and
-//! not on the number of seeds.
+//! What a sweep has found so far. Its last lines are made from this. The size depends on how many causes the warnings have, and
+//! not on the number of seeds or failures.
 
 use super::work::Work;
 use crate::invariants::Coverage;
-use crate::report::{Causes, Counts, Sweep, Unreached};
+use crate::report::{Causes, Counts, Groups, Sweep, Unreached};
 use crate::runner::Report;
 use labrpc::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct Found {
     pub sweeps: Option<Vec<Sweep>>,
     pub coverage: Coverage,
     pub unreached: Unreached,
-    pub failures: Causes,
+    pub failures: Groups,
     pub warnings: Causes,
     pub lab_time: Duration,
     /// Wall time of the sessions before this one.
@@ -31,15 +31,15 @@ impl Found {
             sweeps: work.is_sweep().then(|| work.tests().map(Sweep::new).collect()),
             coverage: Coverage::default(),
             unreached: Unreached::default(),
-            failures: Causes::default(),
+            failures: Groups::default(),
             warnings: Causes::default(),
             lab_time: Duration::ZERO,
             wall: Duration::ZERO,
         }
     }
 
-    /// Adds the result of a run.
-    pub fn add(&mut self, report: &Report) {
+    /// Adds the result of a run. If it failed, returns the number of its group, unless there are too many groups.
+    pub fn add(&mut self, report: &Report) -> Option<usize> {
         self.counts.add(report.result.is_err());
         self.lab_time += report.lab_time;
         self.coverage.add(&report.coverage);
@@ -50,7 +50,10 @@ impl Found {
             .for_each(|sweep| sweep.add(report));
         match &report.result {
             Err(failure) => self.failures.add(report, failure),
-            Ok(_) => report.warnings.iter().for_each(|warning| self.warnings.add(report, warning)),
+            Ok(_) => {
+                report.warnings.iter().for_each(|warning| self.warnings.add(report, warning));
+                None
+            }
         }
     }
 

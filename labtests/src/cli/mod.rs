@@ -3,7 +3,9 @@
 mod again;
 mod args;
 mod check;
+mod files;
 mod found;
+mod groups;
 mod out;
 mod pages;
 mod progress;

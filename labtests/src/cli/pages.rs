@@ -1,8 +1,9 @@
 //! Writes the pages of runs into a folder.
 
+use super::args::Flags;
 use crate::lab::Lab;
 use crate::outcome::Report;
-use crate::report::{WholeFile, head, page, tail};
+use crate::report::{Again, WholeFile, head, page, tail};
 use crate::runner;
 use crate::story::json::{FailureLine, Head, Tail};
 use crate::story::{Book, Contradiction, Operation, Told};
@@ -93,6 +94,42 @@ impl Pages {
 /// The name of a run's page. A part may have a plus, which is awkward in addresses.
 fn name_of(test: &LabTest, seed: u64) -> String {
     format!("{}-{}-seed-{seed}.html", test.part.replace('+', "plus").replace('/', "-"), test.name)
+}
+
+/// The pages of a session's runs.
+pub struct Drawings {
+    pages: Pages,
+    /// Whether runs that pass get a page, too.
+    all: bool,
+}
+
+impl Drawings {
+    /// Prepares for the pages that were asked for, if any were.
+    ///
+    /// # Errors
+    /// The folder can't be written, or the runs can't be replayed.
+    pub fn prepare(flags: &Flags, again: &Again) -> Result<Option<Drawings>, String> {
+        let Some(folder) = &flags.report else { return Ok(None) };
+        if flags.real {
+            return Err("--report replays each run, so it does not accept --real: runs on real threads can't be replayed".into());
+        }
+        let program = match again {
+            Again::Command(program) => program,
+            Again::CargoTest => "raftlab",
+        };
+        Ok(Some(Drawings { pages: Pages::prepare(folder, program)?, all: flags.report_all }))
+    }
+
+    /// Writes the page of a run, if it gets one. Returns where it is.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn draw(&self, lab: &Lab, report: &Report) -> Result<Option<PathBuf>, String> {
+        if report.result.is_ok() && !self.all {
+            return Ok(None);
+        }
+        self.pages.draw(lab, report.test, report.seed).map(|(_, page)| Some(page))
+    }
 }
 
 /// A story that is going to be a page.

@@ -24,7 +24,7 @@ pub struct Checkpoint {
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Files of other versions are rejected.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Content<F> {

@@ -2,14 +2,17 @@
 
 use super::End;
 use super::args::Flags;
+use super::files::Files;
 use super::found::Found;
+use super::groups::Telling;
 use super::out::Out;
+use super::pages::Drawings;
 use super::progress::Progress;
 use super::resume::Checkpoint;
 use super::work::Work;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lab::Lab;
-use crate::report::{self, Again, Counts, JsonFile, Names, Row, Sweep};
+use crate::report::{self, Again, Counts, Names, Row, Runs, Sweep};
 use crate::runner::{self, Report, World};
 use labrpc::time::{Duration, Instant};
 use std::ops::ControlFlow;
@@ -23,13 +26,16 @@ pub struct Session {
     jobs: usize,
     fail_fast: bool,
     strict: bool,
-    json: Option<JsonFile>,
+    files: Files,
+    /// The pages of runs.
+    drawings: Option<Drawings>,
     checkpoint: Option<Checkpoint>,
     progress: Progress,
     out: Out,
     /// How to see a failure again.
     again: Again,
     found: Found,
+    telling: Telling,
     began: Instant,
     /// Why something can no longer be written.
     error: Option<String>,
@@ -39,9 +45,6 @@ pub struct Session {
 
 /// How many tests run at the same time on real threads: they sleep most of the time.
 const REAL_JOBS: usize = 8;
-
-/// How many failures are printed in full. Each later one gets one line.
-const STORIES: u64 = 3;
 
 /// With fewer seeds than this, a bug that shows under one seed in five is missed more than once in twenty times.
 const ENOUGH_SEEDS: u64 = 14;
@@ -54,11 +57,12 @@ impl Session {
     pub fn new(work: Work, flags: &Flags, again: Again, out: Out) -> Result<Session, String> {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let world = if flags.real { World::Real } else { World::Simulated };
-        let json = flags.json.as_deref().map(JsonFile::create).transpose()?;
+        let files = Files::create(flags)?;
+        let drawings = Drawings::prepare(flags, &again)?;
         if flags.resume.is_some() && !work.is_sweep() {
             return Err("--resume is for sweeps: add --seeds N".into());
         }
-        if flags.resume.is_some() && json.is_some() {
+        if flags.resume.is_some() && flags.json.is_some() {
             return Err(
                 "--resume cannot be used with --json: a file of --json has every run".into()
             );
@@ -78,9 +82,11 @@ impl Session {
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
             fail_fast: flags.fail_fast,
             strict: flags.strict,
-            json,
+            files,
+            drawings,
             checkpoint,
             found,
+            telling: Telling::default(),
             began: Instant::now(),
             error: None,
             saved: None,
@@ -100,12 +106,12 @@ impl Session {
         }
         let done = usize::try_from(self.found.runs()).unwrap_or(usize::MAX);
         let (runs, world, jobs) = (self.work.clone().into_runs().skip(done), self.world, self.jobs);
-        let interrupted = runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
+        let interrupted = runner::run_all(lab, runs, world, jobs, |report| self.take(lab, &report));
         self.progress.finish();
         let kept = self.keep();
-        let interrupted = interrupted.and_then(|it| self.take_early(it));
+        let interrupted = interrupted.and_then(|it| self.take_early(lab, it));
         // Write the files first, because the reader of the printed lines may have stopped reading.
-        let written = kept.and(self.finish_json(interrupted));
+        let written = kept.and(self.finish_files(interrupted));
         self.conclude(lab);
         interrupted.into_iter().for_each(|by| self.say_interrupted(by));
         let unread = self.out.is_broken();
@@ -128,8 +134,8 @@ impl Session {
 
     /// Saves the progress of the sweep. This is the last time that anything is saved.
     fn keep(&mut self) -> Result<(), String> {
-        let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
         self.error.take().map_or(Ok(()), Err)?;
+        let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
         checkpoint.keep(&self.found, self.wall())?;
         let (file, runs) = (checkpoint.path().display(), self.found.runs());
         self.saved = Some(format!("run again with --resume {file} to continue after {runs} runs"));
@@ -138,20 +144,25 @@ impl Session {
 
     /// Adds results that came out of order, because nobody waits any more for the missing runs before them. Returns what
     /// interrupted the work, unless all of it was done.
-    fn take_early(&mut self, Interrupted { by, early }: Interrupted<Report>) -> Option<Interrupt> {
+    fn take_early(
+        &mut self,
+        lab: &Lab,
+        Interrupted { by, early }: Interrupted<Report>,
+    ) -> Option<Interrupt> {
         self.out.insist();
-        early.iter().for_each(|report| _ = self.take(report));
+        early.iter().for_each(|report| _ = self.take(lab, report));
         (self.found.counts.not_run > 0).then_some(by)
     }
 
-    fn finish_json(&mut self, interrupted: Option<Interrupt>) -> Result<(), String> {
-        let Some(mut json) = self.json.take() else { return Ok(()) };
-        if let Some(by) = interrupted {
-            json.add_incomplete(by, self.found.counts.not_run);
-        }
-        self.saved =
-            Some(format!("{} has these results and is marked incomplete", json.path().display()));
-        json.finish().inspect_err(|_| self.saved = None)
+    fn finish_files(&mut self, interrupted: Option<Interrupt>) -> Result<(), String> {
+        let files = std::mem::take(&mut self.files);
+        let saved = files.finish(&self.found, self.runs(), interrupted)?;
+        self.saved = self.saved.take().or(saved);
+        Ok(())
+    }
+
+    fn runs(&self) -> Runs<'_> {
+        Runs { again: &self.again, world: self.world, is_sweep: self.work.is_sweep() }
     }
 
     /// Prints the last line of a session that was interrupted.
@@ -171,22 +182,16 @@ impl Session {
 
     /// Prints the last lines.
     fn conclude(&mut self, lab: &Lab) {
-        let Found { counts, sweeps, coverage, unreached, failures, warnings, lab_time, .. } =
-            &self.found;
+        let Found { counts, sweeps, coverage, unreached, warnings, lab_time, .. } = &self.found;
         let summary = report::summary(*counts, self.wall(), *lab_time);
+        let groups = self.telling.conclude(&self.found, self.runs(), self.out.width());
         let out = &mut self.out;
         if let Some(sweeps) = sweeps.as_ref().filter(|_| counts.passed + counts.failed > 0) {
             out.row(&Sweep::header(self.names));
             let ran = sweeps.iter().filter(|sweep| !sweep.is_empty());
             ran.for_each(|sweep| out.row(&sweep.row(self.names)));
         }
-        if counts.failed > 1 {
-            out.line("failures by cause:");
-            failures.lines().iter().for_each(|cause| out.line(cause));
-        }
-        if counts.failed > STORIES {
-            out.line("only the first failures are printed in full; use replay to see the others");
-        }
+        groups.into_iter().for_each(|groups| out.line(groups));
         out.line(summary);
         for what in coverage.unchecked() {
             out.line(format!("not checked on this Raft: {what}"));
@@ -221,26 +226,27 @@ impl Session {
 
     /// Adds the result of a run, in the order of the work. That way `--fail-fast` ends at the same failure with any number of
     /// jobs.
-    fn take(&mut self, report: &Report) -> ControlFlow<()> {
-        self.found.add(report);
+    fn take(&mut self, lab: &Lab, report: &Report) -> ControlFlow<()> {
+        let group = self.found.add(report);
         self.show_how_far();
-        if let Some(json) = &mut self.json {
-            json.add(report);
-        }
+        let runs = Runs { again: &self.again, world: self.world, is_sweep: self.work.is_sweep() };
+        self.files.add(report, group, runs);
+        let told = self.telling.tell(report, group, runs, self.out.width());
         match self.found.sweeps {
             None => self.say_row(&report::row(report, self.names)),
             Some(_) => self.say_how_far(),
         }
-        if let Err(failure) = &report.result {
-            if self.found.counts.failed <= STORIES {
-                self.say(&format!("\n{}\n", report::failure(report, &self.again)));
-            } else {
-                self.say(&report::failure_line(report, failure));
+        told.into_iter().for_each(|text| self.say(&text));
+        match self.drawings.as_ref().map_or(Ok(None), |drawings| drawings.draw(lab, report)) {
+            Ok(page) => {
+                page.into_iter().for_each(|page| self.say(&format!("page: {}", page.display())))
             }
+            Err(wrong) => self.error = Some(wrong),
         }
         let wall = self.wall();
         if let Some(checkpoint) = &mut self.checkpoint {
-            self.error = checkpoint.keep_now_and_then(&self.found, wall).err();
+            let kept = checkpoint.keep_now_and_then(&self.found, wall).err();
+            self.error = self.error.take().or(kept);
         }
         let ends =
             report.result.is_err() && self.fail_fast || self.error.is_some() || self.is_in_vain();
@@ -249,7 +255,10 @@ impl Session {
 
     /// Whether nobody would ever learn the results of the remaining runs.
     fn is_in_vain(&self) -> bool {
-        self.out.is_broken() && self.json.is_none() && self.checkpoint.is_none()
+        self.out.is_broken()
+            && self.files.is_empty()
+            && self.drawings.is_none()
+            && self.checkpoint.is_none()
     }
 
     fn show_how_far(&self) {

@@ -1,19 +1,20 @@
-//! Groups the failures of many runs by their cause.
+//! Groups the warnings of many runs by their cause.
 
+use super::pattern::numberless;
 use crate::outcome::Report;
 use labrpc::run::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Failures by cause. Two failures have the same cause if their messages differ only in numbers.
+/// Warnings by cause. Two warnings have the same cause if their messages differ only in numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Causes(BTreeMap<String, Cause>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cause {
-    /// The whole message of the first failure.
+    /// The whole message of the first warning.
     message: String,
-    /// Where the first failure was.
+    /// Where the first warning was.
     test: String,
     seed: u64,
     runs: u64,
@@ -22,7 +23,7 @@ struct Cause {
 }
 
 impl Causes {
-    /// Adds a failure of a run.
+    /// Adds a warning of a run.
     pub fn add(&mut self, report: &Report, failure: &Failure) {
         let place = self.0.len();
         let fresh = || Cause {
@@ -32,16 +33,7 @@ impl Causes {
             runs: 0,
             place,
         };
-        self.0.entry(pattern(&failure.message)).or_insert_with(fresh).runs += 1;
-    }
-
-    /// A line for each cause: how often it was seen, the first message, and where that was.
-    pub fn lines(&self) -> Vec<String> {
-        let line = |cause: &&Cause| {
-            let Cause { message, test, seed, runs, .. } = cause;
-            format!("{runs:>6} times: {} (first: {test}, seed {seed})", first_line(message))
-        };
-        self.in_order().iter().map(line).collect()
+        self.0.entry(numberless(&failure.message)).or_insert_with(fresh).runs += 1;
     }
 
     /// The first message of each cause in full, with the number of runs.
@@ -58,37 +50,5 @@ impl Causes {
         let mut causes: Vec<_> = self.0.values().collect();
         causes.sort_by_key(|cause| cause.place);
         causes
-    }
-}
-
-/// The first line of a message: what happened.
-pub fn first_line(message: &str) -> &str {
-    message.lines().next().unwrap_or_default()
-}
-
-/// The first line of a message with its numbers removed.
-fn pattern(message: &str) -> String {
-    let mut pattern = String::new();
-    for letter in first_line(message).chars() {
-        match letter {
-            '0'..='9' | '.' if pattern.ends_with('#') => {}
-            '0'..='9' => pattern.push('#'),
-            other => pattern.push(other),
-        }
-    }
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_that_differ_in_numbers_have_one_pattern() {
-        let one = "S0 applied index 2 after index 0; it took 1.25 s\nmore";
-        let other = "S2 applied index 14 after index 11; it took 10 s\nelse";
-        assert_eq!(pattern(one), pattern(other));
-        assert_eq!(pattern(one), "S# applied index # after index #; it took # s");
-        assert_ne!(pattern(one), pattern("S0 applied index 2 twice"));
     }
 }

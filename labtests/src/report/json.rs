@@ -1,22 +1,19 @@
 //! Results for programs.
 
-use super::whole_file::WholeFile;
+use super::draft::Draft;
+use super::groups::Summary;
 use crate::cluster::Check;
 use crate::interrupt::Interrupt;
 use crate::outcome::Report;
 use serde::Serialize;
-use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
-/// A JSON file that appears only when it is complete. It is an array with one line for each run. If the work was interrupted, a
-/// last line says so. Until the file is complete, the lines are kept in a file without a name, because there may be more of
-/// them than fit in memory.
+/// A JSON file that appears only when it is complete. It is an array with one line for each run. After the runs there may be two
+/// more lines: one with the groups of the failures, and one which says that the work was interrupted.
+/// `docs/RESULTS.md` describes all fields.
 pub struct JsonFile {
-    file: WholeFile,
-    draft: BufWriter<File>,
+    draft: Draft,
     empty: bool,
-    error: Option<io::Error>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +43,8 @@ struct JsonFailure {
     at_seconds: f64,
     place: Option<String>,
     last_events: Vec<String>,
+    /// `None` if there are too many groups.
+    group: Option<usize>,
 }
 
 /// The last line, if some of the wanted runs are missing.
@@ -57,67 +56,58 @@ struct Incomplete {
 }
 
 impl JsonFile {
-    /// Prepares to write `path`, so that an unwritable path is reported before the tests run. Nothing is left behind if the
-    /// program is stopped.
+    /// Prepares to write `path`, see [`Draft::create`].
     ///
     /// # Errors
-    /// The folder doesn't exist or can't be written; or the path exists and is not a file, or may not be written.
+    /// The path can't be written.
     pub fn create(path: &Path) -> Result<JsonFile, String> {
-        if path == Path::new("-") {
-            let text = "--json needs the name of a file, because the table goes to standard output";
-            return Err(format!("can't write -: {text}"));
-        }
-        let file = WholeFile::prepare(path)?;
-        let draft = BufWriter::new(file.draft()?);
-        Ok(JsonFile { file, draft, empty: true, error: None })
+        Ok(JsonFile { draft: Draft::create(path, "--json")?, empty: true })
     }
 
     /// Where the file will be.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        self.draft.path()
     }
 
-    /// Adds a run.
-    pub fn add(&mut self, report: &Report) {
-        if self.error.is_none() {
-            self.error = self.write(&result(report)).err();
-        }
+    /// Adds a run. If it failed, `group` is the number of its group.
+    pub fn add(&mut self, report: &Report, group: Option<usize>) {
+        self.write(&result(report, group));
     }
 
     /// Marks the file as incomplete: `by` interrupted the work, and `not_run` runs are missing.
-    pub fn add_incomplete(&mut self, by: Interrupt, not_run: u64) {
-        let mark = Incomplete { incomplete: true, interrupted_by: by.to_string(), not_run };
-        if self.error.is_none() {
-            self.error = self.write(&mark).err();
-        }
+    fn add_incomplete(&mut self, by: Interrupt, not_run: u64) {
+        self.write(&Incomplete { incomplete: true, interrupted_by: by.to_string(), not_run });
     }
 
-    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+    fn write(&mut self, line: &impl Serialize) {
         let before = if self.empty { "[\n" } else { ",\n" };
         self.empty = false;
-        self.draft.write_all(before.as_bytes())?;
-        Ok(serde_json::to_writer(&mut self.draft, line)?)
+        self.draft.add(|to| {
+            to.write_all(before.as_bytes())?;
+            Ok(serde_json::to_writer(to, line)?)
+        });
     }
 
-    /// Writes the file in one step: at every moment, the path has either the old file or the new one.
+    /// Writes the file in one step. `interrupted`: what interrupted the work, and how many runs are missing.
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
-    pub fn finish(self) -> Result<(), String> {
-        let JsonFile { file, mut draft, empty, error } = self;
-        file.write(|whole| {
-            if let Some(error) = error {
-                return Err(error);
-            }
-            draft.write_all(if empty { b"[]\n" } else { b"\n]\n" })?;
-            let mut draft = draft.into_inner()?;
-            draft.rewind()?;
-            io::copy(&mut draft, whole).map(|_| ())
-        })
+    pub fn finish(
+        mut self,
+        groups: Option<&Summary<'_>>,
+        interrupted: Option<(Interrupt, u64)>,
+    ) -> Result<(), String> {
+        groups.into_iter().for_each(|groups| self.write(groups));
+        if let Some((by, not_run)) = interrupted {
+            self.add_incomplete(by, not_run);
+        }
+        let end: &[u8] = if self.empty { b"[]\n" } else { b"\n]\n" };
+        self.draft.add(|to| to.write_all(end));
+        self.draft.finish(b"")
     }
 }
 
-fn result(report: &Report) -> JsonResult {
+fn result(report: &Report, group: Option<usize>) -> JsonResult {
     let stats = report.result.as_ref().ok().cloned().unwrap_or_default();
     let failure = report.result.as_ref().err().map(|failure| JsonFailure {
         kind: format!("{:?}", failure.kind),
@@ -126,6 +116,7 @@ fn result(report: &Report) -> JsonResult {
         at_seconds: failure.at.as_secs_f64(),
         place: failure.place.clone(),
         last_events: report.last_events.clone(),
+        group,
     });
     JsonResult {
         part: report.test.part,

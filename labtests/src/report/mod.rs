@@ -1,28 +1,35 @@
 //! Reports of results: the table, the report of a failure, JSON, the page of a run.
 
+mod again;
 mod causes;
+mod draft;
+mod groups;
 mod heads;
 mod json;
+mod junit;
 mod once;
 mod page;
+mod pattern;
 mod row;
 mod table;
 mod unreached;
 mod whole_file;
 
-pub use causes::{Causes, first_line};
+pub use causes::Causes;
+pub use groups::{Groups, Runs, Summary, Told};
 pub use heads::{head, tail};
 pub use json::JsonFile;
+pub use junit::JunitFile;
 pub use once::say_once;
 pub use page::page;
-pub use row::Row;
+pub use pattern::{first_line, in_short};
+pub use row::{Row, wrapped};
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;
 pub use whole_file::WholeFile;
 
 use crate::outcome::{Report, World};
 use crate::property::Property;
-use labrpc::run::Failure;
 use std::fmt::Write;
 
 /// How a user can see a failure again.
@@ -73,28 +80,21 @@ pub fn failure(report: &Report, again: &Again) -> String {
     text
 }
 
-/// A failed run, in one line.
-pub fn failure_line(report: &Report, failure: &Failure) -> String {
-    let message = first_line(&failure.message);
-    format!("FAILED {} {}, seed {}: {message}", report.test.part, report.test.name, report.seed)
-}
-
 fn how_again(report: &Report, again: &Again) -> String {
     let (seed, name) = (report.seed, report.test.name);
+    let command = again.command(report.world, report.test, seed);
     match (report.world, again) {
         (World::Simulated, Again::CargoTest) => {
             format!(
-                "LAB_SEED={seed} cargo test {name}\n  every event, if your main() calls \
-                 labtests::cli::main: cargo run --release -- replay {seed} {name}"
+                "{command}\n  the whole story, if your main() calls labtests::cli::main: \
+                 cargo run --release -- replay {seed} {name}\n  \
+                 (with --report DIR: a page to look at)"
             )
         }
-        (World::Simulated, Again::Command(program)) => format!("{program} replay {seed} {name}"),
-        (World::Real, Again::CargoTest) => {
-            format!("LAB_REAL=1 LAB_SEED={seed} cargo test {name}\n{REAL}")
+        (World::Simulated, Again::Command(_)) => {
+            format!("{command}\n  page:  {command} --report DIR")
         }
-        (World::Real, Again::Command(program)) => {
-            format!("{program} test {name} --real --seed {seed}\n{REAL}")
-        }
+        (World::Real, _) => format!("{command}\n{REAL}"),
     }
 }
 

@@ -69,6 +69,32 @@ fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
+/// A text of one line on lines of that width. The lines below the first are indented by two more spaces.
+pub fn wrapped(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width.filter(|width| columns(text) > *width) else { return text.into() };
+    let indent = &text[..text.len() - text.trim_start().len()];
+    let below = format!("{indent}{INDENT}");
+    let room = width.saturating_sub(columns(&below)).max(1);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace().flat_map(|word| pieces(word, room)) {
+        match lines.last_mut().filter(|line| columns(line) + 1 + columns(&word) <= width) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("{}{word}", if lines.is_empty() { indent } else { &below })),
+        }
+    }
+    lines.join("\n")
+}
+
+/// A word in pieces of that width. A long name is broken after an underscore.
+fn pieces(word: &str, width: usize) -> Vec<String> {
+    if columns(word) <= width {
+        return vec![word.into()];
+    }
+    let lines = broken(word, width);
+    let letters = lines.iter().map(|line| line.trim().chars().collect::<Vec<_>>());
+    letters.flat_map(|line| line.chunks(width).map(String::from_iter).collect::<Vec<_>>()).collect()
+}
+
 /// The words on lines of that width, as many on each line as fit.
 fn packed<'a>(indent: &str, words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -136,5 +162,17 @@ mod tests {
             Row::new("bug".into(), ["1".into()]).with_note(format!("by {name}")).fit(Some(40));
         assert!(lines.lines().all(|line| columns(line) <= 40), "{lines}");
         assert_eq!(lines.split_whitespace().collect::<String>(), format!("bug1by{name}"));
+    }
+
+    #[test]
+    fn a_text_is_wrapped_below_its_indent() {
+        let text = "FAILED 2B backup, seed 9: as failure 2 above: S0 applied index 3 twice";
+        assert_eq!(wrapped(text, None), text);
+        assert_eq!(wrapped(text, Some(columns(text))), text);
+        let lines = "FAILED 2B backup, seed 9: as failure 2\n  above: S0 applied index 3 twice";
+        assert_eq!(wrapped(text, Some(40)), lines);
+        assert_eq!(wrapped("  one two three", Some(9)), "  one two\n    three");
+        assert_eq!(wrapped("  one twothreefour", Some(9)), "  one\n    twoth\n    reefo\n    ur");
+        assert_eq!(wrapped("", Some(3)), "");
     }
 }
