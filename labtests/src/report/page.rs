@@ -73,7 +73,9 @@ mod tests {
     fn every_place_of_the_template_is_filled() {
         let page = page(r#"{"head":{}}"#, "2B backup, seed 7");
         assert!(page.contains("<title>2B backup, seed 7</title>"));
-        assert!(page.contains(r#"<script type="application/json" id="story">{"head":{}}</script>"#));
+        assert!(
+            page.contains(r#"<script type="application/json" id="story">{"head":{}}</script>"#)
+        );
         assert!(page.contains(STYLE));
         for script in SCRIPTS.iter().chain([&MAIN]) {
             assert!(page.contains(script));

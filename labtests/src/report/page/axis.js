@@ -19,7 +19,7 @@ function ticks(view, room) {
 function unevenTicks(view, room) {
   const count = Math.max(1, Math.floor(view.width / (room * 1.3)));
   const list = Array.from({ length: count }, (_, i) => view.time(view.left + ((i + 0.5) * view.width) / count));
-  return { list, step: (view.to - view.from) / count / 50 };
+  return { list, step: 0 };
 }
 
 function drawAxis(app) {
@@ -30,11 +30,12 @@ function drawAxis(app) {
   ctx.textBaseline = "middle";
   const { list, step } = ticks(view, 84);
   ctx.textAlign = "center";
-  for (const time of list) {
+  for (const [i, time] of list.entries()) {
     const x = Math.round(view.x(time)) + 0.5;
     if (x < view.left) continue;
     line(ctx, theme.line, x, OVERVIEW, x, OVERVIEW + 5);
-    const text = ms(time, step * 50);
+    // Uneven ticks have the digits that tell them from the next one.
+    const text = ms(time, step ? step * 50 : Math.abs(time - list[i === 0 ? 1 : i - 1]) * 20);
     const half = ctx.measureText(text).width / 2;
     if (x - half < view.left || x + half > view.left + view.width) continue;
     ctx.fillStyle = theme.dim;

@@ -5,7 +5,7 @@ const GUTTER = 76;
 const AXIS = 24;
 const OVERVIEW = 26;
 const TOP = AXIS + OVERVIEW;
-const LANE = { least: 44, most: 84 };
+const LANE = { least: 44, most: 112 };
 const ROW = 20;
 
 /** A lane per server and one for what is outside; below them, if there is a history, rows of its clients. */

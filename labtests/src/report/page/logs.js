@@ -28,7 +28,7 @@ function logTable(app, servers, event) {
       el("table", null,
         el("thead", null, el("tr", null, el("th", { scope: "col" }, ""), ...servers.map((_, s) => el("th", { scope: "col" }, `S${s}`)))),
         el("tbody", null, ...rows))),
-    el("p.facts", null, "Number: term. ", el("span.legend.committed", null, "bar"), ": committed. ", el("span.legend.dot", null, "●"),
+    el("p.facts", null, "Number: term, ", el("span.committed", null, el("span.term.term-none", null, "3")), " committed, ", el("span.term.term-none", null, "3"), " not (as far as the server told). ", el("span.legend.dot", null, "●"),
       ": applied. ", el("span.legend.snap", null, "▒"), ": in a snapshot. ?: never seen."));
 }
 
@@ -45,7 +45,7 @@ function logRow(app, servers, index, isFocus, isMiddle) {
     const committed = Number.isInteger(server.commit) && index <= server.commit;
     const applied = Number.isInteger(server.applied) && index <= server.applied;
     const signs = `${committed ? ", committed" : ""}${applied ? ", applied" : ""}`;
-    const classes = `td.entry${committed ? ".committed" : ""}`;
+    const classes = `td.entry${committed ? ".committed" : ""}${index === server.commit ? ".last-committed" : ""}`;
     if (!entry) return el(classes, { title: `Index ${index}: this entry was never seen${signs}` }, "?");
     const [term, command] = entry;
     const colour = Number.isInteger(term) ? `term-${term % TERM_COLOURS}` : "term-none";

@@ -66,6 +66,7 @@ function makeSplit(app) {
 function makeHook(app) {
   window.raftlab = {
     ready: true,
+    app,
     state() {
       const { view, filter, selected, story, operation } = app;
       return {
@@ -114,6 +115,8 @@ function start() {
     else if (app.operations && story.events.length === 0) app.selectOperation(app.operations.first ?? null);
   }
   window.addEventListener("hashchange", () => app.readHash());
+  // When the first frame is done, in ms since the browser began to open the page. The benchmark asks for it.
+  requestAnimationFrame(() => setTimeout(() => (window.raftlab.openedAfter = performance.now())));
 }
 
 /** Says what is wrong, in place of the page. */

@@ -12,12 +12,32 @@ class Panel {
     const parts = [];
     if (app.operations) parts.push(this.history());
     if (app.story.events.length > 0) {
-      if (app.selected < 0) parts.unshift(el("p.none", null, "Click an event, or step with ↓ and ↑, to see it and the servers at that moment."));
+      if (app.selected < 0) parts.unshift(this.leaders());
       else parts.unshift(this.event(), this.servers());
     }
     const shows = app.selected < 0 || app.operation ? parts.reverse() : parts;
     this.box.replaceChildren(...shows);
     this.scrollToFocus();
+  }
+
+  /** While nothing is selected: who led when. */
+  leaders() {
+    const { app } = this;
+    const { segments } = app.states;
+    const leaders = segments.flatMap((list, server) => list.filter(({ role, alive }) => role === "leader" && alive !== false).map((one) => ({ ...one, server })));
+    leaders.sort((a, b) => a.from - b.from);
+    // A leader that is disconnected or connected meanwhile is still the same.
+    const terms = leaders.filter((one, i) => leaders.findIndex(({ server, term }) => server === one.server && term === one.term) === i);
+    const show = ({ from }) => {
+      const at = lowerBound(app.story.times, from);
+      app.select(at);
+    };
+    return el("section", { "aria-label": "Leaders" },
+      el("p.none", null, "Click an event, or step with ↓ and ↑, to see it and the servers at that moment. ? shows all keys and signs."),
+      terms.length === 0 ? null : el("h2", null, "Leaders"),
+      el("ol.leaders", null, ...terms.slice(0, 200).map((one) => el("li", null, el("button", { type: "button", click: () => show(one) },
+        roleBadge("leader", one.term), el("strong", null, `S${one.server}`), el("span", null, `term ${known(one.term)}`), el("small", null, `from ${ms(one.from)} ms`))))),
+      terms.length > 200 ? el("p.facts", null, `${terms.length - 200} more are left out.`) : null);
   }
 
   event() {
