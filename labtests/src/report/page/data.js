@@ -82,6 +82,8 @@ class Story {
     /** The last lane: the tester, and the clients, which are on no server. */
     this.outside = head.servers;
     this.hasOutside = events.some((event) => laneOf(event, this.outside) === this.outside);
+    /** The events that change the network as a whole, such as partitions. */
+    this.network = events.filter(({ kind, server }) => kind === "fault" && server === undefined).map(({ n }) => n);
     this.hasClients = events.some((event) => event.client !== undefined);
   }
 

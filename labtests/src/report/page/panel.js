@@ -16,8 +16,13 @@ class Panel {
       else parts.unshift(this.event(), this.servers());
     }
     const shows = app.selected < 0 || app.operation ? parts.reverse() : parts;
+    const focused = this.box.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : undefined;
     this.box.replaceChildren(...shows);
     this.scrollToFocus();
+    if (focused === undefined) return;
+    // Whoever steps with a button of the panel finds the focus on the same button.
+    const again = [...this.box.querySelectorAll("[aria-label]")].find((one) => one.getAttribute("aria-label") === focused && !one.disabled);
+    (again ?? this.box).focus({ preventScroll: true });
   }
 
   /** While nothing is selected: who led when. */
@@ -120,8 +125,8 @@ class Panel {
   /** The last event that changed the network as a whole, such as a partition. */
   network(n) {
     const { story } = this.app;
-    const at = story.events.findLastIndex((event, i) => i <= n && event.kind === "fault" && event.server === undefined);
-    if (at < 0) return null;
+    const at = story.network.findLast((one) => one <= n);
+    if (at === undefined) return null;
     const event = story.events[at];
     return el("p.network", null, "Network: ", el("button.link", { type: "button", click: () => this.app.select(at) }, story.text(event)), ` at ${ms(event.at)} ms`);
   }
