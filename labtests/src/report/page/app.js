@@ -41,6 +41,7 @@ class App {
 
   /** The view has moved. */
   moved() {
+    if (this.selected < 0) this.list.follow(this.view.from);
     this.redraw();
     this.keepHash();
   }
@@ -162,6 +163,7 @@ class App {
     this.historyNumber = number;
     this.operations = new Operations(history, this.story);
     this.operation = null;
+    this.counts = null;
     byId("key").value = String(number);
     this.surface.resize();
     this.panel.draw();
@@ -190,8 +192,26 @@ class App {
     const { story, filter } = this;
     this.counts = new Uint32Array(300);
     const span = story.end - story.start;
+    // A history alone has no events; then its operations are counted.
+    if (story.events.length === 0) {
+      for (const { call } of this.operations?.list ?? []) this.counts[Math.min(299, Math.floor(((call - story.start) / span) * 300))]++;
+    }
     for (const n of filter.list) this.counts[Math.min(299, Math.floor(((story.times[n] - story.start) / span) * 300))]++;
     return this.counts;
+  }
+
+  /** What a reader should see first, if no link says it: the failure, or the operation that fits nowhere. */
+  showFirst() {
+    const { story, operations, view } = this;
+    if (story.failure >= 0) {
+      // What led to it is a burst of a few ms, or many heartbeats apart. In both cases events need room more than time does.
+      this.toggleScale(true);
+      return this.toFailure();
+    }
+    if (!operations) return;
+    const range = operations.firstView;
+    if (range && story.events.length === 0) view.show(...range);
+    if (operations.misfit) this.selectOperation(operations.misfit);
   }
 
   writeHash() {
@@ -221,6 +241,7 @@ class App {
     const hasView = Number(to) > Number(from);
     if (hasView) this.view.show(Number(from), Number(to));
     if (Number.isInteger(at) && at >= 0 && at < this.story.events.length) this.select(at, { from: hasView ? "canvas" : "" });
+    if (this.selected < 0) this.list.follow(this.view.from);
     this.controls.showHits();
     this.redraw();
     return hasView || this.selected >= 0;

@@ -7,6 +7,12 @@ const ARROWS_PER_PIXEL = 0.7;
 /** How wide a bar is that stands for many messages, in pixels. */
 const BAR = 4;
 
+/** Arrows go from edge to edge of the bands, this far from the middle of the lane. */
+const EDGE = 9;
+
+/** An arrow that has so many pixels on average has room for the letter of its kind. */
+const FOR_LETTER = 25;
+
 function drawMessages(app) {
   const { view, calls, filter } = app;
   const legs = [];
@@ -18,8 +24,32 @@ function drawMessages(app) {
   const selected = app.selected >= 0 ? app.story.events[app.selected].call : undefined;
   if (app.dense) drawDensity(app, legs);
   else legs.forEach((leg) => leg.call !== selected && drawLeg(app, leg, false));
-  if (selected === undefined) return;
-  legs.forEach((leg) => leg.call === selected && drawLeg(app, leg, true));
+  if (selected !== undefined) legs.forEach((leg) => leg.call === selected && drawLeg(app, leg, true));
+  if (legs.length <= view.width / FOR_LETTER) drawLetters(app);
+}
+
+/** The letters of the kinds on the requests, where they don't cover each other. */
+function drawLetters(app) {
+  const { ctx, theme } = app;
+  const taken = [];
+  ctx.font = app.fonts.small;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  for (const { leg, ends } of app.targets) {
+    if (!leg || leg.what !== "request") continue;
+    const [x0, y0, x1, y1] = ends;
+    const places = [0.3, 0.22, 0.45, 0.6].map((share) => [x0 + (x1 - x0) * share, y0 + (y1 - y0) * share]);
+    const isFree = ([x, y]) => app.layout.lanes.every(({ middle, isOutside }) => isOutside || Math.abs(middle - y) > 16) &&
+      !taken.some(([a, b]) => Math.abs(a - x) < 13 && Math.abs(b - y) < 13);
+    const place = places.find(isFree);
+    if (!place) continue;
+    taken.push(place);
+    const [x, y] = place;
+    ctx.fillStyle = theme.panel;
+    ctx.fillRect(x - 5, y - 6, 10, 12);
+    ctx.fillStyle = theme.kinds[leg.kind];
+    ctx.fillText(KINDS[leg.kind].letter, x, y + 0.5);
+  }
 }
 
 /** The two ends of a leg in pixels. A leg that never arrived ends half-way. */
@@ -27,8 +57,10 @@ function endsOf(app, leg) {
   const { view, layout } = app;
   const [a, b] = [layout.lanes[leg.l0], layout.lanes[leg.l1]];
   if (!a || !b) return null;
-  const [x0, y0] = [view.x(leg.t0), a.middle];
-  if (leg.end >= 0) return [x0, y0, view.x(leg.t1), b.middle];
+  const down = b.middle >= a.middle ? 1 : -1;
+  const edge = (lane) => (lane.isOutside ? 0 : EDGE);
+  const [x0, y0] = [view.x(leg.t0), a.middle + down * edge(a)];
+  if (leg.end >= 0) return [x0, y0, view.x(leg.t1), b.middle - down * edge(b)];
   const x1 = Math.min(Math.max(view.x(leg.t1), x0 + 4), x0 + 60);
   return [x0, y0, x1, y0 + (b.middle - y0) * 0.45];
 }
@@ -39,13 +71,16 @@ function drawLeg(app, leg, isSelected) {
   if (!ends) return;
   const [x0, y0, x1, y1] = ends;
   const colour = theme.kinds[leg.kind];
-  ctx.globalAlpha = isSelected ? 1 : leg.what === "request" ? 0.8 : 0.5;
+  ctx.globalAlpha = isSelected ? 1 : leg.what === "request" ? 0.85 : 0.65;
   if (leg.dashed) ctx.setLineDash([6, 4]);
   line(ctx, colour, x0, y0, x1, y1, isSelected ? 2.6 : leg.what === "request" ? 1.3 : 1);
   ctx.setLineDash([]);
   drawFate(app, leg, ends, colour, isSelected);
   ctx.globalAlpha = 1;
   app.targets.push({ leg, ends });
+  // The events themselves are in the middle of their lanes.
+  app.targets.push({ x: x0, y: app.layout.lanes[leg.l0].middle, n: leg.begin });
+  if (leg.end >= 0) app.targets.push({ x: x1, y: app.layout.lanes[leg.l1].middle, n: leg.end });
 }
 
 function drawFate({ ctx, theme }, leg, [x0, y0, x1, y1], colour, isSelected) {

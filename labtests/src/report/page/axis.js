@@ -19,7 +19,7 @@ function ticks(view, room) {
 function unevenTicks(view, room) {
   const count = Math.max(1, Math.floor(view.width / (room * 1.3)));
   const list = Array.from({ length: count }, (_, i) => view.time(view.left + ((i + 0.5) * view.width) / count));
-  return { list, step: (view.to - view.from) / count / 50 };
+  return { list, step: 0 };
 }
 
 function drawAxis(app) {
@@ -29,23 +29,52 @@ function drawAxis(app) {
   ctx.font = app.fonts.small;
   ctx.textBaseline = "middle";
   const { list, step } = ticks(view, 84);
+  const flag = flagOf(app);
   ctx.textAlign = "center";
-  for (const time of list) {
+  for (const [i, time] of list.entries()) {
     const x = Math.round(view.x(time)) + 0.5;
     if (x < view.left) continue;
     line(ctx, theme.line, x, OVERVIEW, x, OVERVIEW + 5);
-    const text = ms(time, step * 50);
+    // Uneven ticks have the digits that tell them from the next one.
+    const text = ms(time, step ? step * 50 : Math.abs(time - list[i === 0 ? 1 : i - 1]) * 20);
     const half = ctx.measureText(text).width / 2;
     if (x - half < view.left || x + half > view.left + view.width) continue;
+    if (flag && x + half > flag.left - 4 && x - half < flag.left + flag.wide + 4) continue;
     ctx.fillStyle = theme.dim;
     ctx.fillText(text, x, OVERVIEW + 14);
   }
   ctx.textAlign = "left";
   ctx.fillStyle = theme.dim;
-  ctx.fillText("virtual ms", 10, OVERVIEW + 14);
+  ctx.fillText(app.story.outside > 0 ? "virtual ms" : "ms", 10, OVERVIEW + 14);
   line(ctx, theme.line, 0, TOP - 0.5, size.width, TOP - 0.5);
-  return list;
+  if (flag) drawFlag(app, flag);
 }
+
+const FLAG = "✖ failure";
+
+/** Where the failure's flag is on the axis; null if it is not in view. */
+function flagOf({ ctx, view, story, fonts }) {
+  if (story.failure < 0) return null;
+  const x = view.x(story.times[story.failure]);
+  const right = view.left + view.width + 10;
+  if (x < view.left || x > right) return null;
+  ctx.font = fonts.bold;
+  const wide = ctx.measureText(FLAG).width + 10;
+  ctx.font = fonts.small;
+  return { left: Math.min(x, right - wide), wide };
+}
+
+function drawFlag({ ctx, theme, fonts }, { left, wide }) {
+  ctx.fillStyle = theme.bad;
+  ctx.fillRect(left, OVERVIEW + 3, wide, AXIS - 6);
+  ctx.font = fonts.bold;
+  ctx.fillStyle = theme.onTerm;
+  ctx.textAlign = "left";
+  ctx.fillText(FLAG, left + 5, OVERVIEW + AXIS / 2 + 0.5);
+}
+
+/** More hits of a search than this would fill the overview. */
+const MOST_HITS = 3000;
 
 /** The lines of the ticks behind the lanes. */
 function drawGrid(app, list) {
@@ -77,6 +106,9 @@ function drawOverview(app) {
     const tall = Math.max(1.5, (Math.log1p(count) / Math.log1p(most)) * (height - 5));
     ctx.fillRect(view.left + (i * view.width) / counts.length, top + height - tall, view.width / counts.length, tall);
   });
+  ctx.fillStyle = theme.hit;
+  const { hits } = app.filter;
+  if (hits.length <= MOST_HITS) for (const n of hits) ctx.fillRect(whole(story.times[n]) - 0.5, top + height - 6, 1.5, 6);
   for (const segments of app.states.segments) {
     for (const { role, term, from, to } of segments) {
       if (role !== "leader") continue;

@@ -48,8 +48,10 @@ function readEvent(event, n, events, servers) {
     if (server === undefined || server === null) continue;
     if (!Number.isInteger(server) || server < 0 || server >= servers) throw wrong(`names server ${server} of ${servers}`);
   }
-  for (const change of event.state ?? []) {
-    if (!(change?.server < servers)) throw wrong("changes the state of a server that does not exist");
+  const state = event.state ?? [];
+  if (!Array.isArray(state)) throw wrong("has a state that is not a list");
+  for (const change of state) {
+    if (!(change?.server >= 0 && change.server < servers)) throw wrong("changes the state of a server that does not exist");
   }
   // A kind of a later version is shown among the log lines.
   if (!Object.hasOwn(KINDS, event.kind)) event.kind = "log";
@@ -80,6 +82,8 @@ class Story {
     /** The last lane: the tester, and the clients, which are on no server. */
     this.outside = head.servers;
     this.hasOutside = events.some((event) => laneOf(event, this.outside) === this.outside);
+    /** The events that change the network as a whole, such as partitions. */
+    this.network = events.filter(({ kind, server }) => kind === "fault" && server === undefined).map(({ n }) => n);
     this.hasClients = events.some((event) => event.client !== undefined);
   }
 

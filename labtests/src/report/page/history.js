@@ -1,6 +1,9 @@
 // The operations of a store's clients: a bar per operation, a row per client, on the same axis as the lanes.
 "use strict";
 
+/** So many operations can be read at once. */
+const FEW = 60;
+
 /** A history with its operations in rows. */
 class Operations {
   constructor(history, story) {
@@ -36,9 +39,14 @@ class Operations {
     return this.list.find((operation) => operation.misfit);
   }
 
-  /** One that is worth looking at first. */
-  get first() {
-    return this.misfit ?? this.list[0];
+  /** The part that is worth looking at first: around the operation that fits nowhere. Null: the whole. */
+  get firstView() {
+    const { misfit, list } = this;
+    if (!misfit || list.length <= FEW) return null;
+    const calls = list.map(({ call }) => call).sort((a, b) => a - b);
+    const at = lowerBound(calls, misfit.call);
+    const from = calls[Math.max(0, at - FEW * 0.75)];
+    return [from, Math.max(misfit.end, calls[Math.min(calls.length - 1, at + FEW / 4)])];
   }
 }
 
@@ -78,7 +86,7 @@ function drawOperation(app, row, operation) {
   const x0 = Math.max(view.left - 2, view.x(operation.call));
   const x1 = Math.min(view.left + view.width + 2, view.x(operation.end));
   const width = Math.max(2, x1 - x0);
-  const [top, height] = [row.top + 2, ROW - 4];
+  const [top, height] = [row.top + 2, app.layout.rowHeight - 4];
   const inOrder = Number.isInteger(operation.order);
   const colour = operation.misfit ? theme.bad : inOrder ? theme.good : theme.faint;
   ctx.globalAlpha = 0.25;
@@ -95,7 +103,8 @@ function drawOperation(app, row, operation) {
   ctx.setLineDash([]);
   if (inOrder && width > 6) {
     const point = view.x(operation.point);
-    if (point >= view.left) line(ctx, colour, point, top, point, top + height, 2.5);
+    // Below the text: at the bar's lower edge.
+    if (point >= view.left) line(ctx, colour, point, top + height - 4, point, top + height + 2, 3);
   }
   operationText(app, operation, x0, width, top + height / 2 + 0.5);
   app.targets.push({ operation, box: [x0, top, width, height] });
@@ -147,5 +156,5 @@ function drawClients(app) {
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.dim;
-  for (const row of layout.rows) if (row.isFirst) ctx.fillText(`C${known(row.client)}`, 10, row.top + ROW / 2);
+  for (const row of layout.rows) if (row.isFirst) ctx.fillText(`C${known(row.client)}`, 10, row.top + layout.rowHeight / 2);
 }

@@ -43,7 +43,8 @@ const SIGNS = [
   ["thick band L", "leader"],
   ["grey hatching", "the server is down"],
   ["dashed lines beside the band", "the server is disconnected"],
-  ["filled arrow", "request"],
+  ["dashed red line across all lanes", "the network changes as a whole, for example by a partition"],
+  ["filled arrow", "request; its letter is that of the list: V vote, A append, S snapshot, C client, M other"],
   ["open arrow", "reply"],
   ["dashed arrow", "a rule of the test held it back; ‖ if it never arrived"],
   ["arrow with ✕", "lost; a small ✕ is the moment at which that was known"],
@@ -62,7 +63,7 @@ function listenToKeys(app) {
       return;
     }
     // Buttons, summaries and boxes that scroll keep the keys that belong to them.
-    const scrolls = event.target.closest?.(".logs, pre, #split") && /^(Arrow|Page|Home|End)/.test(event.key);
+    const scrolls = event.target.closest?.("#panel, pre, #split") && /^(Arrow|Page|Home|End)/.test(event.key);
     if (scrolls) return;
     const name = event.shiftKey && event.key.length > 1 ? `Shift+${event.key}` : event.key;
     const entry = KEYS.find(([names]) => names.includes(name));

@@ -11,8 +11,10 @@ const MARK_ROWS = { tester: -16, client: -16, fault: 0, role: 0, log: -16, commi
 function heightOf(app, event) {
   const lane = app.layout.lanes[laneOf(event, app.story.outside)];
   if (!lane) return undefined;
-  const isMessage = event.to !== undefined;
-  return lane.middle + (isMessage || lane.isOutside ? 0 : MARK_ROWS[event.kind] ?? 0);
+  if (lane.isOutside) return lane.middle;
+  // That a message is lost is known late, when nothing moves; so this mark is beside the band.
+  if (event.to !== undefined) return lane.middle + (event.what === "lost" ? MARK_ROWS.log : 0);
+  return lane.middle + (MARK_ROWS[event.kind] ?? 0);
 }
 
 function drawLanes(app) {
@@ -72,15 +74,15 @@ function label(app, text, x, width, y, colour, behind) {
   const { ctx } = app;
   ctx.font = app.fonts.bold;
   const wide = ctx.measureText(text).width;
-  if (wide + 10 > width) return;
+  if (wide + 14 > width) return;
   if (behind) {
     ctx.fillStyle = behind;
-    ctx.fillRect(x + 3, y - 7, wide + 6, 14);
+    ctx.fillRect(x + 7, y - 7, wide + 6, 14);
   }
   ctx.fillStyle = colour;
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
-  ctx.fillText(text, x + 6, y + 0.5);
+  ctx.fillText(text, x + 10, y + 0.5);
 }
 
 /** Slanted lines in a rectangle. */
@@ -147,17 +149,31 @@ function drawMarks(app) {
   const taken = new Map();
   for (let n = first; n < story.events.length && story.times[n] <= view.to; n++) {
     const event = story.events[n];
-    if (!filter.shown[n] || (event.to !== undefined && event.what !== "lost")) continue;
+    if (!filter.shown[n] || (event.to !== undefined && (event.what !== "lost" || app.dense))) continue;
     const y = heightOf(app, event);
     if (y === undefined) continue;
     const x = view.x(event.at);
     const key = `${event.kind} ${laneOf(event, story.outside)}`;
-    if (x - (taken.get(key) ?? -Infinity) < 4 && n !== app.selected) continue;
+    const apart = x - (taken.get(key) ?? -Infinity);
+    if (apart < 4 && n !== app.selected) continue;
     taken.set(key, x);
-    drawMark(app, event, x, y);
+    if (app.dense && IN_ROWS.has(event.kind)) drawDash(app, event, x, y);
+    else drawMark(app, event, x, y);
     app.targets.push({ x, y, n });
   }
 }
+
+/** The kinds that come in such numbers that, from afar, dashes are calmer than their signs. */
+const IN_ROWS = new Set(["save", "apply", "commit", "client", "log"]);
+
+function drawDash({ ctx, theme }, event, x, y) {
+  ctx.fillStyle = theme.kinds[event.kind];
+  ctx.globalAlpha = 0.6;
+  ctx.fillRect(x - 2, y + DASH_ROWS[event.kind], 4, 2);
+  ctx.globalAlpha = 1;
+}
+
+const DASH_ROWS = { save: 3, apply: -3, commit: 0, client: -1, log: 0 };
 
 function drawMark(app, event, x, y) {
   const { ctx, theme } = app;

@@ -5,7 +5,7 @@ const GUTTER = 76;
 const AXIS = 24;
 const OVERVIEW = 26;
 const TOP = AXIS + OVERVIEW;
-const LANE = { least: 44, most: 84 };
+const LANE = { least: 44, most: 112 };
 const ROW = 20;
 
 /** A lane per server and one for what is outside; below them, if there is a history, rows of its clients. */
@@ -13,6 +13,8 @@ class Layout {
   constructor(story, history, height) {
     this.lanes = [];
     this.rows = history?.rows ?? [];
+    // A history alone has the whole height.
+    this.rowHeight = story.outside > 0 ? ROW : Math.min(30, Math.max(ROW, Math.floor((height - TOP - 40) / Math.max(1, this.rows.length))));
     const count = story.outside + (story.hasOutside ? 1 : 0);
     const forRows = this.rows.length > 0 ? Math.min(this.rows.length * ROW + 30, height * 0.45) : 0;
     const room = (height - TOP - forRows - 6) / Math.max(1, count);
@@ -29,7 +31,7 @@ class Layout {
     y = this.rowsTop + this.titleHeight;
     for (const row of this.rows) {
       row.top = y;
-      y += ROW;
+      y += this.rowHeight;
     }
     this.height = y + 6;
   }

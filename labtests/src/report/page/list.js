@@ -40,6 +40,12 @@ class List {
     this.draw();
   }
 
+  /** While nothing is selected: scrolls to what is in view on the lanes. */
+  follow(time) {
+    const { story, filter } = this.app;
+    this.box.scrollTop = lowerBound(filter.list, lowerBound(story.times, time)) * ROW_HEIGHT;
+  }
+
   draw() {
     const { app } = this;
     const { list } = app.filter;

@@ -11,14 +11,16 @@ function logTable(app, servers, event) {
   const logs = servers.map(({ log }) => log);
   const start = Math.min(...logs.filter(Boolean).map((log) => log.base)) + 1;
   const end = Math.max(...logs.filter(Boolean).map((log) => log.last));
-  const focus = event.last ?? event.first;
-  // Around what the event is about; else the end.
-  const middle = focus !== undefined && focus >= start && focus <= end ? focus : end;
+  const [about, until] = focusOf(app.story, event);
+  // Around what the event is about; else where committed entries end, because that is where logs differ.
+  const commits = servers.map(({ commit }) => commit).filter(Number.isInteger);
+  const inLogs = (index) => Number.isInteger(index) && index >= start && index <= end;
+  const middle = [until, about, Math.max(...commits)].find(inLogs) ?? end;
   const first = Math.max(start, Math.min(middle - MOST_ROWS / 2, end - MOST_ROWS + 1));
   const last = Math.min(end, first + MOST_ROWS - 1);
   const rows = [];
   if (first > start) rows.push(restOf(servers, `indices ${start} to ${first - 1} are left out`));
-  const isFocus = (index) => index >= (event.first ?? focus) && index <= (event.last ?? focus);
+  const isFocus = (index) => index >= about && index <= until;
   for (let index = first; index <= last; index++) rows.push(logRow(app, servers, index, isFocus(index), index === middle));
   if (last < end) rows.push(restOf(servers, `indices ${last + 1} to ${end} are left out`));
   if (end < start) rows.push(restOf(servers, "all logs are empty"));
@@ -28,8 +30,16 @@ function logTable(app, servers, event) {
       el("table", null,
         el("thead", null, el("tr", null, el("th", { scope: "col" }, ""), ...servers.map((_, s) => el("th", { scope: "col" }, `S${s}`)))),
         el("tbody", null, ...rows))),
-    el("p.facts", null, "Number: term. ", el("span.legend.committed", null, "bar"), ": committed. ", el("span.legend.dot", null, "●"),
+    el("p.facts", null, "Number: term, ", el("span.committed", null, el("span.term.term-none", null, "3")), " committed, ", el("span.term.term-none", null, "3"), " not (as far as the server told). ", el("span.legend.dot", null, "●"),
       ": applied. ", el("span.legend.snap", null, "▒"), ": in a snapshot. ?: never seen."));
+}
+
+/** The indices that an event is about: the first and the last. */
+function focusOf(story, event) {
+  const [first, last] = [event.first ?? event.last, event.last ?? event.first];
+  if (first !== undefined) return [first, last];
+  const indices = event.n === story.failure ? story.head.failure.indices ?? [] : [];
+  return indices.length > 0 ? [Math.min(...indices), Math.max(...indices)] : [];
 }
 
 const restOf = (servers, text) => el("tr", null, el("td.rest", { colspan: servers.length + 1 }, text));
@@ -45,7 +55,7 @@ function logRow(app, servers, index, isFocus, isMiddle) {
     const committed = Number.isInteger(server.commit) && index <= server.commit;
     const applied = Number.isInteger(server.applied) && index <= server.applied;
     const signs = `${committed ? ", committed" : ""}${applied ? ", applied" : ""}`;
-    const classes = `td.entry${committed ? ".committed" : ""}`;
+    const classes = `td.entry${committed ? ".committed" : ""}${index === server.commit ? ".last-committed" : ""}`;
     if (!entry) return el(classes, { title: `Index ${index}: this entry was never seen${signs}` }, "?");
     const [term, command] = entry;
     const colour = Number.isInteger(term) ? `term-${term % TERM_COLOURS}` : "term-none";

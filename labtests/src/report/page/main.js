@@ -14,7 +14,8 @@ function showHead(story) {
     head.world ?? "",
     head.servers > 0 ? counted(head.servers, "server") : "",
     story.events.length > 0 ? counted(story.events.length, "event") : "",
-    Number.isFinite(head.end_ms) ? `${ms(head.end_ms / 1000, 10)} s` : "",
+    story.events.length === 0 && story.histories.length > 0 ? counted(story.histories.reduce((sum, { operations }) => sum + operations.length, 0), "operation") : "",
+    head.end_ms > 0 ? `${ms(head.end_ms / 1000, 10)} s` : "",
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
   byId("again").hidden = !head.replay;
@@ -66,6 +67,7 @@ function makeSplit(app) {
 function makeHook(app) {
   window.raftlab = {
     ready: true,
+    app,
     state() {
       const { view, filter, selected, story, operation } = app;
       return {
@@ -109,11 +111,10 @@ function start() {
     app.toFailure();
   });
   app.panel.draw();
-  if (!app.readHash()) {
-    if (story.failure >= 0) app.toFailure();
-    else if (app.operations && story.events.length === 0) app.selectOperation(app.operations.first ?? null);
-  }
+  if (!app.readHash()) app.showFirst();
   window.addEventListener("hashchange", () => app.readHash());
+  // When the first frame is done, in ms since the browser began to open the page. The benchmark asks for it.
+  requestAnimationFrame(() => setTimeout(() => (window.raftlab.openedAfter = performance.now())));
 }
 
 /** Says what is wrong, in place of the page. */

@@ -12,12 +12,37 @@ class Panel {
     const parts = [];
     if (app.operations) parts.push(this.history());
     if (app.story.events.length > 0) {
-      if (app.selected < 0) parts.unshift(el("p.none", null, "Click an event, or step with ↓ and ↑, to see it and the servers at that moment."));
+      if (app.selected < 0) parts.unshift(this.leaders());
       else parts.unshift(this.event(), this.servers());
     }
     const shows = app.selected < 0 || app.operation ? parts.reverse() : parts;
+    const focused = this.box.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : undefined;
     this.box.replaceChildren(...shows);
     this.scrollToFocus();
+    if (focused === undefined) return;
+    // Whoever steps with a button of the panel finds the focus on the same button.
+    const again = [...this.box.querySelectorAll("[aria-label]")].find((one) => one.getAttribute("aria-label") === focused && !one.disabled);
+    (again ?? this.box).focus({ preventScroll: true });
+  }
+
+  /** While nothing is selected: who led when. */
+  leaders() {
+    const { app } = this;
+    const { segments } = app.states;
+    const leaders = segments.flatMap((list, server) => list.filter(({ role, alive }) => role === "leader" && alive !== false).map((one) => ({ ...one, server })));
+    leaders.sort((a, b) => a.from - b.from);
+    // A leader that is disconnected or connected meanwhile is still the same.
+    const terms = leaders.filter((one, i) => leaders.findIndex(({ server, term }) => server === one.server && term === one.term) === i);
+    const show = ({ from }) => {
+      const at = lowerBound(app.story.times, from);
+      app.select(at);
+    };
+    return el("section", { "aria-label": "Leaders" },
+      el("p.none", null, "Click an event, or step with ↓ and ↑, to see it and the servers at that moment. ? shows all keys and signs."),
+      terms.length === 0 ? null : el("h2", null, "Leaders"),
+      el("ol.leaders", null, ...terms.slice(0, 200).map((one) => el("li", null, el("button", { type: "button", click: () => show(one) },
+        roleBadge("leader", one.term), el("strong", null, `S${one.server}`), el("span", null, `term ${known(one.term)}`), el("small", null, `from ${ms(one.from)} ms`))))),
+      terms.length > 200 ? el("p.facts", null, `${terms.length - 200} more are left out.`) : null);
   }
 
   event() {
@@ -100,8 +125,8 @@ class Panel {
   /** The last event that changed the network as a whole, such as a partition. */
   network(n) {
     const { story } = this.app;
-    const at = story.events.findLastIndex((event, i) => i <= n && event.kind === "fault" && event.server === undefined);
-    if (at < 0) return null;
+    const at = story.network.findLast((one) => one <= n);
+    if (at === undefined) return null;
     const event = story.events[at];
     return el("p.network", null, "Network: ", el("button.link", { type: "button", click: () => this.app.select(at) }, story.text(event)), ` at ${ms(event.at)} ms`);
   }

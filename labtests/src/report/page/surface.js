@@ -46,6 +46,7 @@ class Surface {
     const list = ticks(view, 84).list;
     this.drawLaneGround();
     drawGrid(app, list);
+    this.drawNetwork();
     drawLanes(app);
     drawMessages(app);
     drawMarks(app);
@@ -56,7 +57,6 @@ class Surface {
     ctx.restore();
     drawAxis(app);
     drawOverview(app);
-    this.drawFlag();
     if (app.range) this.drawRange();
     for (const target of app.targets) shiftUp(target, scrolled);
     app.drawn = (app.drawn ?? 0) + 1;
@@ -71,6 +71,20 @@ class Surface {
       line(ctx, theme.line, GUTTER, Math.round(lane.top + lane.height) + 0.5, size.width, Math.round(lane.top + lane.height) + 0.5);
       ctx.globalAlpha = 1;
     }
+  }
+
+  /** Changes of the network as a whole, such as partitions: a faint line across all lanes. */
+  drawNetwork() {
+    const { ctx, view, theme, story, layout, filter } = this.app;
+    const bottom = layout.rowsTop;
+    ctx.setLineDash([3, 4]);
+    ctx.globalAlpha = 0.55;
+    for (const n of story.network) {
+      const x = Math.round(view.x(story.times[n])) + 0.5;
+      if (filter.shown[n] && x >= view.left && x <= view.left + view.width) line(ctx, theme.bad, x, TOP, x, bottom, 1);
+    }
+    ctx.setLineDash([]);
+    ctx.globalAlpha = 1;
   }
 
   /** The selected event and the failure, across all lanes. */
@@ -97,24 +111,6 @@ class Surface {
     ctx.beginPath();
     ctx.arc(x, y, 7.5, 0, 7);
     ctx.stroke();
-  }
-
-  /** The failure's flag on the axis. */
-  drawFlag() {
-    const { ctx, view, theme, story, fonts } = this.app;
-    if (story.failure < 0) return;
-    const x = view.x(story.times[story.failure]);
-    if (x < view.left || x > view.left + view.width + 10) return;
-    ctx.font = fonts.bold;
-    const text = "✖ failure";
-    const wide = ctx.measureText(text).width + 10;
-    const left = Math.min(x, view.left + view.width + 10 - wide);
-    ctx.fillStyle = theme.bad;
-    ctx.fillRect(left, OVERVIEW + 3, wide, AXIS - 6);
-    ctx.fillStyle = theme.onTerm;
-    ctx.textAlign = "left";
-    ctx.textBaseline = "middle";
-    ctx.fillText(text, left + 5, OVERVIEW + AXIS / 2 + 0.5);
   }
 
   /** The range that is being dragged. */

@@ -30,7 +30,7 @@ const known = (value) => (value === undefined || value === null ? "?" : String(v
 
 /** A virtual time in ms, with as many digits as can be told apart in `span` ms. */
 function ms(time, span = 0) {
-  const digits = span <= 0 ? 3 : Math.max(0, Math.min(6, Math.ceil(2 - Math.log10(span))));
+  const digits = !(span > 0) ? 3 : Math.max(0, Math.min(6, Math.ceil(2 - Math.log10(span))));
   return grouped(time.toFixed(digits));
 }
 
