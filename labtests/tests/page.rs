@@ -356,6 +356,7 @@ fn light_and_dark_follow_the_system_and_the_switch() {
 #[test]
 fn a_history_alone_is_a_page_too() {
     with_page("histories", &histories(), "", |browser| {
+        assert_eq!(browser.text("#verdict"), "✖ failed");
         // The history with an operation that fits nowhere comes first, and this operation is chosen.
         let state = browser.state();
         assert_eq!((&state["key"], &state["operation"]), (&json!("a"), &json!(2)));

@@ -71,12 +71,14 @@ impl Writer {
 
     /// The story as JSON. `failure` is the number of an event.
     pub fn json(self, servers: u64, failure: Option<u64>) -> String {
+        let fits = |history: &Value| history["verdict"] == "linearizable";
+        let passed = failure.is_none() && self.histories.iter().all(fits);
         let failure = failure.map(|event| {
             json!({"message": MESSAGE, "at_ms": self.events[event as usize]["at"],
                 "event": event, "servers": [0, 2], "indices": [1], "terms": [1]})
         });
         let head = json!({"schema": "raftlab-story/1", "part": "2B", "test": "backup", "seed": 7,
-            "world": "simulated", "servers": servers, "end_ms": self.at, "passed": failure.is_none(),
+            "world": "simulated", "servers": servers, "end_ms": self.at, "passed": passed,
             "replay": "raftlab replay 7 backup", "failure": failure});
         json!({"head": head, "strings": self.strings, "events": self.events, "histories": self.histories})
             .to_string()
@@ -373,10 +375,9 @@ pub fn histories() -> String {
     let b = vec![operation(0, 1.0, Some(2.0), "Put(\"1\")", "Ok", Some(0))];
     let text = "#22 reads \"x\", although #5 had appended \"y\" before it began.\n\
         No order of these operations explains this.";
-    let mut story = Writer::default();
-    story.histories = vec![
+    let histories = vec![
         json!({"key": "b", "verdict": "linearizable", "text": "", "operations": b}),
         json!({"key": "a", "verdict": "not linearizable", "text": text, "operations": a}),
     ];
-    story.json(0, None).replace("\"passed\":true", "\"passed\":false")
+    Writer { histories, ..Writer::default() }.json(0, None)
 }
