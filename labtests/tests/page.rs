@@ -208,6 +208,10 @@ fn filters_hide_events_and_live_in_the_link() {
             .clone();
         assert!(about.contains(&json!("commits up to index 1")), "{about:?}");
         assert!(!about.contains(&json!("S1 crashes")), "{about:?}");
+        browser.eval("location.hash = '#index=2'");
+        browser.frame();
+        assert_eq!(browser.state()["shown"], json!(1));
+        assert!(browser.text("#list").contains("and entry 2"));
         browser.click_on("#term");
         browser.enter("9");
         assert_eq!(browser.state()["shown"], json!(0));

@@ -122,8 +122,8 @@ pub fn small() -> Small {
     let state = json!([{"server": 0, "log": {"from": 1, "keep": 1, "add": [[1, "\"two\""]]}}]);
     let snapshot = story.add(
         1.0,
-        json!({"kind": "save", "what": "snapshot", "server": 0, "first": 1, "last": 1,
-            "text": "saves a snapshot up to index 1", "state": state}),
+        json!({"kind": "save", "what": "snapshot", "server": 0, "first": 1, "last": 2,
+            "text": "saves a snapshot up to index 1, and entry 2", "state": state}),
     );
     let note = json!({"kind": "log", "what": "note", "server": 2, "text": "note: ÄÖ 中文"});
     story.add(0.5, note);
@@ -259,6 +259,17 @@ pub fn large(events: usize) -> String {
             term += 1;
             let old = std::mem::replace(&mut leader, dice.below(5));
             elect(&mut story, &mut dice, (old, leader, term), &mut call);
+            // The new leader overwrites what its predecessor had not committed.
+            index -= dice.below(4.min(index + 1));
+        }
+        if index > 20 && dice.below(20) == 0 {
+            let text = format!("saves a snapshot up to index {}", index - 10);
+            let log = json!({"from": index - 10, "keep": index, "add": []});
+            story.add_with(
+                0.1,
+                json!({"kind": "save", "what": "snapshot", "server": leader, "text": text}),
+                json!([{"server": leader, "log": log}]),
+            );
         }
         index += 1;
         replicate(&mut story, &mut dice, (leader, term, index), &mut call);
