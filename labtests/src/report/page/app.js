@@ -71,7 +71,11 @@ class App {
 
   evenEvents() {
     const { story, filter } = this;
-    return new EvenEvents(story.start, story.end, filter.list.map((n) => story.times[n]));
+    return new EvenEvents(
+      story.start,
+      story.end,
+      filter.list.map((n) => story.times[n]),
+    );
   }
 
   /** The filter has changed. */
@@ -111,7 +115,12 @@ class App {
 
   /** Selects the next shown event (the previous one, if `by` is -1), among those that are wanted. */
   step(by, wanted) {
-    const from = this.selected >= 0 ? this.selected : by > 0 ? lowerBound(this.story.times, this.view.from) - 1 : this.story.events.length;
+    const from =
+      this.selected >= 0
+        ? this.selected
+        : by > 0
+          ? lowerBound(this.story.times, this.view.from) - 1
+          : this.story.events.length;
     const next = this.filter.step(from, by, wanted);
     if (next >= 0) this.select(next);
   }
@@ -194,9 +203,11 @@ class App {
     const span = story.end - story.start;
     // A history alone has no events; then its operations are counted.
     if (story.events.length === 0) {
-      for (const { call } of this.operations?.list ?? []) this.counts[Math.min(299, Math.floor(((call - story.start) / span) * 300))]++;
+      for (const { call } of this.operations?.list ?? [])
+        this.counts[Math.min(299, Math.floor(((call - story.start) / span) * 300))]++;
     }
-    for (const n of filter.list) this.counts[Math.min(299, Math.floor(((story.times[n] - story.start) / span) * 300))]++;
+    for (const n of filter.list)
+      this.counts[Math.min(299, Math.floor(((story.times[n] - story.start) / span) * 300))]++;
     return this.counts;
   }
 
@@ -240,7 +251,8 @@ class App {
     const [, from, to] = /^(-?[\d.]+)-([\d.]+)$/.exec(words.get("view") ?? "") ?? [];
     const hasView = Number(to) > Number(from);
     if (hasView) this.view.show(Number(from), Number(to));
-    if (Number.isInteger(at) && at >= 0 && at < this.story.events.length) this.select(at, { from: hasView ? "canvas" : "" });
+    if (Number.isInteger(at) && at >= 0 && at < this.story.events.length)
+      this.select(at, { from: hasView ? "canvas" : "" });
     if (this.selected < 0) this.list.follow(this.view.from);
     this.controls.showHits();
     this.redraw();

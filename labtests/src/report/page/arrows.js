@@ -39,7 +39,8 @@ function drawLetters(app) {
     if (!leg || leg.what !== "request") continue;
     const [x0, y0, x1, y1] = ends;
     const places = [0.3, 0.22, 0.45, 0.6].map((share) => [x0 + (x1 - x0) * share, y0 + (y1 - y0) * share]);
-    const isFree = ([x, y]) => app.layout.lanes.every(({ middle, isOutside }) => isOutside || Math.abs(middle - y) > 16) &&
+    const isFree = ([x, y]) =>
+      app.layout.lanes.every(({ middle, isOutside }) => isOutside || Math.abs(middle - y) > 16) &&
       !taken.some(([a, b]) => Math.abs(a - x) < 13 && Math.abs(b - y) < 13);
     const place = places.find(isFree);
     if (!place) continue;

@@ -108,7 +108,8 @@ function drawOverview(app) {
   });
   ctx.fillStyle = theme.hit;
   const { hits } = app.filter;
-  if (hits.length <= MOST_HITS) for (const n of hits) ctx.fillRect(whole(story.times[n]) - 0.5, top + height - 6, 1.5, 6);
+  if (hits.length <= MOST_HITS)
+    for (const n of hits) ctx.fillRect(whole(story.times[n]) - 0.5, top + height - 6, 1.5, 6);
   for (const segments of app.states.segments) {
     for (const { role, term, from, to } of segments) {
       if (role !== "leader") continue;

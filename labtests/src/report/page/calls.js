@@ -76,7 +76,19 @@ class Calls {
     const [near, far] = [begin.from ?? outside, begin.to];
     const [l0, l1] = what === "request" ? [near, far] : [far, near];
     const t1 = end ? end.at : begin.at + this.usual / 2;
-    this.legs.push({ what, kind: begin.kind, call: begin.call, begin: begin.n, end: end ? end.n : -1, t0: begin.at, t1, l0, l1, fate, dashed });
+    this.legs.push({
+      what,
+      kind: begin.kind,
+      call: begin.call,
+      begin: begin.n,
+      end: end ? end.n : -1,
+      t0: begin.at,
+      t1,
+      l0,
+      l1,
+      fate,
+      dashed,
+    });
   }
 
   /** Calls `visit` with each leg that overlaps the time from `from` to `to`. */
@@ -91,6 +103,6 @@ class Calls {
 
   /** The events of the call that `event` belongs to. */
   of(event) {
-    return event?.call === undefined ? [] : this.events.get(event.call) ?? [];
+    return event?.call === undefined ? [] : (this.events.get(event.call) ?? []);
   }
 }

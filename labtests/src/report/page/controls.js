@@ -39,23 +39,44 @@ class Controls {
     this.lanes = lanes;
     const occurring = new Set(story.events.map(({ kind }) => kind));
     this.kinds = Object.keys(KINDS).filter((kind) => occurring.has(kind));
-    const chip = (what, value, text, title, all, extra) => el(`button.chip${extra}`, {
-      type: "button", title, "data-value": value, "aria-pressed": "true",
-      click: (event) => {
-        // With Alt only this one, as in many layer lists.
-        if (event.altKey) filter[what] = new Set([value]);
-        else filter.toggle(what, value, all);
-        this.change({});
-        this.show();
-      },
-    }, text);
-    byId("servers").replaceChildren(...lanes.map((lane) => {
-      const name = lane === story.outside ? "tester" : `S${lane}`;
-      return chip("servers", lane, name, `Events of ${name} (Alt: only these)`, lanes, "");
-    }));
-    byId("kinds").replaceChildren(...this.kinds.map((kind) =>
-      chip("kinds", kind, KINDS[kind].name, `${KINDS[kind].name}: ${KINDS[kind].letter} in the list (Alt: only these)`, this.kinds, `.kind-${kind}`)));
-    if (story.events.length === 0) for (const set of document.querySelectorAll("#tools > .set:not(#zoom)")) set.hidden = true;
+    const chip = (what, value, text, title, all, extra) =>
+      el(
+        `button.chip${extra}`,
+        {
+          type: "button",
+          title,
+          "data-value": value,
+          "aria-pressed": "true",
+          click: (event) => {
+            // With Alt only this one, as in many layer lists.
+            if (event.altKey) filter[what] = new Set([value]);
+            else filter.toggle(what, value, all);
+            this.change({});
+            this.show();
+          },
+        },
+        text,
+      );
+    byId("servers").replaceChildren(
+      ...lanes.map((lane) => {
+        const name = lane === story.outside ? "tester" : `S${lane}`;
+        return chip("servers", lane, name, `Events of ${name} (Alt: only these)`, lanes, "");
+      }),
+    );
+    byId("kinds").replaceChildren(
+      ...this.kinds.map((kind) =>
+        chip(
+          "kinds",
+          kind,
+          KINDS[kind].name,
+          `${KINDS[kind].name}: ${KINDS[kind].letter} in the list (Alt: only these)`,
+          this.kinds,
+          `.kind-${kind}`,
+        ),
+      ),
+    );
+    if (story.events.length === 0)
+      for (const set of document.querySelectorAll("#tools > .set:not(#zoom)")) set.hidden = true;
     if (story.events.length === 0) byId("scale").hidden = true;
   }
 
@@ -63,13 +84,15 @@ class Controls {
   makeKeys() {
     const { histories } = this.app.story;
     byId("key-label").hidden = histories.length < 2;
-    byId("key").replaceChildren(...histories.map(({ key, verdict }, i) => el("option", { value: i }, `${known(key)}: ${verdict}`)));
+    byId("key").replaceChildren(
+      ...histories.map(({ key, verdict }, i) => el("option", { value: i }, `${known(key)}: ${verdict}`)),
+    );
     byId("key").value = String(this.app.historyNumber);
   }
 
   number(id) {
     const input = byId(id);
-    const text = input.value.trim().replaceAll(/[\s\u2009]/g, "");
+    const text = input.value.trim().replaceAll(/[\s\u202f]/g, "");
     const value = text === "" ? null : Number(text);
     const isGood = value === null || (Number.isFinite(value) && value >= 0);
     input.setAttribute("aria-invalid", String(!isGood));
@@ -90,8 +113,12 @@ class Controls {
       byId(id).value = filter[id] ?? "";
       byId(id).setAttribute("aria-invalid", "false");
     }
-    this.lanes.forEach((lane, i) => byId("servers").children[i].setAttribute("aria-pressed", String(filter.hasServer(lane))));
-    this.kinds.forEach((kind, i) => byId("kinds").children[i].setAttribute("aria-pressed", String(filter.hasKind(kind))));
+    this.lanes.forEach((lane, i) =>
+      byId("servers").children[i].setAttribute("aria-pressed", String(filter.hasServer(lane))),
+    );
+    this.kinds.forEach((kind, i) =>
+      byId("kinds").children[i].setAttribute("aria-pressed", String(filter.hasKind(kind))),
+    );
   }
 
   /** How many hits there are, and which of them is selected. */

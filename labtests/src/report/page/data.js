@@ -21,8 +21,10 @@ function readStory(json) {
   if (!isObject(data) || !isObject(data.head)) throw new Damaged("The data in this page is damaged: it has no head.");
   const { head } = data;
   if (head.schema !== SCHEMA) {
-    throw new Damaged(`This page shows data of the schema ${SCHEMA}, but its data says ${JSON.stringify(head.schema)}. ` +
-      "Another version of raftlab wrote it.");
+    throw new Damaged(
+      `This page shows data of the schema ${SCHEMA}, but its data says ${JSON.stringify(head.schema)}. ` +
+        "Another version of raftlab wrote it.",
+    );
   }
   const list = (name) => {
     const value = data[name] ?? [];
@@ -46,12 +48,14 @@ function readEvent(event, n, events, servers) {
   for (const end of ["server", "from", "to"]) {
     const server = event[end];
     if (server === undefined || server === null) continue;
-    if (!Number.isInteger(server) || server < 0 || server >= servers) throw wrong(`names server ${server} of ${servers}`);
+    if (!Number.isInteger(server) || server < 0 || server >= servers)
+      throw wrong(`names server ${server} of ${servers}`);
   }
   const state = event.state ?? [];
   if (!Array.isArray(state)) throw wrong("has a state that is not a list");
   for (const change of state) {
-    if (!(change?.server >= 0 && change.server < servers)) throw wrong("changes the state of a server that does not exist");
+    if (!(change?.server >= 0 && change.server < servers))
+      throw wrong("changes the state of a server that does not exist");
   }
   // A kind of a later version is shown among the log lines.
   if (!Object.hasOwn(KINDS, event.kind)) event.kind = "log";
@@ -89,7 +93,7 @@ class Story {
 
   /** A string of the page's table; strings in place of numbers are accepted, too. */
   string(value) {
-    return typeof value === "number" ? this.strings[value] ?? "" : value ?? "";
+    return typeof value === "number" ? (this.strings[value] ?? "") : (value ?? "");
   }
 
   text(event) {
@@ -100,17 +104,18 @@ class Story {
   place(event) {
     const name = (server) => `S${server}`;
     if (event.to !== undefined) {
-      const from = event.from !== undefined ? name(event.from) : event.client ?? "?";
+      const from = event.from !== undefined ? name(event.from) : (event.client ?? "?");
       return `${from}→${name(event.to)}`;
     }
-    return event.server !== undefined && event.server !== null ? name(event.server) : event.client ?? "tester";
+    return event.server !== undefined && event.server !== null ? name(event.server) : (event.client ?? "tester");
   }
 
   /** The number of the event at which the failure was found; -1 if the run passed. */
   get failure() {
     const failure = this.head.failure;
     if (!failure) return -1;
-    if (Number.isInteger(failure.event) && failure.event >= 0 && failure.event < this.events.length) return failure.event;
+    if (Number.isInteger(failure.event) && failure.event >= 0 && failure.event < this.events.length)
+      return failure.event;
     return Math.min(this.events.length, lowerBound(this.times, (failure.at_ms ?? this.end) + 1e-9)) - 1;
   }
 }

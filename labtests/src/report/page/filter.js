@@ -17,7 +17,17 @@ class Filter {
   }
 
   clear() {
-    Object.assign(this, { query: "", only: false, servers: null, kinds: null, term: null, index: null, from: null, to: null, idle: false });
+    Object.assign(this, {
+      query: "",
+      only: false,
+      servers: null,
+      kinds: null,
+      term: null,
+      index: null,
+      from: null,
+      to: null,
+      idle: false,
+    });
   }
 
   /** Whether a server's events are shown; the one outside stands for tester and clients. */
@@ -77,7 +87,12 @@ class Filter {
     this.lower ??= story.strings.map((string) => String(string).toLowerCase());
     const strings = this.lower.map((string) => string.includes(text));
     const has = (value) => (typeof value === "number" ? strings[value] : value?.toLowerCase().includes(text));
-    return (event) => has(event.text) || has(event.detail) || has(event.why) || has(event.method) || event.what?.includes(text) ||
+    return (event) =>
+      has(event.text) ||
+      has(event.detail) ||
+      has(event.why) ||
+      has(event.method) ||
+      event.what?.includes(text) ||
       story.place(event).toLowerCase().includes(text);
   }
 
@@ -93,10 +108,18 @@ class Filter {
   /** As the hash of a link. */
   toHash(extra) {
     const words = new URLSearchParams();
-    const put = (key, value) => value !== null && value !== "" && value !== false && words.set(key, value === true ? "1" : value);
+    const put = (key, value) =>
+      value !== null && value !== "" && value !== false && words.set(key, value === true ? "1" : value);
     put("q", this.query);
     put("only", this.only);
-    put("servers", this.servers && [...this.servers].sort((a, b) => a - b).map((s) => (s === this.story.outside ? "t" : s)).join(","));
+    put(
+      "servers",
+      this.servers &&
+        [...this.servers]
+          .sort((a, b) => a - b)
+          .map((s) => (s === this.story.outside ? "t" : s))
+          .join(","),
+    );
     put("kinds", this.kinds && [...this.kinds].join(","));
     for (const key of ["term", "index", "from", "to", "idle"]) put(key, this[key]);
     for (const [key, value] of Object.entries(extra)) put(key, value);
@@ -110,12 +133,23 @@ class Filter {
       const value = words.get(key) === null || words.get(key) === "" ? NaN : Number(words.get(key));
       return isGood(value) ? value : null;
     };
-    const set = (key, read) => words.has(key) ? new Set(words.get(key).split(",").map(read).filter((value) => value !== null)) : null;
+    const set = (key, read) =>
+      words.has(key)
+        ? new Set(
+            words
+              .get(key)
+              .split(",")
+              .map(read)
+              .filter((value) => value !== null),
+          )
+        : null;
     const { outside } = this.story;
     this.query = words.get("q") ?? "";
     this.only = words.get("only") === "1";
     this.idle = words.get("idle") === "1";
-    this.servers = set("servers", (word) => word === "t" ? outside : /^\d+$/.test(word) && Number(word) < outside ? Number(word) : null);
+    this.servers = set("servers", (word) =>
+      word === "t" ? outside : /^\d+$/.test(word) && Number(word) < outside ? Number(word) : null,
+    );
     this.kinds = set("kinds", (word) => (Object.hasOwn(KINDS, word) ? word : null));
     for (const key of ["term", "index"]) this[key] = number(key, (value) => Number.isInteger(value) && value >= 0);
     for (const key of ["from", "to"]) this[key] = number(key, Number.isFinite);

@@ -64,7 +64,8 @@ function drawHistory(app) {
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.dim;
   const { key, verdict } = operations.history;
-  const title = `operations on key ${known(key)}: ${verdict}; ` +
+  const title =
+    `operations on key ${known(key)}: ${verdict}; ` +
     `${operations.ordered.length} of ${operations.list.length} in the longest order found, numbered`;
   ctx.fillText(title, GUTTER + 8, layout.rowsTop + 9);
   for (const row of layout.rows) {
@@ -156,5 +157,6 @@ function drawClients(app) {
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.dim;
-  for (const row of layout.rows) if (row.isFirst) ctx.fillText(`C${known(row.client)}`, 10, row.top + layout.rowHeight / 2);
+  for (const row of layout.rows)
+    if (row.isFirst) ctx.fillText(`C${known(row.client)}`, 10, row.top + layout.rowHeight / 2);
 }

@@ -75,11 +75,21 @@ function listenToKeys(app) {
 
 function showHelp() {
   const dialog = byId("help");
-  const rows = (list) => el("dl", null, ...list.flatMap(([sign, meaning]) => [el("dt", null, sign), el("dd", null, meaning)]));
+  const rows = (list) =>
+    el("dl", null, ...list.flatMap(([sign, meaning]) => [el("dt", null, sign), el("dd", null, meaning)]));
   dialog.replaceChildren(
-    el("div.help-head", null, el("h2", { id: "help-title" }, "Keys and signs"), el("button", { type: "button", click: () => dialog.close() }, "close")),
-    el("div.help-columns", null,
+    el(
+      "div.help-head",
+      null,
+      el("h2", { id: "help-title" }, "Keys and signs"),
+      el("button", { type: "button", click: () => dialog.close() }, "close"),
+    ),
+    el(
+      "div.help-columns",
+      null,
       el("div", null, el("h3", null, "Keys"), rows(KEYS.map(([, sign, meaning]) => [sign, meaning]))),
-      el("div", null, el("h3", null, "Mouse"), rows(MOUSE), el("h3", null, "Signs"), rows(SIGNS))));
+      el("div", null, el("h3", null, "Mouse"), rows(MOUSE), el("h3", null, "Signs"), rows(SIGNS)),
+    ),
+  );
   if (!dialog.open) dialog.showModal();
 }

@@ -164,7 +164,7 @@ function drawMarks(app) {
 }
 
 /** The kinds that come in such numbers that, from afar, dashes are calmer than their signs. */
-const IN_ROWS = new Set(["save", "apply", "commit", "client", "log"]);
+const IN_ROWS = new Set(["save", "apply", "commit", "client", "tester", "log"]);
 
 function drawDash({ ctx, theme }, event, x, y) {
   ctx.fillStyle = theme.kinds[event.kind];
@@ -173,7 +173,7 @@ function drawDash({ ctx, theme }, event, x, y) {
   ctx.globalAlpha = 1;
 }
 
-const DASH_ROWS = { save: 3, apply: -3, commit: 0, client: -1, log: 0 };
+const DASH_ROWS = { save: 3, apply: -3, commit: 0, client: -1, tester: 2, log: 0 };
 
 function drawMark(app, event, x, y) {
   const { ctx, theme } = app;
@@ -196,7 +196,12 @@ const MARKS = {
     ctx.fill();
   },
   commit(ctx, x, y) {
-    polygon(ctx, [[x, y - 4.5], [x + 4.5, y], [x, y + 4.5], [x - 4.5, y]]);
+    polygon(ctx, [
+      [x, y - 4.5],
+      [x + 4.5, y],
+      [x, y + 4.5],
+      [x - 4.5, y],
+    ]);
   },
   role(ctx, x, y) {
     ctx.moveTo(x, y - 11);
@@ -204,7 +209,11 @@ const MARKS = {
     ctx.stroke();
   },
   tester(ctx, x, y) {
-    polygon(ctx, [[x - 4, y - 3], [x + 4, y - 3], [x, y + 4]]);
+    polygon(ctx, [
+      [x - 4, y - 3],
+      [x + 4, y - 3],
+      [x, y + 4],
+    ]);
   },
   client(ctx, x, y) {
     ctx.arc(x, y, 2.5, 0, 7);
@@ -217,7 +226,12 @@ const MARKS = {
     ctx.moveTo(x, y - 14);
     ctx.lineTo(x, y + 14);
     ctx.stroke();
-    polygon(ctx, [[x, y - 18], [x + 4, y - 14], [x, y - 10], [x - 4, y - 14]]);
+    polygon(ctx, [
+      [x, y - 18],
+      [x + 4, y - 14],
+      [x, y - 10],
+      [x - 4, y - 14],
+    ]);
   },
   crash(ctx, x, y) {
     ctx.lineWidth = 2.2;
@@ -228,7 +242,11 @@ const MARKS = {
     ctx.moveTo(x, y - 11);
     ctx.lineTo(x, y + 11);
     ctx.stroke();
-    polygon(ctx, [[x, y - 5], [x + 7, y], [x, y + 5]]);
+    polygon(ctx, [
+      [x, y - 5],
+      [x + 7, y],
+      [x, y + 5],
+    ]);
   },
   lost(ctx, x, y, { theme }) {
     ctx.strokeStyle = theme.bad;

@@ -5,7 +5,7 @@ const GUTTER = 76;
 const AXIS = 24;
 const OVERVIEW = 26;
 const TOP = AXIS + OVERVIEW;
-const LANE = { least: 44, most: 112 };
+const LANE = { least: 40, most: 112 };
 const ROW = 20;
 
 /** A lane per server and one for what is outside; below them, if there is a history, rows of its clients. */
@@ -14,7 +14,10 @@ class Layout {
     this.lanes = [];
     this.rows = history?.rows ?? [];
     // A history alone has the whole height.
-    this.rowHeight = story.outside > 0 ? ROW : Math.min(30, Math.max(ROW, Math.floor((height - TOP - 40) / Math.max(1, this.rows.length))));
+    this.rowHeight =
+      story.outside > 0
+        ? ROW
+        : Math.min(30, Math.max(ROW, Math.floor((height - TOP - 40) / Math.max(1, this.rows.length))));
     const count = story.outside + (story.hasOutside ? 1 : 0);
     const forRows = this.rows.length > 0 ? Math.min(this.rows.length * ROW + 30, height * 0.45) : 0;
     const room = (height - TOP - forRows - 6) / Math.max(1, count);
@@ -22,7 +25,7 @@ class Layout {
     let y = TOP + 2;
     for (let lane = 0; lane < count; lane++) {
       const isOutside = lane === story.outside;
-      const tall = isOutside ? Math.min(each, LANE.least + 4) : each;
+      const tall = isOutside ? Math.min(each - 10, LANE.least) : each;
       this.lanes.push({ lane, top: y, height: tall, middle: y + tall / 2, isOutside });
       y += tall;
     }

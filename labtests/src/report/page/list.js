@@ -67,17 +67,31 @@ class List {
     const { story, filter } = app;
     const event = story.events[n];
     const related = app.related.has(n);
-    const classes = ["div", "row", related ? "related" : "", n === story.failure ? "failed" : ""].filter(Boolean).join(".");
-    const step = event.to !== undefined ? STEPS[event.what] ?? "" : "";
-    return el(classes, {
-      role: "option", id: `row-${n}`, "data-n": n, style: `top:${at * ROW_HEIGHT}px`, "aria-selected": String(n === app.selected),
-      "aria-posinset": at + 1, "aria-setsize": filter.list.length,
-    },
+    const classes = ["div", "row", related ? "related" : "", n === story.failure ? "failed" : ""]
+      .filter(Boolean)
+      .join(".");
+    const step = event.to !== undefined ? (STEPS[event.what] ?? "") : "";
+    return el(
+      classes,
+      {
+        role: "option",
+        id: `row-${n}`,
+        "data-n": n,
+        style: `top:${at * ROW_HEIGHT}px`,
+        "aria-selected": String(n === app.selected),
+        "aria-posinset": at + 1,
+        "aria-setsize": filter.list.length,
+      },
       el("span.at", null, ms(event.at)),
       el("span.place", null, story.place(event)),
       el(`span.kind.kind-${event.kind}`, { title: KINDS[event.kind].name }, KINDS[event.kind].letter),
       el("span.step", { title: event.what, "aria-label": event.what }, step),
-      el("span.text", null, ...this.marked(story.text(event)), event.why !== undefined ? el("span.why", null, ...this.marked(` — ${story.string(event.why)}`)) : null),
+      el(
+        "span.text",
+        null,
+        ...this.marked(story.text(event)),
+        event.why !== undefined ? el("span.why", null, ...this.marked(` — ${story.string(event.why)}`)) : null,
+      ),
     );
   }
 

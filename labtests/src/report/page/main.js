@@ -14,7 +14,12 @@ function showHead(story) {
     head.world ?? "",
     head.servers > 0 ? counted(head.servers, "server") : "",
     story.events.length > 0 ? counted(story.events.length, "event") : "",
-    story.events.length === 0 && story.histories.length > 0 ? counted(story.histories.reduce((sum, { operations }) => sum + operations.length, 0), "operation") : "",
+    story.events.length === 0 && story.histories.length > 0
+      ? counted(
+          story.histories.reduce((sum, { operations }) => sum + operations.length, 0),
+          "operation",
+        )
+      : "",
     head.end_ms > 0 ? `${ms(head.end_ms / 1000, 10)} s` : "",
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
@@ -71,10 +76,23 @@ function makeHook(app) {
     state() {
       const { view, filter, selected, story, operation } = app;
       return {
-        from: view.from, to: view.to, selected, failure: story.failure, shown: filter.list.length, hits: filter.hits.length, dense: app.dense === true,
-        arrows: app.arrows ?? 0, drawn: app.drawn ?? 0, theme: document.documentElement.dataset.theme, related: [...app.related],
-        operation: operation ? operation.i : null, key: app.operations ? app.operations.history.key : null, even: view.scale !== EVEN_TIME,
-        legs: app.targets.filter(({ leg }) => leg).map(({ leg }) => ({ call: leg.call, what: leg.what, fate: leg.fate, dashed: leg.dashed })),
+        from: view.from,
+        to: view.to,
+        selected,
+        failure: story.failure,
+        shown: filter.list.length,
+        hits: filter.hits.length,
+        dense: app.dense === true,
+        arrows: app.arrows ?? 0,
+        drawn: app.drawn ?? 0,
+        theme: document.documentElement.dataset.theme,
+        related: [...app.related],
+        operation: operation ? operation.i : null,
+        key: app.operations ? app.operations.history.key : null,
+        even: view.scale !== EVEN_TIME,
+        legs: app.targets
+          .filter(({ leg }) => leg)
+          .map(({ leg }) => ({ call: leg.call, what: leg.what, fate: leg.fate, dashed: leg.dashed })),
       };
     },
     /** Where an event is on the screen, in CSS pixels; null if it is not in view. */
@@ -95,7 +113,11 @@ function makeHook(app) {
       return { x: box.left + left + width / 2, y: box.top + top + height / 2 };
     },
     /** The servers just after an event, with their logs as lists. */
-    serversAfter: (n) => app.states.after(n).map((server) => ({ ...server, log: server.log ? { base: server.log.base, entries: server.log.entries } : undefined })),
+    serversAfter: (n) =>
+      app.states.after(n).map((server) => ({
+        ...server,
+        log: server.log ? { base: server.log.base, entries: server.log.entries } : undefined,
+      })),
   };
 }
 
@@ -122,9 +144,19 @@ function showBroken(error) {
   const isOurs = error instanceof Damaged;
   document.body.classList.add("is-broken");
   const words = isOurs ? error.message : `The page failed to show this run: ${error.message}`;
-  byId("main").replaceChildren(el("div.broken", { role: "alert" },
-    el("h2", null, "This run can't be shown"), el("p", null, words),
-    el("p", null, "The command that wrote this page can write it again. raftlab replay SEED TEST prints the same run as text.")));
+  byId("main").replaceChildren(
+    el(
+      "div.broken",
+      { role: "alert" },
+      el("h2", null, "This run can't be shown"),
+      el("p", null, words),
+      el(
+        "p",
+        null,
+        "The command that wrote this page can write it again. raftlab replay SEED TEST prints the same run as text.",
+      ),
+    ),
+  );
   if (!isOurs) console.error(error);
   window.raftlab = { ready: true, broken: words };
 }

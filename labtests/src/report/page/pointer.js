@@ -115,7 +115,8 @@ class Pointer {
     for (const target of app.targets) {
       if (target.box) {
         const [left, top, width, height] = target.box;
-        if (x >= left - 1 && x <= left + width + 1 && y >= top && y <= top + height) offer(0, { operation: target.operation });
+        if (x >= left - 1 && x <= left + width + 1 && y >= top && y <= top + height)
+          offer(0, { operation: target.operation });
       } else if (target.leg) {
         // Marks lie on top of arrows, so arrows count as a little farther.
         const { distance, share } = toSegment(x, y, target.ends);
@@ -148,9 +149,16 @@ class Pointer {
     this.stage.style.cursor = found ? "pointer" : at.y < TOP ? "col-resize" : "";
     if (!found) return this.hide();
     const { story } = app;
-    const text = found.operation ? `C${known(found.operation.client)}: ${sayOperation(found.operation)}` : story.text(story.events[found.n]);
-    const head = found.operation ? `${ms(found.operation.call)} ms` : `${ms(story.events[found.n].at)} ms · ${story.place(story.events[found.n])}`;
-    this.tip.replaceChildren(el("small", null, head), el("div", null, text.length > 200 ? `${text.slice(0, 200)}…` : text));
+    const text = found.operation
+      ? `C${known(found.operation.client)}: ${sayOperation(found.operation)}`
+      : story.text(story.events[found.n]);
+    const head = found.operation
+      ? `${ms(found.operation.call)} ms`
+      : `${ms(story.events[found.n].at)} ms · ${story.place(story.events[found.n])}`;
+    this.tip.replaceChildren(
+      el("small", null, head),
+      el("div", null, text.length > 200 ? `${text.slice(0, 200)}…` : text),
+    );
     this.tip.hidden = false;
     const { offsetWidth, offsetHeight } = this.tip;
     this.tip.style.left = `${Math.min(event.clientX + 14, innerWidth - offsetWidth - 8)}px`;

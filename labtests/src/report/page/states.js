@@ -25,7 +25,8 @@ class Log {
 
   change({ from, keep, add }) {
     if (from !== undefined && from !== this.base) {
-      this.entries = from > this.base ? this.entries.slice(from - this.base) : new Array(this.base - from).concat(this.entries);
+      this.entries =
+        from > this.base ? this.entries.slice(from - this.base) : new Array(this.base - from).concat(this.entries);
       this.base = from;
     }
     if (keep !== undefined) this.entries.length = Math.max(0, keep - this.base);
@@ -36,7 +37,10 @@ class Log {
 const FACTS = ["role", "term", "vote", "commit", "applied", "alive", "connected"];
 
 function copyOf(servers) {
-  return servers.map((server) => ({ ...server, log: server.log && new Log(server.log.base, server.log.entries.slice()) }));
+  return servers.map((server) => ({
+    ...server,
+    log: server.log && new Log(server.log.base, server.log.entries.slice()),
+  }));
 }
 
 function fold(servers, changes) {

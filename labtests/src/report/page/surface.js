@@ -45,6 +45,10 @@ class Surface {
     ctx.translate(0, -scrolled);
     const list = ticks(view, 84).list;
     this.drawLaneGround();
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(view.left - 1, 0, view.width + 2, layout.height + size.height);
+    ctx.clip();
     drawGrid(app, list);
     this.drawNetwork();
     drawLanes(app);
@@ -52,6 +56,7 @@ class Surface {
     drawMarks(app);
     drawHistory(app);
     this.drawMoments();
+    ctx.restore();
     drawGutter(app);
     drawClients(app);
     ctx.restore();
@@ -68,7 +73,14 @@ class Surface {
     const { ctx, theme, layout, size } = this.app;
     for (const lane of layout.lanes) {
       ctx.globalAlpha = 0.6;
-      line(ctx, theme.line, GUTTER, Math.round(lane.top + lane.height) + 0.5, size.width, Math.round(lane.top + lane.height) + 0.5);
+      line(
+        ctx,
+        theme.line,
+        GUTTER,
+        Math.round(lane.top + lane.height) + 0.5,
+        size.width,
+        Math.round(lane.top + lane.height) + 0.5,
+      );
       ctx.globalAlpha = 1;
     }
   }

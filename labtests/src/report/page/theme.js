@@ -41,7 +41,21 @@ class Theme {
   read() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    const names = ["bg", "panel", "ink", "dim", "faint", "line", "accent", "bad", "warn", "on-term", "dead", "good", "hit"];
+    const names = [
+      "bg",
+      "panel",
+      "ink",
+      "dim",
+      "faint",
+      "line",
+      "accent",
+      "bad",
+      "warn",
+      "on-term",
+      "dead",
+      "good",
+      "hit",
+    ];
     for (const name of names) this[name.replace("-t", "T")] = colour(name);
     this.terms = Array.from({ length: TERM_COLOURS }, (_, i) => colour(`term-${i}`));
     this.kinds = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, colour(`kind-${kind}`)]));

@@ -34,10 +34,10 @@ function ms(time, span = 0) {
   return grouped(time.toFixed(digits));
 }
 
-/** Puts a thin space between the thousands. */
+/** Puts a narrow space, at which no line breaks, between the thousands. */
 function grouped(digits) {
   const [whole, rest] = String(digits).split(".");
-  const spaced = whole.replace(/\B(?=(\d{3})+$)/g, "\u2009");
+  const spaced = whole.replace(/\B(?=(\d{3})+$)/g, "\u202f");
   return rest === undefined ? spaced : `${spaced}.${rest}`;
 }
 
