@@ -66,7 +66,7 @@ pub mod linearizability;
 mod names;
 pub mod nearest;
 mod outcome;
-mod property;
+pub mod property;
 pub mod reading;
 pub mod report;
 pub mod runner;

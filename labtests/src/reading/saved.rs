@@ -48,6 +48,18 @@ impl Saved {
     }
 }
 
+/// See [`Reading::saved_entries`].
+pub(super) fn entries(reading: &Reading, value: &Value) -> Option<(u64, u64)> {
+    let fields = Fields::of(value, reading.names());
+    let prev = fields.number(Word::PrevLogIndex)?;
+    let many = match fields.get(Word::Entries)? {
+        Value::List(entries) => entries.len() as u64,
+        Value::Many(many) => *many as u64,
+        _ => return None,
+    };
+    (many > 0).then(|| (prev + 1, prev + many))
+}
+
 /// Whether the only fields are those of a log, a commit index, or the end of a snapshot. Any other field may be this Raft's name
 /// for a term or a vote.
 fn is_of_a_log(fields: &Fields<'_>) -> bool {

@@ -1,40 +1,13 @@
 //! The legs of a call: the request leaves, arrives, is answered, and the reply returns or is lost.
 
+use super::call::{Asked, Call, after, ends_with, in_term, span, upto};
 use super::logs::Entries;
-use super::view::{Change, Entry, LogChange};
+use super::view::Change;
 use super::{Kind, Message, Teller, Told, reasons};
 use crate::names::name;
-use crate::reading::{Ask, Logs, Part, Place, Reply};
+use crate::reading::{Ask, Logs, Place, Reply};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
-
-/// A call that was made.
-pub struct Call {
-    message: Message,
-    kind: Kind,
-    term: Option<u64>,
-    what: Asked,
-    /// What the request says: "sends S1 entry 3, ..".
-    words: String,
-    /// What the request is, in a few words: "entry 3".
-    about: String,
-    /// Whether it repeats a request that is still unanswered.
-    repeats: bool,
-    indices: Option<(u64, u64)>,
-    idle: bool,
-    made: Duration,
-    answered: Option<Duration>,
-    /// Whether the receiver said yes, and whether that was read.
-    yes: Option<bool>,
-}
-
-/// What the call asks, as far as it changes something.
-enum Asked {
-    Vote { last: Option<Place> },
-    Append { sent: Option<Entries>, commit: Option<u64> },
-    Install { last: Option<Place>, whole: bool },
-    Other,
-}
 
 /// A message that takes at most this long is on time.
 const PROMPT: Duration = Duration::from_millis(30);
@@ -315,12 +288,13 @@ impl Teller {
     pub(super) fn accepts(&mut self, i: usize, place: Place, text: &str) {
         let command = text.strip_prefix("gave ").and_then(|rest| rest.split_once(" to S"));
         let command = command.map(|(command, _)| command.to_string());
-        let view = &self.views[i];
-        let keep = view.last_index().min(place.index.saturating_sub(1));
-        let mut add: Vec<_> = (keep + 1..place.index).map(|_| Entry::default()).collect();
-        add.push(Entry { term: Some(place.term), command });
-        let log = Some(LogChange { from: None, keep, add });
-        self.note(Change { log, ..Change::of(i) });
+        self.has_entry(i, place, command);
+    }
+
+    /// The log of server `i` has this entry.
+    pub(super) fn has_entry(&mut self, i: usize, place: Place, command: Option<String>) {
+        let change = self.views[i].with_entry(i, place, command);
+        change.into_iter().for_each(|change| self.note(change));
     }
 
     /// A reply is back at its caller.
@@ -392,57 +366,6 @@ impl Teller {
         told.message = Some(call.message.clone());
         (told.term, told.indices, told.idle) = (call.term, call.indices, call.idle);
         told
-    }
-}
-
-impl Call {
-    fn caller(&self) -> String {
-        match (self.message.from, &self.message.client) {
-            (Some(from), _) => name(from).to_string(),
-            (None, Some(client)) => client.clone(),
-            (None, None) => "a client".into(),
-        }
-    }
-
-    fn end(&self) -> String {
-        format!("{}->{}", self.caller(), name(self.message.to))
-    }
-
-    /// Which kind of reply it gets.
-    fn part(&self) -> Option<Part> {
-        match self.what {
-            Asked::Vote { .. } => Some(Part::VoteReply),
-            Asked::Append { .. } => Some(Part::AppendReply),
-            Asked::Install { .. } => Some(Part::InstallReply),
-            Asked::Other => None,
-        }
-    }
-}
-
-fn span(sent: &Entries) -> Option<(u64, u64)> {
-    (!sent.entries.is_empty()).then(|| (sent.prev.index + 1, sent.last()))
-}
-
-fn in_term(term: Option<u64>) -> String {
-    term.map_or(String::new(), |term| format!(" in term {term}"))
-}
-
-fn ends_with(last: Option<Place>) -> String {
-    match last {
-        None => String::new(),
-        Some(Place { index: 0, .. }) => ", its log is empty".into(),
-        Some(last) => format!(", its log ends with {last}"),
-    }
-}
-
-fn upto(sent: Option<&Entries>) -> String {
-    sent.map_or(String::new(), |sent| format!(" up to index {}", sent.last()))
-}
-
-fn after(sent: Option<&Entries>) -> String {
-    match sent {
-        Some(sent) if sent.prev.index > 0 => format!(" after {}", sent.prev),
-        _ => String::new(),
     }
 }
 

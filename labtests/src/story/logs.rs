@@ -78,6 +78,25 @@ impl View {
         Some(Change { log, ..Change::of(server) })
     }
 
+    /// The change after which this log has an entry at this place. The news of it may be old: a thread may have stopped between
+    /// the moment at which it appended the entry and the moment at which it said so.
+    pub fn with_entry(
+        &self,
+        server: usize,
+        Place { index, term }: Place,
+        command: Option<String>,
+    ) -> Option<Change> {
+        let known = self.term_at(index);
+        if index <= self.base || known == Some(term) || known > Some(term) {
+            return None;
+        }
+        let keep = self.last_index().min(index - 1);
+        let mut add: Vec<_> = (keep + 1..index).map(|_| Entry::default()).collect();
+        add.push(Entry { term: Some(term), command });
+        let log = Some(LogChange { from: None, keep, add });
+        Some(Change { log, ..Change::of(server) })
+    }
+
     /// The change after which a snapshot replaces the entries up to `last`. If the log does not have this entry, it is discarded
     /// (Figure 13, step 7).
     pub fn with_snapshot(&self, server: usize, last: Place, discards: bool) -> Option<Change> {

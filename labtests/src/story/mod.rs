@@ -9,6 +9,7 @@
 
 mod around;
 pub mod book;
+mod call;
 pub mod columns;
 mod concerns;
 pub mod filter;
@@ -19,8 +20,6 @@ mod reasons;
 mod roles;
 mod standing;
 mod teller;
-#[cfg(test)]
-mod tests;
 mod view;
 
 pub use around::Recent;

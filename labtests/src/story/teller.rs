@@ -1,12 +1,12 @@
 //! Tells the events of a run one after the other.
 
-use super::legs::Call;
+use super::call::Call;
 use super::roles::Elections;
 use super::standing::Answers;
 use super::view::{Change, View};
 use super::{Kind, Message, Operation, Told, json};
 use crate::names::{name, parse_end};
-use crate::reading::{Fields, NUMBERING, Place, Reading, Saved, Word};
+use crate::reading::{NUMBERING, Place, Reading, Saved};
 use labrpc::describe::Value;
 use labrpc::time::Duration;
 use labrpc::trace::{Act, Deed, Event, Operated, What};
@@ -150,7 +150,7 @@ impl Teller {
         let who = who.split('.').next().unwrap_or(who);
         let Some(i) = self.server(who) else { return };
         let mut text = format!("{} saves its {what}", name(i));
-        let indices = self.saved_entries(value);
+        let indices = self.reading.saved_entries(who, what, value);
         let mut term = None;
         if let Saved::Read(saved, vote) = self.reading.saved(who, what, value) {
             term = Some(saved);
@@ -183,23 +183,15 @@ impl Teller {
         self.push(told);
     }
 
-    /// The indices of the entries that a saved value adds to the log, if it is a record of nothing else.
-    fn saved_entries(&self, value: &Value) -> Option<(u64, u64)> {
-        let fields = Fields::of(value, self.reading.names());
-        let first = fields.number(Word::PrevLogIndex)? + 1;
-        let many = match fields.get(Word::Entries)? {
-            Value::List(entries) => entries.len() as u64,
-            Value::Many(many) => *many as u64,
-            _ => return None,
-        };
-        (many > 0).then(|| (first, first + many - 1))
-    }
-
     fn applied(&mut self, who: &str, (index, term): (u64, u64), what: &str) {
         let Some(i) = self.server(who) else { return };
         let first = self.views[i].applied.map_or(index, |applied| index.min(applied + 1));
+        let numbered = self.reading.trusts(NUMBERING);
+        if numbered && first == index {
+            self.has_entry(i, Place { index, term }, None);
+        }
         let mut change = Change { applied: Some(index), ..Change::of(i) };
-        if self.reading.trusts(NUMBERING) {
+        if numbered {
             self.commits(i, index, None);
             let last = Place { index, term };
             change.log = self.views[i]
