@@ -377,7 +377,11 @@ fn a_history_alone_is_a_page_too() {
             assert_eq!(browser.state()["operation"], json!(operation));
             assert!(browser.text("#panel").contains(words));
         }
-        // Client 1's operation that never returned overlaps nothing of its own; a row per client.
+        // The keys step through the operations in the order of their calls: 0, 1, 3, 2, 4.
+        for (key, operation) in [("j", 4), ("j", 4), ("k", 2), ("ArrowUp", 3)] {
+            browser.key(key);
+            assert_eq!(browser.state()["operation"], json!(operation));
+        }
         assert_eq!(browser.count("#key option"), 2);
         browser.eval("byId('key').value = '0'; byId('key').dispatchEvent(new Event('change'))");
         browser.frame();

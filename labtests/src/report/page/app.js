@@ -109,12 +109,20 @@ class App {
 
   selectOperation(operation) {
     this.operation = operation;
+    const { view } = this;
+    if (operation.end < view.from || operation.call > view.to) view.reveal(operation.call);
+    const top = this.layout.rows.find(({ operations }) => operations.includes(operation))?.top ?? 0;
+    const stage = byId("stage");
+    if (top < stage.scrollTop + TOP || top + ROW > stage.scrollTop + stage.clientHeight)
+      stage.scrollTop = top - stage.clientHeight / 2;
+    byId("said").textContent = `C${known(operation.client)}: ${sayOperation(operation)}`;
     this.panel.draw();
     this.moved();
   }
 
   /** Selects the next shown event (the previous one, if `by` is -1), among those that are wanted. */
   step(by, wanted) {
+    if (this.story.events.length === 0 && this.operations) return this.stepOperation(by);
     const from =
       this.selected >= 0
         ? this.selected
@@ -123,6 +131,14 @@ class App {
           : this.story.events.length;
     const next = this.filter.step(from, by, wanted);
     if (next >= 0) this.select(next);
+  }
+
+  /** Without events, the same keys step through the operations, by the times of their calls. */
+  stepOperation(by) {
+    const list = this.operations.list.toSorted((a, b) => a.call - b.call);
+    const at = list.indexOf(this.operation);
+    const next = at < 0 ? list[0] : list[at + by];
+    if (next) this.selectOperation(next);
   }
 
   stepMany(by) {
