@@ -79,7 +79,7 @@ impl<C, M: Model + Default> Store<C, M> {
         match check(&M::default(), &history, Limit::Steps(STEPS)) {
             Verdict::Linearizable => {}
             Verdict::Not(why) => {
-                trace::attach(Contradiction::NAME, || json(&*why));
+                trace::attach(Contradiction::NAME, || json(&why));
                 run::fail(format!(
                     "the results that the clients got are not linearizable (§8). Each operation must appear to happen once, at one \
                  moment between its call and its reply. If a read returned an old value, look for a server that answered the \

@@ -2,9 +2,8 @@
 
 use super::args::Flags;
 use crate::lab::Lab;
-use crate::outcome::Report;
 use crate::report::{Again, WholeFile, head, page, tail};
-use crate::runner;
+use crate::runner::{self, Report};
 use crate::story::json::{FailureLine, Head, Tail};
 use crate::story::{Book, Contradiction, Operation, Told};
 use crate::suites::LabTest;

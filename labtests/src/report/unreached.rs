@@ -116,6 +116,7 @@ mod tests {
             fingerprint: 0,
             result: Ok(Stats { check, ..Stats::default() }),
             last_events: Vec::new(),
+            standing: Vec::new(),
             coverage: Coverage::default(),
             warnings: Vec::new(),
         }

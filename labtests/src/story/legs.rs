@@ -2,7 +2,6 @@
 
 use super::call::{Asked, Call, after, ends_with, in_term, span, upto};
 use super::logs::Entries;
-use super::view::Change;
 use super::{Kind, Message, Teller, Told, reasons};
 use crate::names::name;
 use crate::reading::{Ask, Logs, Place, Reply};

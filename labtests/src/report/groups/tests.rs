@@ -26,6 +26,7 @@ pub fn failed(test: &str, seed: u64, kind: FailureKind, message: &str) -> Report
         fingerprint: 0,
         result: Err(Box::new(failure)),
         last_events: vec![format!("the last event of seed {seed}")],
+        standing: Vec::new(),
         coverage: Coverage::default(),
         warnings: Vec::new(),
     }
