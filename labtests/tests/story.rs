@@ -139,7 +139,7 @@ fn refusals_have_reasons() {
     let stale = "its term is 2, so S0 is a stale leader (§5.1)";
     let conflict = "its entry at index 2 is of term 1, not 2 (§5.3)";
     assert!(whys.contains(&stale) && whys.contains(&conflict), "{whys:#?}");
-    let older = story(&lab(), test("many_elections"), 1);
+    let older = story(&lab(), test("persist2"), 1);
     let more = |told: &Told| told.why.as_ref().is_some_and(|why| why.contains("more up-to-date"));
     assert!(older.iter().any(more), "no candidate had an older log");
 }
