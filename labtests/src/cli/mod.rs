@@ -5,9 +5,11 @@ mod args;
 mod check;
 mod found;
 mod out;
+mod played;
 mod progress;
 mod resume;
 mod session;
+mod shorten;
 mod work;
 
 pub use again::program;
@@ -29,6 +31,7 @@ use labrpc::channel::Sender;
 use labrpc::trace::Event;
 use labrpc::{ClientEnd, Persister, Service};
 use out::{tell, unless_unread};
+use played::Act;
 use parking_lot::Mutex;
 use session::Session;
 use std::ffi::OsString;
@@ -218,9 +221,9 @@ impl Program {
         match cli.command {
             None => Ok(test(selected(&lab, &cli.select, commands)?, out)?),
             Some(Command::Test { select }) => Ok(test(selected(&lab, &select, &[])?, out)?),
-            Some(Command::Replay { seed, test }) => match given.but(&["strict"]) {
+            Some(Command::Replay { what, test }) => match given.but(&["strict"]) {
                 Some(flag) => Err(no_flag_of_replay(&flag).into()),
-                None => Ok(replay(&lab, seed, &test, out)?),
+                None => Ok(replay(&Act::of(&lab, what, test)?, out)?),
             },
             Some(Command::Check(args)) => {
                 if let Some(flag) = given.but(&["json"]) {
@@ -356,17 +359,8 @@ fn list(work: &Work, given: &Given, out: &mut Out) -> Result<(), String> {
     out.finish()
 }
 
-fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
-    let test = match select(lab, word, &[])?[..] {
-        [test] => test,
-        ref several => {
-            let names: Vec<_> = several.iter().map(|test| test.name).collect();
-            return Err(format!(
-                "{word:?} selects several tests; name one of {}",
-                names.join(", ")
-            ));
-        }
-    };
+fn replay(act: &Act, out: Out) -> Result<End, String> {
+    let (test, seed) = (act.test, act.seed);
     let out = Arc::new(Mutex::new(out));
     let (sink, listener) = (out.clone(), out.clone());
     let words = LastWords::new(move |by| {
@@ -374,7 +368,7 @@ fn replay(lab: &Lab, seed: u64, word: &str, out: Out) -> Result<End, String> {
         let out = listener.try_lock_for(PATIENCE);
         out.into_iter().for_each(|mut out| out.line(format_args!("interrupted by {by}")));
     });
-    let report = runner::replay(lab, test, seed, move |event: &Event| sink.lock().queue(event));
+    let report = act.replay(move |event: &Event| sink.lock().queue(event));
     drop(words);
     let mut out = out.lock();
     match &report.result {

@@ -6,6 +6,7 @@ use super::found::Found;
 use super::out::Out;
 use super::progress::Progress;
 use super::resume::Checkpoint;
+use super::shorten::Shortener;
 use super::work::Work;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lab::Lab;
@@ -26,6 +27,7 @@ pub struct Session {
     json: Option<JsonFile>,
     checkpoint: Option<Checkpoint>,
     progress: Progress,
+    shortener: Option<Shortener>,
     out: Out,
     /// How to see a failure again.
     again: Again,
@@ -68,6 +70,7 @@ impl Session {
             out,
             again,
             names: Names::of(work.tests()),
+            shortener: Shortener::of(flags),
             work,
             world,
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
@@ -95,10 +98,10 @@ impl Session {
         }
         let done = usize::try_from(self.found.runs()).unwrap_or(usize::MAX);
         let (runs, world, jobs) = (self.work.clone().into_runs().skip(done), self.world, self.jobs);
-        let interrupted = runner::run_all(lab, runs, world, jobs, |report| self.take(&report));
+        let interrupted = runner::run_all(lab, runs, world, jobs, |report| self.take(lab, &report));
         self.progress.finish();
         let kept = self.keep();
-        let interrupted = interrupted.and_then(|it| self.take_early(it));
+        let interrupted = interrupted.and_then(|it| self.take_early(lab, it));
         // Write the files first, because the reader of the printed lines may have stopped reading.
         let written = kept.and(self.finish_json(interrupted));
         self.conclude(lab);
@@ -133,9 +136,14 @@ impl Session {
 
     /// Adds results that came out of order, because nobody waits any more for the missing runs before them. Returns what
     /// interrupted the work, unless all of it was done.
-    fn take_early(&mut self, Interrupted { by, early }: Interrupted<Report>) -> Option<Interrupt> {
+    fn take_early(
+        &mut self,
+        lab: &Lab,
+        Interrupted { by, early }: Interrupted<Report>,
+    ) -> Option<Interrupt> {
         self.out.insist();
-        early.iter().for_each(|report| _ = self.take(report));
+        self.shortener = None; // the user wants the end
+        early.iter().for_each(|report| _ = self.take(lab, report));
         (self.found.counts.not_run > 0).then_some(by)
     }
 
@@ -216,7 +224,7 @@ impl Session {
 
     /// Adds the result of a run, in the order of the work. That way `--fail-fast` ends at the same failure with any number of
     /// jobs.
-    fn take(&mut self, report: &Report) -> ControlFlow<()> {
+    fn take(&mut self, lab: &Lab, report: &Report) -> ControlFlow<()> {
         self.found.add(report);
         self.show_how_far();
         if let Some(json) = &mut self.json {
@@ -228,7 +236,11 @@ impl Session {
         }
         if let Err(failure) = &report.result {
             if self.found.counts.failed <= STORIES {
-                self.say(&format!("\n{}\n", report::failure(report, &self.again)));
+                let short = self.shortener.as_ref().and_then(|shortener| {
+                    shortener.shorten(lab, report, &self.again, &self.progress)
+                });
+                let short = short.map_or(String::new(), |short| format!("\n{short}"));
+                self.say(&format!("\n{}{short}\n", report::failure(report, &self.again)));
             } else {
                 self.say(&report::failure_line(report, failure));
             }

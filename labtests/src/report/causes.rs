@@ -67,7 +67,7 @@ pub fn first_line(message: &str) -> &str {
 }
 
 /// The first line of a message with its numbers removed.
-fn pattern(message: &str) -> String {
+pub fn pattern(message: &str) -> String {
     let mut pattern = String::new();
     for letter in first_line(message).chars() {
         match letter {

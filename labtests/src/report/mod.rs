@@ -8,7 +8,7 @@ mod table;
 mod unreached;
 mod whole_file;
 
-pub use causes::{Causes, first_line};
+pub use causes::{Causes, first_line, pattern};
 pub use json::JsonFile;
 pub use once::say_once;
 pub use row::Row;

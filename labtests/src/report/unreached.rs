@@ -118,6 +118,7 @@ mod tests {
             last_events: Vec::new(),
             coverage: Coverage::default(),
             warnings: Vec::new(),
+            tape: None,
         }
     }
 

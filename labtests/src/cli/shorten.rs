@@ -1,0 +1,76 @@
+//! The short version of a failure: how it is searched, where its tape is written, and how that is told.
+
+use super::args::Flags;
+use super::progress::Progress;
+use crate::lab::Lab;
+use crate::report::Again;
+use crate::runner::Report;
+use crate::shrink::{self, Bounds, Short, Size, TapeFile, Unshortened};
+use labrpc::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A search takes at most this long.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Makes short versions of failures.
+pub struct Shortener {
+    bounds: Bounds,
+    folder: PathBuf,
+}
+
+impl Shortener {
+    /// As the flags say. `None`: no short versions.
+    pub fn of(flags: &Flags) -> Option<Shortener> {
+        let bounds = Bounds { runs: flags.shrink_runs, within: Some(WITHIN) };
+        let folder = flags.tapes.clone();
+        let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("raftlab-tapes"));
+        (bounds.runs > 0 && !flags.real).then_some(Shortener { bounds, folder })
+    }
+
+    /// What to print about the short version of a failed run. `None` if there is nothing to say.
+    pub fn shorten(
+        &self,
+        lab: &Lab,
+        report: &Report,
+        again: &Again,
+        progress: &Progress,
+    ) -> Option<String> {
+        let tell = |runs, size: Size| {
+            progress.note(format!("shortening: {runs} runs, {} messages", size.messages));
+        };
+        let short = match shrink::shrink(lab, report, self.bounds, tell) {
+            Ok(short) => short,
+            Err(Unshortened::OnlyOnCoroutines) => {
+                let why = "its run on threads is not the same as on coroutines";
+                return Some(format!("  no short version: {why}"));
+            }
+            Err(_) => return None,
+        };
+        let Again::Command(program) = again else { return None };
+        let file = TapeFile::of(lab, &short.report, short.tape.clone());
+        let path = self.folder.join(format!("{}-{}.tape", report.test.name, report.seed));
+        let written = make_folder(&self.folder).and_then(|()| file.write(&path));
+        Some(match written {
+            Ok(()) => format!("  short version: {program} replay {} ({})", path.display(), gain(&short)),
+            Err(wrong) => format!("  no short version: {wrong}"),
+        })
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("can't make {}: {error}", folder.display()))
+}
+
+/// How much shorter it is.
+fn gain(Short { before, after, runs, stopped_early, .. }: &Short) -> String {
+    let seconds = |size: &Size| size.time.as_secs_f64();
+    let early = if *stopped_early { ", stopped early by the time limit" } else { "" };
+    format!(
+        "{} messages in {:.1} s instead of {} in {:.1} s; {runs} runs{early}",
+        after.messages,
+        seconds(after),
+        before.messages,
+        seconds(before),
+    )
+}
