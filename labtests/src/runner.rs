@@ -17,7 +17,7 @@ pub use in_order::in_order;
 pub use select::select;
 pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
-pub use tapes::replay_tape;
+pub use tapes::{record, replay_tape};
 pub(crate) use tapes::{Choices, settled, taped};
 
 use crate::clients::{Texts, Versions};

@@ -1,5 +1,6 @@
 //! Runs that are recorded, and runs from a tape.
 
+use super::sinks::Nobody;
 use super::{Report, World, new_run, run_watched, settle};
 use crate::invariants::Watch;
 use crate::lab::Lab;
@@ -36,6 +37,12 @@ pub(crate) fn taped(
         Choices::Tape(tape) => run.tape(tape.clone()),
     };
     run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
+}
+
+/// Does the run of a seed and records its [tape](Report::tape).
+pub fn record(lab: &Lab, test: &'static LabTest, seed: u64) -> Report {
+    let (choices, reading) = (Choices::Seed, &lab.reading);
+    taped(lab, test, seed, choices, reading, Logs::Dropped, Backend::Threads, Nobody)
 }
 
 /// Does the seed's run once more. Returns how its messages are read in the end.

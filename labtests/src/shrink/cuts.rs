@@ -17,6 +17,18 @@ impl Search<'_> {
         }
     }
 
+    /// Leaves out single servers.
+    pub(super) fn leave_out_servers(&mut self) {
+        let taken = |tape: &Tape| {
+            let mut places = places(tape, source::OPTION, |number| number > 0);
+            places.retain(|place| place.part == 0);
+            places
+        };
+        self.one_by_one(1, &taken, &|tape, chosen| {
+            chosen.iter().for_each(|place| *place.number(tape) = 0);
+        });
+    }
+
     /// Leaves out parts: first the outer parts, and first many at once.
     pub(super) fn leave_out_parts(&mut self) {
         let mut depth = 1;
@@ -75,20 +87,30 @@ impl Search<'_> {
     ) {
         let mut size = things(self.tape()).len();
         while size > 0 {
-            let mut at = 0;
-            loop {
-                let all = things(self.tape());
-                if at >= all.len() || self.is_over() {
-                    break;
-                }
-                let mut tape = self.tape().clone();
-                edit(&mut tape, &all[at..all.len().min(at + size)]);
-                // If the edit is kept, other things are at this place now.
-                if !self.try_out(&tape) || things(self.tape()).len() >= all.len() {
-                    at += size;
-                }
-            }
+            self.one_by_one(size, &things, &edit);
             size /= 2;
+        }
+    }
+
+    /// Tries an edit for `size` things at a time.
+    fn one_by_one<T: Clone>(
+        &mut self,
+        size: usize,
+        things: &impl Fn(&Tape) -> Vec<T>,
+        edit: &impl Fn(&mut Tape, &[T]),
+    ) {
+        let mut at = 0;
+        loop {
+            let all = things(self.tape());
+            if at >= all.len() || self.is_over() {
+                return;
+            }
+            let mut tape = self.tape().clone();
+            edit(&mut tape, &all[at..all.len().min(at + size)]);
+            // If the edit is kept, other things are at this place now.
+            if !self.try_out(&tape) || things(self.tape()).len() >= all.len() {
+                at += size;
+            }
         }
     }
 }
@@ -121,7 +143,7 @@ fn places(tape: &Tape, source: &str, which: impl Fn(u64) -> bool) -> Vec<Place> 
 }
 
 /// Takes the numbers of one source off some parts of the tape.
-fn forget(tape: &mut Tape, parts: std::ops::Range<usize>, source: &str) {
+pub(super) fn forget(tape: &mut Tape, parts: std::ops::Range<usize>, source: &str) {
     tape.parts[parts].iter_mut().for_each(|part| {
         part.draws.retain(|key, _| !key.starts_with(source));
     });

@@ -22,7 +22,7 @@ const MOST_BYTES: u64 = 64 << 20;
 /// The tape of a test.
 #[derive(Clone, Debug)]
 pub struct TapeFile {
-    /// The test.
+    /// The test, on as many servers as the tape needs.
     pub test: &'static LabTest,
     /// The seed of the run.
     pub seed: u64,
@@ -40,6 +40,7 @@ pub struct TapeFile {
 struct Content {
     format: String,
     test: String,
+    servers: usize,
     seed: u64,
     strict: bool,
     failure: String,
@@ -52,7 +53,7 @@ impl Content {
     /// A sum over everything that decides the run. It differs if the file was damaged or edited by mistake.
     fn sum(&self) -> String {
         let mut hasher = FxHasher::default();
-        (&self.test, self.seed, self.strict, self.tape_seed).hash(&mut hasher);
+        (&self.test, self.servers, self.seed, self.strict, self.tape_seed).hash(&mut hasher);
         for Part { depth, label, draws } in &self.parts {
             (*depth as u64, label, draws).hash(&mut hasher);
         }
@@ -76,6 +77,7 @@ impl TapeFile {
         let mut content = Content {
             format: format!("{FORMAT}{VERSION}"),
             test: self.test.name.into(),
+            servers: self.test.setup.servers,
             seed: self.seed,
             strict: self.strict,
             failure: self.failure.clone(),
@@ -129,6 +131,11 @@ impl TapeFile {
                 content.test
             )
         })?;
+        let fewer = (1..test.setup.servers).contains(&content.servers) && test.fits_any_size();
+        if content.servers != test.setup.servers && !fewer {
+            return Err(damaged(&format!("{} can't run on {} servers", test.name, content.servers)));
+        }
+        let test = test.on(content.servers);
         let Content { seed, strict, failure, .. } = content;
         Ok(TapeFile { test, seed, strict, failure, tape })
     }

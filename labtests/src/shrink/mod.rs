@@ -8,6 +8,7 @@ mod cuts;
 mod file;
 mod same;
 mod search;
+mod start;
 mod size;
 
 pub use file::TapeFile;
@@ -17,11 +18,12 @@ use crate::lab::Lab;
 use crate::outcome::{Report, World};
 use crate::reading::Reading;
 use crate::runner::{self, Choices};
+use crate::suites::LabTest;
 use labrpc::run::{Backend, FailureKind, Logs};
 use labrpc::tape::Tape;
 use labrpc::time::{Duration, Instant};
 use same::Same;
-use search::Search;
+use search::{Best, Search};
 use size::Meter;
 
 /// How long a search may be.
@@ -76,17 +78,19 @@ pub fn shrink(
     let same = Same::of(report).ok_or(Unshortened::NotAFailure)?;
     let began = Instant::now();
     let (_, reading) = runner::settled(lab, report.test, report.seed);
-    let whole = Run { lab, of: report, reading: &reading };
+    let whole = Run { lab, test: report.test, seed: report.seed, reading: &reading };
     let (first, before) = whole.measured(Choices::Seed, Backend::Coroutines, Meter::unlimited());
     let tape = first.tape.filter(|_| same.as_in(&first.result)).ok_or(Unshortened::NotRepeated)?;
-    let mut search = Search::new(whole, same, bounds, began, *tape, before, &mut progress);
+    let best = Best { test: report.test, tape: *tape, size: before };
+    let mut search = Search::new(whole, same, bounds, began, best, &mut progress);
     search.run();
-    let (tape, after, runs, stopped_early) = search.found();
+    let (Best { test, tape, size: after }, runs, stopped_early) = search.found();
     if after >= before {
         return Err(Unshortened::Nothing);
     }
     let choices = Choices::Tape(&tape);
-    let (report, size) = whole.measured(choices, Backend::Threads, Meter::unlimited());
+    let short = Run { test, ..whole };
+    let (report, size) = short.measured(choices, Backend::Threads, Meter::unlimited());
     if size != after || !Same::of(&report).is_some_and(|it| it == *search.same()) {
         return Err(Unshortened::OnlyOnCoroutines);
     }
@@ -97,7 +101,8 @@ pub fn shrink(
 #[derive(Clone, Copy)]
 struct Run<'a> {
     lab: &'a Lab,
-    of: &'a Report,
+    test: &'static LabTest,
+    seed: u64,
     reading: &'a Reading,
 }
 
@@ -109,10 +114,10 @@ impl Run<'_> {
         backend: Backend,
         meter: Meter,
     ) -> (Report, Size) {
-        let Run { lab, of, reading } = *self;
+        let Run { lab, test, seed, reading } = *self;
         let meter = meter.reading(reading.clone());
         let sink = meter.clone();
-        let (test, seed, logs) = (of.test, of.seed, Logs::Dropped);
+        let logs = Logs::Dropped;
         let report = runner::taped(lab, test, seed, choices, reading, logs, backend, sink);
         let time = report.result.as_ref().map_or_else(|failure| failure.at, |_| report.lab_time);
         (report, meter.size(time))

@@ -4,6 +4,7 @@ use super::same::Same;
 use super::size::{Meter, Size};
 use super::{Bounds, Run};
 use crate::runner::Choices;
+use crate::suites::LabTest;
 use labrpc::run::Backend;
 use labrpc::tape::Tape;
 use labrpc::time::{Duration, Instant};
@@ -12,13 +13,22 @@ use labrpc::time::{Duration, Instant};
 /// times as long.
 const LONGER: u32 = 2;
 
-/// The best tape so far, and what the search may still do.
+/// A run that fails in the same way.
+#[derive(Clone)]
+pub(super) struct Best {
+    /// The test, on as many servers as the run has.
+    pub test: &'static LabTest,
+    pub tape: Tape,
+    pub size: Size,
+}
+
+/// The best run so far, and what the search may still do.
 pub(super) struct Search<'a> {
     run: Run<'a>,
     same: Same,
     bounds: Bounds,
     began: Instant,
-    best: (Tape, Size),
+    best: Best,
     runs: u32,
     stopped_early: bool,
     progress: &'a mut dyn FnMut(u32, Size),
@@ -30,17 +40,16 @@ impl<'a> Search<'a> {
         same: Same,
         bounds: Bounds,
         began: Instant,
-        tape: Tape,
-        size: Size,
+        best: Best,
         progress: &'a mut dyn FnMut(u32, Size),
     ) -> Search<'a> {
-        let (best, runs, stopped_early) = ((tape, size), 0, false);
+        let (runs, stopped_early) = (0, false);
         Search { run, same, bounds, began, best, runs, stopped_early, progress }
     }
 
-    /// The best tape, its size, the number of runs, and whether the search was stopped early.
-    pub fn found(&self) -> (Tape, Size, u32, bool) {
-        (self.best.0.clone(), self.best.1, self.runs, self.stopped_early)
+    /// The best run, the number of runs, and whether the search was stopped early.
+    pub fn found(&self) -> (Best, u32, bool) {
+        (self.best.clone(), self.runs, self.stopped_early)
     }
 
     pub fn same(&self) -> &Same {
@@ -49,7 +58,17 @@ impl<'a> Search<'a> {
 
     /// The best tape so far.
     pub fn tape(&self) -> &Tape {
-        &self.best.0
+        &self.best.tape
+    }
+
+    /// How many servers the test has.
+    pub fn own_size(&self) -> usize {
+        self.run.test.setup.servers
+    }
+
+    /// Whether the test may have fewer.
+    pub fn fits_any_size(&self) -> bool {
+        self.run.test.fits_any_size()
     }
 
     /// Whether the search must stop.
@@ -63,57 +82,69 @@ impl<'a> Search<'a> {
 
     /// Tries a tape. Keeps it if its run fails in the same way and is shorter.
     pub fn try_out(&mut self, tape: &Tape) -> bool {
-        if *tape == self.best.0 || self.is_over() {
+        if *tape == self.best.tape {
             return false;
         }
-        let best = self.best.1;
-        let found = self.play(tape, best);
-        let Some(found) = found.filter(|found| self.is_better(found)) else { return false };
-        self.best = found;
-        true
+        let found = self.play(self.best.test, tape, self.best.size);
+        self.keep(found.filter(|found| found.measure() < self.best.measure()))
     }
 
-    /// Tries a tape, and keeps it also if its run is somewhat longer: up to `times` as many messages.
+    /// Tries a tape on this number of servers. Keeps it if its run fails in the same way and has fewer messages.
+    pub fn try_on(&mut self, servers: usize, tape: &Tape) -> bool {
+        let test = self.run.test.on(servers);
+        let found = self.play(test, tape, self.best.size);
+        self.keep(found.filter(|found| found.size.messages < self.best.size.messages))
+    }
+
+    /// Tries a tape, and keeps it also if its run is longer, but has at most `times` as many messages.
     pub fn try_at_any_rate(&mut self, tape: &Tape, times: u64) -> bool {
-        if *tape == self.best.0 || self.is_over() {
-            return false;
-        }
-        let Size { messages, events, time } = self.best.1;
+        let Size { messages, events, time } = self.best.size;
         let (messages, events) = (messages.saturating_mul(times), events.saturating_mul(times));
-        let found = self.play(tape, Size { messages, events, time });
+        let found = self.play(self.best.test, tape, Size { messages, events, time });
+        self.keep(found)
+    }
+
+    fn keep(&mut self, found: Option<Best>) -> bool {
         found.map(|found| self.best = found).is_some()
     }
 
-    /// Plays a tape. Returns the tape with only what was used, if the run fails in the same way.
-    fn play(&mut self, tape: &Tape, most: Size) -> Option<(Tape, Size)> {
+    /// Plays a tape, unless the search must stop. Returns the run with only what it used of the tape, if it fails in the same way.
+    fn play(&mut self, test: &'static LabTest, tape: &Tape, most: Size) -> Option<Best> {
+        if self.is_over() {
+            return None;
+        }
         self.runs += 1;
-        (self.progress)(self.runs, self.best.1);
+        (self.progress)(self.runs, self.best.size);
         let events = most.events.saturating_mul(u64::from(LONGER)).saturating_add(100);
         let time = most.time.saturating_mul(LONGER).saturating_add(Duration::from_secs(1));
         let meter = Meter::up_to(Size { messages: most.messages, events, time });
-        let (report, size) = self.run.measured(Choices::Tape(tape), Backend::Coroutines, meter);
+        let run = Run { test, ..self.run };
+        let (report, size) = run.measured(Choices::Tape(tape), Backend::Coroutines, meter);
         let used = report.tape.filter(|_| self.same.as_in(&report.result))?;
-        Some((*used, size))
+        Some(Best { test, tape: *used, size })
     }
 
-    fn is_better(&self, (tape, size): &(Tape, Size)) -> bool {
-        let measure = |tape: &Tape, size: Size| (size, tape.parts.len(), tape.len());
-        measure(tape, *size) < measure(&self.best.0, self.best.1)
-    }
-
-    /// Makes the tape shorter until nothing helps, or until the search must stop.
+    /// Makes the run shorter until nothing helps, or until the search must stop.
     pub fn run(&mut self) {
+        self.begin_small();
         self.calm_down();
-        loop {
-            let before = self.runs;
-            let size = self.best.1;
+        while !self.is_over() {
+            let size = self.best.size;
+            self.leave_out_servers();
             self.leave_out_parts();
             self.leave_out_options();
             self.leave_out_draws();
             self.lower_draws();
-            if self.is_over() || self.best.1 == size || self.runs == before {
+            if self.best.size == size && !self.other_numbers() {
                 return;
             }
         }
+    }
+}
+
+impl Best {
+    /// What is made smaller: the size of the run, and then the size of the tape.
+    fn measure(&self) -> (Size, usize, usize) {
+        (self.size, self.tape.parts.len(), self.tape.len())
     }
 }

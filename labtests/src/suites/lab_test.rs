@@ -3,6 +3,7 @@
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup};
 use crate::counters::Counters;
+use crate::suites::nastier;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,20 @@ impl LabTest {
     /// not, because they never end before their check.
     pub fn declares_check(&self) -> bool {
         self.part.ends_with('+') || matches!(self.body, Body::Beyond(..) | Body::Store(..))
+    }
+
+    /// Whether the test is a storm and nothing else, so that it works with any number of servers.
+    pub fn fits_any_size(&self) -> bool {
+        nastier::ONLY_STORMS.contains(&self.name)
+    }
+
+    /// The same test on this number of servers. This is allowed if the test [fits any size](LabTest::fits_any_size).
+    pub fn on(&'static self, servers: usize) -> &'static LabTest {
+        if servers == self.setup.servers {
+            return self;
+        }
+        let setup = Setup { servers, members: servers, ..self.setup };
+        Box::leak(Box::new(LabTest { setup, ..*self })) // for a short version, of which there are few
     }
 
     /// Whether the members may change, so that the size of a majority may change, too.
