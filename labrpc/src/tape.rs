@@ -27,6 +27,8 @@
 //! | code under test: random numbers | any, from the tape's seed |
 //! | scheduler | the thread that has waited longest is next; a thread yields only after 1,000 yield points; no thread pauses |
 //!
+//! If the tape is [noisy](Tape::noisy), the network and the scheduler draw as in a run without a tape.
+//!
 //! So whatever an edit does, every draw stays within its range: a correct program is correct on every tape.
 
 mod deck;
@@ -41,6 +43,10 @@ use std::collections::BTreeMap;
 pub struct Tape {
     /// The seed of the numbers that are not on the tape.
     pub seed: u64,
+    /// Whether the network and the scheduler draw what is not on the tape, as in a run without a tape. Otherwise they are quiet, as
+    /// in the table above. A recorded tape has all numbers, so it is quiet.
+    #[serde(default)]
+    pub noisy: bool,
     /// The parts, in the order in which they began. The first one is the whole run, at depth 0. The parts inside a part follow
     /// it, one deeper.
     pub parts: Vec<Part>,

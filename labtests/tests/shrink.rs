@@ -15,6 +15,7 @@ use labtests::suites::LabTest;
 use parking_lot::Mutex;
 use raftlab::raft::Raft;
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The reference, but a server that restarts finds an empty disk.
@@ -36,7 +37,7 @@ fn shortened(runs: u32) -> (Report, Result<Short, Unshortened>) {
     let lab = forgetful();
     let report = runner::run_one(&lab, test("all_servers_crash_together"), 1, World::Simulated);
     assert!(report.result.is_err(), "a server that forgets must be caught");
-    let short = shrink::shrink(&lab, &report, Bounds { runs, within: None }, |_, _| {});
+    let short = shrink::shrink(&lab, &report, Bounds { runs, within: None }, |_, _| ControlFlow::Continue(()));
     (report, short)
 }
 
@@ -74,7 +75,10 @@ fn the_bound_on_runs_is_kept() {
         let test = test("all_servers_crash_together");
         let report = runner::run_one(&lab, test, 2, World::Simulated);
         let bounds = Bounds { runs, within: None };
-        let short = shrink::shrink(&lab, &report, bounds, |run, _| told.push(run));
+        let short = shrink::shrink(&lab, &report, bounds, |run, _| {
+            told.push(run);
+            ControlFlow::Continue(())
+        });
         assert_eq!(told, (1..=runs).collect::<Vec<_>>());
         assert_eq!(short.map_or(runs, |short| short.runs), runs);
     }
@@ -93,7 +97,7 @@ fn a_limit_of_time_stops_a_search_early() {
 fn a_run_that_passes_has_no_short_version() {
     let lab = Lab::new().raft(Raft::make);
     let report = runner::run_one(&lab, test("initial_election"), 1, World::Simulated);
-    let short = shrink::shrink(&lab, &report, Bounds { runs: 10, within: None }, |_, _| {});
+    let short = shrink::shrink(&lab, &report, Bounds { runs: 10, within: None }, |_, _| ControlFlow::Continue(()));
     assert_eq!(short.err(), Some(Unshortened::NotAFailure));
 }
 
@@ -112,7 +116,7 @@ fn a_tape() -> Tape {
         Part { depth: 0, label: "run".into(), draws },
         Part { depth: 1, label: "round".into(), draws: [].into() },
     ];
-    Tape { seed: u64::MAX, parts }
+    Tape { seed: u64::MAX, noisy: false, parts }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Records the draws of a run, and plays the draws of a tape.
 
 use super::{Part, Tape, source};
-use crate::sched::mix;
 use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -81,7 +82,7 @@ impl Deck {
         write(&mut inner.key);
         let number = match inner.played {
             None => seeded(),
-            Some(_) => inner.play(&range, or),
+            Some(_) => inner.play(&range, or, seeded),
         };
         let draws = &mut inner.scenes[inner.now].draws;
         match draws.get_mut(&inner.key) {
@@ -131,7 +132,7 @@ impl Deck {
             parts.push(Part { depth, label: scene.label.into(), draws });
             left.extend(scene.inner.iter().rev().map(|inner| (*inner, depth + 1)));
         }
-        Tape { seed: inner.seed, parts }
+        Tape { seed: inner.seed, noisy: false, parts }
     }
 }
 
@@ -144,24 +145,31 @@ fn shorten(key: &str, numbers: &mut Vec<u64>) {
 }
 
 impl Inner {
-    fn play(&self, range: &RangeInclusive<u64>, or: Or) -> u64 {
+    fn play(&self, range: &RangeInclusive<u64>, or: Or, seeded: impl FnOnce() -> u64) -> u64 {
         let scene = &self.scenes[self.now];
         let (least, most) = (*range.start(), *range.end());
         let drawn = scene.draws.get(&self.key).map_or(0, Vec::len);
         let list = self.played.as_ref().and_then(|tape| tape.parts.get(scene.plays));
         let number = list.and_then(|part| part.draws.get(&self.key)?.get(drawn)).copied();
         let number = number.unwrap_or_else(|| match or {
+            Or::Least | Or::Most | Or::This(_) if self.is_noisy() => seeded(),
             Or::Least => least,
             Or::Most => most,
             Or::This(number) => number,
             Or::Any => {
-                let place = mix(mix(mix(self.seed, self.now as u64), drawn as u64), most);
-                let any = self.key.bytes().fold(place, |hash, byte| mix(hash, u64::from(byte)));
-                let any = mix(any, 1);
-                (most - least).checked_add(1).map_or(any, |size| least + any % size)
+                let place = [self.seed, self.now as u64, drawn as u64];
+                let key = self.key.bytes().map(u64::from);
+                let hash = place.into_iter().chain(key).fold(0, fold);
+                Pcg64::seed_from_u64(hash).random_range(range.clone())
             }
         });
         number.clamp(least, most)
+    }
+
+    /// Whether draws of the network and the scheduler without a number are random. An option is a draw of the tester.
+    fn is_noisy(&self) -> bool {
+        let noisy = self.played.as_ref().is_some_and(|tape| tape.noisy);
+        noisy && !self.key.starts_with(source::OPTION)
     }
 
     /// The part that the next part of this label plays.
@@ -170,6 +178,11 @@ impl Inner {
         let begun = scene.begun.get(label).copied().unwrap_or(0);
         self.within.get(scene.plays)?.get(label)?.get(begun).copied()
     }
+}
+
+/// One step of a hash that is the same on every machine.
+fn fold(hash: u64, value: u64) -> u64 {
+    (hash.rotate_left(5) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// For each part: the parts inside it, by label.

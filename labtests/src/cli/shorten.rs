@@ -2,16 +2,18 @@
 
 use super::args::Flags;
 use super::progress::Progress;
+use crate::interrupt;
 use crate::lab::Lab;
 use crate::report::Again;
 use crate::runner::Report;
 use crate::shrink::{self, Bounds, Short, Size, TapeFile, Unshortened};
 use labrpc::time::Duration;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A search takes at most this long.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// Makes short versions of failures.
 pub struct Shortener {
@@ -38,6 +40,7 @@ impl Shortener {
     ) -> Option<String> {
         let tell = |runs, size: Size| {
             progress.note(format!("shortening: {runs} runs, {} messages", size.messages));
+            interrupt::asked().map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
         };
         let short = match shrink::shrink(lab, report, self.bounds, tell) {
             Ok(short) => short,
@@ -65,7 +68,7 @@ fn make_folder(folder: &Path) -> Result<(), String> {
 /// How much shorter it is.
 fn gain(Short { before, after, runs, stopped_early, .. }: &Short) -> String {
     let seconds = |size: &Size| size.time.as_secs_f64();
-    let early = if *stopped_early { ", stopped early by the time limit" } else { "" };
+    let early = if *stopped_early { ", stopped early" } else { "" };
     format!(
         "{} messages in {:.1} s instead of {} in {:.1} s; {runs} runs{early}",
         after.messages,

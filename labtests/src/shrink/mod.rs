@@ -24,6 +24,7 @@ use labrpc::tape::Tape;
 use labrpc::time::{Duration, Instant};
 use same::Same;
 use search::{Best, Search};
+use std::ops::ControlFlow;
 use size::Meter;
 
 /// How long a search may be.
@@ -48,7 +49,7 @@ pub struct Short {
     pub after: Size,
     /// How many runs the search took.
     pub runs: u32,
-    /// Whether the search was stopped by its limit of time.
+    /// Whether the search was stopped before it had done all its runs: by its limit of time or by `progress`.
     pub stopped_early: bool,
 }
 
@@ -65,7 +66,8 @@ pub enum Unshortened {
     OnlyOnCoroutines,
 }
 
-/// Looks for a short version of a failed run. `progress` is told the number of runs and the best size so far.
+/// Looks for a short version of a failed run. `progress` is told the number of runs and the best size so far. With a `Break`, it
+/// stops the search early.
 ///
 /// # Errors
 /// There is none. The error says why.
@@ -73,7 +75,7 @@ pub fn shrink(
     lab: &Lab,
     report: &Report,
     bounds: Bounds,
-    mut progress: impl FnMut(u32, Size),
+    mut progress: impl FnMut(u32, Size) -> ControlFlow<()>,
 ) -> Result<Short, Unshortened> {
     let same = Same::of(report).ok_or(Unshortened::NotAFailure)?;
     let began = Instant::now();

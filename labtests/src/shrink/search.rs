@@ -8,6 +8,7 @@ use crate::suites::LabTest;
 use labrpc::run::Backend;
 use labrpc::tape::Tape;
 use labrpc::time::{Duration, Instant};
+use std::ops::ControlFlow;
 
 /// A run that is tried may be longer than the best one in time and events, because it may have fewer messages. It may be this many
 /// times as long.
@@ -31,7 +32,7 @@ pub(super) struct Search<'a> {
     best: Best,
     runs: u32,
     stopped_early: bool,
-    progress: &'a mut dyn FnMut(u32, Size),
+    progress: &'a mut dyn FnMut(u32, Size) -> ControlFlow<()>,
 }
 
 impl<'a> Search<'a> {
@@ -41,7 +42,7 @@ impl<'a> Search<'a> {
         bounds: Bounds,
         began: Instant,
         best: Best,
-        progress: &'a mut dyn FnMut(u32, Size),
+        progress: &'a mut dyn FnMut(u32, Size) -> ControlFlow<()>,
     ) -> Search<'a> {
         let (runs, stopped_early) = (0, false);
         Search { run, same, bounds, began, best, runs, stopped_early, progress }
@@ -61,9 +62,9 @@ impl<'a> Search<'a> {
         &self.best.tape
     }
 
-    /// How many servers the test has.
-    pub fn own_size(&self) -> usize {
-        self.run.test.setup.servers
+    /// How many servers the best run has.
+    pub fn size(&self) -> usize {
+        self.best.test.setup.servers
     }
 
     /// Whether the test may have fewer.
@@ -73,11 +74,9 @@ impl<'a> Search<'a> {
 
     /// Whether the search must stop.
     pub fn is_over(&mut self) -> bool {
-        if self.bounds.within.is_some_and(|within| self.began.elapsed() >= within) {
-            self.stopped_early |= self.runs < self.bounds.runs;
-            return true;
-        }
-        self.runs >= self.bounds.runs
+        let late = self.bounds.within.is_some_and(|within| self.began.elapsed() >= within);
+        self.stopped_early |= late && self.runs < self.bounds.runs;
+        self.stopped_early || self.runs >= self.bounds.runs
     }
 
     /// Tries a tape. Keeps it if its run fails in the same way and is shorter.
@@ -114,7 +113,9 @@ impl<'a> Search<'a> {
             return None;
         }
         self.runs += 1;
-        (self.progress)(self.runs, self.best.size);
+        if (self.progress)(self.runs, self.best.size).is_break() {
+            self.stopped_early = true;
+        }
         let events = most.events.saturating_mul(u64::from(LONGER)).saturating_add(100);
         let time = most.time.saturating_mul(LONGER).saturating_add(Duration::from_secs(1));
         let meter = Meter::up_to(Size { messages: most.messages, events, time });
@@ -130,6 +131,7 @@ impl<'a> Search<'a> {
         self.calm_down();
         while !self.is_over() {
             let size = self.best.size;
+            self.fewer_servers();
             self.leave_out_servers();
             self.leave_out_parts();
             self.leave_out_options();
