@@ -69,14 +69,12 @@ impl Search<'_> {
         }
     }
 
-    /// Lowers what the tester and the network have drawn: to 0, which means the least possible number.
+    /// Lowers what the tester has drawn: to 0, which means the least possible number.
     pub(super) fn lower_draws(&mut self) {
-        for source in [source::TESTER, source::NETWORK] {
-            let above = |tape: &Tape| places(tape, source, |number| number > 0);
-            self.by_chunks(above, |tape, chosen| {
-                chosen.iter().for_each(|place| *place.number(tape) = 0);
-            });
-        }
+        let above = |tape: &Tape| places(tape, source::TESTER, |number| number > 0);
+        self.by_chunks(above, |tape, chosen| {
+            chosen.iter().for_each(|place| *place.number(tape) = 0);
+        });
     }
 
     /// Tries an edit for all of some things, for each half of them, each quarter, and so on, and at last for each of them.

@@ -131,13 +131,27 @@ impl<'a> Search<'a> {
         self.calm_down();
         while !self.is_over() {
             let size = self.best.size;
+            self.leave_out_most();
+            while self.other_numbers() {
+                self.leave_out_most();
+            }
+            self.leave_out_draws();
+            self.lower_draws();
+            if self.best.size == size {
+                return;
+            }
+        }
+    }
+
+    /// Leaves out servers, parts and options, as long as that saves messages.
+    fn leave_out_most(&mut self) {
+        loop {
+            let messages = self.best.size.messages;
             self.fewer_servers();
             self.leave_out_servers();
             self.leave_out_parts();
             self.leave_out_options();
-            self.leave_out_draws();
-            self.lower_draws();
-            if self.best.size == size && !self.other_numbers() {
+            if self.best.size.messages == messages || self.is_over() {
                 return;
             }
         }

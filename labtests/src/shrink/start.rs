@@ -8,7 +8,10 @@ use labrpc::tape::{Tape, source};
 const SIZES: [usize; 3] = [2, 3, 5];
 
 /// How many runs are tried at first with each number of servers. Every other run has a quiet network.
-const TRIES: u64 = 20;
+const TRIES: u64 = 30;
+
+/// A run of a few rounds is repeated until it has this many, because it may take longer with other numbers.
+const ROUNDS: usize = 12;
 
 /// How many runs with other numbers are tried later with each smaller number of servers.
 const FEWER: u64 = 4;
@@ -21,7 +24,7 @@ impl Search<'_> {
     pub(super) fn begin_small(&mut self) {
         const NUMBERS: [&str; 4] =
             [source::NETWORK, source::TESTER, source::USER, source::SCHEDULER];
-        let parts = self.tape().clone();
+        let parts = repeated(self.tape());
         for servers in self.smaller_sizes().into_iter().chain([self.size()]) {
             let mut found = false;
             for seed in 1..=TRIES {
@@ -47,16 +50,31 @@ impl Search<'_> {
         }
     }
 
-    /// Tries other numbers of the code under test, for example for its election timeouts. Returns whether that helped.
+    /// Tries other numbers of the code under test, for example for its election timeouts, and in every other run also other numbers
+    /// of the tester and the network. Returns whether that helped.
     pub(super) fn other_numbers(&mut self) -> bool {
-        let tape = without(self.tape(), &[source::USER]);
-        (1..=OTHERS).any(|seed| self.try_out(&Tape { seed, ..tape.clone() }))
+        let some = without(self.tape(), &[source::USER]);
+        let most = without(&some, &[source::TESTER, source::NETWORK]);
+        (1..=OTHERS).any(|seed| {
+            let noisy = seed % 4 == 1;
+            let tape = if seed % 2 == 0 { some.clone() } else { most.clone() };
+            self.try_out(&Tape { seed, noisy, ..tape })
+        })
     }
 
     fn smaller_sizes(&self) -> Vec<usize> {
         let smaller = |size: &usize| *size < self.size() && self.fits_any_size();
         SIZES.into_iter().filter(smaller).collect()
     }
+}
+
+/// The tape with its parts repeated, until it has enough of them at the outside.
+fn repeated(tape: &Tape) -> Tape {
+    let outer = tape.parts.iter().filter(|part| part.depth == 1).count();
+    let times = if outer == 0 { 1 } else { ROUNDS.div_ceil(outer) };
+    let (whole, parts) = tape.parts.split_at(1);
+    let repeated = parts.iter().cycle().take(parts.len() * times);
+    Tape { parts: whole.iter().chain(repeated).cloned().collect(), ..tape.clone() }
 }
 
 /// The tape without the numbers of these sources.
