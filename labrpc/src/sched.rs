@@ -181,18 +181,6 @@ impl Core {
             slot.place = Some(place);
         }
     }
-
-    fn take_ready(&mut self) -> Option<u64> {
-        let which = match self.ready.len() {
-            0 => return None,
-            1 => 0,
-            // The oldest task ends first. A server's threads are older than the tester's thread that drops the server last and may
-            // wait to join them.
-            n if self.ending => (0..n).min_by_key(|&at| self.ready[at])?,
-            n => self.pick_one(n),
-        };
-        Some(self.ready.swap_remove(which))
-    }
 }
 
 impl Slot {

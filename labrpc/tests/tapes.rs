@@ -169,7 +169,8 @@ fn without_numbers_the_network_is_quiet_and_threads_take_turns() {
         };
         assert!(list.iter().all(|number| *number == quiet), "{key}: {list:?}");
     }
-    let calls: u64 = used.parts.iter().filter_map(|part| part.draws.get("option call")).flatten().sum();
+    let calls: u64 =
+        used.parts.iter().filter_map(|part| part.draws.get("option call")).flatten().sum();
     assert_eq!(succeed(outcome).0.len() as u64, calls, "every call arrives once");
 }
 

@@ -17,8 +17,8 @@ pub use in_order::in_order;
 pub use select::select;
 pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
-pub use tapes::{record, replay_tape};
 pub(crate) use tapes::{Choices, settled, taped};
+pub use tapes::{record, replay_tape};
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Stats};

@@ -37,7 +37,9 @@ fn shortened(runs: u32) -> (Report, Result<Short, Unshortened>) {
     let lab = forgetful();
     let report = runner::run_one(&lab, test("all_servers_crash_together"), 1, World::Simulated);
     assert!(report.result.is_err(), "a server that forgets must be caught");
-    let short = shrink::shrink(&lab, &report, Bounds { runs, within: None }, |_, _| ControlFlow::Continue(()));
+    let short = shrink::shrink(&lab, &report, Bounds { runs, within: None }, |_, _| {
+        ControlFlow::Continue(())
+    });
     (report, short)
 }
 
@@ -97,7 +99,9 @@ fn a_limit_of_time_stops_a_search_early() {
 fn a_run_that_passes_has_no_short_version() {
     let lab = Lab::new().raft(Raft::make);
     let report = runner::run_one(&lab, test("initial_election"), 1, World::Simulated);
-    let short = shrink::shrink(&lab, &report, Bounds { runs: 10, within: None }, |_, _| ControlFlow::Continue(()));
+    let short = shrink::shrink(&lab, &report, Bounds { runs: 10, within: None }, |_, _| {
+        ControlFlow::Continue(())
+    });
     assert_eq!(short.err(), Some(Unshortened::NotAFailure));
 }
 
@@ -139,10 +143,16 @@ fn a_file_that_is_no_tape_is_told_what_is_wrong() {
         error.strip_prefix(&format!("{} ", path.display())).expect(&error).to_string()
     };
     for text in ["", "hello", "{}", "[1]", "{\"format\": \"other/1\"}", "\u{7f}ELF"] {
-        assert_eq!(wrong(text), "is not a tape. A tape is a file that `test` has written for a failure");
+        assert_eq!(
+            wrong(text),
+            "is not a tape. A tape is a file that `test` has written for a failure"
+        );
     }
     let newer = wrong(&good.replace("raftlab-tape/1", "raftlab-tape/2"));
-    assert!(newer.starts_with("is a tape of format raftlab-tape/2, but this program reads"), "{newer}");
+    assert!(
+        newer.starts_with("is a tape of format raftlab-tape/2, but this program reads"),
+        "{newer}"
+    );
     let shorter = wrong(&good[..good.len() / 2]);
     assert!(shorter.starts_with("is a damaged tape: "), "{shorter}");
     let edited = wrong(&good.replace("1, 2, 3", "1, 2, 4"));

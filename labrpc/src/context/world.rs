@@ -70,9 +70,8 @@ impl World {
         sched: Option<Sched>,
         tape: Option<Arc<Deck>>,
     ) -> Arc<World> {
-        let stream = |which, source| {
-            Arc::new(Stream::new(seed, which).on_tape(tape.as_ref(), source))
-        };
+        let stream =
+            |which, source| Arc::new(Stream::new(seed, which).on_tape(tape.as_ref(), source));
         let world = Arc::new(World {
             id: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
             seed,

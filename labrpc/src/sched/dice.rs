@@ -44,7 +44,7 @@ pub(super) fn until_yield(rng: &mut Pcg64, tape: Option<&Deck>) -> u32 {
     let mut seeded = || rng.random_range(0..2 * YIELD_ONE_IN);
     match tape {
         None => seeded(),
-        Some(deck) => taped_yield(deck, || seeded()),
+        Some(deck) => taped_yield(deck, seeded),
     }
 }
 
@@ -89,9 +89,22 @@ impl Core {
         }
     }
 
+    /// Takes the task that runs next from those that are ready.
+    pub(super) fn take_ready(&mut self) -> Option<u64> {
+        let which = match self.ready.len() {
+            0 => return None,
+            1 => 0,
+            // The oldest task ends first. A server's threads are older than the tester's thread that drops the server last and may
+            // wait to join them.
+            n if self.ending => (0..n).min_by_key(|&at| self.ready[at])?,
+            n => self.pick_one(n),
+        };
+        Some(self.ready.swap_remove(which))
+    }
+
     /// The place in `ready` of the task that runs next, of `n` tasks. A tape counts tasks by how long they have been ready: 0 is
     /// the one that has waited longest.
-    pub(super) fn pick_one(&mut self, n: usize) -> usize {
+    fn pick_one(&mut self, n: usize) -> usize {
         if self.tape.is_none() {
             return self.rng.random_range(0..n);
         }

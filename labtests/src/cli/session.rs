@@ -236,11 +236,11 @@ impl Session {
         }
         if let Err(failure) = &report.result {
             if self.found.counts.failed <= STORIES {
+                self.say(&format!("\n{}", report::failure(report, &self.again)));
                 let short = self.shortener.as_ref().and_then(|shortener| {
                     shortener.shorten(lab, report, &self.again, &self.progress)
                 });
-                let short = short.map_or(String::new(), |short| format!("\n{short}"));
-                self.say(&format!("\n{}{short}\n", report::failure(report, &self.again)));
+                self.say(&short.map_or(String::new(), |short| short + "\n"));
             } else {
                 self.say(&report::failure_line(report, failure));
             }

@@ -55,7 +55,9 @@ impl Shortener {
         let path = self.folder.join(format!("{}-{}.tape", report.test.name, report.seed));
         let written = make_folder(&self.folder).and_then(|()| file.write(&path));
         Some(match written {
-            Ok(()) => format!("  short version: {program} replay {} ({})", path.display(), gain(&short)),
+            Ok(()) => {
+                format!("  short version: {program} replay {} ({})", path.display(), gain(&short))
+            }
             Err(wrong) => format!("  no short version: {wrong}"),
         })
     }

@@ -58,9 +58,8 @@ impl Search<'_> {
     pub(super) fn leave_out_draws(&mut self) {
         for source in [source::SCHEDULER, source::NETWORK, source::USER] {
             let parts = |tape: &Tape| -> Vec<usize> {
-                let has = |i: &usize| {
-                    tape.parts[*i].draws.keys().any(|key| key.starts_with(source))
-                };
+                let has =
+                    |i: &usize| tape.parts[*i].draws.keys().any(|key| key.starts_with(source));
                 (0..tape.parts.len()).filter(has).collect()
             };
             self.by_chunks(parts, |tape, chosen| {

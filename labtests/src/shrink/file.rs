@@ -96,7 +96,8 @@ impl TapeFile {
     /// It can't be read, is no tape, is damaged, or has the tape of another version or of a test that this program doesn't know.
     /// The text says which, and what to do.
     pub fn read(path: &Path) -> Result<TapeFile, String> {
-        let size = fs::metadata(path).map_err(|error| said(path, &format!("can't be read: {error}")))?;
+        let size =
+            fs::metadata(path).map_err(|error| said(path, &format!("can't be read: {error}")))?;
         if !size.is_file() || size.len() > MOST_BYTES {
             return Err(said(path, NO_TAPE));
         }
@@ -110,7 +111,8 @@ impl TapeFile {
 
     fn parse(text: &str) -> Result<TapeFile, String> {
         let start = text.trim_start().strip_prefix('{').map(str::trim_start);
-        let format = start.and_then(|rest| rest.strip_prefix("\"format\"")?.trim_start().strip_prefix(':'));
+        let format =
+            start.and_then(|rest| rest.strip_prefix("\"format\"")?.trim_start().strip_prefix(':'));
         let name = format.and_then(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
         let version = name.and_then(|name| name.strip_prefix(FORMAT)).ok_or(NO_TAPE)?;
         if version != VERSION {
@@ -119,7 +121,8 @@ impl TapeFile {
                  raftlab that wrote it"
             ));
         }
-        let content: Content = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
+        let content: Content =
+            serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
         if content.sum() != content.checksum {
             return Err(damaged("its checksum does not match its content"));
         }
@@ -133,7 +136,10 @@ impl TapeFile {
         })?;
         let fewer = (1..test.setup.servers).contains(&content.servers) && test.fits_any_size();
         if content.servers != test.setup.servers && !fewer {
-            return Err(damaged(&format!("{} can't run on {} servers", test.name, content.servers)));
+            return Err(damaged(&format!(
+                "{} can't run on {} servers",
+                test.name, content.servers
+            )));
         }
         let test = test.on(content.servers);
         let Content { seed, strict, failure, .. } = content;

@@ -8,8 +8,8 @@ mod cuts;
 mod file;
 mod same;
 mod search;
-mod start;
 mod size;
+mod start;
 
 pub use file::TapeFile;
 pub use size::Size;
@@ -24,8 +24,8 @@ use labrpc::tape::Tape;
 use labrpc::time::{Duration, Instant};
 use same::Same;
 use search::{Best, Search};
-use std::ops::ControlFlow;
 use size::Meter;
+use std::ops::ControlFlow;
 
 /// How long a search may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +110,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Does it with these choices, and measures it.
-    fn measured(
-        &self,
-        choices: Choices<'_>,
-        backend: Backend,
-        meter: Meter,
-    ) -> (Report, Size) {
+    fn measured(&self, choices: Choices<'_>, backend: Backend, meter: Meter) -> (Report, Size) {
         let Run { lab, test, seed, reading } = *self;
         let meter = meter.reading(reading.clone());
         let sink = meter.clone();

@@ -91,9 +91,8 @@ impl Meter {
         }
         let What::Answered { call, end, reply } = what else { return 0 };
         let Some(Call { part, method, idle }) = calls.get(call).copied() else { return 0 };
-        let refuses = |reading: &Reading| {
-            reading.reply(end, method, part, reply).yes == Some(false)
-        };
+        let refuses =
+            |reading: &Reading| reading.reply(end, method, part, reply).yes == Some(false);
         match idle {
             false => 1,
             true if self.reading.as_ref().is_some_and(refuses) => 2,
