@@ -148,7 +148,7 @@ pub fn count(text: &str) -> Result<u64, String> {
 }
 
 /// How many runs a search for a short version takes at most, if the user doesn't say.
-const SHRINK_RUNS: u32 = 600;
+const SHRINK_RUNS: u32 = 800;
 
 fn runs(text: &str) -> Result<u32, String> {
     whole_number(text, "", 0..=u64::from(u32::MAX)).map(|number| number as u32)

@@ -23,6 +23,12 @@ pub(super) struct Best {
     pub size: Size,
 }
 
+/// The first run on fewer servers may be this long, also if the seed's run is shorter. Most runs on few servers become much shorter.
+const SMALL: Size = Size { messages: 1500, events: 10_000, time: Duration::from_secs(8) };
+
+/// A run with so few messages must not become longer.
+const FEW: u64 = 60;
+
 /// The best run so far, and what the search may still do.
 pub(super) struct Search<'a> {
     run: Run<'a>,
@@ -86,6 +92,20 @@ impl<'a> Search<'a> {
         }
         let found = self.play(self.best.test, tape, self.best.size);
         self.keep(found.filter(|found| found.measure() < self.best.measure()))
+    }
+
+    /// Tries a tape on this number of servers. Keeps it if its run fails in the same way and has fewer messages; the first run on
+    /// fewer servers may have more messages.
+    pub fn try_small(&mut self, servers: usize, tape: &Tape) -> bool {
+        let best = self.best.size;
+        let fewer = servers < self.size() && best.messages > FEW;
+        let most = Size {
+            messages: best.messages.max(if fewer { SMALL.messages } else { 0 }),
+            events: best.events.max(SMALL.events),
+            time: best.time.max(SMALL.time),
+        };
+        let found = self.play(self.run.test.on(servers), tape, most);
+        self.keep(found.filter(|found| fewer || found.size.messages < best.messages))
     }
 
     /// Tries a tape on this number of servers. Keeps it if its run fails in the same way and has fewer messages.
