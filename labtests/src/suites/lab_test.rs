@@ -4,6 +4,7 @@ use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup};
 use crate::counters::Counters;
 use crate::suites::nastier;
+use parking_lot::Mutex;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -104,11 +105,20 @@ impl LabTest {
 
     /// The same test on this number of servers. This is allowed if the test [fits any size](LabTest::fits_any_size).
     pub fn on(&'static self, servers: usize) -> &'static LabTest {
+        /// The tests on other numbers of servers. There are few, and they stay.
+        static OTHERS: Mutex<Vec<&'static LabTest>> = Mutex::new(Vec::new());
         if servers == self.setup.servers {
             return self;
         }
+        let mut others = OTHERS.lock();
+        let is_it = |other: &LabTest| other.name == self.name && other.setup.servers == servers;
+        if let Some(other) = others.iter().find(|other| is_it(other)) {
+            return other;
+        }
         let setup = Setup { servers, members: servers, ..self.setup };
-        Box::leak(Box::new(LabTest { setup, ..*self })) // for a short version, of which there are few
+        let other: &'static LabTest = Box::leak(Box::new(LabTest { setup, ..*self }));
+        others.push(other);
+        other
     }
 
     /// Whether the members may change, so that the size of a majority may change, too.
