@@ -6,12 +6,14 @@ use labrpc::Persister;
 use labrpc::tape::{Part, Tape};
 use labrpc::time::Duration;
 use labrpc::trace::Event;
+use labtests::cli::{Out, Program};
 use labtests::cluster::name;
 use labtests::lab::Lab;
 use labtests::report::first_line;
 use labtests::runner::{self, Report, World};
 use labtests::shrink::{self, Bounds, Short, TapeFile, Unshortened};
 use labtests::suites::LabTest;
+use labtests::suites::nastier::ONLY_STORMS;
 use parking_lot::Mutex;
 use raftlab::raft::Raft;
 use std::fs;
@@ -60,7 +62,7 @@ fn a_failure_is_shortened_to_a_few_messages_and_fails_in_the_same_way() {
     let events = Arc::new(Mutex::new(0));
     let sink = events.clone();
     let count = move |_: &Event| *sink.lock() += 1;
-    let again = runner::replay_tape(&forgetful(), report.test, 1, &short.tape, count);
+    let again = runner::replay_tape(&forgetful(), short.report.test, 1, &short.tape, count);
     assert_eq!(again.fingerprint, short.report.fingerprint);
     assert_eq!(again.result.as_ref().err(), short.report.result.as_ref().err());
     assert_eq!(*events.lock(), short.after.events);
@@ -163,6 +165,55 @@ fn a_file_that_is_no_tape_is_told_what_is_wrong() {
     assert!(TapeFile::read(&path).unwrap_err().contains("is not a tape"));
     fs::remove_file(&path).unwrap();
     assert!(TapeFile::read(&path).unwrap_err().contains("can't be read: No such file"));
+}
+
+/// The output of the command for these arguments, and its status.
+fn command(args: &str) -> (u8, String) {
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let out = Out::new(fs::File::create(output.path()).unwrap());
+    let args = std::iter::once("raftlab").chain(args.split_whitespace());
+    let status = Program::new(forgetful()).run(args, out);
+    (status, fs::read_to_string(output.path()).unwrap())
+}
+
+#[test]
+fn the_command_tells_of_the_tape_and_replays_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = folder.path().join("tapes");
+    let path = tapes.join("all_servers_crash_together-1.tape");
+    let run = |more: &str| {
+        command(&format!("all_servers_crash_together {more} --tapes {}", tapes.display()))
+    };
+    let (status, text) = run("--shrink-runs 0");
+    assert!(status == 1 && !text.contains("short version") && !tapes.exists(), "{text}");
+    let (status, text) = run("--shrink-runs 60");
+    let line = text.lines().find(|line| line.starts_with("  short version: "));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(status, 1);
+    assert!(line.contains(&format!(" replay {} (", path.display())), "{line}");
+    assert!(line.contains(" messages in ") && line.ends_with("; 60 runs)"), "{line}");
+    let (status, events) = command(&format!("replay {}", path.display()));
+    assert_eq!(status, 1);
+    assert!(events.contains("FAILED 2C+ all_servers_crash_together: "), "{events}");
+    assert_eq!(run("--shrink-runs 60").1.lines().find(|other| *other == line), Some(line));
+    for wrong in ["nowhere.tape", "rejoin", "7"] {
+        assert_eq!(command(&format!("replay {wrong}")).0, 2, "{wrong}");
+    }
+    assert_eq!(command(&format!("replay {} rejoin", path.display())).0, 2);
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replacen("[1", "[2", 1)).unwrap();
+    assert_eq!(command(&format!("replay {}", path.display())).0, 2, "a damaged tape");
+}
+
+#[test]
+fn storms_work_on_any_number_of_servers() {
+    let lab = Lab::new().raft(Raft::make);
+    for (number, name) in ONLY_STORMS.iter().enumerate() {
+        let test = test(name).on([2, 3, 5][number % 3]);
+        let report = runner::run_one(&lab, test, 1, World::Simulated);
+        let stats = report.result.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert_eq!(stats.servers, test.setup.servers, "{name}");
+    }
 }
 
 /// A correct Raft is correct on every tape: the edits of a search can't make a failure.
