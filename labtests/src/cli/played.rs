@@ -8,6 +8,7 @@ use crate::shrink::TapeFile;
 use crate::suites::LabTest;
 use labrpc::tape::Tape;
 use labrpc::trace::Sink;
+use std::path::Path;
 
 /// A run to play.
 pub struct Act {
@@ -35,6 +36,7 @@ impl Act {
                 file.display().to_string(),
                 file.display()
             )),
+            (Replayed::Tape(file), None) if !file.exists() => Err(nothing_there(&file)),
             (Replayed::Tape(file), None) => {
                 let TapeFile { test, seed, strict, tape, .. } = TapeFile::read(&file)?;
                 if !lab.has(test) {
@@ -53,6 +55,17 @@ impl Act {
         match tape {
             None => runner::replay(lab, test, *seed, sink),
             Some(tape) => runner::replay_tape(lab, test, *seed, tape, sink),
+        }
+    }
+}
+
+fn nothing_there(file: &Path) -> String {
+    let word = file.display().to_string();
+    let is_test = runner::selected_by(&word).is_some();
+    match is_test {
+        true => format!("replay needs the seed, too: replay SEED {word}"),
+        false => {
+            format!("there is no file {word}. replay takes a seed and a test, or a tape's file")
         }
     }
 }
