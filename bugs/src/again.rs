@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 pub fn is_caught(program: &Path, test: &str, seed: u64, renames: &str) -> Result<bool, String> {
     let fails = |tests: &[&str]| {
         let mut command = Command::new(program);
-        command.env("LAB_RENAME", renames).args(["--strict", "--fail-fast", "--seed"]);
+        command.env("LAB_RENAME", renames).args(["--shrink-runs", "0"]);
+        command.args(["--strict", "--fail-fast", "--seed"]);
         command.arg(seed.to_string()).args(tests);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         match command.status().map_err(failed("run", program))?.code() {

@@ -25,7 +25,8 @@ pub fn hunt(program: &Path, results: &Path, limit: Duration) -> Result<Option<Ca
     let said = File::create(&log).map_err(failed("write", &log))?;
     let mut command = Command::new(program);
     // Strict, because leaving threads behind is a bug, too.
-    command.args(["--strict", "--seeds", SEEDS, "--jobs", JOBS, "--fail-fast", "--json"]);
+    command.args(["--strict", "--seeds", SEEDS, "--jobs", JOBS, "--fail-fast"]);
+    command.args(["--shrink-runs", "0", "--json"]);
     command.arg(results);
     command.stdout(said.try_clone().map_err(failed("write", &log))?).stderr(said);
     let began = Instant::now();

@@ -33,6 +33,7 @@
 //! | what survives a crash | [`Persister`] |
 //! | the same interfaces as std, parking_lot and crossbeam-channel | [`thread`], [`time`], [`sync`], [`channel`], [`rand`] |
 //! | one test's run, simulated or real | [`run`], [`sim`] |
+//! | a run's random choices, to edit them | [`tape`] |
 //! | what happened | [`trace`], [`describe`], [`logging`] |
 
 // These macros panic if their output can't be written.
@@ -56,6 +57,7 @@ mod server;
 pub mod sim;
 mod slot;
 pub mod sync;
+pub mod tape;
 pub mod thread;
 pub mod time;
 pub mod trace;

@@ -47,15 +47,15 @@ impl TryRng for LabRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.0.draw(::rand::Rng::next_u32))
+        Ok(self.0.next_u32())
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.0.draw(::rand::Rng::next_u64))
+        Ok(self.0.next_u64())
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.draw(|rng| ::rand::Rng::fill_bytes(rng, bytes));
+        self.0.fill_bytes(bytes);
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use crate::context::events::Sink;
 use crate::context::{Group, THREAD_LOCALS, World, here};
 use crate::sched::coroutines::{self, Carrier};
 use crate::sched::{Sched, mix};
+use crate::tape::{Deck, Tape};
 use parking_lot::Mutex;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub struct Run {
     patience: Option<Duration>,
     logs: Logs,
     sink: Option<Box<dyn Sink>>,
+    tape: Option<Arc<Deck>>,
 }
 
 /// What a simulation uses as threads. The same seed gives the same run with either backend.
@@ -79,6 +81,9 @@ pub struct Outcome<R> {
     pub steps: u64,
     /// The warnings that were given with [`warn`].
     pub warnings: Vec<Failure>,
+    /// The random choices up to the end of the run or to its failure, if the run was [recorded](Run::record) or done from a
+    /// [tape](Run::tape).
+    pub tape: Option<Tape>,
 }
 
 impl Run {
@@ -87,7 +92,8 @@ impl Run {
     pub fn simulated(seed: u64) -> Run {
         let logs = Logs::default();
         let backend = Backend::of_env();
-        Run { seed, simulated: true, backend, time_limit: DAY, patience: None, logs, sink: None }
+        let (time_limit, patience, sink, tape) = (DAY, None, None, None);
+        Run { seed, simulated: true, backend, time_limit, patience, logs, sink, tape }
     }
 
     /// A run on the system's threads and the wall clock. The seed decides the random numbers of the network and of the tester, but
@@ -105,7 +111,7 @@ impl Run {
     fn sched(&self) -> Sched {
         let on_coroutines = self.backend == Backend::Coroutines;
         let carrier = on_coroutines.then(|| Arc::new(Carrier::new(THREAD_LOCALS)));
-        Sched::new(self.seed, self.time_limit, self.patience, carrier)
+        Sched::new(self.seed, self.time_limit, self.patience, carrier, self.tape.clone())
     }
 
     /// Fails the run when its own clock passes `limit`. The default is one day.
@@ -138,6 +144,25 @@ impl Run {
         self
     }
 
+    /// Records the random choices of a simulation, see [`Outcome::tape`]. A simulation runs in the same way with and without this.
+    pub fn record(mut self) -> Run {
+        self.tape = Some(Arc::new(Deck::recording(self.seed)));
+        self
+    }
+
+    /// Takes the random choices of a simulation from a tape, and records which of them it uses. The run's seed should be the one
+    /// that the tape was recorded with: it is part of the fingerprint.
+    ///
+    /// # Panics
+    /// If the parts of the tape don't form a tree, see [`Tape::check`].
+    pub fn tape(mut self, tape: Tape) -> Run {
+        if let Err(wrong) = tape.check() {
+            panic!("a damaged tape: {wrong}");
+        }
+        self.tape = Some(Arc::new(Deck::playing(tape)));
+        self
+    }
+
     /// Runs `body` to its end, or to the first failure in any thread.
     ///
     /// In a simulation, every thread of the run has ended when this returns, except after [`FailureKind::Stall`], because a thread
@@ -150,7 +175,8 @@ impl Run {
         panics::install_hook();
         let limit = self.time_limit;
         let sched = self.simulated.then(|| self.sched());
-        let world = World::new(self.seed, self.sink.take(), self.logs, sched);
+        let tape = self.tape.take().filter(|_| self.simulated);
+        let world = World::new(self.seed, self.sink.take(), self.logs, sched, tape);
         let slot = Arc::new(Mutex::new(None));
         let (at_end, result) = (world.clone(), slot.clone());
         let body = move || {
@@ -187,6 +213,7 @@ impl Run {
             fingerprint: streams.iter().fold(fold, |f, s| mix(f, s.fingerprint())),
             steps,
             warnings,
+            tape: world.tape.as_ref().map(|deck| deck.tape()),
         }
     }
 }

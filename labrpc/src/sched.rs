@@ -7,6 +7,7 @@
 pub(crate) mod baton;
 pub(crate) mod coroutines;
 pub(crate) mod cpu;
+mod dice;
 mod owner;
 mod park;
 pub(crate) mod report;
@@ -16,18 +17,19 @@ mod timers;
 pub(crate) mod waiting;
 mod watch;
 
+pub(crate) use dice::Dice;
 pub(crate) use owner::Owner;
-pub(crate) use park::YIELD_ONE_IN;
 pub(crate) use tasks::NewTask;
 pub use waiting::Straggler;
 pub(crate) use waiting::{Key, RECEIVE, SELECT, SEND, Wait};
 
 use crate::failure::FailureKind;
+use crate::tape::Deck;
 use baton::{Baton, Worker};
 use coroutines::Carrier;
 use cpu::Claim;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::panic::Location;
@@ -83,6 +85,10 @@ pub(crate) struct Sched {
 struct Core {
     now: Duration,
     rng: Pcg64,
+    /// The run's tape, if it is recorded or played.
+    tape: Option<Arc<Deck>>,
+    /// How many times a task was made ready, if the run has a tape.
+    queued: u64,
     /// How many yield points to pass before the next yield.
     until_yield: u32,
     tasks: BTreeMap<u64, Box<Slot>>,
@@ -133,6 +139,8 @@ struct Slot {
     parked: Option<Parked>,
     /// Counts the task's parks, so that the timer of an earlier park does not wake it.
     parks: u64,
+    /// When it was made ready last, if the run has a tape: see [`Core::queued`].
+    queued: u64,
     /// The number of the last jump of virtual time, and how many steps the task has taken since then.
     ran: (u64, u64),
 }
@@ -173,18 +181,6 @@ impl Core {
             slot.place = Some(place);
         }
     }
-
-    fn take_ready(&mut self) -> Option<u64> {
-        let which = match self.ready.len() {
-            0 => return None,
-            1 => 0,
-            // The oldest task ends first. A server's threads are older than the tester's thread that drops the server last and may
-            // wait to join them.
-            n if self.ending => (0..n).min_by_key(|&at| self.ready[at])?,
-            n => self.rng.random_range(0..n),
-        };
-        Some(self.ready.swap_remove(which))
-    }
 }
 
 impl Slot {
@@ -210,13 +206,17 @@ impl Sched {
         limit: Duration,
         patience: Option<Duration>,
         carrier: Option<Arc<Carrier>>,
+        tape: Option<Arc<Deck>>,
     ) -> Sched {
         let mut rng = Pcg64::seed_from_u64(seed);
+        let until_yield = dice::until_yield(&mut rng, tape.as_deref());
         Sched {
             core: Mutex::new(Core {
                 now: Duration::ZERO,
-                until_yield: rng.random_range(0..2 * YIELD_ONE_IN),
+                until_yield,
                 rng,
+                tape,
+                queued: 0,
                 tasks: BTreeMap::new(),
                 running: 0,
                 ready: Vec::new(),

@@ -44,6 +44,7 @@
 //! | running tests | [`runner`], from the shell: [`cli`], from `cargo test`: [`raft_suite!`] |
 //! | guessing what a misspelled word means | [`mod@nearest`] |
 //! | stopping early: Ctrl-C | [`interrupt`] |
+//! | the short version of a failing run | [`shrink`] |
 //! | reporting the results | [`report`] |
 
 // `println!` and `eprintln!` panic if their output can't be written.
@@ -71,6 +72,7 @@ pub mod reading;
 pub mod report;
 pub mod runner;
 pub mod service;
+pub mod shrink;
 pub mod story;
 mod suite_macros;
 pub mod suites;

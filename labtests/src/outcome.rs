@@ -4,6 +4,7 @@ use crate::cluster::{Check, Stats};
 use crate::invariants::Coverage;
 use crate::suites::LabTest;
 use labrpc::run::Failure;
+use labrpc::tape::Tape;
 use labrpc::time::Duration;
 
 /// How a test is run.
@@ -50,6 +51,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// Problems that are not failures, such as threads that are still running after `kill()`.
     pub warnings: Vec<Failure>,
+    /// The tape of a run that was recorded or done from a tape.
+    pub tape: Option<Box<Tape>>,
 }
 
 impl Report {

@@ -7,6 +7,7 @@ mod learn;
 mod select;
 mod settle;
 mod sinks;
+mod tapes;
 
 pub use crate::backends::Backends;
 pub use crate::limits::TIME_LIMIT;
@@ -16,6 +17,8 @@ pub use in_order::in_order;
 pub use select::select;
 pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
+pub(crate) use tapes::{Choices, settled, taped};
+pub use tapes::{record, replay_tape, replay_tape_told};
 
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Stats};
@@ -179,6 +182,7 @@ fn run_as(
         standing: Vec::new(),
         coverage: Coverage::default(),
         warnings: outcome.warnings,
+        tape: outcome.tape.map(Box::new),
     }
 }
 

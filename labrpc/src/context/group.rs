@@ -1,10 +1,9 @@
 //! Groups of threads.
 
 use super::World;
+use crate::sched::Dice;
 use crate::sched::cpu::OsThread;
 use parking_lot::{Condvar, Mutex};
-use rand::RngExt;
-use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::Location;
@@ -76,11 +75,10 @@ impl Group {
     }
 
     /// Decides whether a thread of the group pauses here, and for how long. The chance is one in `one_in * divided_by`.
-    pub(crate) fn hiccup(&self, rng: &mut Pcg64, divided_by: u32) -> Option<Duration> {
+    pub(crate) fn hiccup(&self, dice: Dice<'_>, divided_by: u32) -> Option<Duration> {
         let slowness = self.0.slowness.hiccups.lock();
         let Hiccups { one_in, lasting } = slowness.as_ref()?;
-        let one_in = one_in.saturating_mul(divided_by);
-        (rng.random_range(0..one_in) == 0).then(|| rng.random_range(lasting.clone()))
+        dice.pause(one_in.saturating_mul(divided_by), lasting)
     }
 
     /// Counts a real thread as alive until the returned value is dropped.

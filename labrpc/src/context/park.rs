@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A thread of a slow group pauses when it has just been started with a chance of one in
 /// [`Hiccups::one_in`](crate::thread::Hiccups::one_in) times this number. At other yield points the number is
-/// [`YIELD_ONE_IN`](crate::sched::YIELD_ONE_IN).
+/// `YIELD_ONE_IN` in `sched/dice.rs`.
 const HICCUP_AT_START: u32 = 2;
 
 /// The same number for a thread that has just released a lock. It is larger, because threads release locks more often than they
@@ -35,7 +35,7 @@ impl Here {
         if std::thread::panicking() {
             return; // a thread unwinds without a yield, unless its destructors wait
         }
-        if sched.point(task, Location::caller(), |rng| self.group.hiccup(rng, 1)) {
+        if sched.point(task, Location::caller(), |dice| self.group.hiccup(dice, 1)) {
             self.unwind_if_crashed();
         }
     }
@@ -54,7 +54,7 @@ impl Here {
     /// run as before in runs without hiccups.
     fn hiccup(&self, divided_by: u32) {
         let Some((sched, task)) = self.sched().filter(|_| self.group.is_slow()) else { return };
-        if sched.pause(task, |rng| self.group.hiccup(rng, divided_by)) {
+        if sched.pause(task, |dice| self.group.hiccup(dice, divided_by)) {
             self.unwind_if_crashed();
         }
     }

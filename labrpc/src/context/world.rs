@@ -8,6 +8,7 @@ use super::wall::WallClock;
 use super::{Here, with_here};
 use crate::failure::{Failure, FailureKind};
 use crate::sched::{Owner, Sched, report};
+use crate::tape::{Deck, source};
 use parking_lot::{Condvar, Mutex};
 use std::any::Any;
 use std::panic::Location;
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub network: Arc<Stream>,
     pub tester: Arc<Stream>,
     pub user: Arc<Stream>,
+    /// The run's tape, if it is recorded or played.
+    pub tape: Option<Arc<Deck>>,
     pub trace: Trace,
     pub logs: Logs,
     pub(crate) timekeeping: (AtomicU64, AtomicU64),
@@ -65,14 +68,18 @@ impl World {
         sink: Option<Box<dyn Sink>>,
         logs: Logs,
         sched: Option<Sched>,
+        tape: Option<Arc<Deck>>,
     ) -> Arc<World> {
+        let stream =
+            |which, source| Arc::new(Stream::new(seed, which).on_tape(tape.as_ref(), source));
         let world = Arc::new(World {
             id: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
             seed,
             started: WallClock::start(),
-            network: Arc::new(Stream::new(seed, 1)),
-            tester: Arc::new(Stream::new(seed, 2)),
-            user: Arc::new(Stream::new(seed, 3)),
+            network: stream(1, source::NETWORK),
+            tester: stream(2, source::TESTER),
+            user: stream(3, source::USER),
+            tape,
             trace: Trace::new(sink),
             logs,
             timekeeping: Default::default(),

@@ -2,7 +2,7 @@
 //! work; in real mode, a postman thread and worker threads of the network.
 
 use super::LATENCY;
-use crate::context::stream::Stream;
+use crate::context::stream::Draws;
 use crate::context::wall::WallClock;
 use crate::context::{self, Here, World, set_here};
 use crate::slot::Slot;
@@ -31,7 +31,7 @@ impl Delivery {
     }
 
     /// How long a message takes if it is not delayed on purpose.
-    pub fn latency(&self, draws: &Stream) -> Duration {
+    pub fn latency(&self, draws: &Draws<'_>) -> Duration {
         match self {
             Delivery::Real(_) => Duration::ZERO,
             Delivery::Simulated(_) => {

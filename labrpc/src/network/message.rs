@@ -6,7 +6,7 @@ use super::{
     CUT_OFF_LONG_MS, CUT_OFF_MS, End, Host, LATE, LATE_BY_MS, LATE_BY_UP_TO_MS, LOSS, Net,
     SHORT_DELAY_MS,
 };
-use crate::context;
+use crate::context::{self, stream::Draws};
 use crate::describe::Value;
 use crate::run;
 use crate::server::Reply;
@@ -78,6 +78,17 @@ impl Message {
         }
     }
 
+    /// The network's random numbers for this message. On a tape, every link and method has its own, in each direction.
+    fn draws<'a>(&self, net: &'a Net, leg: Leg) -> Draws<'a> {
+        net.draws.about(|| {
+            let (caller, server) = self.end.name.split_once("->").unwrap_or((&self.end.name, ""));
+            // A restarted server has ends of its own (`S0.2->S1`), but its links are the same.
+            let caller = caller.split('.').next().unwrap_or(caller);
+            let way = if leg == Leg::Request { "->" } else { "<-" };
+            format!("{caller}{way}{server} {}", self.method)
+        })
+    }
+
     /// Step 1, at the caller. Decides whether the request can reach the server, how long it takes, and whether it gets lost.
     pub fn set_out(self, net: &Net, args: Vec<u8>, caller: Caller) {
         let route = self.end.route.lock().clone();
@@ -92,7 +103,7 @@ impl Message {
             let cargo = Cargo::Request { args, server };
             return net.rules.hold(Held { letter, message: self, caller: Some(caller), cargo });
         }
-        let draws = &net.draws;
+        let draws = &self.draws(net, Leg::Request);
         let mut delay = net.delivery.latency(draws);
         if fate == Fate::Drop {
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));
@@ -122,7 +133,7 @@ impl Message {
     fn reach_nobody(self, net: &Net, caller: Caller, deleted: bool) {
         let long = net.long_delays.load(Relaxed) && !deleted;
         let range = if long { CUT_OFF_LONG_MS } else { CUT_OFF_MS };
-        let delay = net.draws.millis("cut off", range);
+        let delay = self.draws(net, Leg::Request).any_millis("cut off", range);
         net.delivery
             .after(delay, move || self.lose(Some(caller), "it could not reach its receiver"));
     }
@@ -213,7 +224,7 @@ impl Message {
             let cargo = Cargo::Reply(bytes);
             return net.rules.hold(Held { letter, message: self, caller: Some(caller), cargo });
         }
-        let draws = &net.draws;
+        let draws = &self.draws(&net, Leg::Reply);
         if fate == Fate::Drop {
             let delay = net.delivery.latency(draws);
             return net.delivery.after(delay, move || self.lose(Some(caller), "a rule loses it"));

@@ -2,7 +2,7 @@
 //! they consume no random numbers.
 
 use super::{End, Leg, Network};
-use crate::rand::Stream;
+use crate::context::stream::Draws;
 use crate::run;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ impl Switches {
     }
 
     /// By how much the switches delay a message.
-    pub fn delay(&self, draws: &Stream, end: &End, leg: Leg) -> Duration {
+    pub fn delay(&self, draws: &Draws<'_>, end: &End, leg: Leg) -> Duration {
         if !self.used() {
             return Duration::ZERO;
         }
@@ -127,7 +127,7 @@ impl Switches {
     }
 
     /// How long after its first arrival a request arrives a second time, if it does.
-    pub fn copy(&self, draws: &Stream) -> Option<Duration> {
+    pub fn copy(&self, draws: &Draws<'_>) -> Option<Duration> {
         if !self.used() {
             return None;
         }
@@ -146,7 +146,7 @@ impl Link {
         }
     }
 
-    fn draw(&self, draws: &Stream, leg: Leg) -> Duration {
+    fn draw(&self, draws: &Draws<'_>, leg: Leg) -> Duration {
         let label = match leg {
             Leg::Request => "request late by",
             Leg::Reply => "reply later by",
@@ -156,7 +156,7 @@ impl Link {
 }
 
 /// A random whole number of microseconds in `range`. For an empty range, returns its start and consumes no random number.
-fn draw(draws: &Stream, label: &'static str, range: &Range<Duration>) -> Duration {
+fn draw(draws: &Draws<'_>, label: &'static str, range: &Range<Duration>) -> Duration {
     let micros = |duration: Duration| duration.as_micros() as u64;
     let (from, to) = (micros(range.start), micros(range.end));
     if from >= to {

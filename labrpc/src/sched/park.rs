@@ -2,17 +2,12 @@
 
 use super::report;
 use super::waiting::{Holder, Key, Parked, Wait, Waiting};
-use super::{Core, Due, Sched, Slot, Task};
+use super::{Core, Dice, Due, Sched, Slot, Task};
 use crate::failure::FailureKind;
-use rand::RngExt;
-use rand_pcg::Pcg64;
 use std::collections::hash_map::Entry;
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// On average, one in this many yield points yields.
-pub(crate) const YIELD_ONE_IN: u32 = 16;
 
 impl Sched {
     /// The current task comes to a yield point: another task may run next, if the seed says so. `pause` may say that the task pauses
@@ -21,17 +16,17 @@ impl Sched {
         &self,
         task: &Task,
         place: &'static Location<'static>,
-        pause: impl FnOnce(&mut Pcg64) -> Option<Duration>,
+        pause: impl FnOnce(Dice<'_>) -> Option<Duration>,
     ) -> bool {
         let mut core = self.core.lock();
         if core.until_yield > 0 {
             core.until_yield -= 1;
             return false;
         }
-        core.until_yield = core.rng.random_range(0..2 * YIELD_ONE_IN);
+        core.draw_until_yield();
         core.note_place(task.id, place);
-        match pause(&mut core.rng) {
-            None => core.ready.push(task.id),
+        match core.dice(task.id, pause) {
+            None => core.make_ready(task.id),
             Some(pause) => core.slow_down(task.id, pause),
         }
         self.switch(core, task);
@@ -39,9 +34,9 @@ impl Sched {
     }
 
     /// Suspends the current task for a while, if `pause` says so. Returns whether it did.
-    pub fn pause(&self, task: &Task, pause: impl FnOnce(&mut Pcg64) -> Option<Duration>) -> bool {
+    pub fn pause(&self, task: &Task, pause: impl FnOnce(Dice<'_>) -> Option<Duration>) -> bool {
         let mut core = self.core.lock();
-        let Some(pause) = pause(&mut core.rng) else { return false };
+        let Some(pause) = core.dice(task.id, pause) else { return false };
         core.slow_down(task.id, pause);
         self.switch(core, task);
         true
@@ -51,7 +46,7 @@ impl Sched {
     pub fn yield_now(&self, task: &Task, place: &'static Location<'static>) {
         let mut core = self.core.lock();
         core.note_place(task.id, place);
-        core.ready.push(task.id);
+        core.make_ready(task.id);
         self.switch(core, task);
     }
 
@@ -92,7 +87,7 @@ impl Sched {
 
     /// A number below `n` that the seed chooses.
     pub fn choose(&self, n: usize) -> usize {
-        self.core.lock().rng.random_range(0..n)
+        self.core.lock().any_of("choose", n)
     }
 }
 
@@ -149,7 +144,7 @@ impl Core {
         if parked.wait.is_receiving() {
             slot.reads = parked.keys;
         }
-        self.ready.push(id);
+        self.make_ready(id);
     }
 
     pub(super) fn unpark_all(&mut self, key: Key) {
@@ -202,7 +197,7 @@ impl Sched {
             return;
         };
         let len = list.len();
-        let which = if len == 1 { 0 } else { core.rng.random_range(0..len) };
+        let which = if len == 1 { 0 } else { core.any_of("wake", len) };
         let id = core.waiters[&key][which];
         core.wake(id, false);
     }

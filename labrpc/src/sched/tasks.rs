@@ -120,10 +120,11 @@ impl Sched {
                 visits: None,
                 parked: None,
                 parks: 0,
+                queued: 0,
                 ran: (0, 0),
             }),
         );
-        core.ready.push(id);
+        core.make_ready(id);
         drop(core);
         match seat {
             Seat::Carried(carrier) => carrier.begin(id, job(task, None)),

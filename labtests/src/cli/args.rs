@@ -113,6 +113,13 @@ pub struct Flags {
     /// Save the progress of a sweep in this file. If the file exists, continue from there.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "junit")]
     pub resume: Option<PathBuf>,
+    /// For each failure that is printed in full, try at most this many shorter runs, and write the shortest one that fails in the
+    /// same way as a tape. `replay FILE` plays it. 0: no tapes.
+    #[arg(long, global = true, value_name = "N", default_value_t = SHRINK_RUNS, value_parser = runs)]
+    pub shrink_runs: u32,
+    /// Write tapes to this folder [default: raftlab-tapes in the system's folder for temporary files].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub tapes: Option<PathBuf>,
     /// List the tests, one per line, and run none.
     #[arg(long, global = true)]
     pub list: bool,
@@ -150,6 +157,31 @@ pub fn seed(text: &str) -> Result<u64, String> {
 /// The text is not such a number.
 pub fn count(text: &str) -> Result<u64, String> {
     whole_number(text, "", 1..=u64::MAX)
+}
+
+/// How many runs a search for a short version takes at most, if the user doesn't say.
+const SHRINK_RUNS: u32 = 800;
+
+fn runs(text: &str) -> Result<u32, String> {
+    whole_number(text, "", 0..=u64::from(u32::MAX)).map(|number| number as u32)
+}
+
+/// What to replay.
+#[derive(Clone, Debug)]
+pub enum Replayed {
+    /// The run of a seed.
+    Seed(u64),
+    /// The run of a tape.
+    Tape(PathBuf),
+}
+
+/// A word that is no seed is the name of a file, unless it looks like a wrong seed.
+pub fn replayed(text: &str) -> Result<Replayed, String> {
+    match seed(text) {
+        Ok(seed) => Ok(Replayed::Seed(seed)),
+        Err(wrong) if text.parse::<f64>().is_ok() => Err(wrong),
+        Err(_) => Ok(Replayed::Tape(text.into())),
+    }
 }
 
 /// Parses a number of jobs.

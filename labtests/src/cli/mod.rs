@@ -8,10 +8,12 @@ mod found;
 mod groups;
 mod out;
 mod pages;
+mod played;
 mod progress;
 mod replay;
 mod resume;
 mod session;
+mod shorten;
 mod work;
 
 pub use again::program;

@@ -1,12 +1,12 @@
 //! Writes the pages of runs into a folder.
 
 use super::args::Flags;
+use super::played::Act;
 use crate::lab::Lab;
 use crate::report::{Again, WholeFile, head, page, tail};
-use crate::runner::{self, Report};
+use crate::runner::Report;
 use crate::story::json::{FailureLine, Head, Tail};
 use crate::story::{Book, Contradiction, Operation, Told};
-use crate::suites::LabTest;
 use parking_lot::Mutex;
 use std::fs;
 use std::io::Write;
@@ -36,26 +36,21 @@ impl Pages {
     ///
     /// # Errors
     /// The disk is full, or the folder went away.
-    pub fn draw(
-        &self,
-        lab: &Lab,
-        test: &'static LabTest,
-        seed: u64,
-    ) -> Result<(Report, PathBuf), String> {
+    pub fn draw(&self, act: &Act) -> Result<(Report, PathBuf), String> {
         let draft = Arc::new(Mutex::new(Draft::default()));
         let heard = draft.clone();
-        let report = runner::replay_told(lab, test, seed, move |told| heard.lock().add(told));
-        let page = self.write(&report, &mut draft.lock())?;
+        let report = act.replay(move |told| heard.lock().add(told));
+        let page = self.write(act, &report, &mut draft.lock())?;
         Ok((report, page))
     }
 
-    fn write(&self, report: &Report, draft: &mut Draft) -> Result<PathBuf, String> {
-        let Report { test, seed, .. } = report;
-        let tail = tail(report, draft.last, &self.program);
-        let json = draft.book.to_json(&head(test, *seed), &tail);
+    fn write(&self, act: &Act, report: &Report, draft: &mut Draft) -> Result<PathBuf, String> {
+        let (test, seed) = (act.test, act.seed);
+        let tail = tail(report, draft.last, &act.command(&self.program));
+        let json = draft.book.to_json(&head(test, seed), &tail);
         let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
         let title = format!("{verdict} {} {}, seed {seed}", test.part, test.name);
-        self.put(&name_of(test, *seed), &page(&json, &title))
+        self.put(&format!("{}.html", act.name()), &page(&json, &title))
     }
 
     /// Writes the page of a history that comes from a file.
@@ -90,11 +85,6 @@ impl Pages {
     }
 }
 
-/// The name of a run's page. A part may have a plus, which is awkward in addresses.
-fn name_of(test: &LabTest, seed: u64) -> String {
-    format!("{}-{}-seed-{seed}.html", test.part.replace('+', "plus").replace('/', "-"), test.name)
-}
-
 /// The pages of a session's runs.
 pub struct Drawings {
     pages: Pages,
@@ -119,6 +109,14 @@ impl Drawings {
         Ok(Some(Drawings { pages: Pages::prepare(folder, program)?, all: flags.report_all }))
     }
 
+    /// Writes the page of a short version. Returns where it is.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder went away.
+    pub fn draw_short(&self, short: &Act) -> Result<PathBuf, String> {
+        self.pages.draw(short).map(|(_, page)| page)
+    }
+
     /// Writes the page of a run, if it gets one. Returns where it is.
     ///
     /// # Errors
@@ -127,7 +125,8 @@ impl Drawings {
         if report.result.is_ok() && !self.all {
             return Ok(None);
         }
-        self.pages.draw(lab, report.test, report.seed).map(|(_, page)| Some(page))
+        let act = Act::of_seed(lab, report.test, report.seed);
+        self.pages.draw(&act).map(|(_, page)| Some(page))
     }
 }
 

@@ -30,6 +30,12 @@ impl Progress {
         self.bar.reset_eta();
     }
 
+    /// Says what is being done, while no piece gets done.
+    pub fn note(&self, message: String) {
+        self.bar.set_message(message);
+        self.bar.tick();
+    }
+
     /// One more piece is done; `message` describes all of them.
     pub fn advance(&self, message: String) {
         self.bar.set_message(message);

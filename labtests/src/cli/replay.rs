@@ -1,13 +1,14 @@
 //! `replay`: one run again, told as a story.
 
-use super::args::{moment, pattern};
+use super::End;
+use super::args::{Replayed, moment, pattern, replayed};
 use super::out::Out;
 use super::pages::Pages;
-use super::{End, select};
+use super::played::Act;
 use crate::interrupt::{LastWords, PATIENCE};
 use crate::lab::Lab;
 use crate::report::{head, tail};
-use crate::runner::{self, Report};
+use crate::runner::Report;
 use crate::story::columns::Columns;
 use crate::story::json::{self, Line};
 use crate::story::{Filter, Kind, Told};
@@ -23,11 +24,11 @@ use std::sync::Arc;
 /// What to replay, and what to show of it.
 #[derive(Args)]
 pub struct ReplayArgs {
-    /// The seed from the failure report.
-    #[arg(id = "the seed to replay", value_name = "SEED", value_parser = super::seed)]
-    pub seed: u64,
-    /// The test.
-    pub test: String,
+    /// The seed from the failure report, or the file of a tape.
+    #[arg(id = "the seed to replay", value_name = "SEED|FILE", value_parser = replayed)]
+    pub what: Replayed,
+    /// The test, after a seed.
+    pub test: Option<String>,
     /// Show only what is about these servers, such as 0,2.
     #[arg(long, value_name = "I,..", value_delimiter = ',')]
     pub server: Vec<usize>,
@@ -102,11 +103,11 @@ pub fn replay(
     program: &str,
     out: Out,
 ) -> Result<End, String> {
-    let test = the_test(lab, &args.test)?;
+    let act = Act::of(lab, &args.what, args.test.as_deref())?;
     if let Some(folder) = report {
-        return draw(lab, test, args.seed, folder, program, out);
+        return draw(&act, folder, program, out);
     }
-    let printer = Printer::new(test, args, out)?;
+    let printer = Printer::new(&act, args, out)?;
     let printer = Arc::new(Mutex::new(printer));
     let (sink, listener) = (printer.clone(), printer.clone());
     let words = LastWords::new(move |by| {
@@ -114,25 +115,19 @@ pub fn replay(
         let printer = listener.try_lock_for(PATIENCE);
         printer.into_iter().for_each(|mut printer| printer.interrupted(&by.to_string()));
     });
-    let report = runner::replay_told(lab, test, args.seed, move |told| sink.lock().take(told));
+    let report = act.replay(move |told| sink.lock().take(told));
     drop(words);
     let mut printer = printer.lock();
-    printer.conclude(&report, program);
+    printer.conclude(&report, &act.command(program));
     printer.out.finish()?;
     Ok(End::from(report.result.is_ok()))
 }
 
 /// Writes the page of a run.
-fn draw(
-    lab: &Lab,
-    test: &'static LabTest,
-    seed: u64,
-    folder: &Path,
-    program: &str,
-    mut out: Out,
-) -> Result<End, String> {
+fn draw(act: &Act, folder: &Path, program: &str, mut out: Out) -> Result<End, String> {
+    let (test, seed) = (act.test, act.seed);
     let pages = Pages::prepare(folder, program)?;
-    let (report, page) = pages.draw(lab, test, seed)?;
+    let (report, page) = pages.draw(act)?;
     out.line(match &report.result {
         Ok(_) => format!("passed {} {}, seed {seed}", test.part, test.name),
         Err(failure) => format!("FAILED {} {}: {failure}", test.part, test.name),
@@ -140,16 +135,6 @@ fn draw(
     out.line(format_args!("page: {}", page.display()));
     out.finish()?;
     Ok(End::from(report.result.is_ok()))
-}
-
-fn the_test(lab: &Lab, word: &str) -> Result<&'static LabTest, String> {
-    match select(lab, word, &[])?[..] {
-        [test] => Ok(test),
-        ref several => {
-            let names: Vec<_> = several.iter().map(|test| test.name).collect();
-            Err(format!("{word:?} selects several tests; name one of {}", names.join(", ")))
-        }
-    }
 }
 
 /// Prints a story while it is told.
@@ -167,12 +152,13 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(test: &'static LabTest, args: &ReplayArgs, mut out: Out) -> Result<Printer, String> {
+    fn new(act: &Act, args: &ReplayArgs, mut out: Out) -> Result<Printer, String> {
+        let test = act.test;
         let filter = args.filter(test)?;
         let width = out.width().filter(|_| !args.json);
         let columns = Columns::new(test.setup.servers, width, out.is_coloured());
         if args.json {
-            out.queue(json::line(&head(test, args.seed)));
+            out.queue(json::line(&head(test, act.seed)));
         } else {
             columns.header().iter().for_each(|line| out.queue(line));
         }
@@ -220,11 +206,11 @@ impl Printer {
             .for_each(|(_, line)| self.out.queue(line));
     }
 
-    fn conclude(&mut self, report: &Report, program: &str) {
+    fn conclude(&mut self, report: &Report, command: &str) {
         let failure = report.result.as_ref().err();
         self.flush(failure.map(|failure| failure.at));
         if self.json {
-            return self.out.line(json::line(&tail(report, self.n, program)));
+            return self.out.line(json::line(&tail(report, self.n, command)));
         }
         let (test, seed) = (report.test, report.seed);
         match failure {

@@ -9,6 +9,7 @@ use super::out::Out;
 use super::pages::Drawings;
 use super::progress::Progress;
 use super::resume::Checkpoint;
+use super::shorten::{Shortened, Shortener};
 use super::work::Work;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lab::Lab;
@@ -31,6 +32,7 @@ pub struct Session {
     drawings: Option<Drawings>,
     checkpoint: Option<Checkpoint>,
     progress: Progress,
+    shortener: Option<Shortener>,
     out: Out,
     /// How to see a failure again.
     again: Again,
@@ -77,6 +79,7 @@ impl Session {
             out,
             again,
             names: Names::of(work.tests()),
+            shortener: Shortener::of(flags),
             work,
             world,
             jobs: flags.jobs.unwrap_or(if flags.real { REAL_JOBS } else { cpus }),
@@ -150,6 +153,7 @@ impl Session {
         Interrupted { by, early }: Interrupted<Report>,
     ) -> Option<Interrupt> {
         self.out.insist();
+        self.shortener = None; // the user wants the end
         early.iter().for_each(|report| _ = self.take(lab, report));
         (self.found.counts.not_run > 0).then_some(by)
     }
@@ -236,12 +240,8 @@ impl Session {
             None => self.say_row(&report::row(report, self.names)),
             Some(_) => self.say_how_far(),
         }
-        told.into_iter().for_each(|text| self.say(&text));
-        match self.drawings.as_ref().map_or(Ok(None), |drawings| drawings.draw(lab, report)) {
-            Ok(page) => {
-                page.into_iter().for_each(|page| self.say(&format!("page: {}", page.display())))
-            }
-            Err(wrong) => self.error = Some(wrong),
+        if let Err(wrong) = self.tell(lab, report, told) {
+            self.error = Some(wrong);
         }
         let wall = self.wall();
         if let Some(checkpoint) = &mut self.checkpoint {
@@ -251,6 +251,33 @@ impl Session {
         let ends =
             report.result.is_err() && self.fail_fast || self.error.is_some() || self.is_in_vain();
         if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Prints the text about a failed run; if it is the whole report, also its short version. Writes the pages.
+    fn tell(
+        &mut self,
+        lab: &Lab,
+        report: &Report,
+        told: Option<(String, bool)>,
+    ) -> Result<(), String> {
+        let is_whole = told.as_ref().is_some_and(|(_, whole)| *whole);
+        told.into_iter().for_each(|(text, _)| self.say(&text));
+        let shortener = self.shortener.as_ref().filter(|_| is_whole);
+        let short = shortener.and_then(|it| it.shorten(lab, report, &self.again, &self.progress));
+        let mut lines = Vec::new();
+        if let Some(drawings) = &self.drawings {
+            let page = drawings.draw(lab, report)?;
+            lines.extend(page.map(|page| format!("  drawn: {}", page.display())));
+        }
+        if let Some(Shortened { text, act }) = short {
+            lines.push(text);
+            if let (Some(drawings), Some(act)) = (&self.drawings, act) {
+                lines.push(format!("  drawn: {}", drawings.draw_short(&act)?.display()));
+            }
+        }
+        lines.extend(is_whole.then(String::new));
+        lines.iter().for_each(|line| self.say(line));
+        Ok(())
     }
 
     /// Whether nobody would ever learn the results of the remaining runs.

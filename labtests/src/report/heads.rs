@@ -18,8 +18,8 @@ pub fn head(test: &LabTest, seed: u64) -> Head {
     }
 }
 
-/// The end of a run's story. `last` is the number of the last event; `program` is the command that runs this program again.
-pub fn tail(report: &Report, last: Option<u64>, program: &str) -> Tail {
+/// The end of a run's story. `last` is the number of the last event; `command` is the one that replays it.
+pub fn tail(report: &Report, last: Option<u64>, command: &str) -> Tail {
     let failure = report.result.as_ref().err();
     let failure = failure.map(|failure| {
         let Concerns { servers, indices, terms } =
@@ -37,7 +37,7 @@ pub fn tail(report: &Report, last: Option<u64>, program: &str) -> Tail {
     Tail {
         end_ms: ms(report.lab_time),
         passed: failure.is_none(),
-        replay: format!("{program} replay {} {}", report.seed, report.test.name),
+        replay: command.into(),
         failure,
         fingerprint: format!("{:016x}", report.fingerprint),
     }

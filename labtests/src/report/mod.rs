@@ -22,7 +22,7 @@ pub use json::JsonFile;
 pub use junit::JunitFile;
 pub use once::say_once;
 pub use page::page;
-pub use pattern::{first_line, in_short};
+pub use pattern::{first_line, in_short, numberless};
 pub use row::{Row, wrapped};
 pub use table::{Counts, Names, Sweep, row, row_header, summary};
 pub use unreached::Unreached;

@@ -119,6 +119,7 @@ mod tests {
             standing: Vec::new(),
             coverage: Coverage::default(),
             warnings: Vec::new(),
+            tape: None,
         }
     }
 

@@ -3,6 +3,8 @@
 use crate::clients::{Texts, Versions};
 use crate::cluster::{Cluster, Setup};
 use crate::counters::Counters;
+use crate::suites::nastier;
+use parking_lot::Mutex;
 
 /// One test of the lab.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,29 @@ impl LabTest {
     /// not, because they never end before their check.
     pub fn declares_check(&self) -> bool {
         self.part.ends_with('+') || matches!(self.body, Body::Beyond(..) | Body::Store(..))
+    }
+
+    /// Whether the test is a storm and nothing else, so that it works with any number of servers.
+    pub fn fits_any_size(&self) -> bool {
+        nastier::ONLY_STORMS.contains(&self.name)
+    }
+
+    /// The same test on this number of servers. This is allowed if the test [fits any size](LabTest::fits_any_size).
+    pub fn on(&'static self, servers: usize) -> &'static LabTest {
+        /// The tests on other numbers of servers. There are few, and they stay.
+        static OTHERS: Mutex<Vec<&'static LabTest>> = Mutex::new(Vec::new());
+        if servers == self.setup.servers {
+            return self;
+        }
+        let mut others = OTHERS.lock();
+        let is_it = |other: &LabTest| other.name == self.name && other.setup.servers == servers;
+        if let Some(other) = others.iter().find(|other| is_it(other)) {
+            return other;
+        }
+        let setup = Setup { servers, members: servers, ..self.setup };
+        let other: &'static LabTest = Box::leak(Box::new(LabTest { setup, ..*self }));
+        others.push(other);
+        other
     }
 
     /// Whether the members may change, so that the size of a majority may change, too.

@@ -96,6 +96,11 @@ fn pause(cluster: &Cluster) {
     cluster.sleep(draws.millis("pause", if long { 0..half } else { 0..13 }));
 }
 
+/// Gives a command to a server, unless a tape leaves it out. Returns whether the server took it.
+fn takes_command(cluster: &Cluster, i: usize) -> bool {
+    cluster.draws().optional("command") && cluster.start(i, &command(random(cluster))).is_ok()
+}
+
 /// Crashes leaders soon after they have accepted a command, in a thousand rounds. So the logs have entries of many terms, as in
 /// Figure 8, and a leader must not commit an entry of an older term by counting replicas (§5.4.2).
 fn figure_8(cluster: &Cluster) {
@@ -103,24 +108,26 @@ fn figure_8(cluster: &Cluster) {
     cluster.one(random(cluster), 1, true);
     let mut up = n;
     for _ in 0..1000 {
-        let mut leader = None;
-        for i in 0..n {
-            if cluster.start(i, &command(random(cluster))).is_ok() {
-                leader = Some(i);
+        cluster.draws().part("round", || {
+            let mut leader = None;
+            for i in 0..n {
+                if takes_command(cluster, i) {
+                    leader = Some(i);
+                }
             }
-        }
-        pause(cluster);
-        if let Some(leader) = leader {
-            cluster.crash(leader);
-            up -= 1;
-        }
-        if up < 3 {
-            let i = anybody(cluster);
-            if cluster.raft(i).is_none() {
-                restart(cluster, i);
-                up += 1;
+            pause(cluster);
+            if let Some(leader) = leader {
+                cluster.crash(leader);
+                up -= 1;
             }
-        }
+            if up < 3 {
+                let i = anybody(cluster);
+                if cluster.raft(i).is_none() {
+                    restart(cluster, i);
+                    up += 1;
+                }
+            }
+        });
     }
     for i in 0..n {
         if cluster.raft(i).is_none() {
@@ -156,24 +163,26 @@ fn figure_8_unreliable(cluster: &Cluster) {
         if round == 200 {
             cluster.net().long_reordering(true);
         }
-        let mut leader = None;
-        for i in 0..n {
-            if cluster.start(i, &command(random(cluster))).is_ok() && cluster.is_connected(i) {
-                leader = Some(i);
+        cluster.draws().part("round", || {
+            let mut leader = None;
+            for i in 0..n {
+                if takes_command(cluster, i) && cluster.is_connected(i) {
+                    leader = Some(i);
+                }
             }
-        }
-        pause(cluster);
-        if let Some(leader) = leader
-            && cluster.draws().chance("cut off the leader", 1, 2)
-        {
-            cluster.disconnect(leader);
-        }
-        if cluster.connected() < 3 {
-            let i = anybody(cluster);
-            if !cluster.is_connected(i) {
-                cluster.connect(i);
+            pause(cluster);
+            if let Some(leader) = leader
+                && cluster.draws().chance("cut off the leader", 1, 2)
+            {
+                cluster.disconnect(leader);
             }
-        }
+            if cluster.connected() < 3 {
+                let i = anybody(cluster);
+                if !cluster.is_connected(i) {
+                    cluster.connect(i);
+                }
+            }
+        });
     }
     for i in 0..n {
         if !cluster.is_connected(i) {

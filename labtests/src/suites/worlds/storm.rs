@@ -91,20 +91,11 @@ pub fn rage(cluster: &Cluster, troubles: &[Fault], commands: bool) -> bool {
     if on(Fault::SlowThreads) {
         cluster.hiccups(Some(Hiccups { one_in: 8, lasting: ms(1)..ms(300) }));
     }
-    let passing: Vec<_> = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
+    let storm = Storm::over(cluster, troubles, commands);
     let began = Instant::now();
     let mut led = false;
-    while began.elapsed() < LASTS {
-        if commands {
-            (0..3).for_each(|_| commands_for_all(cluster));
-        }
-        if !passing.is_empty() {
-            let which = cluster.draws().below("which trouble", passing.len() as u64);
-            trouble(cluster, passing[which as usize], commands);
-        }
-        cluster.sleep(cluster.draws().millis("between troubles", 0..150));
-        let leads = |i| matches!(cluster.state(i), Some((_, true)));
-        led |= (0..cluster.n()).filter(|&i| leads(i)).count() > 0; // `count` asks every server
+    while began.elapsed() < LASTS && cluster.draws().more("round") {
+        led |= cluster.draws().part("round", || storm.round()) == Some(true);
     }
     if on(Fault::SlowThreads) {
         cluster.hiccups(None);
@@ -121,71 +112,121 @@ fn passes(trouble: Fault) -> bool {
     )
 }
 
-/// Gives a command to every server, which may refuse it.
-fn commands_for_all(cluster: &Cluster) {
-    for i in 0..cluster.n() {
-        let _ = cluster.start(i, &command(random(cluster)));
-    }
-    cluster.sleep(cluster.draws().millis("between commands", 0..20));
+/// What the rounds of a storm have in common. What a round consists of are [parts](labrpc::tape) of the run: a tape can leave out
+/// each of them.
+struct Storm<'a> {
+    cluster: &'a Cluster,
+    /// The troubles that come and go.
+    passing: Vec<Fault>,
+    commands: bool,
+    /// The servers that a tape leaves out. They run again when the storm is over.
+    absent: Vec<usize>,
 }
 
-fn trouble(cluster: &Cluster, trouble: Fault, commands: bool) {
-    let draws = cluster.draws();
-    let while_it_lasts = |longest| {
-        let until = Instant::now() + draws.millis("trouble lasts", 0..longest);
-        while Instant::now() < until {
-            if commands {
-                commands_for_all(cluster);
+impl Storm<'_> {
+    fn over<'a>(cluster: &'a Cluster, troubles: &[Fault], commands: bool) -> Storm<'a> {
+        let passing = troubles.iter().copied().filter(|trouble| passes(*trouble)).collect();
+        let absent = (0..cluster.n()).filter(|_| !cluster.draws().optional("takes part")).collect();
+        let storm = Storm { cluster, passing, commands, absent };
+        storm.absent.iter().for_each(|&i| cluster.crash(i));
+        storm
+    }
+
+    /// Returns whether a server leads at the end of the round.
+    fn round(&self) -> bool {
+        let (cluster, draws) = (self.cluster, self.cluster.draws());
+        if self.commands {
+            (0..3).for_each(|_| self.commands_for_all());
+        }
+        if !self.passing.is_empty() {
+            draws.part("trouble", || {
+                let which = draws.below("which trouble", self.passing.len() as u64);
+                self.trouble(self.passing[which as usize]);
+            });
+        }
+        draws.part("between troubles", || cluster.sleep(draws.millis("between troubles", 0..150)));
+        let leads = |i| matches!(cluster.state(i), Some((_, true)));
+        (0..cluster.n()).filter(|&i| leads(i)).count() > 0 // `count` asks every server
+    }
+
+    /// Gives a command to every server, which may refuse it.
+    fn commands_for_all(&self) {
+        let (cluster, draws) = (self.cluster, self.cluster.draws());
+        draws.part("commands", || {
+            for i in 0..cluster.n() {
+                if draws.optional("command") {
+                    let _ = cluster.start(i, &command(random(cluster)));
+                }
             }
-            cluster.sleep(draws.millis("meanwhile", 1..100));
-        }
-    };
-    let (victim, other) = (likely_leader(cluster), anybody(cluster));
-    match trouble {
-        Fault::AsymmetricPartitions if victim != other => {
-            cluster.cut_one_way(victim, other, true);
-            while_it_lasts(2500);
-            cluster.cut_one_way(victim, other, draws.chance("stays cut", 1, 4));
-        }
-        Fault::SlowLinks if victim != other => {
-            cluster.delay_link(victim, other, ms(0)..draws.millis("link delay", 20..1500));
-        }
-        Fault::Partitions => {
-            cluster.disconnect(victim);
-            while_it_lasts(2500);
-            cluster.connect(victim);
-        }
-        Fault::Crashes => {
-            cluster.crash_after_steps(victim, draws.below("steps to the crash", 120));
-            crash_and_restart(cluster, victim, commands, &while_it_lasts);
-        }
-        Fault::CrashesAtSaves => {
-            let after = draws.chance("after the save", 1, 2);
-            let moment = if after { Moment::After } else { Moment::Before };
-            cluster.crash_at_save(victim, draws.range("saves to the crash", 1..4), moment);
-            crash_and_restart(cluster, victim, commands, &while_it_lasts);
-        }
-        Fault::Blackouts if draws.chance("blackout", 1, 5) => {
-            (0..cluster.n()).for_each(|i| cluster.crash(i));
-            (0..cluster.n()).for_each(|i| restart(cluster, i));
-        }
-        _ => {}
+            cluster.sleep(draws.millis("between commands", 0..20));
+        });
     }
-}
 
-/// Waits until the planned crash has happened, and starts the server again.
-fn crash_and_restart(cluster: &Cluster, victim: usize, commands: bool, down: &dyn Fn(u64)) {
-    let until = Instant::now() + PATIENCE;
-    while !cluster.wait_crashed(victim, ms(5)) {
-        if commands {
-            commands_for_all(cluster); // a server that has nothing to do saves nothing
-        }
-        if Instant::now() > until {
-            cluster.crash(victim);
+    fn while_it_lasts(&self, longest: u64) {
+        let draws = self.cluster.draws();
+        let until = Instant::now() + draws.millis("trouble lasts", 0..longest);
+        while Instant::now() < until && draws.more("meanwhile") {
+            draws.part("meanwhile", || {
+                if self.commands {
+                    self.commands_for_all();
+                }
+                self.cluster.sleep(draws.millis("meanwhile", 1..100));
+            });
         }
     }
-    down(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
-    restart(cluster, victim);
+
+    fn trouble(&self, trouble: Fault) {
+        let (cluster, draws) = (self.cluster, self.cluster.draws());
+        let (victim, other) = (likely_leader(cluster), anybody(cluster));
+        match trouble {
+            _ if self.absent.contains(&victim) => {}
+            Fault::AsymmetricPartitions if victim != other => {
+                cluster.cut_one_way(victim, other, true);
+                self.while_it_lasts(2500);
+                cluster.cut_one_way(victim, other, draws.chance("stays cut", 1, 4));
+            }
+            Fault::SlowLinks if victim != other => {
+                cluster.delay_link(victim, other, ms(0)..draws.millis("link delay", 20..1500));
+            }
+            Fault::Partitions => {
+                cluster.disconnect(victim);
+                self.while_it_lasts(2500);
+                cluster.connect(victim);
+            }
+            Fault::Crashes => {
+                cluster.crash_after_steps(victim, draws.below("steps to the crash", 120));
+                self.crash_and_restart(victim);
+            }
+            Fault::CrashesAtSaves => {
+                let after = draws.chance("after the save", 1, 2);
+                let moment = if after { Moment::After } else { Moment::Before };
+                cluster.crash_at_save(victim, draws.range("saves to the crash", 1..4), moment);
+                self.crash_and_restart(victim);
+            }
+            Fault::Blackouts if draws.chance("blackout", 1, 5) => {
+                (0..cluster.n()).for_each(|i| cluster.crash(i));
+                let present = (0..cluster.n()).filter(|i| !self.absent.contains(i));
+                present.for_each(|i| restart(cluster, i));
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until the planned crash has happened, and starts the server again.
+    fn crash_and_restart(&self, victim: usize) {
+        let cluster = self.cluster;
+        let until = Instant::now() + PATIENCE;
+        while !cluster.wait_crashed(victim, ms(5)) {
+            if self.commands {
+                self.commands_for_all(); // a server that has nothing to do saves nothing
+            }
+            if Instant::now() > until {
+                cluster.crash(victim);
+            }
+        }
+        self.while_it_lasts(if cluster.draws().chance("long down", 1, 4) { 2000 } else { 50 });
+        restart(cluster, victim);
+    }
 }
 
 /// Half of the time a server that says that it leads, otherwise a random server.
