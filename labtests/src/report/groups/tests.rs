@@ -27,6 +27,7 @@ pub fn failed(test: &str, seed: u64, kind: FailureKind, message: &str) -> Report
         result: Err(Box::new(failure)),
         last_events: vec![format!("the last event of seed {seed}")],
         standing: Vec::new(),
+        tape: None,
         coverage: Coverage::default(),
         warnings: Vec::new(),
     }
