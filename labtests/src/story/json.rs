@@ -120,12 +120,15 @@ pub struct Line<'a, S> {
 }
 
 impl<'a, S> Line<'a, S> {
-    /// The line of an event. `write` writes a text; `numbered` says whether the line has the event's number.
+    /// The line of an event. `write` writes a text. A line that is not `numbered` stands in a page: its number is its place, its
+    /// time is in whole microseconds, and a range of one index has no `last`.
     pub fn of(told: &'a Told, numbered: bool, mut write: impl FnMut(&'a str) -> S) -> Line<'a, S> {
         let message = told.message.as_ref();
+        let at = ms(told.at);
+        let last = told.indices.filter(|(first, last)| numbered || first < last);
         Line {
             n: numbered.then_some(told.n),
-            at: ms(told.at),
+            at: if numbered { at } else { (at * 1e3).round() / 1e3 },
             kind: told.kind,
             what: told.what,
             server: told.server,
@@ -136,7 +139,7 @@ impl<'a, S> Line<'a, S> {
             method: message.map(|message| write(message.method)),
             term: told.term,
             first: told.indices.map(|(first, _)| first),
-            last: told.indices.map(|(_, last)| last),
+            last: last.map(|(_, last)| last),
             text: write(&told.text),
             detail: told.detail.as_deref().map(&mut write),
             why: told.why.as_deref().map(&mut write),

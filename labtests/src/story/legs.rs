@@ -162,7 +162,7 @@ impl Teller {
     pub(super) fn arrived(&mut self, number: u64) {
         let Some(call) = self.calls.remove(&number) else { return };
         let took = self.now.saturating_sub(call.made);
-        let text = format!("{} gets from {}: {}", name(call.message.to), call.caller(), call.words);
+        let text = format!("{} gets {} from {}", name(call.message.to), call.about, call.caller());
         let mut told = self.of_call(&call, "arrived", text);
         told.server = Some(call.message.to);
         told.minor = took <= PROMPT;

@@ -59,7 +59,7 @@ pub fn refused_entries(
             "its entry at index {} is of term {own}, not {} (§5.3)",
             prev.index, prev.term
         )),
-        Some(_) => Some(format!("although it had acknowledged {prev}")),
+        Some(_) => Some(format!("unknown; it had acknowledged {prev} before")),
         None => None,
     }
 }
