@@ -10,7 +10,11 @@ mod states;
 mod stories;
 
 use browser::Browser;
+use labtests::cli::{Out, Program};
+use labtests::lab::Lab;
 use labtests::report::page;
+use raftlab::kv::{Clerk, KvServer};
+use raftlab::raft::Raft;
 use serde_json::{Value, json};
 use stories::{MARKUP, histories, large, small};
 
@@ -530,4 +534,57 @@ fn nothing_overflows_on_a_laptop_or_a_large_screen() {
             assert!(browser.eval("byId('list').offsetHeight").as_u64() > Some(80));
         }
     });
+}
+
+/// The pages that a command writes with `--report`, with their names.
+fn drawn(lab: Lab, args: &[&str]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().display().to_string();
+    let args = ["lab"].into_iter().chain(args.iter().copied()).chain(["--report", &into]);
+    let args: Vec<_> = args.map(String::from).collect();
+    Program::new(lab).run(args, Out::new(std::io::sink()));
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let mut pages: Vec<_> = files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    pages.sort();
+    pages
+}
+
+#[test]
+fn pages_that_the_command_writes_are_shown() {
+    let Some(mut browser) = Browser::start("pages of real runs") else {
+        return;
+    };
+    let lab = Lab::new().raft(Raft::make).kv(KvServer::on(labtests::make(Raft::make)), Clerk::new);
+    let history = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        history.path(),
+        "{\"client\": 0, \"call\": 0, \"return\": 5, \"op\": \"put\", \"key\": \"x\", \"value\": \"1\"}\n\
+         {\"client\": 1, \"call\": 6, \"return\": 9, \"op\": \"get\", \"key\": \"x\", \"output\": \"\"}\n",
+    )
+    .unwrap();
+    let history = history.path().to_str().unwrap().to_string();
+    for (args, name, operations) in [
+        (&["replay", "1", "rejoin"][..], "2B-rejoin-seed-1.html", 0),
+        (&["kv_basic", "--report-all"], "3A-kv_basic-seed-1.html", 1),
+        (&["check", &history], "history.html", 2),
+    ] {
+        let pages = drawn(lab.clone(), args);
+        let [(written, page)] = &pages[..] else { panic!("{args:?}: {} pages", pages.len()) };
+        assert_eq!(written, name);
+        browser.open(page, "");
+        let shown = browser.eval(
+            "(() => { const story = readStory(byId('story').textContent); \
+             const sizes = story.histories.map(it => it.operations.length); \
+             return {events: story.events.length, operations: sizes.reduce((a, b) => a + b, 0)}; })()",
+        );
+        assert_eq!(shown["events"].as_u64() > Some(0), args[0] != "check", "{name}: {shown}");
+        assert!(shown["operations"].as_u64() >= Some(operations), "{name}: {shown}");
+        browser.key("End");
+        assert_eq!(browser.problems, Vec::<String>::new(), "{name}");
+    }
 }
