@@ -12,8 +12,8 @@ pub fn head(test: &LabTest, seed: u64) -> Head {
         schema: SCHEMA,
         part: test.part.into(),
         test: test.name.into(),
-        seed,
-        world: World::Simulated.name(),
+        seed: Some(seed),
+        world: Some(World::Simulated.name()),
         servers: test.setup.servers,
     }
 }

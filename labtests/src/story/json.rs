@@ -15,10 +15,12 @@ pub struct Head {
     pub part: String,
     /// The test.
     pub test: String,
-    /// The seed.
-    pub seed: u64,
-    /// The world: simulated or real.
-    pub world: &'static str,
+    /// The seed. A history that comes from a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The world: simulated or real. A history that comes from a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub world: Option<&'static str>,
     /// How many servers there are.
     pub servers: usize,
 }
@@ -61,7 +63,7 @@ impl Head {
     /// The head of a history that no run has told: it has no servers.
     pub fn of_history() -> Head {
         let (part, test) = (String::new(), "history".into());
-        Head { schema: SCHEMA, part, test, seed: 0, world: "real", servers: 0 }
+        Head { schema: SCHEMA, part, test, seed: None, world: None, servers: 0 }
     }
 }
 
