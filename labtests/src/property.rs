@@ -77,7 +77,7 @@ impl Property {
         safety.min_by_key(|property| first(property)).or_else(|| {
             if has(&["linearizab", "exactly once", "no order of these operations", "stale read"]) {
                 Some(Property::Linearizability)
-            } else if has(&["no leader among", "was not applied by"]) {
+            } else if has(&["no leader among", "servers applied command"]) {
                 Some(Property::Progress)
             } else {
                 None

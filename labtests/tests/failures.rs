@@ -15,6 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     NeverElects,
+    CommitsNothing,
     AllLead,
     StartBlocks,
     PanicsInItsThread,
@@ -79,6 +80,7 @@ impl Raft for Fake {
             Wrong::StartBlocks => loop {
                 time::sleep(Duration::from_secs(1));
             },
+            Wrong::CommitsNothing if self.me == 0 => {}
             Wrong::AppliesOutOfOrder => self.apply(2, command),
             Wrong::AppliesItsOwn => self.apply(1, Command::from(vec![b'0' + self.me as u8])),
             _ => return Err(Refused::NotLeader { leader: None }),
@@ -93,7 +95,7 @@ impl Raft for Fake {
         let _held = self.lock.lock();
         let leads = match self.wrong {
             Wrong::AllLead => true,
-            Wrong::IgnoresKill => self.me == 0,
+            Wrong::IgnoresKill | Wrong::CommitsNothing => self.me == 0,
             _ => false,
         };
         (1, leads)
@@ -130,13 +132,26 @@ fn expect(wrong: Wrong, test: &str, kind: FailureKind, words: &[&str]) {
 
 #[test]
 fn no_leader_is_said_with_what_each_server_believes() {
-    let words = ["no leader among 3 connected servers", "S2 is in term 1", "the last events"];
+    let words = [
+        "no leader among 3 connected servers",
+        "S2 is in term 1",
+        "the last events",
+        "broken: Progress",
+        "how far each server is:",
+        "S1 is a follower in term 1",
+    ];
     expect(Wrong::NeverElects, "initial_election", FailureKind::Test, &words);
 }
 
 #[test]
+fn a_command_that_nobody_commits_breaks_progress() {
+    let words = ["broken: Progress", "servers applied command", "S0 leads term 1"];
+    expect(Wrong::CommitsNothing, "basic_agree", FailureKind::Test, &words);
+}
+
+#[test]
 fn two_leaders_in_a_term_break_election_safety() {
-    let words = ["S0 and S1 both lead term 1", "Election Safety"];
+    let words = ["S0 and S1 both lead term 1", "broken: Election Safety (Figure 3, §5.2)"];
     expect(Wrong::AllLead, "initial_election", FailureKind::Test, &words);
 }
 
@@ -162,7 +177,10 @@ fn a_thread_that_outlives_kill_is_named() {
 
 #[test]
 fn commands_out_of_order_are_named_with_the_index_that_was_due() {
-    let words = ["S0 applied index 2 after index 0, but index 1 comes next"];
+    let words = [
+        "S0 applied index 2 after index 0, but index 1 comes next",
+        "broken: State Machine Safety",
+    ];
     expect(Wrong::AppliesOutOfOrder, "basic_agree", FailureKind::Test, &words);
 }
 

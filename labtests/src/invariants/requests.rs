@@ -343,7 +343,7 @@ impl Model {
             Some(there) if there != place.term => Err(format!(
                 "{}, the leader of term {term}, shows an entry of term {} at index {}, but at that index its log can only have \
                  an entry of term {there}. This breaks Leader Append-Only (Figure 3, §5.3): a leader never overwrites or deletes \
-                 entries in its log",
+                 entries in its log, and appends entries of its own term. Log Matching (Figure 3) rests on this rule",
                 name(leadership.leader),
                 place.term,
                 place.index
