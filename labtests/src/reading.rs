@@ -197,6 +197,12 @@ impl Reading {
         Saved::read(self, other.as_ref().map_or(value, |(_, value)| value))
     }
 
+    /// How many items the log in a saved state has. Some Rafts also save an entry that stands for the snapshot.
+    pub fn saved_log(&self, who: &str, what: &str, value: &Value) -> Option<u64> {
+        let other = self.disguised_as(Spoken { who, method: what, leg: Leg::Saved, value });
+        saved::log_length(self, other.as_ref().map_or(value, |(_, value)| value))
+    }
+
     /// The first and the last index of the entries that a saved value adds to a log, if it is a record of nothing else.
     pub fn saved_entries(&self, who: &str, what: &str, value: &Value) -> Option<(u64, u64)> {
         let other = self.disguised_as(Spoken { who, method: what, leg: Leg::Saved, value });

@@ -7,6 +7,7 @@ use crate::report::{Again, WholeFile, head, page, tail};
 use crate::runner::Report;
 use crate::story::json::{FailureLine, Head, Tail};
 use crate::story::{Book, Contradiction, Operation, Told};
+use labrpc::time::Duration;
 use parking_lot::Mutex;
 use std::fs;
 use std::io::Write;
@@ -46,7 +47,7 @@ impl Pages {
 
     fn write(&self, act: &Act, report: &Report, draft: &mut Draft) -> Result<PathBuf, String> {
         let (test, seed) = (act.test, act.seed);
-        let tail = tail(report, draft.last, &act.command(&self.program));
+        let tail = tail(report, &draft.times, &act.command(&self.program));
         let json = draft.book.to_json(&head(test, seed), &tail);
         let verdict = if report.result.is_ok() { "passed" } else { "FAILED" };
         let title = format!("{verdict} {} {}, seed {seed}", test.part, test.name);
@@ -134,13 +135,14 @@ impl Drawings {
 #[derive(Default)]
 struct Draft {
     book: Book,
-    last: Option<u64>,
+    /// When each event happened.
+    times: Vec<Duration>,
 }
 
 impl Draft {
     /// Adds what was told.
     fn add(&mut self, told: &Told) {
-        self.last = Some(told.n);
+        self.times.push(told.at);
         self.book.add(told);
     }
 }

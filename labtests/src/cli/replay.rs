@@ -119,6 +119,9 @@ pub fn replay(
     drop(words);
     let mut printer = printer.lock();
     printer.conclude(&report, &act.command(program));
+    if let Some(note) = act.doubt(&report) {
+        printer.tell(&note);
+    }
     printer.out.finish()?;
     Ok(End::from(report.result.is_ok()))
 }
@@ -146,8 +149,8 @@ struct Printer {
     last: Option<(VecDeque<(Duration, String)>, usize)>,
     shown: u64,
     events: u64,
-    /// The number of the last event that was told.
-    n: Option<u64>,
+    /// When each event happened.
+    times: Vec<Duration>,
     out: Out,
 }
 
@@ -163,14 +166,14 @@ impl Printer {
             columns.header().iter().for_each(|line| out.queue(line));
         }
         let last = args.around_failure.map(|n| (VecDeque::new(), n.min(1 << 20) as usize));
-        let (shown, events, n) = (0, 0, None);
-        Ok(Printer { filter, json: args.json, columns, last, shown, events, n, out })
+        let (shown, events, times) = (0, 0, Vec::new());
+        Ok(Printer { filter, json: args.json, columns, last, shown, events, times, out })
     }
 
     fn take(&mut self, told: &Told) {
         self.columns.note(told);
         self.events += 1;
-        self.n = Some(told.n);
+        self.times.push(told.at);
         if !self.filter.shows(told) {
             return;
         }
@@ -187,6 +190,13 @@ impl Printer {
                 }
                 lines.push_back((told.at, line));
             }
+        }
+    }
+
+    /// Prints a remark, unless the output is for programs.
+    fn tell(&mut self, remark: &str) {
+        if !self.json {
+            self.out.line(remark);
         }
     }
 
@@ -210,7 +220,7 @@ impl Printer {
         let failure = report.result.as_ref().err();
         self.flush(failure.map(|failure| failure.at));
         if self.json {
-            return self.out.line(json::line(&tail(report, self.n, command)));
+            return self.out.line(json::line(&tail(report, &self.times, command)));
         }
         let (test, seed) = (report.test, report.seed);
         match failure {
@@ -227,9 +237,11 @@ impl Printer {
         self.out.line(format_args!("fingerprint {:016x}", report.fingerprint));
         if self.shown < self.events {
             let (shown, events) = (self.shown, self.events);
-            self.out.line(format_args!(
-                "{shown} of {events} events match; --all shows idle heartbeats, too"
-            ));
+            let hint = if self.filter.all { "" } else { "; --all shows idle heartbeats, too" };
+            self.out.line(match shown {
+                0 => format!("no event matches; the run has {events} events{hint}"),
+                _ => format!("{shown} of {events} events match{hint}"),
+            });
         }
     }
 }

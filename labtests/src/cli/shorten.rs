@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// A search takes at most this long.
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// A short version has at most this many of ten messages. Otherwise it only makes the text longer.
+const MOST_OF_TEN: u64 = 7;
+
 /// Makes short versions of failures.
 pub struct Shortener {
     bounds: Bounds,
@@ -55,6 +58,9 @@ impl Shortener {
             }
             Err(_) => return None,
         };
+        if short.after.messages * 10 > short.before.messages * MOST_OF_TEN {
+            return None; // the run itself is as easy to read
+        }
         let Again::Command(program) = again else { return None };
         let file = TapeFile::of(lab, &short.report, short.tape.clone());
         let path = self.folder.join(format!("{}-{}.tape", report.test.name, report.seed));

@@ -48,6 +48,19 @@ impl Saved {
     }
 }
 
+/// See [`Reading::saved_log`].
+pub(super) fn log_length(reading: &Reading, value: &Value) -> Option<u64> {
+    let fields = Fields::of(value, reading.names());
+    if fields.has(Word::PrevLogIndex) {
+        return None; // a record, which adds to the log
+    }
+    match fields.get(Word::Entries)? {
+        Value::List(entries) => Some(entries.len() as u64),
+        Value::Many(many) => Some(*many as u64),
+        _ => None,
+    }
+}
+
 /// See [`Reading::saved_entries`].
 pub(super) fn entries(reading: &Reading, value: &Value) -> Option<(u64, u64)> {
     let fields = Fields::of(value, reading.names());

@@ -5,6 +5,7 @@ use crate::property::Property;
 use crate::story::Concerns;
 use crate::story::json::{FailureLine, Head, SCHEMA, Tail, ms};
 use crate::suites::LabTest;
+use labrpc::time::Duration;
 
 /// The head of a run's story.
 pub fn head(test: &LabTest, seed: u64) -> Head {
@@ -18,17 +19,19 @@ pub fn head(test: &LabTest, seed: u64) -> Head {
     }
 }
 
-/// The end of a run's story. `last` is the number of the last event; `command` is the one that replays it.
-pub fn tail(report: &Report, last: Option<u64>, command: &str) -> Tail {
+/// The end of a run's story. `times` says when each event happened; `command` is the one that replays it.
+pub fn tail(report: &Report, times: &[Duration], command: &str) -> Tail {
     let failure = report.result.as_ref().err();
     let failure = failure.map(|failure| {
         let Concerns { servers, indices, terms } =
             Concerns::of(&failure.message, report.test.setup.servers);
+        let at = failure.since.unwrap_or(failure.at);
+        let until = times.partition_point(|time| *time <= at);
         FailureLine {
             message: failure.to_string(),
             property: Property::of(failure).map(|property| property.to_string()),
-            at_ms: ms(failure.since.unwrap_or(failure.at)),
-            event: last,
+            at_ms: ms(at),
+            event: (until as u64).checked_sub(1),
             servers: servers.into_iter().collect(),
             indices: indices.into_iter().collect(),
             terms: terms.into_iter().collect(),

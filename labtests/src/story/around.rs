@@ -33,9 +33,10 @@ impl Recent {
         let concerns = Concerns::of(message, servers);
         let saves =
             ["save", "Persistent", "crash", "disk"].iter().any(|word| message.contains(word));
+        let gone = message.contains("acknowledged");
         let clients = message.contains("read key") || message.contains("no order of these");
         let plain = |told: &&Told| match told.kind {
-            Kind::Save => saves,
+            Kind::Save => saves || told.why.is_some(),
             Kind::Client => clients,
             _ => true,
         };
@@ -45,7 +46,8 @@ impl Recent {
                 || concerns.servers.iter().any(|i| told.is_about(*i))
         };
         let of_index = |told: &&Told| {
-            concerns.indices.is_empty()
+            // If entries are gone, other messages than theirs are the cause.
+            gone || concerns.indices.is_empty()
                 || told.indices.is_none()
                 || concerns.indices.iter().any(|index| told.is_about_index(*index))
         };

@@ -17,6 +17,9 @@ pub struct Columns {
 /// The least width of a server's column: mark, role, two digits of the term, link.
 const CELL: usize = 5;
 
+/// The least width of a sentence.
+const SENTENCE: usize = 24;
+
 /// The width of the time.
 const TIME: usize = 14;
 
@@ -33,7 +36,8 @@ impl Columns {
     /// The lines above the events.
     pub fn header(&self) -> Vec<String> {
         let legend = "F follower, C candidate, L leader, with its term; ? unknown, x down, / cut off; > acts";
-        let servers = (0..self.views.len()).map(|i| format!("{:<1$}", format!(" S{i}"), self.cell));
+        let servers =
+            (0..self.shown_servers()).map(|i| format!("{:<1$}", format!(" S{i}"), self.cell));
         let heads = format!("{:>TIME$}  {}", "time", servers.collect::<String>());
         [legend.to_string(), heads].map(|line| self.fit(line.trim_end()).to_string()).into()
     }
@@ -50,7 +54,7 @@ impl Columns {
     /// The line of an event, after it was [noted](Columns::note).
     pub fn line(&self, told: &Told) -> String {
         let time = format!("{:>11.3} ms  ", super::json::ms(told.at));
-        let cells: String = (0..self.views.len()).map(|i| self.cell(i, told)).collect();
+        let cells: String = (0..self.shown_servers()).map(|i| self.cell(i, told)).collect();
         let mut text = told.text.clone();
         if let Some(why) = &told.why {
             text += &format!(": {why}");
@@ -60,14 +64,20 @@ impl Columns {
         {
             text += &format!("  | {detail}");
         }
-        let room =
-            self.width.map(|width| width.saturating_sub(TIME + 2 + self.views.len() * self.cell));
+        let taken = TIME + 2 + self.shown_servers() * self.cell;
+        let room = self.width.map(|width| width.saturating_sub(taken));
         let text = shorten(&one_line(&text), room);
         let text = match self.style_of(told) {
             Some(style) => style.force_styling(true).apply_to(text).to_string(),
             None => text,
         };
         format!("{time}{cells}{text}")
+    }
+
+    /// How many servers have a column: none on a terminal that has no room for a sentence beside them.
+    fn shown_servers(&self) -> usize {
+        let taken = TIME + 2 + self.views.len() * self.cell;
+        if self.width.is_some_and(|width| width < taken + SENTENCE) { 0 } else { self.views.len() }
     }
 
     /// What the column of server `i` shows.

@@ -2,6 +2,7 @@
 
 use super::call::{Asked, Call, after, ends_with, in_term, span, upto};
 use super::logs::Entries;
+use super::view::{Change, LogChange};
 use super::{Kind, Message, Teller, Told, reasons};
 use crate::names::name;
 use crate::reading::{Ask, Logs, Place, Reply};
@@ -236,13 +237,14 @@ impl Teller {
                     }
                     Some(false) => {
                         self.answers.entry((from, to)).or_default().refused(why.clone(), self.now);
+                        self.lacks(call, sent.as_ref(), current);
                         let what = if call.idle { "heartbeat" } else { "entries" };
                         (
                             format!("{who} refuses the {what} of {asker}{}", after(sent.as_ref())),
                             why,
                         )
                     }
-                    None => (format!("{who} answers {asker}: {}", call.about), None),
+                    None => (format!("{who} answers {asker}: {}", call.about), why),
                 }
             }
             Asked::Install { last, whole } => {
@@ -268,6 +270,17 @@ impl Teller {
                 reasons::refused_entries(view, reply.term, from, call.term, prev)
             }
             _ => None,
+        }
+    }
+
+    /// The receiver of a call says that it lacks the entry before those that were sent. Whatever it said earlier, it is gone.
+    fn lacks(&mut self, call: &Call, sent: Option<&Entries>, current: bool) {
+        let to = call.message.to;
+        let Some(prev) = sent.map(|sent| sent.prev).filter(|_| current) else { return };
+        let view = &self.views[to];
+        if prev.index > view.base && view.term_at(prev.index) == Some(prev.term) {
+            let log = LogChange { from: None, keep: prev.index - 1, add: Vec::new() };
+            self.note(Change { log: Some(log), ..Change::of(to) });
         }
     }
 

@@ -25,8 +25,17 @@ pub fn refused_vote(
     }
     let own = Place { index: voter.last_index(), term: voter.term_at(voter.last_index())? };
     let last = last?;
-    (last < own).then(|| {
-        format!("its log is more up-to-date: it ends with {own}, and the candidate's with {last} (§5.4.1)")
+    if last < own {
+        return Some(format!(
+            "its log is more up-to-date: it ends with {own}, and the candidate's with {last} (§5.4.1)"
+        ));
+    }
+    let free = matches!(voter.vote, Some(None)) && same_term;
+    free.then(|| {
+        format!(
+            "not seen. As far as its messages show, its vote of this term was free and its log ends with {own}, and the \
+             candidate's with {last} (§5.4.1)"
+        )
     })
 }
 
@@ -42,6 +51,11 @@ pub fn refused_entries(
         && own > term
     {
         return Some(format!("its term is {own}, so {} is a stale leader (§5.1)", name(leader)));
+    }
+    if let (Some(said), Some(own)) = (reply_term, follower.term)
+        && said < own
+    {
+        return Some(format!("its reply says term {said}, but it was in term {own} before"));
     }
     let prev = prev?;
     let last = follower.last_index();

@@ -29,6 +29,8 @@ pub struct Teller {
     changes: Vec<Change>,
     /// What the present event has led to so far.
     told: Vec<Told>,
+    /// How many items the log in each server's last saved state had.
+    saved_logs: Vec<Option<u64>>,
     /// How many operations of clients have returned.
     operations: u64,
     /// How much was told in all.
@@ -51,6 +53,7 @@ impl Teller {
             now: Duration::ZERO,
             changes: Vec::new(),
             told: Vec::new(),
+            saved_logs: vec![None; servers],
             operations: 0,
             n: 0,
         }
@@ -179,6 +182,11 @@ impl Teller {
         }
         let mut told = self.told(Kind::Save, "saved", text);
         told.indices = indices;
+        if let Some(now) = self.reading.saved_log(who, what, value) {
+            let before = self.saved_logs[i].replace(now).filter(|before| *before > now);
+            told.why =
+                before.map(|before| format!("the saved log shrinks from {before} to {now} items"));
+        }
         (told.server, told.term, told.detail) = (Some(i), term, Some(value.to_string()));
         self.push(told);
     }
