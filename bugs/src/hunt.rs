@@ -96,7 +96,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
-    /// The result of a hunt in a program with this script. `$8` is the file for the results.
+    /// The result of a hunt in a program with this script. `${10}` is the file for the results.
     fn hunt_in(script: &str, limit: Duration) -> Result<Option<Caught>, String> {
         let folder = TempDir::new().unwrap();
         let (text, program) = (folder.path().join("text"), folder.path().join("program"));
@@ -116,7 +116,7 @@ mod tests {
             {"test": "rejoin", "seed": 2, "failure": {"message": "two values\n  more"}},
             {"test": "persist1", "seed": 2, "failure": {"message": "later"}},
             {"groups": [{"group": 1}], "ungrouped": 0}]"#;
-        let script = format!("cat > \"$8\" <<'EOF'\n{}\nEOF\nexit 1", json.replace('\n', " "));
+        let script = format!("cat > \"${{10}}\" <<'EOF'\n{}\nEOF\nexit 1", json.replace('\n', " "));
         let caught =
             hunt_in(&script.replace("two values ", "two values\\n"), LONG).unwrap().unwrap();
         assert_eq!((caught.test.as_str(), caught.seed), ("rejoin", 2));
@@ -133,7 +133,7 @@ mod tests {
     fn a_program_that_ends_otherwise_tells_nothing() {
         assert!(hunt_in("exit 2", LONG).unwrap_err().contains("bug.log"));
         assert!(hunt_in("kill -9 $$", LONG).unwrap_err().contains("signal"));
-        assert!(hunt_in("echo '[]' > \"$8\"; exit 1", LONG).unwrap_err().contains("no run failed"));
+        assert!(hunt_in("echo '[]' > \"${10}\"; exit 1", LONG).unwrap_err().contains("no run failed"));
         assert!(hunt_in("exit 1", LONG).unwrap_err().contains("can't read"));
     }
 }
