@@ -133,7 +133,9 @@ mod tests {
     fn a_program_that_ends_otherwise_tells_nothing() {
         assert!(hunt_in("exit 2", LONG).unwrap_err().contains("bug.log"));
         assert!(hunt_in("kill -9 $$", LONG).unwrap_err().contains("signal"));
-        assert!(hunt_in("echo '[]' > \"${10}\"; exit 1", LONG).unwrap_err().contains("no run failed"));
+        assert!(
+            hunt_in("echo '[]' > \"${10}\"; exit 1", LONG).unwrap_err().contains("no run failed")
+        );
         assert!(hunt_in("exit 1", LONG).unwrap_err().contains("can't read"));
     }
 }
