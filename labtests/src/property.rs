@@ -62,10 +62,8 @@ impl Property {
 
     /// The property that a failure breaks. `None`: it breaks a bound of the lab, or its message names no property.
     pub fn of(failure: &Failure) -> Option<Property> {
-        let waits = matches!(
-            failure.kind,
-            FailureKind::TimeLimit | FailureKind::Stuck | FailureKind::Deadlock
-        );
+        // A deadlock is a mistake of locking, and its message says which.
+        let waits = matches!(failure.kind, FailureKind::TimeLimit | FailureKind::Stuck);
         Property::named(&failure.message).or(waits.then_some(Property::Progress))
     }
 

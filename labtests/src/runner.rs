@@ -17,7 +17,7 @@ pub use in_order::in_order;
 pub use select::select;
 pub(crate) use select::{selected_by, unknown};
 pub use settle::run_read;
-pub(crate) use tapes::{Choices, settled, taped};
+pub(crate) use tapes::{Choices, taped};
 pub use tapes::{record, replay_tape, replay_tape_told};
 
 use crate::clients::{Texts, Versions};
@@ -44,32 +44,37 @@ pub fn run_one(lab: &Lab, test: &'static LabTest, seed: u64, world: World) -> Re
     run_read(lab, test, seed, world, &lab.reading).0
 }
 
-/// Runs a test in a simulation and sends its events to `sink`, together with the lines that it logs. Messages are read the way
-/// [`run_one`] reads them at its end.
-pub fn replay(lab: &Lab, test: &'static LabTest, seed: u64, sink: impl Sink) -> Report {
-    // The log lines come later, among the events.
-    let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
-    let backend =
-        report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
-    replay_read(lab, test, seed, &reading, backend, sink)
-}
-
-/// Runs a test again in a simulation, and passes what happens to `hear`, in the words of the [story](crate::story).
+/// Runs a test in a simulation, and passes what happens to `hear`, in the words of the [story](crate::story), together with the
+/// lines that it logs. Messages are read the way [`run_one`] reads them at its end.
 pub fn replay_told(
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
-    mut hear: impl FnMut(&Told) + Send + 'static,
+    hear: impl FnMut(&Told) + Send + 'static,
 ) -> Report {
-    let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
-    let backend =
-        report.result.as_ref().map_or_else(|f| backend::to_tell_of(f), |_| Backend::Threads);
-    let mut teller = Teller::new(test.setup.servers, reading.clone());
-    let sink = move |event: &Event| teller.tell(event).iter().for_each(&mut hear);
+    let (reading, backend) = settled(lab, test, seed);
+    let sink = telling(test, &reading, hear);
     replay_read(lab, test, seed, &reading, backend, sink)
 }
 
-/// The same, with the given way of reading messages and the given backend.
+/// How the messages of a seed's run are read in the end, and the backend that shows the run.
+pub(crate) fn settled(lab: &Lab, test: &'static LabTest, seed: u64) -> (Reading, Backend) {
+    let (report, reading) = settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped);
+    let failure = report.result.as_ref().err();
+    (reading, failure.map_or(Backend::Threads, |failure| backend::to_tell_of(failure)))
+}
+
+/// A sink that passes what happens to `hear`, in the words of the [story](crate::story).
+fn telling(
+    test: &LabTest,
+    reading: &Reading,
+    mut hear: impl FnMut(&Told) + Send + 'static,
+) -> impl Sink {
+    let mut teller = Teller::new(test.setup.servers, reading.clone());
+    move |event: &Event| teller.tell(event).iter().for_each(&mut hear)
+}
+
+/// The same with the events as they are written, and with the given way of reading messages and the given backend.
 pub fn replay_read(
     lab: &Lab,
     test: &'static LabTest,
@@ -90,8 +95,20 @@ fn simulate(
     backend: Backend,
     sink: impl Sink,
 ) -> Report {
-    let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
     let run = new_run(seed, World::Simulated).logs(logs).backend(backend);
+    run_judged(run, lab, test, seed, reading, sink)
+}
+
+/// Does a simulated run while the invariants observe it.
+fn run_judged(
+    run: Run,
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    reading: &Reading,
+    sink: impl Sink,
+) -> Report {
+    let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
     run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
 }
 

@@ -1,9 +1,11 @@
 //! The command over many runs: what it does at a failure, and which runs belong to which shard.
 
+mod running;
+
 use labrpc::api::Make;
-use labtests::cli::{Out, Program};
 use raftlab::raft::Raft;
 use rand::RngExt;
+use running::command;
 use std::collections::BTreeSet;
 use std::fs::File;
 use tempfile::NamedTempFile;
@@ -15,15 +17,6 @@ fn failing_once_in(n: u64) -> Make {
         assert!(!unlucky, "no luck");
         Raft::make(peers, me, persister, apply_ch)
     })
-}
-
-/// The output of the command for these arguments, and its status.
-fn command(make: Make, args: &str) -> (u8, String) {
-    let output = NamedTempFile::new().unwrap();
-    let out = Out::new(File::create(output.path()).unwrap());
-    let args = std::iter::once("raftlab").chain(args.split_whitespace());
-    let status = Program::new(make).run(args, out);
-    (status, std::fs::read_to_string(output.path()).unwrap())
 }
 
 /// The runs in the JSON file that a command writes: test, seed, and whether it passed.

@@ -1,17 +1,19 @@
 //! The command when many runs fail: the same failure is told once, and the files for programs name its group.
 
+mod running;
+
 use labrpc::api::Make;
 use labrpc::thread;
 use labrpc::time::{Duration, sleep};
-use labtests::cli::{Out, Program};
 use raftlab::raft::Raft;
 use rand::RngExt;
 use roxmltree::Document;
+use running::command;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 /// What a server panics with, apart from a number.
 const ODD: &str = "<no luck> & \"\u{1b}[31m]]>\u{0}";
@@ -39,15 +41,6 @@ fn broken() -> Make {
         assert!(me > 5, "S{me} is broken");
         Raft::make(peers, me, persister, apply_ch)
     })
-}
-
-/// The output of the command for these arguments, and its status.
-fn command(make: Make, args: &str) -> (u8, String) {
-    let output = NamedTempFile::new().unwrap();
-    let out = Out::new(File::create(output.path()).unwrap());
-    let args = std::iter::once("raftlab").chain(args.split_whitespace());
-    let status = Program::new(make).run(args, out);
-    (status, fs::read_to_string(output.path()).unwrap())
 }
 
 /// What the command wrote.

@@ -175,6 +175,8 @@ pub enum Act {
     Follows,
     /// A service gives a snapshot to its server.
     Snapshot,
+    /// The server has taken the snapshot that its service gave it.
+    SnapshotDone,
     /// The test says what it does next.
     Caption,
 }

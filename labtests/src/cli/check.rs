@@ -236,9 +236,9 @@ impl Report {
         let whys = whys.collect();
         let operations = rows.iter().map(|(_, key, row)| operation(key, row)).collect();
         let verdict = match self.verdict() {
-            End::Well => "linearizable",
-            End::Failed => "not linearizable",
-            _ => "undecided",
+            End::Well => Some(true),
+            End::Failed => Some(false),
+            _ => None,
         };
         pages.draw_history(operations, whys, verdict).map(Some)
     }

@@ -62,7 +62,7 @@ impl Pages {
         &self,
         operations: Vec<Operation>,
         whys: Vec<Contradiction>,
-        verdict: &'static str,
+        verdict: Option<bool>,
     ) -> Result<PathBuf, String> {
         let ends = operations.iter().map(|operation| operation.returned.unwrap_or(operation.call));
         let end_ms = ends.fold(0.0, f64::max);
@@ -72,7 +72,12 @@ impl Pages {
         let head = Head::of_history();
         let tail = Tail::of_history(end_ms, failure, verdict);
         let json = book.to_json(&head, &tail);
-        self.put("history.html", &page(&json, &format!("a history: {verdict}")))
+        let words = match verdict {
+            Some(true) => "linearizable",
+            Some(false) => "not linearizable",
+            None => "undecided",
+        };
+        self.put("history.html", &page(&json, &format!("a history: {words}")))
     }
 
     /// Writes a page under this name.

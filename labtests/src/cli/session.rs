@@ -153,7 +153,7 @@ impl Session {
         Interrupted { by, early }: Interrupted<Report>,
     ) -> Option<Interrupt> {
         self.out.insist();
-        self.shortener = None; // the user wants the end
+        (self.shortener, self.drawings) = (None, None); // the user wants the end
         early.iter().for_each(|report| _ = self.take(lab, report));
         (self.found.counts.not_run > 0).then_some(by)
     }

@@ -77,8 +77,12 @@ pub(super) fn hand_over(
     trace::deed(|| Deed { entry: Some((index, 0)), ..deed(Act::Snapshot, &[i], text()) });
     watch.is_given_snapshot(i, index);
     let done = run::calling_briefly(what, || group.enter(|| raft.snapshot(index, snapshot)));
-    let end = if done.is_some() { "returns" } else { "ends with the server" };
-    trace::deed(|| deed(Act::Other, &[i], format!("{} {end}", what())));
+    let (act, end) = match done {
+        Some(()) => (Act::SnapshotDone, "returns"),
+        None => (Act::Other, "ends with the server"),
+    };
+    let text = || format!("{} {end}", what());
+    trace::deed(|| Deed { entry: Some((index, 0)), ..deed(act, &[i], text()) });
 }
 
 /// The index and the term of the last entry that the message hands over.

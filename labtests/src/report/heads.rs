@@ -1,4 +1,4 @@
-//! What stands before and behind the events of a story: which run it is, and how it ended.
+//! The head and the end of a story: which run it is, and how it ended.
 
 use crate::outcome::{Report, World};
 use crate::property::Property;
@@ -39,7 +39,7 @@ pub fn tail(report: &Report, times: &[Duration], command: &str) -> Tail {
     });
     Tail {
         end_ms: ms(report.lab_time),
-        passed: failure.is_none(),
+        passed: Some(failure.is_none()),
         replay: command.into(),
         failure,
         fingerprint: format!("{:016x}", report.fingerprint),

@@ -1,15 +1,14 @@
 //! Runs that are recorded, and runs from a tape.
 
 use super::sinks::Nobody;
-use super::{Report, World, new_run, run_watched, settle};
-use crate::invariants::Watch;
+use super::{Report, World, new_run, run_judged, settled, telling};
 use crate::lab::Lab;
 use crate::reading::Reading;
-use crate::story::{Teller, Told};
+use crate::story::Told;
 use crate::suites::{self, LabTest};
 use labrpc::run::{Backend, Logs};
 use labrpc::tape::Tape;
-use labrpc::trace::{Event, Sink};
+use labrpc::trace::Sink;
 
 /// Where the random choices of a run come from.
 pub(crate) enum Choices<'a> {
@@ -31,13 +30,12 @@ pub(crate) fn taped(
     backend: Backend,
     sink: impl Sink,
 ) -> Report {
-    let watch = Watch::new(test.setup.servers, test.expects_saves(), reading.clone());
     let run = new_run(seed, World::Simulated).logs(logs).backend(backend);
     let run = match choices {
         Choices::Seed => run.record(),
         Choices::Tape(tape) => run.tape(tape.clone()),
     };
-    run_watched(run, lab, test, seed, World::Simulated, &watch, sink)
+    run_judged(run, lab, test, seed, reading, sink)
 }
 
 /// Does the run of a seed and records its [tape](Report::tape).
@@ -46,31 +44,20 @@ pub fn record(lab: &Lab, test: &'static LabTest, seed: u64) -> Report {
     taped(lab, test, seed, choices, reading, Logs::Dropped, Backend::Threads, Nobody)
 }
 
-/// Does the seed's run once more. Returns how its messages are read in the end.
-pub(crate) fn settled(lab: &Lab, test: &'static LabTest, seed: u64) -> (Report, Reading) {
-    settle::simulated(lab, test, seed, &lab.reading, Logs::Dropped)
-}
-
 /// Does a run from a tape, and passes what happens to `hear`, in the words of the [story](crate::story).
 pub fn replay_tape_told(
     lab: &Lab,
     test: &'static LabTest,
     seed: u64,
     tape: &Tape,
-    mut hear: impl FnMut(&Told) + Send + 'static,
+    hear: impl FnMut(&Told) + Send + 'static,
 ) -> Report {
-    let mut teller = Teller::new(test.setup.servers, reading_of(lab, test, seed));
-    let sink = move |event: &Event| teller.tell(event).iter().for_each(&mut hear);
-    replay_tape(lab, test, seed, tape, sink)
+    let reading = reading_of(lab, test, seed);
+    let sink = telling(test, &reading, hear);
+    replay_tape_read(lab, test, seed, tape, &reading, sink)
 }
 
-/// How the messages of a tape are read: as in the run of the seed, which may have more servers.
-fn reading_of(lab: &Lab, test: &LabTest, seed: u64) -> Reading {
-    let whole = suites::all().find(|whole| whole.name == test.name);
-    whole.map_or_else(|| lab.reading.clone(), |whole| settled(lab, whole, seed).1)
-}
-
-/// Does a run from a tape and sends its events to `sink`, like [`replay`](super::replay). The tape must come from this test.
+/// Does a run from a tape and sends its events to `sink`. The tape must come from this test.
 pub fn replay_tape(
     lab: &Lab,
     test: &'static LabTest,
@@ -78,7 +65,23 @@ pub fn replay_tape(
     tape: &Tape,
     sink: impl Sink,
 ) -> Report {
-    let reading = reading_of(lab, test, seed);
+    replay_tape_read(lab, test, seed, tape, &reading_of(lab, test, seed), sink)
+}
+
+fn replay_tape_read(
+    lab: &Lab,
+    test: &'static LabTest,
+    seed: u64,
+    tape: &Tape,
+    reading: &Reading,
+    sink: impl Sink,
+) -> Report {
     let choices = Choices::Tape(tape);
-    taped(lab, test, seed, choices, &reading, Logs::Traced, Backend::Threads, sink)
+    taped(lab, test, seed, choices, reading, Logs::Traced, Backend::Threads, sink)
+}
+
+/// How the messages of a tape are read: as in the run of the seed, which may have more servers.
+fn reading_of(lab: &Lab, test: &LabTest, seed: u64) -> Reading {
+    let whole = suites::all().find(|whole| whole.name == test.name);
+    whole.map_or_else(|| lab.reading.clone(), |whole| settled(lab, whole, seed).0)
 }

@@ -79,7 +79,7 @@ pub fn shrink(
 ) -> Result<Short, Unshortened> {
     let same = Same::of(report).ok_or(Unshortened::NotAFailure)?;
     let began = Instant::now();
-    let (_, reading) = runner::settled(lab, report.test, report.seed);
+    let (reading, _) = runner::settled(lab, report.test, report.seed);
     let whole = Run { lab, test: report.test, seed: report.seed, reading: &reading };
     let (first, before) = whole.measured(Choices::Seed, Backend::Coroutines, Meter::unlimited());
     let tape = first.tape.filter(|_| same.as_in(&first.result)).ok_or(Unshortened::NotRepeated)?;

@@ -30,8 +30,8 @@ pub struct Head {
 pub struct Tail {
     /// When the run ended, in milliseconds.
     pub end_ms: f64,
-    /// Whether it passed.
-    pub passed: bool,
+    /// Whether it passed; `None`: undecided.
+    pub passed: Option<bool>,
     /// The command that replays it.
     pub replay: String,
     /// Why it failed.
@@ -69,8 +69,7 @@ impl Head {
 
 impl Tail {
     /// The end of a history that no run has told.
-    pub fn of_history(end_ms: f64, failure: Option<FailureLine>, verdict: &str) -> Tail {
-        let passed = verdict == "linearizable";
+    pub fn of_history(end_ms: f64, failure: Option<FailureLine>, passed: Option<bool>) -> Tail {
         Tail { end_ms, passed, replay: String::new(), failure, fingerprint: String::new() }
     }
 }

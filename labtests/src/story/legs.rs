@@ -206,13 +206,13 @@ impl Teller {
         let (to, own) = (call.message.to, reply.term);
         let (who, asker) = (name(to), name(from));
         let why = self.reason(call, from, reply);
-        own.iter().for_each(|own| self.has_term(to, *own, ""));
+        own.iter().for_each(|own| self.has_term(to, *own));
         let current = own.is_none() || own == call.term;
         match &call.what {
             Asked::Vote { .. } => match reply.yes {
                 Some(true) => {
                     if let Some(term) = call.term {
-                        self.has_term(to, term, "");
+                        self.has_term(to, term);
                         self.has_voted(to, term, Some(from as u64));
                     }
                     (format!("{who} votes for {asker}{}", in_term(call.term)), None)
@@ -273,12 +273,15 @@ impl Teller {
         }
     }
 
-    /// The receiver of a call says that it lacks the entry before those that were sent. Whatever it said earlier, it is gone.
+    /// The receiver of a call refuses the entry before those that were sent. So nothing is certain about this entry any more, unless
+    /// it is committed: there are other reasons to refuse such an entry, for example a snapshot.
     fn lacks(&mut self, call: &Call, sent: Option<&Entries>, current: bool) {
         let to = call.message.to;
         let Some(prev) = sent.map(|sent| sent.prev).filter(|_| current) else { return };
         let view = &self.views[to];
-        if prev.index > view.base && view.term_at(prev.index) == Some(prev.term) {
+        if prev.index > view.commit.unwrap_or(0).max(view.base)
+            && view.term_at(prev.index) == Some(prev.term)
+        {
             let log = LogChange { from: None, keep: prev.index - 1, add: Vec::new() };
             self.note(Change { log: Some(log), ..Change::of(to) });
         }

@@ -27,7 +27,7 @@ pub use book::{Book, Contradiction, Operation};
 pub use concerns::Concerns;
 pub use filter::Filter;
 pub use teller::Teller;
-pub use view::{Change, LogChange, Role, View};
+pub use view::{Change, LogChange, Role, View, Vote};
 
 use labrpc::time::Duration;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub struct Told {
     pub detail: Option<String>,
     /// Why it happened, if that could be read.
     pub why: Option<String>,
-    /// Whether it belongs to a heartbeat without entries to which its receiver agreed.
+    /// Whether it belongs to a heartbeat without entries to which its receiver agreed, or the tester only asks for a state.
     pub idle: bool,
     /// Whether a reader can do without it: a message arrives soon after it was sent, or a request repeats one that is still
     /// unanswered.
@@ -113,26 +113,6 @@ pub enum Kind {
     Tester,
     /// A line of the log, or a note of user code.
     Log,
-}
-
-impl Kind {
-    /// Its name, as filters and JSON have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Vote => "vote",
-            Kind::Append => "append",
-            Kind::Snapshot => "snapshot",
-            Kind::Message => "message",
-            Kind::Client => "client",
-            Kind::Save => "save",
-            Kind::Apply => "apply",
-            Kind::Role => "role",
-            Kind::Commit => "commit",
-            Kind::Fault => "fault",
-            Kind::Tester => "tester",
-            Kind::Log => "log",
-        }
-    }
 }
 
 impl Told {

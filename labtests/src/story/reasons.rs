@@ -1,6 +1,6 @@
 //! Why a server refuses a vote or entries, as far as its earlier messages show it.
 
-use super::view::View;
+use super::view::{View, Vote};
 use crate::names::name;
 use crate::reading::Place;
 
@@ -17,8 +17,8 @@ pub fn refused_vote(
         return Some(format!("its term is {own} (§5.1)"));
     }
     let same_term = voter.term == Some(term);
-    match voter.vote.flatten() {
-        Some(other) if same_term && other != candidate as u64 => {
+    match voter.vote {
+        Vote::For(other) if same_term && other != candidate as u64 => {
             return Some(format!("it has voted for S{other} in this term (§5.2)"));
         }
         _ => {}
@@ -30,11 +30,11 @@ pub fn refused_vote(
             "its log is more up-to-date: it ends with {own}, and the candidate's with {last} (§5.4.1)"
         ));
     }
-    let free = matches!(voter.vote, Some(None)) && same_term;
+    let free = voter.vote == Vote::Nobody && same_term;
     free.then(|| {
         format!(
-            "not seen. As far as its messages show, its vote of this term was free and its log ends with {own}, and the \
-             candidate's with {last} (§5.4.1)"
+            "its reason was not seen. It had saved no vote of this term, and the last entry that was seen in its log is {own}; \
+             the candidate's log ends with {last} (§5.4.1)"
         )
     })
 }
@@ -73,7 +73,7 @@ pub fn refused_entries(
             "its entry at index {} is of term {own}, not {} (§5.3)",
             prev.index, prev.term
         )),
-        Some(_) => Some(format!("unknown; it had acknowledged {prev} before")),
+        Some(_) => Some(format!("its reason was not seen; its log had {prev} before")),
         None => None,
     }
 }

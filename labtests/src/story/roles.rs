@@ -1,6 +1,6 @@
 //! How roles and terms change: what a candidacy, a leadership or a higher term looks like from outside.
 
-use super::view::{Change, Role};
+use super::view::{Change, Role, Vote};
 use super::{Kind, Teller};
 use crate::names::{name, names};
 use std::collections::BTreeSet;
@@ -44,10 +44,10 @@ impl Teller {
         let change = Change {
             role: Some(Some(Role::Candidate)),
             term: Some(term),
-            vote: Some(Some(i as u64)),
+            vote: Some(Vote::For(i as u64)),
             ..Change::of(i)
         };
-        self.say_role(i, "candidate", term, text, None, change);
+        self.say_role(i, "candidate", term, text, change);
     }
 
     /// Server `i` acts as the leader of `term`.
@@ -69,7 +69,7 @@ impl Teller {
             }
         };
         let change = Change { role: Some(Some(Role::Leader)), term: Some(term), ..Change::of(i) };
-        self.say_role(i, "leader", term, text, None, change);
+        self.say_role(i, "leader", term, text, change);
     }
 
     /// Server `i` agrees that `leader` leads `term`.
@@ -88,13 +88,13 @@ impl Teller {
             false => format!("{} follows {}, the leader of term {term}", name(i), name(leader)),
         };
         let role = Some(Some(Role::Follower));
-        let vote = (self.views[i].term < Some(term)).then_some(None);
+        let vote = (self.views[i].term < Some(term)).then_some(Vote::Unknown);
         let change = Change { role, term: Some(term), vote, ..Change::of(i) };
-        self.say_role(i, "follower", term, text, None, change);
+        self.say_role(i, "follower", term, text, change);
     }
 
-    /// Server `i` has shown that its term is `term`. `why` says how.
-    pub(super) fn has_term(&mut self, i: usize, term: u64, why: &str) {
+    /// Server `i` has shown that its term is `term`. Whom it voted for in that term is not known yet.
+    pub(super) fn has_term(&mut self, i: usize, term: u64) {
         let view = &self.views[i];
         if view.term >= Some(term) {
             return;
@@ -113,40 +113,32 @@ impl Teller {
             _ => ("term", format!("{} moves to term {term}", name(i))),
         };
         let role = Some(Some(Role::Follower));
-        let change = Change { role, term: Some(term), vote: Some(None), ..Change::of(i) };
-        let why = (!why.is_empty()).then(|| why.to_string());
-        self.say_role(i, what, term, text, why, change);
+        let change = Change { role, term: Some(term), vote: Some(Vote::Unknown), ..Change::of(i) };
+        self.say_role(i, what, term, text, change);
     }
 
     /// Server `i` told the tester that it does not lead `term`.
     pub(super) fn does_not_lead(&mut self, i: usize, term: u64) {
-        self.has_term(i, term, "");
+        self.has_term(i, term);
         let view = &self.views[i];
         if view.role == Some(Role::Leader) && view.term == Some(term) {
             let text = format!("{} says that it does not lead term {term} any more", name(i));
             let change = Change { role: Some(Some(Role::Follower)), ..Change::of(i) };
-            self.say_role(i, "follower", term, text, None, change);
+            self.say_role(i, "follower", term, text, change);
         }
     }
 
-    /// Server `i` has voted for `candidate` in `term`.
+    /// Server `i` has voted for `candidate` in `term`; `None`: it has not voted yet.
     pub(super) fn has_voted(&mut self, i: usize, term: u64, candidate: Option<u64>) {
-        if self.views[i].term == Some(term) && self.views[i].vote != Some(candidate) {
-            self.note(Change { vote: Some(candidate), ..Change::of(i) });
+        let vote = candidate.map_or(Vote::Nobody, Vote::For);
+        if self.views[i].term == Some(term) && self.views[i].vote != vote {
+            self.note(Change { vote: Some(vote), ..Change::of(i) });
         }
     }
 
-    fn say_role(
-        &mut self,
-        i: usize,
-        what: &'static str,
-        term: u64,
-        text: String,
-        why: Option<String>,
-        change: Change,
-    ) {
+    fn say_role(&mut self, i: usize, what: &'static str, term: u64, text: String, change: Change) {
         let mut told = self.told(Kind::Role, what, text);
-        (told.server, told.term, told.why) = (Some(i), Some(term), why);
+        (told.server, told.term) = (Some(i), Some(term));
         self.views[i].change(&change);
         told.changes.push(change);
         self.push(told);

@@ -47,8 +47,7 @@ impl Answer {
 
     fn in_words(&self) -> String {
         if let Some((count, since, why)) = &self.refused {
-            let why =
-                why.as_ref().map_or(String::new(), |why| format!("; the last time because {why}"));
+            let why = why.as_ref().map_or(String::new(), |why| format!("; the last reason: {why}"));
             return format!("refuses its messages ({} since {}{why})", times(*count), at(*since));
         }
         if let Some((count, since)) = self.unanswered.filter(|(count, _)| *count > 1) {

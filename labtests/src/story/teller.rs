@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::roles::Elections;
 use super::standing::Answers;
-use super::view::{Change, View};
+use super::view::{Change, LogChange, View, Vote};
 use super::{Kind, Message, Operation, Told, json};
 use crate::names::{name, parse_end};
 use crate::reading::{NUMBERING, Place, Reading, Saved};
@@ -57,11 +57,6 @@ impl Teller {
             operations: 0,
             n: 0,
         }
-    }
-
-    /// What is known of each server after the last event.
-    pub fn views(&self) -> &[View] {
-        &self.views
     }
 
     /// Tells an event. Most events are told as one thing; some also change a role or a commit index, which is told as well.
@@ -166,7 +161,7 @@ impl Teller {
             if vote == Some(Some(i as u64)) && self.views[i].term < Some(saved) {
                 self.is_candidate(i, saved);
             } else {
-                self.has_term(i, saved, "");
+                self.has_term(i, saved);
             }
             if let Some(vote) = vote {
                 self.has_voted(i, saved, vote);
@@ -244,6 +239,7 @@ impl Teller {
             Act::Operation => (Kind::Client, "operation"),
             Act::Leads | Act::Follows => (Kind::Tester, "state"),
             Act::Snapshot => (Kind::Snapshot, "given"),
+            Act::SnapshotDone => (Kind::Snapshot, "taken"),
             Act::Caption => (Kind::Tester, "caption"),
             _ => (Kind::Tester, "tester"),
         };
@@ -297,13 +293,19 @@ impl Teller {
             Act::Start => self.note(Change {
                 alive: Some(true),
                 role: Some(Some(super::Role::Follower)),
-                commit: Some(0),
-                applied: Some(0),
+                commit: Some(self.views[i].base),
+                applied: Some(self.views[i].base),
                 ..Change::of(i)
             }),
             Act::Crash => {
                 self.note(Change { alive: Some(false), role: Some(None), ..Change::of(i) })
             }
+            Act::LoseDisk => self.note(Change {
+                term: Some(0),
+                vote: Some(Vote::Nobody),
+                log: Some(LogChange { from: Some(0), ..LogChange::default() }),
+                ..Change::of(i)
+            }),
             Act::Connect => self.note(Change { connected: Some(true), ..Change::of(i) }),
             Act::Disconnect => self.note(Change { connected: Some(false), ..Change::of(i) }),
             Act::Leads => self.is_leader(i, term),
@@ -312,7 +314,7 @@ impl Teller {
                 self.is_leader(i, term);
                 self.accepts(i, Place { index, term }, &deed.text);
             }
-            Act::Snapshot if self.reading.trusts(NUMBERING) => {
+            Act::SnapshotDone if self.reading.trusts(NUMBERING) => {
                 let change = self.views[i].with_snapshot(i, Place { index, term: 0 }, false);
                 change.into_iter().for_each(|change| self.note(change));
             }

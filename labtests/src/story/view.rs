@@ -25,6 +25,28 @@ impl Role {
     }
 }
 
+/// Whom a server has voted for in its current term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vote {
+    /// Nothing was seen of it.
+    #[default]
+    Unknown,
+    /// Nobody yet.
+    Nobody,
+    /// This server.
+    For(u64),
+}
+
+impl Serialize for Vote {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Vote::Unknown => serializer.serialize_str("unknown"),
+            Vote::Nobody => serializer.serialize_none(),
+            Vote::For(server) => serializer.serialize_u64(*server),
+        }
+    }
+}
+
 /// An entry, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -47,8 +69,8 @@ pub struct View {
     pub role: Option<Role>,
     /// Its current term.
     pub term: Option<u64>,
-    /// The server that it voted for in this term; `Some(None)`: no server.
-    pub vote: Option<Option<u64>>,
+    /// Its vote in this term.
+    pub vote: Vote,
     /// The highest index that it knows to be committed.
     pub commit: Option<u64>,
     /// The highest index that it has applied.
@@ -88,7 +110,7 @@ impl View {
         set(&mut self.commit, commit);
         set(&mut self.applied, applied);
         self.role = role.unwrap_or(self.role);
-        self.vote = vote.or(self.vote);
+        self.vote = vote.unwrap_or(self.vote);
         self.alive = alive.unwrap_or(self.alive);
         self.connected = connected.unwrap_or(self.connected);
         if let Some(log) = log {
@@ -100,8 +122,8 @@ impl View {
         let kept = log.keep.saturating_sub(self.base) as usize;
         self.entries.truncate(kept);
         self.entries.extend(log.add.iter().cloned());
-        if let Some(base) = log.from.filter(|base| *base > self.base) {
-            let gone = (base - self.base) as usize;
+        if let Some(base) = log.from {
+            let gone = base.saturating_sub(self.base) as usize;
             self.entries.drain(..gone.min(self.entries.len()));
             self.base = base;
         }
@@ -119,9 +141,9 @@ pub struct Change {
     /// The new term.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term: Option<u64>,
-    /// The new vote; `Some(None)`: no server.
+    /// The new vote.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vote: Option<Option<u64>>,
+    pub vote: Option<Vote>,
     /// The new commit index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<u64>,
@@ -146,7 +168,8 @@ impl Change {
     }
 }
 
-/// The entries after index `keep` are replaced by `add`. Then, if there is a `from`, a snapshot replaces the entries up to it.
+/// The entries after index `keep` are replaced by `add`. Then, if there is a `from`, a snapshot replaces the entries up to it. With
+/// `keep` and `from` 0 the log is empty again: the server lost its disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LogChange {
     /// See [`LogChange`].

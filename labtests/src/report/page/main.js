@@ -7,8 +7,8 @@ function showHead(story) {
   const name = [head.part, head.test].filter(Boolean).join(" ") || document.title;
   byId("name").textContent = name;
   const failed = head.passed === false;
-  byId("verdict").textContent = failed ? "✖ failed" : head.passed === true ? "✔ passed" : "";
-  byId("verdict").className = failed ? "failed" : "passed";
+  byId("verdict").textContent = failed ? "✖ failed" : head.passed === true ? "✔ passed" : "? undecided";
+  byId("verdict").className = failed ? "failed" : head.passed === true ? "passed" : "";
   const facts = [
     head.seed !== undefined && head.seed !== null ? `seed ${head.seed}` : "",
     head.world ?? "",

@@ -47,6 +47,7 @@ function fold(servers, changes) {
   for (const change of changes) {
     const server = servers[change.server];
     for (const fact of FACTS) if (change[fact] !== undefined) server[fact] = change[fact];
+    if (server.vote === "unknown") server.vote = undefined;
     if (change.log) {
       server.log ??= new Log();
       server.log.change(change.log);
